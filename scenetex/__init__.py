@@ -1,0 +1,53 @@
+"""Text-driven texturing of whole 3D scenes with multi-view diffusion.
+
+The public names load on first use, so that ``import scenetex`` is quick and never pulls in the diffusion stack.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "InputError": "errors",
+    "Scene": "scene.scene",
+    "Frame": "scene.frame",
+    "Camera": "scene.camera",
+    "Mesh": "scene.mesh",
+    "load_scene": "scene.load",
+    "select_keyframes": "views.keyframes",
+    "ViewSet": "views.viewset",
+    "render_views": "views.viewset",
+    "Atlas": "texture.atlas",
+    "unwrap": "texture.unwrap",
+    "bake": "texture.bake",
+    "TexturedMesh": "texture.textured_mesh",
+    "texture_scene": "pipeline",
+}
+
+__all__ = ["__version__", *_HOME]
+
+if TYPE_CHECKING:
+    from .errors import InputError
+    from .pipeline import texture_scene
+    from .scene.camera import Camera
+    from .scene.frame import Frame
+    from .scene.load import load_scene
+    from .scene.mesh import Mesh
+    from .scene.scene import Scene
+    from .texture.atlas import Atlas
+    from .texture.bake import bake
+    from .texture.textured_mesh import TexturedMesh
+    from .texture.unwrap import unwrap
+    from .views.keyframes import select_keyframes
+    from .views.viewset import ViewSet, render_views
+
+
+def __getattr__(name: str):
+    if name in _HOME:
+        return getattr(import_module(f".{_HOME[name]}", __name__), name)
+    raise AttributeError(f"module 'scenetex' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

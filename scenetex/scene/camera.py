@@ -1,0 +1,38 @@
+"""A pinhole camera: intrinsics and image size, pixel centres at whole numbers."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Pinhole camera without distortion.
+
+    Attributes:
+        intrinsics: (3, 3) float64, pixels; the centre of the top-left pixel is (0, 0) (ScanNet's convention).
+        width: image width, pixels.
+        height: image height, pixels.
+    """
+
+    intrinsics: np.ndarray
+    width: int
+    height: int
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height), pixels."""
+        return self.width, self.height
+
+    def resized(self, size: tuple[int, int]) -> "Camera":
+        """The same camera with an image of (width, height) pixels that shows the same field of view."""
+        return Camera(resize_intrinsics(self.intrinsics, self.size, size), *size)
+
+
+def resize_intrinsics(intrinsics: np.ndarray, old: tuple[int, int], new: tuple[int, int]) -> np.ndarray:
+    """Intrinsics (..., 3, 3) of images resized from `old` to `new` (width, height): f' = f s, c' = (c + 0.5) s - 0.5."""
+    scale = np.array([new[0] / old[0], new[1] / old[1]])
+    out = np.array(intrinsics, dtype=np.float64)
+    out[..., :2, :2] *= scale[:, None]
+    out[..., :2, 2] = (out[..., :2, 2] + 0.5) * scale - 0.5
+    return out

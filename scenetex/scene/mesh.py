@@ -1,0 +1,54 @@
+"""The triangle mesh of a scene, kept exactly as its file has it."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """Triangles in world coordinates, metres.
+
+    Attributes:
+        vertices: (n, 3) float64, world frame, metres; may hold NaN rows as scans do.
+        faces: (f, 3) int32 indices into `vertices`.
+        colors: (n, 3) uint8 sRGB per vertex, or None.
+        axis_alignment: (4, 4) float64 rigid transform from this mesh's frame to a gravity-aligned one (z up), ScanNet's
+            ``axisAlignment``. It is not applied to `vertices`; exporters to y-up formats and gravity-aware models use it.
+    """
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    colors: np.ndarray | None = None
+    axis_alignment: np.ndarray = field(default_factory=lambda: np.eye(4))
+
+    @cached_property
+    def triangles(self) -> np.ndarray:
+        """(f, 3, 3) float64 corner positions."""
+        return self.vertices[self.faces]
+
+    @cached_property
+    def face_cross(self) -> np.ndarray:
+        """(f, 3) float64 cross product of two edges: the face normal times twice its area."""
+        t = self.triangles
+        return np.cross(t[:, 1] - t[:, 0], t[:, 2] - t[:, 0])
+
+    @cached_property
+    def face_areas(self) -> np.ndarray:
+        """(f,) float64 square metres; NaN where a corner is NaN."""
+        return 0.5 * np.linalg.norm(self.face_cross, axis=1)
+
+    @cached_property
+    def face_normals(self) -> np.ndarray:
+        """(f, 3) float64 unit normals (right-hand rule); zero for faces without area."""
+        length = np.linalg.norm(self.face_cross, axis=1, keepdims=True)
+        with np.errstate(invalid="ignore"):
+            return np.where(length > 0, self.face_cross / np.maximum(length, 1e-300), 0.0)
+
+    @classmethod
+    def of(cls, mesh) -> "Mesh":
+        """This class from itself, a `trimesh.Trimesh`, or anything with `vertices` and `faces`."""
+        if isinstance(mesh, cls):
+            return mesh
+        return cls(np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces, np.int32))

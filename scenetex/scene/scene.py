@@ -1,0 +1,49 @@
+"""A scene: one mesh and the trajectory that saw it."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from .frame import Frame
+from .mesh import Mesh
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A mesh with its posed frames, all in one world frame (metres).
+
+    Attributes:
+        name: the scene's name (its folder's).
+        mesh: the mesh.
+        frames: usable frames in trajectory order (ids ascend).
+        skipped: ids of frames left out because tracking was lost (pose not finite).
+        path: where it was read from, or None.
+    """
+
+    name: str
+    mesh: Mesh
+    frames: tuple[Frame, ...]
+    skipped: tuple[int, ...] = ()
+    path: Path | None = field(default=None)
+
+    @property
+    def axis_alignment(self) -> np.ndarray:
+        """(4, 4) float64 transform from the scene's frame to a gravity-aligned one (z up); identity if unknown."""
+        return self.mesh.axis_alignment
+
+    @cached_property
+    def _by_id(self) -> dict[int, Frame]:
+        return {frame.id: frame for frame in self.frames}
+
+    def frame(self, frame_id: int) -> Frame:
+        """The frame of that id. Raises `InputError` for an id that is not there."""
+        try:
+            return self._by_id[frame_id]
+        except KeyError:
+            lost = " (its pose is not finite)" if frame_id in self.skipped else ""
+            raise InputError(
+                f"{self.name}: no frame {frame_id}{lost}; ids run from {self.frames[0].id} to {self.frames[-1].id}"
+            ) from None

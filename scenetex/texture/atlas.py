@@ -1,0 +1,30 @@
+"""The UV atlas of a mesh: where every triangle lies on which texture page."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Atlas:
+    """UV layout of a mesh's faces on one or more square pages.
+
+    Attributes:
+        uv: (n, 2) float32 in [0, 1], origin bottom-left; texel centres at (i + 0.5) / size.
+        faces: (f, 3) int32 indices into `uv`, one row per face of the mesh, in the mesh's order; -1 for dropped faces.
+        vertices: (n,) int32, the mesh vertex each `uv` row belongs to.
+        page: (f,) int32 page of each face; -1 for faces without area, which carry no texture and are not exported.
+        chart: (f,) int32 chart of each face, -1 as in `page`.
+        size: page side, texels.
+        pages: number of pages.
+        texels_per_metre: density on the surface.
+    """
+
+    uv: np.ndarray
+    faces: np.ndarray
+    vertices: np.ndarray
+    page: np.ndarray
+    chart: np.ndarray
+    size: int
+    pages: int
+    texels_per_metre: float

@@ -1,0 +1,1 @@
+"""Choose keyframes and see the mesh from them: depth, normals, face ids."""

@@ -1,0 +1,102 @@
+"""What a set of cameras sees of a mesh: depth, normals and face ids, rendered by ray casting."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..errors import InputError
+from ..scene.camera import resize_intrinsics
+from ..scene.mesh import Mesh
+from ..scene.scene import Scene
+from .raycast import RayCaster
+
+
+@dataclass(frozen=True, eq=False)
+class ViewSet:
+    """m views of one mesh, all of one image size (OpenCV axes, pixel centres at whole numbers).
+
+    Attributes:
+        frame_ids: (m,) ids of the frames the views were taken from.
+        intrinsics: (m, 3, 3) float64, pixels of this size.
+        cam_to_world: (m, 4, 4) float64, metres.
+        depth: (m, h, w) float32, camera z in metres, 0 = no surface.
+        normal: (m, h, w, 3) float32 unit normals in world frame, turned towards the camera; 0 where no surface.
+        face_id: (m, h, w) int32 face seen, -1 = no surface.
+        axis_alignment: (4, 4) float64, world to gravity-aligned frame (z up).
+    """
+
+    frame_ids: tuple[int, ...]
+    intrinsics: np.ndarray
+    cam_to_world: np.ndarray
+    depth: np.ndarray
+    normal: np.ndarray
+    face_id: np.ndarray
+    axis_alignment: np.ndarray = field(default_factory=lambda: np.eye(4))
+
+    def __len__(self) -> int:
+        return len(self.frame_ids)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height), pixels."""
+        return self.depth.shape[2], self.depth.shape[1]
+
+
+def render_views(scene: Scene, frame_ids: list[int] | None = None, size: tuple[int, int] | None = None) -> ViewSet:
+    """Ray-casts the scene's mesh from its frames.
+
+    Args:
+        scene: the scene.
+        frame_ids: frames to look from, in this order; default all.
+        size: (width, height) of the views; default the first frame's photo size.
+
+    Raises:
+        InputError: an id the scene does not have, an empty list, or a size that is not positive.
+    """
+    frames = scene.frames if frame_ids is None else [scene.frame(i) for i in frame_ids]
+    if not frames:
+        raise InputError(f"{scene.name}: no frames to render; pass at least one frame id")
+    size = tuple(size or frames[0].camera.size)
+    if len(size) != 2 or min(size) < 1:
+        raise InputError(f"render_views: size {size} is not a (width, height) of positive numbers")
+    intrinsics = np.stack([resize_intrinsics(f.camera.intrinsics, f.camera.size, size) for f in frames])
+    poses = np.stack([f.cam_to_world for f in frames])
+    return cast_views(scene.mesh, intrinsics, poses, size, tuple(f.id for f in frames))
+
+
+def cast_views(
+    mesh: Mesh, intrinsics: np.ndarray, cam_to_world: np.ndarray, size: tuple[int, int], frame_ids: tuple[int, ...]
+) -> ViewSet:
+    """`render_views` for free cameras: `intrinsics` (m, 3, 3), `cam_to_world` (m, 4, 4), `size` (width, height)."""
+    caster = RayCaster(mesh.vertices, mesh.faces)
+    normals = mesh.face_normals.astype(np.float32)
+    width, height = size
+    m = len(intrinsics)
+    depth = np.zeros((m, height, width), np.float32)
+    normal = np.zeros((m, height, width, 3), np.float32)
+    face_id = np.full((m, height, width), -1, np.int32)
+
+    def one(i: int) -> None:
+        origin, direction = pixel_rays(intrinsics[i], cam_to_world[i], size)
+        hit = caster.cast(np.broadcast_to(origin, direction.shape), direction)
+        face = hit["face"]
+        seen = face >= 0
+        # Directions have unit camera z, so the ray parameter is the depth itself.
+        depth[i] = np.where(seen, hit["distance"], 0).reshape(height, width)
+        face_id[i] = face.reshape(height, width)
+        n = np.where(seen[:, None], normals[face], 0)
+        n[np.einsum("ij,ij->i", n, direction) > 0] *= -1
+        normal[i] = n.reshape(height, width, 3)
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(one, range(m)))
+    return ViewSet(tuple(frame_ids), intrinsics, cam_to_world, depth, normal, face_id, mesh.axis_alignment)
+
+
+def pixel_rays(intrinsics: np.ndarray, cam_to_world: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """World rays through all pixel centres: origin (3,) and directions (h * w, 3) float32 of unit camera z."""
+    u, v = np.meshgrid(np.arange(size[0], dtype=np.float64), np.arange(size[1], dtype=np.float64))
+    pixels = np.stack([u.ravel(), v.ravel(), np.ones(u.size)], 1)
+    to_world = cam_to_world[:3, :3] @ np.linalg.inv(intrinsics)
+    return cam_to_world[:3, 3].astype(np.float32), (pixels @ to_world.T).astype(np.float32)
