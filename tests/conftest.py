@@ -1,0 +1,15 @@
+"""Fixtures shared by all tests."""
+
+from pathlib import Path
+
+import pytest
+
+_SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder of the real scans that lie beside the repository; the test skips where they are absent."""
+    if not _SHARED_DATA.is_dir():
+        pytest.skip("needs the scans in ../shared/data, which are not part of the repository")
+    return _SHARED_DATA
