@@ -1,11 +1,17 @@
 """The result: a mesh, its atlas and the painted pages."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..errors import InputError
 from ..scene.mesh import Mesh
 from .atlas import Atlas
+
+if TYPE_CHECKING:
+    import trimesh
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,3 +29,43 @@ class TexturedMesh:
     atlas: Atlas
     textures: tuple[np.ndarray, ...]
     coverage: tuple[np.ndarray, ...]
+
+    def export(self, path: str | Path, **options) -> None:
+        """Writes the mesh in the format that the file's suffix names; the file appears whole or not at all.
+
+        Args:
+            path: `.glb` (y up, unlit, textures inside) or `.obj` (the mesh's own coordinates; MTL and PNG beside it).
+            options: of `gltf.write_glb` (``texture_format``, ``quality``) or `obj.write_obj` (none).
+
+        Raises:
+            InputError: an unknown suffix, an option out of range, no face to write, or a file that cannot be written.
+        """
+        from .gltf import write_glb
+        from .obj import write_obj
+
+        path = Path(path)
+        writers = {".glb": write_glb, ".obj": write_obj}
+        if path.suffix.lower() not in writers:
+            raise InputError(f"{path}: cannot export {path.suffix or 'a name without suffix'}; use .glb or .obj")
+        writers[path.suffix.lower()](self, path, **options)
+
+    def to_trimesh(self) -> "trimesh.Trimesh":
+        """The mesh for trimesh, in its own coordinates, faces without area left out, vertices split at UV seams.
+
+        Several pages come as one image, side by side.
+        """
+        import trimesh
+        from PIL import Image
+
+        exported = self.atlas.page >= 0
+        rows, corners = np.unique(self.atlas.faces[exported], return_inverse=True)
+        page_of_row = np.empty(len(rows), np.int64)
+        page_of_row[corners.reshape(-1)] = np.repeat(self.atlas.page[exported], 3)
+        uv = self.atlas.uv[rows].astype(np.float64)
+        uv[:, 0] = (uv[:, 0] + page_of_row) / self.atlas.pages
+        return trimesh.Trimesh(
+            vertices=self.mesh.vertices[self.atlas.vertices[rows]],
+            faces=corners.reshape(-1, 3),
+            visual=trimesh.visual.TextureVisuals(uv=uv, image=Image.fromarray(np.concatenate(self.textures, 1))),
+            process=False,
+        )

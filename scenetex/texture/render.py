@@ -1,0 +1,88 @@
+"""Look at a textured mesh: ray-cast renders with exact bilinear texture lookup, no lighting."""
+
+import numpy as np
+
+from ..views.raycast import RayCaster
+from ..views.viewset import pixel_rays
+from .textured_mesh import TexturedMesh
+
+
+def render_textured(
+    textured: TexturedMesh,
+    intrinsics: np.ndarray,
+    cam_to_world: np.ndarray,
+    size: tuple[int, int],
+    cull_backfaces: bool = False,
+    background: tuple[int, int, int] = (0, 0, 0),
+) -> np.ndarray:
+    """Renders the mesh with its texture colours as they are.
+
+    Args:
+        textured: the mesh.
+        intrinsics: (3, 3) pixels, pixel centres at whole numbers.
+        cam_to_world: (4, 4) OpenCV axes, metres.
+        size: (width, height), pixels.
+        cull_backfaces: leave out faces that turn their back to the camera: a room seen from outside opens up.
+        background: RGB where no surface is hit.
+
+    Returns:
+        (h, w, 3) uint8 sRGB.
+    """
+    mesh, atlas = textured.mesh, textured.atlas
+    # Seen from its centre a camera has float32 precision to spare, wherever in the world the scene lies.
+    camera = np.array(cam_to_world, np.float64)
+    vertices = mesh.vertices - camera[:3, 3]
+    camera[:3, 3] = 0.0
+    drawn = atlas.page >= 0
+    if cull_backfaces:
+        drawn = drawn & (np.einsum("ij,ij->i", mesh.face_cross, vertices[mesh.faces[:, 0]]) < 0)
+    drawn = np.flatnonzero(drawn)
+    image = np.empty((size[1] * size[0], 3), np.uint8)
+    image[:] = background
+    if len(drawn):
+        origin, direction = pixel_rays(np.asarray(intrinsics, np.float64), camera, size)
+        hit = RayCaster(vertices, mesh.faces[drawn]).cast(np.broadcast_to(origin, direction.shape), direction)
+        seen = np.flatnonzero(hit["face"] >= 0)
+        colors = sample_texture(textured, drawn[hit["face"][seen]], hit["u"][seen], hit["v"][seen])
+        image[seen] = np.clip(np.rint(colors), 0, 255)
+    return image.reshape(size[1], size[0], 3)
+
+
+def sample_texture(textured: TexturedMesh, faces: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Bilinear texture colours at points on faces.
+
+    Texel centres lie at (i + 0.5) / size, v points up, and lookups beyond the outermost centres repeat the edge.
+
+    Args:
+        textured: the mesh.
+        faces: (n,) int, faces of the mesh that carry texture (page >= 0).
+        u, v: (n,) barycentric weights of the faces' second and third corner.
+
+    Returns:
+        (n, 3) float32, 0 to 255.
+    """
+    atlas = textured.atlas
+    corners = atlas.uv[atlas.faces[faces]].astype(np.float64)
+    weights = np.stack([1.0 - u - v, u, v], axis=1, dtype=np.float64)
+    uv = np.einsum("nk,nkc->nc", weights, corners)
+    colors = np.empty((len(uv), 3), np.float32)
+    page_of = atlas.page[faces]
+    for page, texture in enumerate(textured.textures):
+        on = np.flatnonzero(page_of == page)
+        if len(on):
+            height, width = texture.shape[:2]
+            x = np.clip(uv[on, 0] * width - 0.5, 0, width - 1)
+            y = np.clip((1.0 - uv[on, 1]) * height - 0.5, 0, height - 1)
+            colors[on] = _bilinear(texture, x, y)
+    return colors
+
+
+def _bilinear(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """(n, 3) float32 values at pixel coordinates inside the image. Plain numpy: cv2.remap rounds weights to 1/32."""
+    height, width = image.shape[:2]
+    left, top = x.astype(np.int64), y.astype(np.int64)
+    right, below = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
+    fx, fy = (x - left).astype(np.float32)[:, None], (y - top).astype(np.float32)[:, None]
+    upper = image[top, left] * (1 - fx) + image[top, right] * fx
+    lower = image[below, left] * (1 - fx) + image[below, right] * fx
+    return upper * (1 - fy) + lower * fy
