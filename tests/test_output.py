@@ -1,0 +1,162 @@
+"""Output is whole or absent, and never somebody else's loss."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from painted_sheet import painted_sheet
+
+from scenetex import InputError
+from scenetex.output import output_folder, write_files
+
+
+def listing(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_folder_appears_when_complete(tmp_path):
+    final = tmp_path / "deep" / "er" / "room"
+    with output_folder(final) as folder:
+        (folder / "report.json").write_text("{}")
+        assert not final.exists()
+    assert listing(tmp_path) == {"deep/er/room/report.json": b"{}"}
+    assert (final.stat().st_mode & 0o777) == (tmp_path / "deep").stat().st_mode & 0o777
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, InputError, OSError, SystemExit])
+def test_failure_leaves_nothing(tmp_path, error):
+    with pytest.raises(error), output_folder(tmp_path / "a" / "room") as folder:
+        (folder / "half").write_text("half")
+        raise error("stop")
+    assert not list(tmp_path.iterdir())
+
+
+def test_failure_keeps_the_previous_result(tmp_path):
+    final = tmp_path / "room"
+    with output_folder(final) as folder:
+        (folder / "report.json").write_text("old")
+    with pytest.raises(KeyboardInterrupt), output_folder(final) as folder:
+        (folder / "report.json").write_text("new")
+        raise KeyboardInterrupt
+    assert listing(tmp_path) == {"room/report.json": b"old"}
+
+
+def test_success_replaces_the_previous_result_as_a_whole(tmp_path):
+    for name in ("one", "two"):
+        with output_folder(tmp_path / "room") as folder:
+            (folder / "report.json").write_text(name)
+            (folder / name).write_text(name)
+    assert listing(tmp_path) == {"room/report.json": b"two", "room/two": b"two"}
+
+
+def test_previous_result_returns_when_the_swap_fails(tmp_path, monkeypatch):
+    final = tmp_path / "room"
+    with output_folder(final) as folder:
+        (folder / "report.json").write_text("old")
+    rename = Path.rename
+
+    def refuse(self, target):
+        if Path(target) == final and not (self / "report.json").read_text() == "old":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(InputError, match="room: cannot be written"), output_folder(final) as folder:
+        (folder / "report.json").write_text("new")
+    assert listing(tmp_path) == {"room/report.json": b"old"}
+
+
+def test_foreign_folders_are_refused(tmp_path):
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "draft.tex").write_text("years of work")
+    (tmp_path / "file").write_text("a file")
+    for name in ("thesis", "file"):
+        with pytest.raises(InputError, match=f"{name}.*choose another"), output_folder(tmp_path / name):
+            pytest.fail("must not start")
+    assert listing(tmp_path) == {"thesis/draft.tex": b"years of work", "file": b"a file"}
+
+
+def test_empty_folder_and_link_are_used(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    with output_folder(tmp_path / "link") as folder:
+        (folder / "report.json").write_text("{}")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "report.json").read_text() == "{}"
+
+
+def test_path_through_a_file_names_it(tmp_path):
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(InputError, match=r"file/room: .*choose another folder"),
+        output_folder(tmp_path / "file" / "room"),
+    ):
+        pytest.fail("must not start")
+
+
+def test_full_disk_inside_the_block_names_the_folder(tmp_path):
+    with pytest.raises(InputError, match=r"room: cannot be written .*free some space"):
+        with output_folder(tmp_path / "room") as folder:
+            (folder / "half").write_text("half")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert not list(tmp_path.iterdir())
+
+
+def test_files_failing_midway_leave_the_old_ones(tmp_path):
+    (tmp_path / "a").write_bytes(b"old")
+    (tmp_path / "b").mkdir()
+    with pytest.raises(InputError, match=r"b: cannot be written .*choose another name"):
+        write_files({tmp_path / "a": b"new", tmp_path / "b": b"new"})
+    assert listing(tmp_path) == {"a": b"old"}
+
+
+@pytest.mark.parametrize("suffix", [".glb", ".obj"])
+def test_export_names_what_is_wrong_with_the_place(tmp_path, suffix):
+    (tmp_path / "file").write_text("")
+    for path, cure in [
+        (tmp_path / "absent" / f"t{suffix}", "make its folder first"),
+        (tmp_path / "file" / f"t{suffix}", "choose another folder"),
+    ]:
+        with pytest.raises(InputError, match=f"t.{suffix[1:]}: .*{cure}|t.png: .*{cure}"):
+            painted_sheet().export(path)
+    assert listing(tmp_path) == {"file": b""}
+
+
+@pytest.mark.parametrize("name", ["t.stl", "t", ".glb"])
+def test_unknown_suffix_is_an_input_error(tmp_path, name):
+    with pytest.raises(InputError, match=r"use \.glb or \.obj"):
+        painted_sheet().export(tmp_path / name)
+
+
+def test_suffix_is_read_in_any_case(tmp_path):
+    painted_sheet().export(str(tmp_path / "T.GLB"))
+    assert (tmp_path / "T.GLB").read_bytes()[:4] == b"glTF"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX resource limits")
+@pytest.mark.parametrize("suffix", [".glb", ".obj"])
+def test_disk_that_fills_up_leaves_nothing(tmp_path, suffix):
+    # A file size limit is the one full disk that a test can make without privileges.
+    program = (
+        "import resource, sys\n"
+        "from painted_sheet import painted_sheet\n"
+        "from scenetex import InputError\n"
+        "textured = painted_sheet(cells=40)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
+        "try:\n"
+        "    textured.export(sys.argv[1])\n"
+        "except InputError as error:\n"
+        "    print(error)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / f"big{suffix}")],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"big{suffix}: cannot be written" in run.stdout and len(run.stdout.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
