@@ -30,7 +30,7 @@ class Camera:
 
 
 def resize_intrinsics(intrinsics: np.ndarray, old: tuple[int, int], new: tuple[int, int]) -> np.ndarray:
-    """Intrinsics (..., 3, 3) of images resized from `old` to `new` (width, height): f' = f s, c' = (c + 0.5) s - 0.5."""
+    """Intrinsics (..., 3, 3) of images resized from `old` to `new` (width, height): f' = f s, c' = (c + .5) s - .5."""
     scale = np.array([new[0] / old[0], new[1] / old[1]])
     out = np.array(intrinsics, dtype=np.float64)
     out[..., :2, :2] *= scale[:, None]

@@ -1,34 +1,14 @@
 """One frame of a trajectory: its cameras now, its pixels when asked for."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
+from ..errors import InputError
 from .camera import Camera
+from .image_source import ImageSource, decode_color, decode_depth, decode_gray, undistort
 
-
-@dataclass(frozen=True)
-class ImageSource:
-    """Where an image's bytes lie: a whole file, or `length` bytes at `offset` of one (a `.sens` stream).
-
-    Attributes:
-        path: the file.
-        offset: first byte.
-        length: number of bytes, or None for the rest of the file.
-        codec: "image" (JPEG, PNG: what OpenCV decodes), "zlib_ushort" or "raw_ushort" / "raw_rgb" (`.sens` streams).
-        size: (width, height) for codecs that do not carry it.
-        distortion: OpenCV's (k1, k2, p1, p2, ...) to undo on reading, or None.
-        depth_unit: metres per unit of a depth image.
-    """
-
-    path: Path
-    offset: int = 0
-    length: int | None = None
-    codec: str = "image"
-    size: tuple[int, int] | None = None
-    distortion: tuple[float, ...] | None = None
-    depth_unit: float = 0.001
+__all__ = ["Frame", "ImageSource"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,8 +35,27 @@ class Frame:
 
     def read_color(self) -> np.ndarray:
         """The photo: (h, w, 3) uint8 sRGB. Raises `InputError` where it is absent or cannot be decoded."""
-        raise NotImplementedError
+        if self.color is None:
+            raise InputError(f"frame {self.id}: has no photo; add one, or texture with generated images")
+        image = decode_color(self.color, self.camera.size, self.color.label(self.id))
+        if self.color.distortion is None:
+            return image
+        return undistort(image, self.camera.intrinsics, self.color.distortion, depth=False)
+
+    def read_gray(self, shrink: int = 1) -> np.ndarray:
+        """A quick look at the photo: (h / shrink, w / shrink) uint8 luma, `shrink` one of 1, 2, 4, 8.
+
+        Lens distortion is left in. Raises `InputError` like `read_color`.
+        """
+        if self.color is None:
+            raise InputError(f"frame {self.id}: has no photo; add one, or texture with generated images")
+        return decode_gray(self.color, self.camera.size, shrink, self.color.label(self.id))
 
     def read_depth(self) -> np.ndarray:
         """Sensor depth: (h, w) float32, camera z in metres, 0 = none. Raises `InputError` like `read_color`."""
-        raise NotImplementedError
+        if self.depth is None or self.depth_camera is None:
+            raise InputError(f"frame {self.id}: has no depth image; add one, or render depth from the mesh")
+        image = decode_depth(self.depth, self.depth_camera.size, self.depth.label(self.id))
+        if self.depth.distortion is None:
+            return image
+        return undistort(image, self.depth_camera.intrinsics, self.depth.distortion, depth=True)

@@ -1,6 +1,6 @@
 """The triangle mesh of a scene, kept exactly as its file has it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -15,7 +15,7 @@ class Mesh:
         faces: (f, 3) int32 indices into `vertices`.
         colors: (n, 3) uint8 sRGB per vertex, or None.
         axis_alignment: (4, 4) float64 rigid transform from this mesh's frame to a gravity-aligned one (z up), ScanNet's
-            ``axisAlignment``. It is not applied to `vertices`; exporters to y-up formats and gravity-aware models use it.
+            ``axisAlignment``. It is not applied to `vertices`; exporters to y-up formats use it.
     """
 
     vertices: np.ndarray
@@ -46,9 +46,40 @@ class Mesh:
         with np.errstate(invalid="ignore"):
             return np.where(length > 0, self.face_cross / np.maximum(length, 1e-300), 0.0)
 
+    def with_axis_alignment(self, axis_alignment: np.ndarray) -> "Mesh":
+        """The same mesh that knows where up is: `axis_alignment` (4, 4) leads to a gravity-aligned frame (z up)."""
+        return replace(self, axis_alignment=axis_alignment)
+
+    def transformed(self, transform: np.ndarray) -> "Mesh":
+        """The mesh moved by a rigid `transform` (4, 4); its axis alignment still leads to the same frame."""
+        return Mesh(
+            self.vertices @ transform[:3, :3].T + transform[:3, 3],
+            self.faces,
+            self.colors,
+            self.axis_alignment @ np.linalg.inv(transform),
+        )
+
     @classmethod
     def of(cls, mesh) -> "Mesh":
         """This class from itself, a `trimesh.Trimesh`, or anything with `vertices` and `faces`."""
         if isinstance(mesh, cls):
             return mesh
         return cls(np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces, np.int32))
+
+
+def fan_triangles(counts: np.ndarray, corners: np.ndarray) -> np.ndarray:
+    """Triangles of polygons, each cut into a fan from its first corner; polygons of fewer than 3 corners vanish.
+
+    Args:
+        counts: (p,) int, corners of each polygon.
+        corners: (sum of counts,) int, their vertex indices one polygon after the other.
+
+    Returns:
+        (f, 3) int64, in the polygons' order.
+    """
+    if (counts == 3).all():
+        return corners.reshape(-1, 3)
+    cut = np.maximum(counts - 2, 0)
+    first = np.repeat(np.cumsum(counts) - counts, cut)
+    step = np.arange(cut.sum()) - np.repeat(np.cumsum(cut) - cut, cut)
+    return corners[np.stack([first, first + step + 1, first + step + 2], 1)]

@@ -1,6 +1,6 @@
 """A scene: one mesh and the trajectory that saw it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -33,6 +33,20 @@ class Scene:
     def axis_alignment(self) -> np.ndarray:
         """(4, 4) float64 transform from the scene's frame to a gravity-aligned one (z up); identity if unknown."""
         return self.mesh.axis_alignment
+
+    def aligned(self) -> "Scene":
+        """The scene in its gravity-aligned frame (z up): mesh and all poses moved together, no alignment left to do."""
+        transform = self.axis_alignment
+        frames = tuple(
+            replace(
+                frame,
+                cam_to_world=transform @ frame.cam_to_world,
+                depth_cam_to_world=None if frame.depth_cam_to_world is None else transform @ frame.depth_cam_to_world,
+            )
+            for frame in self.frames
+        )
+        mesh = self.mesh.transformed(transform).with_axis_alignment(np.eye(4))
+        return replace(self, mesh=mesh, frames=frames)
 
     @cached_property
     def _by_id(self) -> dict[int, Frame]:

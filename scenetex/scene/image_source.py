@@ -1,0 +1,189 @@
+"""Where a frame's pixels lie, and how they become arrays."""
+
+import io
+import zlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from ..errors import InputError
+
+# A photo of one flat colour takes 1 byte for some 400 pixels as JPEG or PNG; a header that promises far more is
+# damaged, and is not worth the memory it asks for.
+_MAX_PIXELS_PER_BYTE = 2048
+_MAX_INFLATION = 1040  # deflate cannot do better than 1032 : 1
+_FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "PPM")
+
+
+@dataclass(frozen=True)
+class ImageSource:
+    """Where an image's bytes lie: a whole file, or `length` bytes at `offset` of one (a `.sens` stream).
+
+    Attributes:
+        path: the file.
+        offset: first byte.
+        length: number of bytes, or None for the rest of the file.
+        codec: "image" (JPEG, PNG: what OpenCV decodes), or what `.sens` streams hold: "raw_rgb", "raw_ushort",
+            "zlib_ushort", and "occi_ushort", which reading refuses.
+        size: (width, height) for codecs that do not carry it.
+        distortion: OpenCV's (k1, k2, p1, p2, ...) to undo on reading, or None.
+        depth_unit: metres per unit of a depth image.
+    """
+
+    path: Path
+    offset: int = 0
+    length: int | None = None
+    codec: str = "image"
+    size: tuple[int, int] | None = None
+    distortion: tuple[float, ...] | None = None
+    depth_unit: float = 0.001
+
+    def label(self, frame_id: int) -> str:
+        """How an error names this image: its file, and the frame within a stream."""
+        return str(self.path) if self.length is None else f"{self.path}: frame {frame_id}"
+
+
+def image_size(source: ImageSource, label: str) -> tuple[int, int]:
+    """(width, height) of an image, from its header alone. Raises `InputError` where it has none."""
+    if source.codec != "image":
+        return source.size
+    if source.length is None:
+        try:
+            with open(source.path, "rb") as file:
+                return _header_size(file, label)
+        except OSError as error:
+            raise InputError(f"{label}: cannot be read ({error.strerror or error}); check the file") from None
+    return _header_size(io.BytesIO(_read_bytes(source, label)), label)
+
+
+def decode_color(source: ImageSource, size: tuple[int, int], label: str) -> np.ndarray:
+    """The photo as it is stored: (h, w, 3) uint8 sRGB of `size` (width, height), or `InputError`."""
+    data = _read_bytes(source, label)
+    if source.codec == "raw_rgb":
+        _check_length(data, size[0] * size[1] * 3, label)
+        return np.frombuffer(data, np.uint8).reshape(size[1], size[0], 3).copy()
+    return cv2.cvtColor(_decode(data, size, cv2.IMREAD_COLOR, label), cv2.COLOR_BGR2RGB)
+
+
+def decode_gray(source: ImageSource, size: tuple[int, int], shrink: int, label: str) -> np.ndarray:
+    """A quick look at a photo: (h / shrink, w / shrink) uint8 luma, `shrink` one of 1, 2, 4, 8, lens distortion left."""
+    if source.codec == "raw_rgb":
+        gray = cv2.cvtColor(decode_color(source, size, label), cv2.COLOR_RGB2GRAY)
+        return cv2.resize(gray, (max(1, size[0] // shrink), max(1, size[1] // shrink)), interpolation=cv2.INTER_AREA)
+    flag = {
+        1: cv2.IMREAD_GRAYSCALE,
+        2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
+        4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
+        8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
+    }[shrink]
+    return _decode(_read_bytes(source, label), size, flag, label)
+
+
+def decode_depth(source: ImageSource, size: tuple[int, int], label: str) -> np.ndarray:
+    """The depth image as it is stored: (h, w) float32, metres, 0 = none, of `size` (width, height), or `InputError`."""
+    if source.codec == "occi_ushort":
+        raise InputError(f"{label}: depth is stored as occi_ushort, which is not supported; convert it to zlib_ushort")
+    data = _read_bytes(source, label)
+    if source.codec == "image":
+        raw = _decode(data, size, cv2.IMREAD_UNCHANGED, label)
+        if raw.dtype != np.uint16 or raw.ndim != 2:
+            raise InputError(f"{label}: not a 16-bit depth image; store depth as 16-bit PNG in millimetres")
+    else:
+        expected = size[0] * size[1] * 2
+        if source.codec == "zlib_ushort":
+            data = _inflate(data, expected, label)
+        _check_length(data, expected, label)
+        raw = np.frombuffer(data, "<u2").reshape(size[1], size[0])
+    return raw.astype(np.float32) * np.float32(source.depth_unit)
+
+
+def undistort(image: np.ndarray, intrinsics: np.ndarray, distortion: tuple[float, ...], depth: bool) -> np.ndarray:
+    """The image a pinhole camera of the same `intrinsics` (3, 3) would have taken.
+
+    Photos are resampled linearly and carry their border's colour outwards where the lens did not see, so that no black
+    rim gets painted on a surface; depth is taken from the nearest pixel and is 0 there.
+    """
+    height, width = image.shape[:2]
+    u, v = _undistortion_map(intrinsics.tobytes(), tuple(distortion), width, height)
+    if depth:
+        return cv2.remap(image, u, v, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
+    return cv2.remap(image, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+@lru_cache(maxsize=4)
+def _undistortion_map(intrinsics: bytes, distortion: tuple[float, ...], width: int, height: int):
+    matrix = np.frombuffer(intrinsics, np.float64).reshape(3, 3)
+    return cv2.initUndistortRectifyMap(matrix, np.array(distortion), None, matrix, (width, height), cv2.CV_32FC1)
+
+
+def _read_bytes(source: ImageSource, label: str) -> bytes:
+    try:
+        with open(source.path, "rb") as file:
+            left = max(0, file.seek(0, io.SEEK_END) - source.offset)
+            file.seek(source.offset)
+            data = file.read(left if source.length is None else min(left, source.length))
+    except OSError as error:
+        raise InputError(f"{label}: cannot be read ({error.strerror or error}); check the file") from None
+    if source.length is not None and len(data) < source.length:
+        raise InputError(f"{label}: the file ends before this image does; copy it again")
+    return data
+
+
+def _header_size(file, label: str) -> tuple[int, int]:
+    # Pillow reads headers without touching the pixels, and takes a damaged one with many kinds of exception.
+    try:
+        with Image.open(file, formats=_FORMATS) as image:
+            return image.size
+    except Exception:
+        raise InputError(f"{label}: not a readable image; replace it or delete the frame") from None
+
+
+def _decode(data: bytes, size: tuple[int, int], flags: int, label: str) -> np.ndarray:
+    found = _header_size(io.BytesIO(data), label)
+    if found != tuple(size):
+        raise InputError(
+            f"{label}: image is {found[0]}x{found[1]}, its camera {size[0]}x{size[1]}; resize it or fix the intrinsics"
+        )
+    image = None
+    if found[0] * found[1] <= _MAX_PIXELS_PER_BYTE * len(data) and not _is_cut_jpeg(data):
+        try:
+            # Calibration speaks of pixels as stored: an orientation tag must not turn them.
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
+        except cv2.error:
+            pass
+    if image is None:
+        raise InputError(f"{label}: image is damaged or cut short; replace it or delete the frame")
+    return image
+
+
+def _is_cut_jpeg(data: bytes) -> bool:
+    """Whether a JPEG has no end marker after its first scan: OpenCV would fill the rest with grey and not say so."""
+    if data[:2] != b"\xff\xd8":
+        return False
+    at = 2
+    while at + 4 <= len(data):
+        if data[at] != 0xFF:
+            return True
+        if data[at + 1] == 0xDA:
+            return data.find(b"\xff\xd9", at) < 0
+        # Segments before the scan are stepped over, since a thumbnail in one has an end marker of its own.
+        at += 1 if data[at + 1] == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return True
+
+
+def _inflate(data: bytes, expected: int, label: str) -> bytes:
+    if expected > _MAX_INFLATION * max(len(data), 1):
+        raise InputError(f"{label}: depth data is too short for its size; copy the file again")
+    try:
+        return zlib.decompressobj().decompress(data, expected + 1)
+    except zlib.error:
+        raise InputError(f"{label}: depth data is damaged; copy the file again") from None
+
+
+def _check_length(data: bytes, expected: int, label: str) -> None:
+    if len(data) != expected:
+        raise InputError(f"{label}: image has {len(data)} bytes, its size asks for {expected}; copy the file again")

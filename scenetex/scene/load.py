@@ -1,0 +1,72 @@
+"""Load a scene from whichever layout its folder has."""
+
+from pathlib import Path
+
+from ..errors import InputError
+from .scannet import load_extracted
+from .scannet_release import find_sens, load_release
+from .scene import Scene
+from .transforms_json import load_transforms
+
+_MESH_SUFFIXES = (".ply", ".obj", ".glb")
+
+
+def load_scene(path: str | Path, align: bool = False) -> Scene:
+    """Reads a scene: its mesh, cameras and frames. Pixels stay on disk until a frame is asked for them.
+
+    Layouts, told apart by what the folder holds:
+
+    - the extracted ScanNet folder: `pose/<frame>.txt`, `intrinsic/`, `color/<frame>.jpg` (or .png; may be absent),
+      `depth/<frame>.png` (16 bit, millimetres; may be absent), the mesh and `<scene>.txt`;
+    - the folder ScanNet releases: `<scene>.sens`, the mesh and `<scene>.txt`;
+    - nerfstudio's `transforms.json` with its photos, and a mesh in the same frame.
+
+    Args:
+        path: the folder, or its `.sens` or `transforms.json` file.
+        align: move mesh and poses together into the gravity-aligned frame (z up) that `axisAlignment` leads to. By
+            default both stay as stored, and the transform is kept in `Scene.axis_alignment`.
+
+    Returns:
+        The scene, named after its folder; frames whose pose is not finite (tracking lost) are listed in `skipped`.
+
+    Raises:
+        InputError: one line that names the file and the cure: no such path, a folder of unknown layout, a mesh that
+            is absent, damaged, empty, without faces or all NaN, a missing or malformed pose or intrinsic matrix, no
+            frame with a finite pose, no frame with both pose and photo, a `.sens` file that is cut short.
+    """
+    path = Path(path)
+    if path.is_dir():
+        # "." and "scene/.." have no name of their own.
+        scene = _load_folder(path, path.name if path.name not in ("", "..") else path.resolve().name or "scene")
+    elif not path.exists():
+        raise InputError(f"{path}: no such file or folder; give the scene's folder")
+    elif path.suffix.lower() == ".sens":
+        scene = load_release(path.parent, path, path.resolve().parent.name)
+    elif path.suffix.lower() == ".json":
+        scene = load_transforms(path, path.resolve().parent.name)
+    elif path.suffix.lower() in _MESH_SUFFIXES:
+        raise InputError(
+            f"{path}: a mesh alone has no cameras; give a folder that holds it with pose/ and intrinsic/ (ScanNet), "
+            "or with a transforms.json"
+        )
+    else:
+        raise InputError(f"{path}: not a scene; give a ScanNet folder, a .sens file or a transforms.json")
+    return scene.aligned() if align else scene
+
+
+def _load_folder(folder: Path, name: str) -> Scene:
+    try:
+        if (folder / "pose").is_dir():
+            return load_extracted(folder, name)
+        if sens := find_sens(folder, name):
+            return load_release(folder, sens, name)
+        if (folder / "transforms.json").is_file():
+            return load_transforms(folder / "transforms.json", name)
+        if any((folder / part).is_dir() for part in ("color", "depth", "intrinsic")):
+            return load_extracted(folder, name)
+    except PermissionError as error:
+        raise InputError(f"{error.filename or folder}: permission denied; make it readable") from None
+    raise InputError(
+        f"{folder}: no scene in a known layout; it needs pose/ and intrinsic/ (ScanNet), a .sens file, "
+        "or a transforms.json"
+    )

@@ -1,0 +1,64 @@
+"""OBJ files: positions, vertex colours and polygons in the file's own order; materials and texture seams are left out.
+
+Read here and not through trimesh, which regroups faces by material, splits vertices along texture seams, and opens the
+material files and images that the OBJ names.
+"""
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from .mesh import fan_triangles
+from .ply import parse_numbers
+
+_VERTEX = re.compile(rb"^[ \t]*v[ \t]+([^\n#]*)", re.MULTILINE)
+_FACE = re.compile(rb"^[ \t]*f[ \t]+([^\n#]*)", re.MULTILINE)
+
+
+def read_obj(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Vertices (n, 3) float64, faces (f, 3) int64 and colours (n, 3) uint8 or None, unchecked indices, as stored.
+
+    Raises:
+        InputError: a vertex or face line that is not numbers.
+    """
+    data = path.read_bytes().replace(b"\\\r\n", b" ").replace(b"\\\n", b" ")
+    vertices, colors = _vertices(_VERTEX.findall(data), path)
+    lines = _FACE.findall(data)
+    counts = np.array([len(line.split()) for line in lines], np.int64)
+    # "7/3/5" is position / texture / normal: only the position is of interest.
+    corners = _numbers(re.sub(rb"/\S*", b"", b"\n".join(lines)), path, "f")
+    if (corners != np.rint(corners)).any() or np.abs(corners).max(initial=0) > 2**31 or len(corners) != counts.sum():
+        raise InputError(f"{path}: an f line does not hold vertex numbers; export the mesh again")
+    corners = corners.astype(np.int64)
+    if (corners < 0).any():
+        # Negative numbers count back from the vertices above the line.
+        vertex_at = np.array([match.start() for match in _VERTEX.finditer(data)], np.int64)
+        face_at = np.array([match.start() for match in _FACE.finditer(data)], np.int64)
+        above = np.repeat(np.searchsorted(vertex_at, face_at), counts)
+        relative = corners < 0
+        corners[relative] += above[relative] + 1
+        corners[relative & (corners < 1)] = 0
+    return vertices, fan_triangles(counts, corners - 1), colors
+
+
+def _vertices(lines: list[bytes], path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    numbers = _numbers(b"\n".join(lines), path, "v")
+    width = len(lines[0].split()) if lines else 3
+    if any(len(line.split()) != width for line in lines) or len(numbers) != width * len(lines) or width < 3:
+        raise InputError(f"{path}: its v lines do not all hold the same 3 or more numbers; export the mesh again")
+    table = numbers.reshape(-1, width)
+    colors = None
+    if width >= 6:
+        # "x y z r g b" is what scanners write: mostly 0 to 1, sometimes 0 to 255.
+        rgb = np.nan_to_num(table[:, -3:])
+        colors = np.clip(np.rint(rgb * 255 if rgb.max() <= 1 else rgb), 0, 255).astype(np.uint8)
+    return np.ascontiguousarray(table[:, :3]), colors
+
+
+def _numbers(text: bytes, path: Path, letter: str) -> np.ndarray:
+    try:
+        return parse_numbers(text)
+    except ValueError:
+        raise InputError(f"{path}: a line that starts with {letter} is not numbers; export the mesh again") from None

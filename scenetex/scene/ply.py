@@ -1,0 +1,294 @@
+"""PLY files: ascii and binary of either byte order, any polygons, vertices and faces in the file's own order.
+
+Read here and not through trimesh, which splits vertices along texture seams and takes no binary file of mixed polygons.
+Every count a header announces is held against the bytes that are there before anything is allocated.
+"""
+
+import re
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from .mesh import fan_triangles
+
+_LARGEST_HEADER = 1 << 20
+_TYPES = {
+    **{"char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4"},
+    **{"float": "f4", "double": "f8"},
+    **{f"int{8 * n}": f"i{n}" for n in (1, 2, 4, 8)},
+    **{f"uint{8 * n}": f"u{n}" for n in (1, 2, 4, 8)},
+    **{f"float{8 * n}": f"f{n}" for n in (4, 8)},
+}
+_CORNER_NAMES = ("vertex_indices", "vertex_index")
+
+
+@dataclass(frozen=True)
+class _Property:
+    name: str
+    dtype: str
+    count_dtype: str | None = None  # of a list's length, None for a plain number
+
+
+@dataclass(frozen=True)
+class _Element:
+    name: str
+    count: int
+    properties: list[_Property]
+
+
+class _Ragged(Exception):
+    """Rows whose lists differ in length."""
+
+
+def read_ply(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Vertices (n, 3) float64, faces (f, 3) int64 and colours (n, 3) uint8 or None, unchecked indices, as stored.
+
+    Raises:
+        InputError: not a PLY file, or one whose data does not hold what its header announces.
+    """
+    data = path.read_bytes()
+    order, elements, start = _parse_header(data, path)
+    body = _Ascii(data[start:], path) if order is None else _Binary(data, start, order, path)
+    vertices, faces, colors = np.zeros((0, 3)), np.zeros((0, 3), np.int64), None
+    for element in elements:
+        columns = body.read(element)
+        if element.name == "vertex" and element.count:
+            if not {"x", "y", "z"} <= columns.keys() or any(isinstance(columns[axis], tuple) for axis in "xyz"):
+                raise InputError(f"{path}: its vertices have no x, y, z; export the mesh again")
+            vertices = np.stack([columns[axis] for axis in "xyz"], 1).astype(np.float64)
+            colors = _colors(columns)
+        elif element.name == "face" and element.count:
+            lists = {name: column for name, column in columns.items() if isinstance(column, tuple)}
+            corners = next((lists[name] for name in _CORNER_NAMES if name in lists), None)
+            if corners is None:
+                raise InputError(f"{path}: its faces have no vertex_indices; export the mesh again")
+            faces = fan_triangles(corners[0].astype(np.int64), corners[1].astype(np.int64))
+    return vertices, faces, colors
+
+
+def ply_face_count(path: Path) -> int:
+    """Faces a PLY file announces; 0 for a point cloud. Raises `InputError` for a file that is no PLY."""
+    with open(path, "rb") as file:
+        _, elements, _ = _parse_header(file.read(_LARGEST_HEADER), path)
+    return sum(element.count for element in elements if element.name == "face")
+
+
+def parse_numbers(text: bytes) -> np.ndarray:
+    """All numbers of a text, white space between them: (n,) float64. Raises `ValueError` for anything else."""
+    text = text.strip()
+    if not text:  # NumPy would make one number of it
+        return np.zeros(0)
+    with warnings.catch_warnings():
+        # Older NumPy only warns where a number cannot be read, and hands back those before it.
+        warnings.simplefilter("error")
+        try:
+            return np.fromstring(text, np.float64, sep=" ")
+        except DeprecationWarning as warning:
+            raise ValueError(str(warning)) from None
+
+
+def _parse_header(data: bytes, path: Path) -> tuple[str | None, list[_Element], int]:
+    """Byte order ("<", ">" or None for ascii), elements, and where the body starts."""
+    end = re.search(rb"^end_header[ \t]*\r?\n?", data[:_LARGEST_HEADER], re.MULTILINE)
+    if not re.match(rb"ply\s", data) or not end:
+        raise InputError(f"{path}: not a PLY file, or cut within its header; export the mesh again")
+    order, elements = "", []
+    try:
+        for line in data[: end.start()].decode("latin-1").splitlines()[1:]:
+            words = line.split()
+            if words[:1] == ["format"]:
+                order = {"ascii": None, "binary_little_endian": "<", "binary_big_endian": ">"}[words[1]]
+            elif words[:1] == ["element"]:
+                elements.append(_Element(words[1], int(words[2]), []))
+                if elements[-1].count < 0:
+                    raise ValueError
+            elif words[:2] == ["property", "list"]:
+                count, item, name = words[2:5]
+                if _TYPES[count][0] == "f":
+                    raise ValueError
+                elements[-1].properties.append(_Property(name, _TYPES[item], _TYPES[count]))
+            elif words[:1] == ["property"]:
+                elements[-1].properties.append(_Property(words[2], _TYPES[words[1]]))
+    except (KeyError, IndexError, ValueError):
+        raise InputError(f"{path}: PLY header has a line that makes no sense: {line[:60]!r}; export it again") from None
+    if order == "" or any(len({p.name for p in e.properties}) < len(e.properties) for e in elements):
+        raise InputError(f"{path}: PLY header lacks its format or repeats a property; export the mesh again")
+    return order, elements, end.end()
+
+
+def _colors(columns: dict) -> np.ndarray | None:
+    channels = [columns.get(name) for name in ("red", "green", "blue")]
+    if any(channel is None or isinstance(channel, tuple) for channel in channels):
+        return None
+    colors = np.stack(channels, 1)
+    if colors.dtype.kind == "f" and np.nanmax(colors, initial=0) <= 1:
+        colors = colors * 255
+    return np.clip(np.nan_to_num(np.rint(colors)), 0, 255).astype(np.uint8)
+
+
+class _Binary:
+    """Elements of a binary body, one after the other. A list column is (counts, items)."""
+
+    def __init__(self, data: bytes, at: int, order: str, path: Path):
+        self._data, self._at, self._order, self._path = data, at, order, path
+
+    def read(self, element: _Element) -> dict:
+        types = [(np.dtype(self._order + p.dtype), p.count_dtype) for p in element.properties]
+        least = sum(np.dtype(count).itemsize if count else item.itemsize for item, count in types)
+        left = len(self._data) - self._at
+        if element.count * least > left:
+            raise _cut(self._path, element)
+        if not element.count or not least:
+            return {p.name: np.zeros(0) for p in element.properties if not p.count_dtype}
+        try:
+            return self._even_rows(element, left)
+        except _Ragged:
+            return self._ragged_rows(element)
+
+    def _even_rows(self, element: _Element, left: int) -> dict:
+        """All rows at once, if their lists are as long as the first row's."""
+        fields, at = [], self._at
+        for p in element.properties:
+            item = np.dtype(self._order + p.dtype)
+            if p.count_dtype:
+                count = np.dtype(self._order + p.count_dtype)
+                length = (
+                    int(np.frombuffer(self._data, count, 1, at)[0]) if at + count.itemsize <= len(self._data) else 0
+                )
+                if not 0 <= length * item.itemsize <= left:
+                    raise _Ragged
+                fields += [(f"n {p.name}", count), (p.name, item, (length,))]
+                at += count.itemsize + length * item.itemsize
+            else:
+                fields.append((p.name, item))
+                at += item.itemsize
+        if (at - self._at) * element.count > left:
+            raise _Ragged
+        rows = np.frombuffer(self._data, np.dtype(fields), element.count, self._at)
+        columns = {}
+        for p in element.properties:
+            if p.count_dtype:
+                counts = rows[f"n {p.name}"]
+                if (counts != counts[0]).any():
+                    raise _Ragged
+                columns[p.name] = counts, rows[p.name].reshape(-1)
+            else:
+                columns[p.name] = rows[p.name]
+        self._at += rows.dtype.itemsize * element.count
+        return columns
+
+    def _ragged_rows(self, element: _Element) -> dict:
+        starts = {p.name: [] for p in element.properties}
+        counts = {p.name: [] for p in element.properties if p.count_dtype}
+        sizes = [np.dtype(p.dtype).itemsize for p in element.properties]
+        count_types = [p.count_dtype and np.dtype(self._order + p.count_dtype) for p in element.properties]
+        at, end = self._at, len(self._data)
+        byteorder = "little" if self._order == "<" else "big"
+        for _ in range(element.count):
+            for p, size, count in zip(element.properties, sizes, count_types, strict=True):
+                length = 1
+                if count is not None:
+                    length = int.from_bytes(self._data[at : at + count.itemsize], byteorder, signed=count.kind == "i")
+                    at += count.itemsize
+                    counts[p.name].append(length)
+                starts[p.name].append(at)
+                at += length * size
+                if length < 0 or at > end:
+                    raise _cut(self._path, element)
+        self._at = at
+        columns = {}
+        raw = np.frombuffer(self._data, np.uint8)
+        for p, size in zip(element.properties, sizes, strict=True):
+            start = np.array(starts[p.name], np.int64)
+            lengths = np.array(counts[p.name] if p.count_dtype else [1] * len(start), np.int64)
+            within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+            items = np.repeat(start, lengths) + within * size
+            values = raw[items[:, None] + np.arange(size)].view(self._order + p.dtype)[:, 0]
+            columns[p.name] = (lengths, values) if p.count_dtype else values
+        return columns
+
+
+class _Ascii:
+    """Elements of an ascii body, like `_Binary`."""
+
+    def __init__(self, body: bytes, path: Path):
+        self._path, self._at = path, 0
+        try:
+            self._numbers = parse_numbers(body)
+        except ValueError:
+            raise InputError(f"{path}: PLY body holds something that is not a number; export the mesh again") from None
+
+    def read(self, element: _Element) -> dict:
+        numbers = self._numbers[self._at :]
+        if element.count * len(element.properties) > len(numbers):
+            raise _cut(self._path, element)
+        if not element.count or not element.properties:
+            return {p.name: np.zeros(0) for p in element.properties if not p.count_dtype}
+        try:
+            return self._even_rows(element, numbers)
+        except _Ragged:
+            return self._ragged_rows(element, numbers)
+
+    def _even_rows(self, element: _Element, numbers: np.ndarray) -> dict:
+        at, spans = 0, []
+        for p in element.properties:
+            length = numbers[at] if p.count_dtype and at < len(numbers) else 1
+            if not 0 <= length <= len(numbers):
+                raise _Ragged
+            at += bool(p.count_dtype)
+            spans.append((at, at + int(length)))
+            at += int(length)
+        if at * element.count > len(numbers):
+            raise _Ragged
+        rows = numbers[: at * element.count].reshape(element.count, at)
+        columns = {}
+        for p, (start, end) in zip(element.properties, spans, strict=True):
+            if p.count_dtype:
+                counts = rows[:, start - 1]
+                if (counts != counts[0]).any():
+                    raise _Ragged
+                columns[p.name] = counts, _typed(rows[:, start:end].reshape(-1), p, self._path)
+            else:
+                columns[p.name] = _typed(rows[:, start], p, self._path)
+        self._at += rows.size
+        return columns
+
+    def _ragged_rows(self, element: _Element, numbers: np.ndarray) -> dict:
+        values = {p.name: [] for p in element.properties}
+        counts = {p.name: [] for p in element.properties}
+        at = 0
+        for _ in range(element.count):
+            for p in element.properties:
+                length = 1
+                if p.count_dtype:
+                    length = numbers[at] if at < len(numbers) else -1
+                    at += 1
+                if not 0 <= length <= len(numbers) - at:
+                    raise _cut(self._path, element)
+                counts[p.name].append(int(length))
+                values[p.name].append(numbers[at : at + int(length)])
+                at += int(length)
+        self._at += at
+        columns = {}
+        for p in element.properties:
+            column = _typed(np.concatenate(values[p.name]), p, self._path)
+            columns[p.name] = (np.array(counts[p.name]), column) if p.count_dtype else column
+        return columns
+
+
+def _typed(numbers: np.ndarray, p: _Property, path: Path) -> np.ndarray:
+    """Ascii numbers as their property's type; "1e30" or "nan" in an integer column is an error."""
+    if p.dtype[0] == "f":
+        return numbers
+    if not (np.abs(numbers) < 2**53).all() or (numbers != np.rint(numbers)).any():
+        raise InputError(f"{path}: PLY property {p.name} holds something that is not a whole number; export it again")
+    return numbers.astype(np.int64)
+
+
+def _cut(path: Path, element: _Element) -> InputError:
+    return InputError(
+        f"{path}: the file ends before its {element.count} {element.name} rows do; copy or export it again"
+    )

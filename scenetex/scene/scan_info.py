@@ -1,0 +1,73 @@
+"""ScanNet's `<scene>.txt`: what it says about a scan as a whole."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import InputError
+from .pose import rigid
+
+_LARGEST = 1 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class ScanInfo:
+    """What `<scene>.txt` says.
+
+    Attributes:
+        axis_alignment: (4, 4) float64 rigid, scan frame to gravity-aligned frame (z up); identity if not given.
+        color_size: (width, height) in pixels the colour intrinsics refer to, or None.
+        depth_size: the same for depth.
+    """
+
+    axis_alignment: np.ndarray = field(default_factory=lambda: np.eye(4))
+    color_size: tuple[int, int] | None = None
+    depth_size: tuple[int, int] | None = None
+
+
+def read_scan_info(folder: Path, names: list[str]) -> ScanInfo:
+    """Reads the first `<name>.txt` that the folder has; all defaults where it has none.
+
+    Raises:
+        InputError: an `axisAlignment` that is not a rigid 4x4 matrix, or an image size that is not a whole number.
+    """
+    path = next((p for p in (folder / f"{name}.txt" for name in names) if p.is_file()), None)
+    if path is None:
+        return ScanInfo()
+    try:
+        with open(path, "rb") as file:
+            lines = file.read(_LARGEST).decode("latin-1").splitlines()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the file") from None
+    values = {key.strip(): value.strip() for key, _, value in (line.partition("=") for line in lines)}
+    return ScanInfo(
+        axis_alignment=_alignment(values, path),
+        color_size=_size(values, "color", path),
+        depth_size=_size(values, "depth", path),
+    )
+
+
+def _alignment(values: dict[str, str], path: Path) -> np.ndarray:
+    if "axisAlignment" not in values:
+        return np.eye(4)
+    try:
+        numbers = [float(word) for word in values["axisAlignment"].split()]
+    except ValueError:
+        numbers = []
+    if len(numbers) != 16:
+        raise InputError(f"{path}: axisAlignment is not 16 numbers; fix or delete that line")
+    return rigid(np.array(numbers).reshape(4, 4), f"{path}: axisAlignment")
+
+
+def _size(values: dict[str, str], kind: str, path: Path) -> tuple[int, int] | None:
+    keys = f"{kind}Width", f"{kind}Height"
+    if any(key not in values for key in keys):
+        return None
+    try:
+        size = int(values[keys[0]]), int(values[keys[1]])
+    except ValueError:
+        size = 0, 0
+    if not all(0 < side < 1 << 20 for side in size):
+        raise InputError(f"{path}: {keys[0]} and {keys[1]} are not an image size; fix or delete those lines")
+    return size
