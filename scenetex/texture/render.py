@@ -1,10 +1,15 @@
 """Look at a textured mesh: ray-cast renders with exact bilinear texture lookup, no lighting."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 
 from ..views.raycast import RayCaster
 from ..views.viewset import pixel_rays
 from .textured_mesh import TexturedMesh
+
+# Rows per task: the arrays of one band stay in the cache.
+_BAND = 32
 
 
 def render_textured(
@@ -37,15 +42,25 @@ def render_textured(
     if cull_backfaces:
         drawn = drawn & (np.einsum("ij,ij->i", mesh.face_cross, vertices[mesh.faces[:, 0]]) < 0)
     drawn = np.flatnonzero(drawn)
-    image = np.empty((size[1] * size[0], 3), np.uint8)
+    image = np.empty((size[1], size[0], 3), np.uint8)
     image[:] = background
-    if len(drawn):
-        origin, direction = pixel_rays(np.asarray(intrinsics, np.float64), camera, size)
-        hit = RayCaster(vertices, mesh.faces[drawn]).cast(np.broadcast_to(origin, direction.shape), direction)
-        seen = np.flatnonzero(hit["face"] >= 0)
+    if not len(drawn):
+        return image
+    caster = RayCaster(vertices, mesh.faces[drawn])
+
+    def band(top: int) -> None:
+        rows = image[top : top + _BAND]
+        shifted = np.array(intrinsics, np.float64)
+        shifted[1, 2] -= top
+        origin, direction = pixel_rays(shifted, camera, (size[0], len(rows)))
+        hit = caster.cast(np.broadcast_to(origin, direction.shape), direction)
+        seen = hit["face"] >= 0
         colors = sample_texture(textured, drawn[hit["face"][seen]], hit["u"][seen], hit["v"][seen])
-        image[seen] = np.clip(np.rint(colors), 0, 255)
-    return image.reshape(size[1], size[0], 3)
+        rows[seen.reshape(rows.shape[:2])] = np.clip(np.rint(colors), 0, 255)
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(band, range(0, size[1], _BAND)))
+    return image
 
 
 def sample_texture(textured: TexturedMesh, faces: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
@@ -83,6 +98,8 @@ def _bilinear(image: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     left, top = x.astype(np.int64), y.astype(np.int64)
     right, below = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
     fx, fy = (x - left).astype(np.float32)[:, None], (y - top).astype(np.float32)[:, None]
-    upper = image[top, left] * (1 - fx) + image[top, right] * fx
-    lower = image[below, left] * (1 - fx) + image[below, right] * fx
+    texels = image.reshape(-1, 3)
+    top, below = top * width, below * width
+    upper = texels.take(top + left, 0) * (1 - fx) + texels.take(top + right, 0) * fx
+    lower = texels.take(below + left, 0) * (1 - fx) + texels.take(below + right, 0) * fx
     return upper * (1 - fy) + lower * fy
