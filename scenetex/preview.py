@@ -34,8 +34,9 @@ def contact_sheet(views: ViewSet, images: Sequence[np.ndarray], textured: Textur
     inner = _WIDTH - 2 * _MARGIN
     tile_width = min((inner - _GAP * (len(shown) - 1)) // len(shown), 420, round(320 * aspect))
     tile = (tile_width, round(tile_width / aspect))
-    large = int((inner - 2 * _GAP) / (1 + 2 * aspect))
-    render = ((inner - 2 * _GAP - large) // 2, large)
+    large = int(np.clip((inner - 2 * _GAP) / (1 + 2 * aspect), 360, 600))
+    slot = ((inner - 2 * _GAP - large) // 2, large)
+    inside = (min(slot[0], round(large * aspect)), min(large, round(slot[0] / aspect)))
 
     photos_at = _MARGIN + 2 * _LINE
     depth_at = photos_at + tile[1] + _GAP
@@ -65,20 +66,22 @@ def contact_sheet(views: ViewSet, images: Sequence[np.ndarray], textured: Textur
         place(x, photos_at, _fit(images[view], tile))
         place(x, depth_at, _fit(_depth_picture(views.depth[view], low, high), tile))
 
+    part = f", {_MAX_PAGES} of {atlas.pages} pages" if atlas.pages > _MAX_PAGES else ""
     best = max(shown, key=lambda view: np.count_nonzero(views.depth[view]))
-    inside = resize_intrinsics(views.intrinsics[best], views.size, render)
+    intrinsics = resize_intrinsics(views.intrinsics[best], views.size, inside)
     with ThreadPoolExecutor() as pool:
-        rendering = [
-            pool.submit(_smooth_render, textured, inside, views.cam_to_world[best], render, False),
-            pool.submit(_smooth_render, textured, *dollhouse_camera(textured, render), render, True),
+        from_frame = pool.submit(_smooth_render, textured, intrinsics, views.cam_to_world[best], inside, False)
+        from_above = pool.submit(_smooth_render, textured, *dollhouse_camera(textured, slot), slot, True)
+        results = [
+            (f"atlas{part} (red: unseen, filled in)", _atlas_picture(textured, large)),
+            (f"result, from frame {views.frame_ids[best]}", _fit(from_frame.result(), slot)),
+            ("result, from above", from_above.result()),
         ]
-        x = _MARGIN
-        place(x, result_at, _atlas_picture(textured, large))
-        label(x, result_at, "atlas (red: no view saw it, filled in)")
-        for text, picture in zip((f"from frame {views.frame_ids[best]}", "from above"), rendering, strict=True):
-            x += _GAP + (large if x == _MARGIN else render[0])
-            place(x, result_at, picture.result())
-            label(x, result_at, f"result, {text}")
+    x = _MARGIN
+    for text, picture in results:
+        label(x, result_at, text)
+        place(x, result_at, picture)
+        x += picture.shape[1] + _GAP
     return np.asarray(sheet)
 
 
