@@ -1,0 +1,139 @@
+"""The correspondences of a set of views: which views see each other, and the keys of every query at any feature size."""
+
+from dataclasses import dataclass, field, fields, replace
+from typing import Protocol
+
+import torch
+
+from ..errors import InputError
+from .matches import Keys, Matches, pack_keys
+
+CONVENTIONS = ("visible", "mvdiffusion")
+
+
+class Geometry(Protocol):
+    """What each kind of correspondence (depth, rotation) answers. Views are numbered through the whole batch."""
+
+    size: tuple[int, int]
+    device: torch.device
+    cue_size: int
+    paired: bool
+
+    def keys(self, view: int, partners: torch.Tensor, size: tuple[int, int]) -> Keys:
+        """Keys of all queries of `view` in the views `partners` (l,) int64, at feature size (h, w)."""
+
+    def to(self, device: torch.device | str) -> "Geometry":
+        """The same on another device; itself where it is there already."""
+
+
+@dataclass(frozen=True, eq=False)
+class Correspondence:
+    """Correspondences among the m views of each of b scenes, made by `from_depth` or `from_rotation`.
+
+    Computed once per set of views and reused by every layer, denoising step and guidance half; the keys at a feature
+    size are found when first asked for and stay on the device.
+
+    Attributes:
+        batch: number of scenes b.
+        views: views per scene m.
+        pairs: (p, 2) int64 on the CPU, (query view, context view), views numbered 0 .. b m - 1, sorted by query view.
+        geometry: depth or rotation geometry of all b m views.
+    """
+
+    batch: int
+    views: int
+    pairs: torch.Tensor
+    geometry: Geometry
+    _matches: dict = field(default_factory=dict, repr=False)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the images the correspondence was computed from, pixels."""
+        return self.geometry.size
+
+    @property
+    def device(self) -> torch.device:
+        return self.geometry.device
+
+    def to(self, device: torch.device | str) -> "Correspondence":
+        """The same correspondence on another device (itself where it is there already); keys are found anew there."""
+        geometry = self.geometry.to(device)
+        return self if geometry is self.geometry else Correspondence(self.batch, self.views, self.pairs, geometry)
+
+    def at(self, size: tuple[int, int], dtype: torch.dtype = torch.float32) -> Matches:
+        """Keys of every query of feature maps of `size` (height, width), sampling weights in `dtype`; cached.
+
+        Raises:
+            InputError: convention "mvdiffusion" and a size that the released model fails at.
+        """
+        key = (*size, dtype)
+        if key not in self._matches:
+            self._matches[key] = self._find(tuple(size), dtype)
+        return self._matches[key]
+
+    def nbytes(self) -> int:
+        """Bytes held on the device: geometry and all keys found so far."""
+        held = [getattr(self.geometry, f.name) for f in fields(self.geometry)]
+        return sum(t.nbytes for t in held if isinstance(t, torch.Tensor)) + sum(
+            m.nbytes() for m in self._matches.values()
+        )
+
+    def _find(self, size: tuple[int, int], dtype: torch.dtype) -> Matches:
+        if min(size) < 1:
+            raise InputError(f"features of {size[0]} x {size[1]} hold no cell; use larger images")
+        wide = torch.float64 if dtype == torch.float64 else torch.float32
+        found = []
+        views, counts = self.pairs[:, 0].unique_consecutive(return_counts=True)
+        # View by view: bounds the memory of what is computed on the way, whatever the number of pairs.
+        for view, partners in zip(views.tolist(), self.pairs[:, 1].split(counts.tolist()), strict=True):
+            keys = self.geometry.keys(view, partners.to(self.device), size)
+            found.append(replace(keys, weight=keys.weight.to(dtype), cue=keys.cue.to(wide)))
+        views = self.batch * self.views
+        groups = pack_keys(found, views, size) if found else ()
+        return Matches(views, size, groups, self.geometry.cue_size * (1 + self.geometry.paired), self.geometry.paired)
+
+
+def overlap_pairs(fraction: torch.Tensor, overlap: float) -> torch.Tensor:
+    """Pairs of different views whose smaller overlap is strictly above `overlap`, both ways round.
+
+    Args:
+        fraction: (b, m, m), the part of view i's pixels that is found in view j.
+
+    Returns:
+        (b, m, m) bool.
+    """
+    mutual = torch.minimum(fraction, fraction.transpose(1, 2)) > overlap
+    return mutual & ~torch.eye(fraction.shape[1], dtype=torch.bool, device=fraction.device)
+
+
+def check_convention(convention: str) -> None:
+    """Raises InputError unless `convention` is one of `CONVENTIONS`."""
+    if convention not in CONVENTIONS:
+        raise InputError(f"convention {convention!r} is not one of {', '.join(CONVENTIONS)}")
+
+
+def pairs_of(attends: torch.Tensor) -> torch.Tensor:
+    """(p, 2) int64 on the CPU from (b, m, m) bool: query and context view, numbered through the batch."""
+    item, i, j = attends.cpu().nonzero(as_tuple=True)
+    m = attends.shape[1]
+    return torch.stack([item * m + i, item * m + j], 1)
+
+
+def check_cameras(shape: tuple[int, ...], intrinsics: torch.Tensor, poses: torch.Tensor, name: str) -> torch.Tensor:
+    """Intrinsics (b, m, 3, 3) of views of `shape` (b, m, ...), given those or (b, 3, 3), and poses (b, m, n, n) `name`.
+
+    Raises:
+        InputError: other shapes, values that are not finite, matrices without an inverse.
+    """
+    b, m = shape[:2]
+    if intrinsics.ndim == 3:
+        intrinsics = intrinsics[:, None].expand(-1, m, -1, -1)
+    side = poses.shape[-1]
+    for what, matrix, n in (("K", intrinsics, 3), (name, poses, side)):
+        if matrix.shape != (b, m, n, n):
+            raise InputError(f"{what} is {tuple(matrix.shape)}, but there are {b} x {m} views: pass ({b}, {m}, {n}, {n})")
+        bad = ~(matrix.isfinite().all(-1).all(-1) & (torch.linalg.det(matrix.double().nan_to_num()).abs() > 1e-12))
+        if bad.any():
+            item, view = bad.nonzero()[0].tolist()
+            raise InputError(f"{what} of view {view} (scene {item}) is not finite or has no inverse; leave that view out")
+    return intrinsics

@@ -1,0 +1,130 @@
+"""Correspondence by rotation alone: views from one point, as the faces of a panorama."""
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from ..errors import InputError
+from .correspondence import Correspondence, check_cameras, check_convention, overlap_pairs, pairs_of
+from .grid import cell_centres, pixel_lattice, reference_scale
+from .matches import Keys, bilinear
+
+_OVERLAP_SAMPLES = 48
+
+
+def from_rotation(K, R, size: tuple[int, int], convention: str = "visible", overlap: float = 0.3) -> Correspondence:
+    """Correspondence among views that turn about one point: homographies, no depth.
+
+    Every query looks at 3 x 3 cells around the place where it lands; their cue is the displacement (in cells) of each,
+    mapped back into the query's view.
+
+    Args:
+        K: (b, 3, 3) one for all views of a scene, or (b, m, 3, 3); pixels of these images, pixel centres at whole numbers.
+        R: (b, m, 3, 3) camera to world.
+        size: (height, width) of the images, pixels.
+        convention: "visible": keys in front of the camera and inside the image, among views whose smaller overlap is
+            strictly above `overlap`. "mvdiffusion": exactly what the released panorama model was trained on: square
+            images, each view attends to the one before and the one after it in the ring.
+
+    Raises:
+        InputError: shapes that do not fit together, matrices that are not finite or not invertible, images that are not
+            square in convention "mvdiffusion", an unknown convention.
+    """
+    check_convention(convention)
+    K, R = (torch.as_tensor(t) for t in (K, R))
+    dtype = torch.promote_types(torch.promote_types(K.dtype, R.dtype), torch.float32)
+    K, R = (t.to(R.device, dtype) for t in (K, R))
+    if R.ndim != 4 or 0 in R.shape or R.shape[-2:] != (3, 3):
+        raise InputError(f"R is {tuple(R.shape)}; pass (scenes, views, 3, 3)")
+    size = tuple(int(s) for s in size)
+    released = convention == "mvdiffusion"
+    if len(size) != 2 or min(size) < 1 or (released and size[0] != size[1]):
+        raise InputError(f'size {size} is not a (height, width){" of a square image" if released else ""}')
+    K = check_cameras(R.shape, K, R, "R")
+    b, m = R.shape[:2]
+    geometry = RotationGeometry(K.flatten(0, 1), R.flatten(0, 1), size, released)
+    attends = _ring(b, m) if released else overlap_pairs(_overlap_fractions(geometry, b, m), overlap)
+    return Correspondence(b, m, pairs_of(attends), geometry)
+
+
+@dataclass(frozen=True, eq=False)
+class RotationGeometry:
+    """Intrinsics (v, 3, 3) and camera-to-world rotations (v, 3, 3) of all views; image `size` (height, width)."""
+
+    intrinsics: torch.Tensor
+    rotation: torch.Tensor
+    size: tuple[int, int]
+    released: bool
+    paired = False
+    cue_size = 2
+
+    @property
+    def device(self) -> torch.device:
+        return self.rotation.device
+
+    def to(self, device: torch.device | str) -> "RotationGeometry":
+        """The same on another device; itself where it is there already."""
+        moved = replace(self, intrinsics=self.intrinsics.to(device), rotation=self.rotation.to(device))
+        return self if moved.rotation is self.rotation else moved
+
+    def homography(self, source: int | torch.Tensor, target: int | torch.Tensor) -> torch.Tensor:
+        """(..., 3, 3) maps pixels of `source` to pixels of `target`."""
+        # General inverses: rotations rounded to float32 are not quite orthonormal, and released weights feel that.
+        to_target = self.intrinsics[target] @ torch.inverse(self.rotation[target])
+        return to_target @ self.rotation[source] @ torch.inverse(self.intrinsics[source])
+
+    def keys(self, view: int, partners: torch.Tensor, size: tuple[int, int]) -> Keys:
+        """See `Geometry`: nine keys for each query and partner."""
+        if self.released:
+            # The released code has cell c at pixel (c + 1/2) s, not (c + 1/2) s - 1/2.
+            scale = torch.tensor([reference_scale(self.size, size)] * 2, device=self.device, dtype=self.rotation.dtype)
+            centre, half = pixel_lattice(self.size, int(scale[0]), self.rotation), 0.0
+        else:
+            centre, scale = cell_centres(self.size, size, self.rotation)
+            half = 0.5
+        n, l = len(centre), len(partners)
+        xy, z = warp(self.homography(view, partners), centre)
+        step = torch.tensor([[i, j] for i in (-1, 0, 1) for j in (-1, 0, 1)], device=self.device)
+        cell = ((xy + half) / scale - 0.5)[:, :, None] + step
+        pixel = (cell + 0.5) * scale - half
+        back, z_back = warp(self.homography(partners, view), pixel.flatten(1, 2))
+        cue = (back.reshape(pixel.shape) - centre[:, None]) / scale
+        if self.released:
+            limit = self.size[1]
+            seen = ((pixel > 0) & (pixel < limit)).all(-1)
+            texel, weight = bilinear(cell.nan_to_num(nan=-2.0), partners[:, None, None].expand(l, n, 9), size, clamp=False)
+            by_query = [t.transpose(0, 1).flatten(0, 2) for t in (texel, weight * seen[..., None], cue.nan_to_num(), seen)]
+            query = (view * n + torch.arange(n, device=self.device)).repeat_interleave(9 * l)
+            return Keys(query, *by_query[:3], seen=by_query[3])
+        limit = torch.tensor([self.size[1], self.size[0]], device=self.device)
+        seen = ((pixel >= -0.5) & (pixel < limit - 0.5)).all(-1) & (z > 0)[..., None] & (z_back.reshape(l, n, 9) > 0)
+        token, partner, place = seen.transpose(0, 1).nonzero(as_tuple=True)
+        texel, weight = bilinear(cell[partner, token, place], partners[partner], size, clamp=True)
+        return Keys(view * n + token, texel, weight, cue[partner, token, place])
+
+
+def warp(homography: torch.Tensor, pixel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pixels (..., n, 2) through homographies (l, 3, 3): (l, n, 2) pixels and (l, n) third coordinates."""
+    point = torch.cat([pixel, torch.ones_like(pixel[..., :1])], -1).transpose(-1, -2)
+    image = (homography @ point).transpose(1, 2)
+    return image[..., :2] / image[..., 2:], image[..., 2]
+
+
+def _overlap_fractions(geometry: RotationGeometry, b: int, m: int) -> torch.Tensor:
+    """(b, m, m) on the CPU: the part of view i's pixels that lands in view j."""
+    h, w = geometry.size
+    pixel = pixel_lattice(geometry.size, max(1, min(h, w) // _OVERLAP_SAMPLES), geometry.rotation)
+    limit = torch.tensor([w, h], device=geometry.device) - 0.5
+    out = []
+    for view in range(b * m):
+        partners = torch.arange(view // m * m, view // m * m + m, device=geometry.device)
+        xy, z = warp(geometry.homography(view, partners), pixel)
+        out.append((((xy >= -0.5) & (xy < limit)).all(-1) & (z > 0)).float().mean(1))
+    return torch.stack(out).reshape(b, m, m).cpu()
+
+
+def _ring(b: int, m: int) -> torch.Tensor:
+    """(b, m, m) bool: each view attends to the one before and the one after it, the last to the first."""
+    i = torch.arange(m)
+    step = (i[:, None] - i) % m
+    return (((step == 1) | (step == m - 1)) & (step != 0)).expand(b, m, m)

@@ -1,0 +1,102 @@
+"""Correspondence-aware attention: every pixel looks at the places where other views show the same surface."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from ..correspondence import KeyGroup, Matches
+
+_HEAD_SIZE = 32
+
+
+class CorrespondenceAttention(nn.Module):
+    """Attention from the tokens of some feature maps to the corresponding places of the same or other feature maps.
+
+    The value at a place is sampled bilinearly, its position encoding added, and both go through one norm, as in
+    MVDiffusion: key = to_k(norm(sample + encoding)). There are many keys for each query, so they are never projected:
+    to_k is applied to the query from the other side, q . (W n) = (W^T q) . n, and to_v to the weighted mean of the keys.
+    That is the same attention for a small part of the arithmetic.
+
+    Args:
+        width: channels c of the feature maps.
+        bands: (f,) frequencies of the position encoding; its size (2 f per component of the cue) must be c.
+    """
+
+    memory: int | None = None
+    """Bytes of intermediate results at a time; None = what suits the device."""
+
+    def __init__(self, width: int, bands: torch.Tensor):
+        super().__init__()
+        self.heads = max(1, width // _HEAD_SIZE)
+        self.norm = nn.LayerNorm(width)
+        self.to_q = nn.Linear(width, self.heads * _HEAD_SIZE, bias=False)
+        self.to_k = nn.Linear(width, self.heads * _HEAD_SIZE, bias=False)
+        self.to_v = nn.Linear(width, self.heads * _HEAD_SIZE, bias=False)
+        self.to_out = nn.Linear(self.heads * _HEAD_SIZE, width)
+        nn.init.zeros_(self.to_out.weight)
+        nn.init.zeros_(self.to_out.bias)
+        self.register_buffer("bands", bands.float())
+
+    def _apply(self, fn, recurse=True):
+        # Frequencies overflow in half precision; they follow the module's device but never its dtype.
+        bands = self.bands
+        super()._apply(fn, recurse)
+        if bands.device.type != "meta":
+            self.bands = bands.to(self.bands.device)
+        return self
+
+    def forward(self, x: torch.Tensor, context: torch.Tensor, matches: Matches) -> torch.Tensor:
+        """Messages to the queries.
+
+        Args:
+            x: (g, t, c) query tokens; g sets (guidance halves) that share the same geometry.
+            context: (g, s, c) tokens the keys are sampled from.
+            matches: keys of the t queries among the s tokens.
+
+        Returns:
+            (g, t, c) messages; 0 for queries without a key.
+        """
+        if not matches.groups:
+            return torch.zeros_like(x)
+        g, t, c = x.shape
+        cells = matches.size[0] * matches.size[1]
+        encoding = matches.query_encoding(self.bands).to(x.dtype)
+        query = self.to_q(self.norm((x.view(g, -1, cells, c) + encoding).view(g, t, c)))
+        # Tokens of all g sets side by side: their keys are gathered in one go.
+        table = context.transpose(0, 1).reshape(-1, g * c)
+        parts = [self._attend(query, table, group) for group in self._chunks(matches, x)]
+        message = self.to_out(torch.cat(parts, 1))
+        return torch.zeros_like(x).index_copy(1, torch.cat([group.query for group in matches.groups]), message)
+
+    def _chunks(self, matches: Matches, x: torch.Tensor) -> Iterator[KeyGroup]:
+        memory = self.memory or (256 if x.is_cuda else 16) * 2**20
+        for group in matches.groups:
+            row = x.shape[0] * x.shape[2] * x.element_size() * (3 * group.shape[1] + 2 * self.heads)
+            yield from group.split(max(1, memory // row))
+
+    def _attend(self, query: torch.Tensor, table: torch.Tensor, group: KeyGroup) -> torch.Tensor:
+        """(g, q, heads * size) mean values of the keys of one group of q queries."""
+        g, _, width = query.shape
+        (q, l), c = group.shape, table.shape[1] // g
+        keys = group.keys
+        place = F.embedding_bag(
+            keys.texel.view(-1, 4), table, per_sample_weights=keys.weight.view(-1, 4).to(table.dtype), mode="sum"
+        ).view(q, l, g, c)
+        place = place + group.encoding(self.bands).to(table.dtype)[:, :, None]
+        place = F.layer_norm(place, (c,), eps=self.norm.eps).transpose(1, 2)  # (q, g, l, c)
+
+        # The norm's scale joins the projections. Its shift is the same for all keys: it drops out of the softmax, and
+        # comes through the mean of the values unchanged.
+        to_k = (self.to_k.weight * self.norm.weight).view(self.heads, -1, c)
+        to_v = (self.to_v.weight * self.norm.weight).view(self.heads, -1, c)
+        asked = query[:, group.query].view(g * q, self.heads, -1).transpose(0, 1)
+        asked = torch.bmm(asked, to_k).view(self.heads, g, q, c).permute(2, 1, 0, 3)  # (q, g, heads, c)
+        score = asked @ place.transpose(2, 3) * (width // self.heads) ** -0.5
+        if group.valid is not None:
+            score = score.masked_fill(~group.valid[:, None, None], -torch.inf)
+        mean = score.softmax(-1) @ place  # (q, g, heads, c)
+        mean = mean.permute(2, 1, 0, 3).reshape(self.heads, g * q, c)
+        value = torch.bmm(mean, to_v.transpose(1, 2)).view(self.heads, g, q, -1).permute(1, 2, 0, 3).reshape(g, q, -1)
+        return value + self.to_v(self.norm.bias)

@@ -1,0 +1,66 @@
+"""The block that joins the views after each UNet block: attention along correspondences, then a residual block."""
+
+from math import gcd
+
+import torch
+from diffusers.models.attention import FeedForward
+from torch import nn
+
+from ..correspondence import Matches
+from .attention import CorrespondenceAttention
+
+
+class CorrespondenceBlock(nn.Module):
+    """Correspondence-aware attention, feed-forward, and a residual block; the identity until trained.
+
+    Args:
+        width: channels c.
+        bands: frequencies of the position encoding, see `CorrespondenceAttention`.
+        residual: with the residual block (the released panorama model has none).
+    """
+
+    def __init__(self, width: int, bands: torch.Tensor, residual: bool):
+        super().__init__()
+        self.attention = CorrespondenceAttention(width, bands)
+        self.norm = nn.LayerNorm(width)
+        self.feed_forward = FeedForward(width, activation_fn="geglu")
+        nn.init.zeros_(self.feed_forward.net[2].weight)
+        nn.init.zeros_(self.feed_forward.net[2].bias)
+        self.residual = ResidualBlock(width) if residual else None
+        self.gradient_checkpointing = False
+
+    def forward(self, x: torch.Tensor, matches: Matches) -> torch.Tensor:
+        """x: (g v, c, h, w), g sets of the v views of `matches`; returns the same shape and memory format."""
+        if torch.is_grad_enabled() and self.gradient_checkpointing:
+            return self._gradient_checkpointing_func(self._run, x, matches)
+        return self._run(x, matches)
+
+    def _run(self, x: torch.Tensor, matches: Matches) -> torch.Tensor:
+        _, c, h, w = x.shape
+        # The layers after this one must meet the layout they would meet without it, to give the same bits.
+        layout = torch.contiguous_format if x.is_contiguous() else torch.channels_last
+        tokens = x.permute(0, 2, 3, 1).reshape(-1, matches.views * h * w, c)
+        tokens = tokens + self.attention(tokens, tokens, matches)
+        tokens = tokens + self.feed_forward(self.norm(tokens))
+        x = tokens.view(-1, h, w, c).permute(0, 3, 1, 2).contiguous(memory_format=layout)
+        return x if self.residual is None else self.residual(x)
+
+
+class ResidualBlock(nn.Module):
+    """Two 3 x 3 convolutions beside the identity; the second starts at zero."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        groups = gcd(32, width)
+        self.norm1 = nn.GroupNorm(groups, width)
+        self.conv1 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.norm2 = nn.GroupNorm(groups, width)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        nn.init.zeros_(self.conv2.weight)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """x: (n, c, h, w)."""
+        # torch 2.13 on CPU crashes in GroupNorm's backward where only its weights need a gradient and x is channels_last.
+        h = x.contiguous() if torch.is_grad_enabled() and not x.requires_grad else x
+        h = self.conv1(self.norm1(h).relu())
+        return x + self.conv2(self.norm2(h).relu())
