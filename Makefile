@@ -1,0 +1,46 @@
+# Each target sets itself up: Python 3.11 or newer and make are all that has to be there.
+
+VENV := .venv
+RUN := $(VENV)/bin/python
+CANDIDATES := python3.11 python3 python3.12 python3.13 python
+IS_NEW_ENOUGH := 'import sys; print("yes" if sys.version_info >= (3, 11) else "")'
+# Asked for only when the environment has to be made.
+PYTHON ?= $(firstword $(foreach p,$(CANDIDATES),$(if $(shell $(p) -c $(IS_NEW_ENOUGH) 2>/dev/null),$(p))))
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test lint format clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo    texture the sample room from its photos, into output/"
+	@echo "make test    lint and run all tests"
+	@echo "make lint    ruff check and format check"
+	@echo "make format  let ruff fix and format the code"
+	@echo "make clean   remove the environment and all that was made"
+
+demo: $(VENV)/ready
+	$(RUN) tools/texture_scene.py scenes/sample_room --images photos --output output
+
+test: lint
+	$(RUN) -m pytest
+
+lint: $(VENV)/ready
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+format: $(VENV)/ready
+	$(RUN) -m ruff check --fix .
+	$(RUN) -m ruff format .
+
+clean:
+	rm -rf $(VENV) output build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamp is written last: an interrupted installation is taken up again.
+$(VENV)/ready: pyproject.toml constraints.txt
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; install it or run: make PYTHON=/path/to/python3" >&2; exit 2; }
+	@echo "Installing into $(VENV) (once; about a minute, 1.6 GB)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) lacks its venv module; install it (Debian: python3-venv)" >&2; exit 2; }
+	@$(RUN) -m pip install --quiet --constraint constraints.txt --editable ".[test]"
+	@touch $@
