@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import tiny_scan
 
 _SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
@@ -13,3 +14,9 @@ def shared_data() -> Path:
     if not _SHARED_DATA.is_dir():
         pytest.skip("needs the scans in ../shared/data, which are not part of the repository")
     return _SHARED_DATA
+
+
+@pytest.fixture
+def scan(tmp_path) -> Path:
+    """A tiny scan in an extracted ScanNet folder, `room`, with frames 2, 10 and 100."""
+    return tiny_scan.write_extracted(tmp_path / "room")

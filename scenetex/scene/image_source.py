@@ -70,7 +70,7 @@ def decode_color(source: ImageSource, size: tuple[int, int], label: str) -> np.n
 
 
 def decode_gray(source: ImageSource, size: tuple[int, int], shrink: int, label: str) -> np.ndarray:
-    """A quick look at a photo: (h / shrink, w / shrink) uint8 luma, `shrink` one of 1, 2, 4, 8, lens distortion left."""
+    """A quick look at a photo: (h / shrink, w / shrink) uint8 luma, `shrink` of 1, 2, 4 or 8; lens distortion stays."""
     if source.codec == "raw_rgb":
         gray = cv2.cvtColor(decode_color(source, size, label), cv2.COLOR_RGB2GRAY)
         return cv2.resize(gray, (max(1, size[0] // shrink), max(1, size[1] // shrink)), interpolation=cv2.INTER_AREA)
@@ -98,7 +98,8 @@ def decode_depth(source: ImageSource, size: tuple[int, int], label: str) -> np.n
             data = _inflate(data, expected, label)
         _check_length(data, expected, label)
         raw = np.frombuffer(data, "<u2").reshape(size[1], size[0])
-    return raw.astype(np.float32) * np.float32(source.depth_unit)
+    # In double precision 3,000 mm are 3 m, in single precision a little more.
+    return (raw * float(source.depth_unit)).astype(np.float32)
 
 
 def undistort(image: np.ndarray, intrinsics: np.ndarray, distortion: tuple[float, ...], depth: bool) -> np.ndarray:

@@ -69,9 +69,7 @@ def find_mesh(folder: Path, name: str, besides: Path | None = None) -> Path:
         and path != besides
     )
     if not files:
-        raise InputError(
-            f"{folder}: no mesh; put the scan's .ply, .obj or .glb there, for example {name}_vh_clean_2.ply"
-        )
+        raise InputError(f"{folder}: no mesh; put the scan's .ply, .obj or .glb there, such as {name}_vh_clean_2.ply")
     choices = (
         [path for path in files if path.name == f"{name}_vh_clean_2.ply"],
         [path for path in files if path.name.endswith("_vh_clean_2.ply")],

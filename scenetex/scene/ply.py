@@ -155,9 +155,9 @@ class _Binary:
             item = np.dtype(self._order + p.dtype)
             if p.count_dtype:
                 count = np.dtype(self._order + p.count_dtype)
-                length = (
-                    int(np.frombuffer(self._data, count, 1, at)[0]) if at + count.itemsize <= len(self._data) else 0
-                )
+                if at + count.itemsize > len(self._data):
+                    raise _Ragged
+                length = int(np.frombuffer(self._data, count, 1, at)[0])
                 if not 0 <= length * item.itemsize <= left:
                     raise _Ragged
                 fields += [(f"n {p.name}", count), (p.name, item, (length,))]
@@ -289,6 +289,4 @@ def _typed(numbers: np.ndarray, p: _Property, path: Path) -> np.ndarray:
 
 
 def _cut(path: Path, element: _Element) -> InputError:
-    return InputError(
-        f"{path}: the file ends before its {element.count} {element.name} rows do; copy or export it again"
-    )
+    return InputError(f"{path}: the file ends before its {element.count} {element.name} rows do; export the mesh again")

@@ -42,7 +42,7 @@ def read_extrinsic(path: Path) -> np.ndarray:
 
 
 def read_intrinsics(path: Path) -> np.ndarray:
-    """Camera matrix (3, 3) float64, pixels, from a file of 3x3 or 4x4 numbers. Raises `InputError` if absent or not one."""
+    """Camera matrix (3, 3) float64, pixels, of a file with 3x3 or 4x4 numbers; `InputError` if absent or not one."""
     if not path.is_file():
         raise InputError(f"{path}: missing; a scene needs its camera's intrinsic matrix there")
     numbers = read_numbers(path, "intrinsic matrix")
@@ -62,7 +62,7 @@ def checked_intrinsics(matrix: np.ndarray, where: str) -> np.ndarray:
     )
     if not pinhole:
         raise InputError(
-            f"{where}: intrinsic matrix is not [fx s cx; 0 fy cy; 0 0 1] with positive focal lengths; fix it"
+            f"{where}: intrinsic matrix is not fx s cx, 0 fy cy, 0 0 1 with positive focal lengths; fix it"
         )
     return np.ascontiguousarray(matrix, np.float64)
 

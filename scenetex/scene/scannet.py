@@ -85,7 +85,7 @@ def camera_for(intrinsics: np.ndarray, given: tuple[int, int] | None, found: tup
         return Camera(intrinsics, *found)
     if abs(found[0] * given[1] / (found[1] * given[0]) - 1) > 0.02:
         raise InputError(
-            f"{where}: images are {found[0]}x{found[1]} but the intrinsics are for {given[0]}x{given[1]}, another shape; "
+            f"{where}: images are {found[0]}x{found[1]}, the intrinsics for {given[0]}x{given[1]}, another shape; "
             "use uncropped images or fix the intrinsics"
         )
     return Camera(intrinsics, *given).resized(found)

@@ -1,11 +1,11 @@
 """nerfstudio's `transforms.json`: posed photos in one JSON file, beside a mesh.
 
-Frames of reference. nerfstudio's cameras look along -z with y up (OpenGL); they are turned to OpenCV axes here. Its pixel
-centres lie at 0.5, so principal points move by half a pixel. `applied_transform` only records what nerfstudio did to the
-original reconstruction when it wrote the file: the poses in the file, and the cloud under `ply_file_path`, are in the
-frame after it. The mesh is taken to be in that frame too, and `applied_transform` is left alone. A mesh in the frame of
-the original reconstruction (say COLMAP's) has to be moved by `applied_transform` first. Units are taken as metres, and
-the world's z as up, as nerfstudio has it.
+Frames of reference. nerfstudio's cameras look along -z with y up (OpenGL); they are turned to OpenCV axes here. Its
+pixel centres lie at 0.5, so principal points move by half a pixel. `applied_transform` only records what nerfstudio
+did to the original reconstruction when it wrote the file: the poses in the file, and the cloud under `ply_file_path`,
+are in the frame after it. The mesh is taken to be in that frame too, and `applied_transform` is left alone. A mesh in
+the frame of the original reconstruction (say COLMAP's) has to be moved by `applied_transform` first. Units are taken
+as metres, and the world's z as up, as nerfstudio has it.
 """
 
 import json
@@ -115,16 +115,10 @@ def _parse(path: Path) -> tuple[dict, list[dict]]:
     entries = meta.get("frames") if isinstance(meta, dict) else None
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
         raise InputError(f'{path}: has no list of "frames"; scenetex reads nerfstudio\'s transforms.json')
-    model = next(
-        (
-            d["camera_model"]
-            for d in (meta, *entries)
-            if d.get("camera_model") not in _PINHOLE_MODELS and "camera_model" in d
-        ),
-        None,
-    )
-    if model is not None:
-        raise InputError(f"{path}: camera model {model!r} is not a pinhole; undistort the photos first")
+    models = [str(part["camera_model"]) for part in (meta, *entries) if "camera_model" in part]
+    unknown = next((model for model in models if model not in _PINHOLE_MODELS), None)
+    if unknown is not None:
+        raise InputError(f"{path}: camera model {unknown[:40]!r} is not a pinhole; undistort the photos first")
     return meta, entries
 
 

@@ -1,0 +1,91 @@
+"""OBJ files keep their vertices, their faces and the order of both, whatever seams and materials they carry."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tiny_scan import ROOM_FACES, ROOM_VERTICES
+
+from scenetex import InputError
+from scenetex.scene.obj import read_obj
+
+SEAMS = """# a seam: vertex 2 has two texture coordinates
+mtllib gone.mtl
+v 0 0 0
+v 1 0 0
+v 1 1 0
+v 0 1 0.5 # trailing words
+vt 0 0
+vt 1 1
+vn 0 0 1
+usemtl b
+f 1/1/1 2/1/1 3/2/1
+usemtl a
+f 1/2/1 3/1/1 \\
+ 4/1/1
+usemtl b
+f 4//1 3//1 2//1 1//1
+f 2/2 3 4/1
+v 5 5 5
+f -1 -2 -3
+f -5 -4 -3
+"""
+
+
+def test_seams_materials_and_relative_numbers_keep_the_order(tmp_path):
+    path = tmp_path / "mesh.obj"
+    path.write_text(SEAMS)
+    vertices, faces, colors = read_obj(path)
+    np.testing.assert_array_equal(vertices, [[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0.5], [5, 5, 5]])
+    expected = [[0, 1, 2], [0, 2, 3], [3, 2, 1], [3, 1, 0], [1, 2, 3], [4, 3, 2], [0, 1, 2]]
+    np.testing.assert_array_equal(faces, expected)
+    assert colors is None
+
+
+@pytest.mark.parametrize("scale", [1.0, 255.0])
+def test_vertex_colours_of_either_range(tmp_path, scale):
+    colors = np.array([[0, 51, 255], [102, 153, 204], [1, 2, 3]])
+    rows = [f"v {x} {x} 0 " + " ".join(f"{c / 255 * scale:.9g}" for c in rgb) for x, rgb in enumerate(colors)]
+    path = tmp_path / "mesh.obj"
+    path.write_text("\r\n".join([*rows, "f 1 2 3"]))
+    np.testing.assert_array_equal(read_obj(path)[2], colors)
+
+
+def test_a_room_round_trips(tmp_path):
+    path = tmp_path / "room.obj"
+    rows = ["v " + " ".join(f"{x:.17g}" for x in v) for v in ROOM_VERTICES + np.pi]
+    path.write_text("\n".join([*rows, *("f " + " ".join(map(str, f + 1)) for f in ROOM_FACES)]))
+    vertices, faces, _ = read_obj(path)
+    np.testing.assert_array_equal(vertices, ROOM_VERTICES + np.pi)
+    np.testing.assert_array_equal(faces, ROOM_FACES)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("v 0 0 zero\nf 1 1 1", "starts with v is not numbers"),
+        ("v 0 0\nv 0 0 0 0", "v lines do not all hold the same"),
+        ("v 0 0 0\nf a b c", "starts with f is not numbers"),
+        ("v 0 0 0\nf 1.5 1 1", "does not hold vertex numbers"),
+        ("v 0 0 0\nf 1e99 1 1", "does not hold vertex numbers"),
+    ],
+)
+def test_damage_is_named(tmp_path, text, message):
+    path = tmp_path / "mesh.obj"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_obj(path)
+
+
+@given(edits=st.lists(st.tuples(st.integers(0, len(SEAMS) - 1), st.integers(0, 255)), max_size=8))
+def test_mutated_files_give_a_mesh_or_an_input_error(tmp_path_factory, edits):
+    data = bytearray(SEAMS.encode())
+    for at, value in edits:
+        data[at] = value
+    path = tmp_path_factory.getbasetemp() / "fuzzed.obj"
+    path.write_bytes(data)
+    try:
+        vertices, faces, _ = read_obj(path)
+        assert vertices.shape[1] == faces.shape[1] == 3
+    except InputError as error:
+        assert "fuzzed.obj" in str(error)

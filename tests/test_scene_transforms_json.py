@@ -1,0 +1,194 @@
+"""nerfstudio's `transforms.json`."""
+
+import json
+import os
+
+import cv2
+import numpy as np
+import pytest
+from tiny_scan import ROOM_VERTICES, look, write_ply
+
+from scenetex import InputError, load_scene
+
+FLIP = np.diag([1.0, -1, -1, 1])  # OpenCV camera axes <-> OpenGL
+SIZE = 64, 48
+INTRINSICS = {"fl_x": 40.0, "fl_y": 42.0, "cx": 32.0, "cy": 24.5, "w": 64, "h": 48}
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writer of a folder with `transforms.json`, photos of known colour, depth images and the room as mesh.ply."""
+
+    def make(meta=None, names=("images/frame_00005.png", "images/frame_00002.png"), frame=None, mesh="mesh.ply"):
+        folder = tmp_path / "capture"
+        folder.mkdir(parents=True, exist_ok=True)
+        meta = dict(INTRINSICS) if meta is None else dict(meta)
+        meta["frames"] = []
+        for k, name in enumerate(names):
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            cv2.imwrite(str(path), np.full((48, 64, 3), (1, 2, 50 + k), np.uint8))
+            cv2.imwrite(f"{path}.depth.png", np.full((24, 32), 100 + k, np.uint16))
+            entry = {"file_path": name, "transform_matrix": (look(0.4 * k, (k, 0, 0)) @ FLIP).tolist()}
+            meta["frames"].append(entry | {"depth_file_path": f"{name}.depth.png"} | (frame or {}))
+        if mesh:
+            write_ply(folder / mesh)
+        (folder / "transforms.json").write_text(json.dumps(meta))
+        return folder
+
+    return make
+
+
+def test_axes_pixel_centres_order_and_ids(write):
+    folder = write()
+    for scene in (load_scene(folder), load_scene(folder / "transforms.json")):
+        assert scene.name == "capture"
+        assert [frame.id for frame in scene.frames] == [2, 5]  # the numbers of the names, ascending
+        second, first = scene.frames
+        np.testing.assert_allclose(first.cam_to_world, look(0.0), atol=1e-15)
+        np.testing.assert_allclose(second.cam_to_world, look(0.4, (1, 0, 0)), atol=1e-15)
+        np.testing.assert_allclose(first.camera.intrinsics, [[40, 0, 31.5], [0, 42, 24], [0, 0, 1]])
+        assert first.camera.size == SIZE
+        assert first.read_color()[0, 0].tolist() == [50, 2, 1] and second.read_color()[0, 0].tolist() == [51, 2, 1]
+        np.testing.assert_array_equal(scene.axis_alignment, np.eye(4))
+
+
+def test_depth_shares_the_camera_at_its_own_size(write):
+    frame = load_scene(write(INTRINSICS | {"depth_unit_scale_factor": 0.01})).frames[1]
+    assert frame.depth_camera.size == (32, 24)
+    np.testing.assert_allclose(frame.depth_camera.intrinsics, [[20, 0, 15.5], [0, 21, 11.75], [0, 0, 1]])
+    np.testing.assert_allclose(frame.read_depth(), np.full((24, 32), 1.0))
+    np.testing.assert_array_equal(frame.depth_cam_to_world, frame.cam_to_world)
+
+
+def test_a_frame_overrides_what_all_share(write):
+    camera = load_scene(write(frame={"fl_x": 77, "cx": 10.5})).frames[0].camera
+    np.testing.assert_allclose(camera.intrinsics, [[77, 0, 10], [0, 42, 24], [0, 0, 1]])
+
+
+def test_field_of_view_stands_in_for_focal_length_and_the_photo_for_its_size(write):
+    folder = write({"camera_angle_x": np.pi / 2})
+    camera = load_scene(folder).frames[0].camera
+    assert camera.size == SIZE
+    np.testing.assert_allclose(camera.intrinsics, [[32, 0, 31.5], [0, 32, 23.5], [0, 0, 1]])
+
+
+def test_names_without_suffix_as_blender_writes_them(write):
+    folder = write({"camera_angle_x": 1.0}, names=("train/r_0.png", "train/r_1.png"))
+    text = (folder / "transforms.json").read_text().replace('r_0.png"', 'r_0"').replace('r_1.png"', 'r_1"')
+    (folder / "transforms.json").write_text(text)
+    assert [frame.read_color()[0, 0, 0] for frame in load_scene(folder).frames] == [50, 51]
+
+
+@pytest.mark.parametrize("names", [("a/1.png", "b/1.png"), ("left.png", "2.png")])
+def test_numbers_that_do_not_tell_frames_apart_give_positions(write, names):
+    assert [frame.id for frame in load_scene(write(names=names)).frames] == [0, 1]
+
+
+def test_photos_may_lie_above_the_folder_and_some_may_be_gone(write):
+    folder = write(names=("../photos/0.png", "../photos/1.png", "../photos/2.png"))
+    os.remove(folder / "../photos/1.png")
+    assert [frame.id for frame in load_scene(folder).frames] == [0, 2]
+
+
+def test_photos_smaller_than_said_scale_the_camera(write):
+    folder = write({"fl_x": 80.0, "cx": 64.0, "cy": 48.0, "w": 128, "h": 96})
+    camera = load_scene(folder).frames[0].camera
+    assert camera.size == SIZE
+    np.testing.assert_allclose(camera.intrinsics, [[40, 0, 31.5], [0, 40, 23.5], [0, 0, 1]])
+
+
+def test_distortion_is_kept_for_reading_and_undone_then(write):
+    folder = write(INTRINSICS | {"k1": 0.1, "p2": 0.01, "camera_model": "OPENCV"})
+    frame = load_scene(folder).frames[0]
+    assert frame.color.distortion == (0.1, 0, 0, 0.01, 0)
+    assert frame.read_color().shape == (48, 64, 3)
+    assert load_scene(write(INTRINSICS | {"k1": 0.0})).frames[0].color.distortion is None
+
+
+def test_poses_alone(write):
+    folder = write()
+    meta = json.loads((folder / "transforms.json").read_text())
+    meta["frames"] = [{"transform_matrix": entry["transform_matrix"][:3]} for entry in meta["frames"]]
+    (folder / "transforms.json").write_text(json.dumps(meta))
+    scene = load_scene(folder)
+    assert [frame.id for frame in scene.frames] == [0, 1] and scene.frames[0].color is None
+    np.testing.assert_allclose(scene.frames[0].cam_to_world, look(0.0), atol=1e-15)
+
+
+def test_lost_frames_are_listed(write):
+    folder = write()
+    meta = json.loads((folder / "transforms.json").read_text())
+    meta["frames"][0]["transform_matrix"][0][0] = float("-inf")
+    (folder / "transforms.json").write_text(json.dumps(meta))
+    scene = load_scene(folder)
+    assert [frame.id for frame in scene.frames] == [2] and scene.skipped == (5,)
+
+
+def test_applied_transform_changes_nothing_since_poses_and_mesh_are_behind_it(write):
+    applied = [[1, 0, 0, 0], [0, 0, 1, 0], [0, -1, 0, 0]]
+    scene = load_scene(write(INTRINSICS | {"applied_transform": applied}))
+    np.testing.assert_allclose(scene.frames[1].cam_to_world, look(0.0), atol=1e-15)
+    np.testing.assert_array_equal(scene.mesh.vertices, ROOM_VERTICES)
+
+
+def test_which_mesh(write):
+    assert len(load_scene(write(mesh="only.ply")).mesh.faces) == 10
+    folder = write(INTRINSICS | {"mesh": "scan/room.ply"}, mesh=None)
+    (folder / "scan").mkdir()
+    write_ply(folder / "scan" / "room.ply", faces=np.array([[0, 1, 2]]))
+    assert len(load_scene(folder).mesh.faces) == 1
+    # The sparse points that nerfstudio writes are no mesh: the one beside them is.
+    folder = write(INTRINSICS | {"ply_file_path": "sparse_pc.ply"}, mesh=None)
+    write_ply(folder / "sparse_pc.ply", faces=np.zeros((0, 3), int))
+    assert len(load_scene(folder).mesh.faces) == 10
+    (folder / "only.ply").unlink()
+    with pytest.raises(InputError, match="no mesh; put"):
+        load_scene(folder)
+    write_ply(folder / "sparse_pc.ply")
+    assert len(load_scene(folder).mesh.faces) == 10
+
+
+@pytest.mark.parametrize(
+    ("meta", "frame", "message"),
+    [
+        ({"w": 64, "h": 48}, None, "frame 1: has no focal length"),
+        (INTRINSICS | {"camera_model": "OPENCV_FISHEYE"}, None, "'OPENCV_FISHEYE' is not a pinhole"),
+        (INTRINSICS, {"camera_model": ["EQUIRECTANGULAR"]}, "is not a pinhole"),
+        (INTRINSICS | {"k4": 0.1}, None, "k4 is not supported"),
+        (INTRINSICS | {"fl_x": "wide"}, None, "frame 1: fl_x is not a number"),
+        (INTRINSICS | {"fl_x": -3}, None, "frame 1: intrinsic matrix is not"),
+        (INTRINSICS | {"w": 0}, None, "w and h are not an image size"),
+        (INTRINSICS | {"w": 48}, None, "images are 64x48, the intrinsics for 48x48"),
+        (INTRINSICS, {"file_path": 7}, "frame 0: file_path is not a file name"),
+        (INTRINSICS, {"file_path": "gone.png"}, r"none of its photos is there, such as gone\.png"),
+        (INTRINSICS, {"transform_matrix": [[1, 2], [3, 4]]}, "frame 1: transform_matrix is not a 4x4 matrix"),
+        (INTRINSICS, {"transform_matrix": "up"}, "frame 1: transform_matrix is not a 4x4 matrix"),
+        (INTRINSICS, {"transform_matrix": np.diag([2, 2, 2, 1]).tolist()}, "transform_matrix is not a rigid"),
+        (INTRINSICS, {"transform_matrix": np.full((4, 4), np.nan).tolist()}, "tracking was lost in all 2"),
+        (INTRINSICS | {"mesh": "gone.ply"}, None, r"gone\.ply: cannot be read"),
+    ],
+)
+def test_what_is_wrong_is_named_in_one_line(write, meta, frame, message):
+    folder = write(meta, frame=frame)
+    with pytest.raises(InputError, match=message) as caught:
+        load_scene(folder)
+    assert "capture" in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "not valid JSON"),
+        ("[" * 100_000, "not valid JSON"),
+        ("\xff\xfe", "not valid JSON"),
+        ("[]", 'has no list of "frames"'),
+        ('{"frames": []}', 'has no list of "frames"'),
+        ('{"frames": [3]}', 'has no list of "frames"'),
+        ('{"frames": [{}], "w": 1e999}', "transform_matrix is not"),
+    ],
+)
+def test_json_that_is_none(tmp_path, text, message):
+    (tmp_path / "transforms.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match=message):
+        load_scene(tmp_path)
