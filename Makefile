@@ -9,15 +9,16 @@ PYTHON ?= $(firstword $(foreach p,$(CANDIDATES),$(if $(shell $(p) -c $(IS_NEW_EN
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint format clean
+.PHONY: help demo test lint format validator clean
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo    texture the sample room from its photos, into output/"
-	@echo "make test    lint and run all tests"
-	@echo "make lint    ruff check and format check"
-	@echo "make format  let ruff fix and format the code"
-	@echo "make clean   remove the environment and all that was made"
+	@echo "make demo       texture the sample room from its photos, into output/"
+	@echo "make test       lint and run all tests"
+	@echo "make lint       ruff check and format check"
+	@echo "make format     let ruff fix and format the code"
+	@echo "make validator  add Khronos's glTF validator (needs npm), which the tests then use"
+	@echo "make clean      remove the environment and all that was made"
 
 demo: $(VENV)/ready
 	$(RUN) tools/texture_scene.py scenes/sample_room --images photos --output output
@@ -32,6 +33,9 @@ lint: $(VENV)/ready
 format: $(VENV)/ready
 	$(RUN) -m ruff check --fix .
 	$(RUN) -m ruff format .
+
+validator: $(VENV)/ready
+	npm install --silent --no-save --prefix $(VENV) gltf-validator@2.0.0-dev.3.10
 
 clean:
 	rm -rf $(VENV) output build dist *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -5,6 +5,7 @@ import os
 import shutil
 import struct
 import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -169,15 +170,15 @@ def test_no_face_to_export_is_an_input_error(tmp_path):
 
 @pytest.fixture(scope="session")
 def gltf_validator() -> str:
-    """Folder of the npm package `gltf-validator`: $GLTF_VALIDATOR, or a global installation."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    folder = os.environ.get("GLTF_VALIDATOR")
-    if node and npm and not folder:
+    """Folder of the npm package `gltf-validator`: $GLTF_VALIDATOR, what `make validator` installed, or a global one."""
+    places = [os.environ.get("GLTF_VALIDATOR"), Path(sys.prefix) / "node_modules" / "gltf-validator"]
+    if npm := shutil.which("npm"):
         root = subprocess.run([npm, "root", "-g"], capture_output=True, text=True, check=False).stdout.strip()
-        folder = str(Path(root) / "gltf-validator")
-    if not node or not folder or not Path(folder).is_dir():
-        pytest.skip("needs node and `npm install gltf-validator`; set GLTF_VALIDATOR to node_modules/gltf-validator")
-    return str(Path(folder).resolve())
+        places.append(Path(root) / "gltf-validator")
+    for place in places:
+        if place and (Path(place) / "package.json").is_file() and shutil.which("node"):
+            return str(Path(place).resolve())
+    pytest.skip("needs node and npm: run `make validator`")
 
 
 @pytest.mark.parametrize("texture_format", ["jpeg", "png"])
