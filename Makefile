@@ -44,7 +44,7 @@ clean:
 # The stamp is written last: an interrupted installation is taken up again.
 $(VENV)/ready: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; install it or run: make PYTHON=/path/to/python3" >&2; exit 2; }
-	@echo "Installing into $(VENV) (once; about a minute, 1.6 GB)"
+	@echo "Installing into $(VENV) (once; a minute or two, most of it PyTorch)"
 	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) lacks its venv module; install it (Debian: python3-venv)" >&2; exit 2; }
 	@$(RUN) -m pip install --quiet --constraint constraints.txt --editable ".[test]"
 	@touch $@
