@@ -125,17 +125,6 @@ def test_export_names_what_is_wrong_with_the_place(tmp_path, suffix):
     assert listing(tmp_path) == {"file": b""}
 
 
-@pytest.mark.parametrize("name", ["t.stl", "t", ".glb"])
-def test_unknown_suffix_is_an_input_error(tmp_path, name):
-    with pytest.raises(InputError, match=r"use \.glb or \.obj"):
-        painted_sheet().export(tmp_path / name)
-
-
-def test_suffix_is_read_in_any_case(tmp_path):
-    painted_sheet().export(str(tmp_path / "T.GLB"))
-    assert (tmp_path / "T.GLB").read_bytes()[:4] == b"glTF"
-
-
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX resource limits")
 @pytest.mark.parametrize("suffix", [".glb", ".obj"])
 def test_disk_that_fills_up_leaves_nothing(tmp_path, suffix):
