@@ -1,11 +1,16 @@
 """The keys every query looks at, packed so that attention runs over them in a few dense batches."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, replace
 
 import torch
 
 from .encoding import encode
+
+# Bytes of position encodings kept at each feature size and layer; beyond, they are computed anew each time.
+_KEPT_ENCODINGS = 64 * 2**20
+# What starting on another group costs, on a CPU and on a GPU, in keys that could be worked on meanwhile.
+_GROUP_COST = (500, 30_000)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,19 +57,14 @@ class KeyGroup:
         """(number of queries, number of key places for each)."""
         return tuple(self.keys.query.shape)
 
-    def encoding(self, bands: torch.Tensor) -> torch.Tensor:
-        """(q, l, c) position encodings of the keys; `bands` (f,), radians per unit of the cue."""
-        code = encode(self.keys.cue, bands, self.keys.odd)
-        return code if self.keys.seen is None else code * self.keys.seen[..., None]
+    def __getitem__(self, rows: slice) -> "KeyGroup":
+        """Some of the queries."""
+        return KeyGroup(self.query[rows], self.keys[rows], None if self.valid is None else self.valid[rows])
 
-    def split(self, rows: int) -> Iterator["KeyGroup"]:
-        """The group in parts of at most `rows` queries."""
-        if rows >= len(self.query):
-            yield self
-            return
-        for start in range(0, len(self.query), rows):
-            part = slice(start, start + rows)
-            yield KeyGroup(self.query[part], self.keys[part], None if self.valid is None else self.valid[part])
+    def encoding(self, bands: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        """(q, l, c) position encodings of the keys, at frequencies `bands` (f,), radians per unit of the cue."""
+        code = encode(self.keys.cue, bands, self.keys.odd).to(dtype)
+        return code if self.keys.seen is None else code * self.keys.seen[..., None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,6 +84,31 @@ class Matches:
     groups: tuple[KeyGroup, ...]
     cue_size: int
     paired: bool
+    _encodings: dict = field(default_factory=dict, repr=False)
+
+    def parts(
+        self, bands: torch.Tensor, dtype: torch.dtype, rows: Callable[[int], int]
+    ) -> Iterator[tuple[KeyGroup, torch.Tensor]]:
+        """All groups and the (q, l, c) encodings of their keys, in parts of at most rows(l) queries."""
+        kept = self._keep_encodings(bands, dtype)
+        for i, group in enumerate(self.groups):
+            q, l = group.shape
+            step = max(1, rows(l))
+            for part in [slice(None)] if step >= q else [slice(at, at + step) for at in range(0, q, step)]:
+                piece = group if step >= q else group[part]
+                yield piece, kept[i][part] if kept else piece.encoding(bands, dtype)
+
+    def _keep_encodings(self, bands: torch.Tensor, dtype: torch.dtype) -> list[torch.Tensor] | None:
+        """Encodings of all groups where memory allows: they are the same at every denoising step, and slow to compute."""
+        places = sum(group.keys.query.numel() for group in self.groups)
+        if places * len(bands) * 2 * dtype.itemsize > _KEPT_ENCODINGS:
+            return None
+        held, version, kept = self._encodings.get((id(bands), dtype), (None, 0, None))
+        if held is not bands or version != bands._version:
+            kept = [group.encoding(bands, dtype) for group in self.groups]
+            # Holding on to the tensor keeps its id from being used again.
+            self._encodings[id(bands), dtype] = bands, bands._version, kept
+        return kept
 
     def query_encoding(self, bands: torch.Tensor) -> torch.Tensor:
         """(h w, c) or (1, c): the encoding queries carry, that of a cue of zero."""
@@ -92,8 +117,9 @@ class Matches:
         return encode(bands.new_zeros(rows, self.cue_size), bands, odd)
 
     def nbytes(self) -> int:
-        """Bytes of all tensors."""
+        """Bytes of all tensors, encodings that were kept included."""
         tensors = [t for g in self.groups for t in (g.query, g.valid, *(getattr(g.keys, f.name) for f in fields(Keys)))]
+        tensors += [code for _, _, codes in self._encodings.values() for code in codes]
         return sum(t.nbytes for t in tensors if t is not None)
 
 
@@ -128,32 +154,47 @@ def bilinear(
 
 
 def pack_keys(keys: list[Keys], views: int, size: tuple[int, int]) -> tuple[KeyGroup, ...]:
-    """Groups queries by their number of keys, each group padded to its longest (by less than a quarter)."""
+    """Groups queries that have about as many keys, and pads each group to its longest."""
     flat = Keys(*(_join([getattr(k, f.name) for k in keys]) for f in fields(Keys)))
     count = torch.bincount(flat.query, minlength=views * size[0] * size[1])
     by_query = flat.query.argsort(stable=True)
     first = count.cumsum(0) - count
-    longest_first = count.argsort(descending=True, stable=True)
-    histogram = torch.bincount(count).tolist()
-    groups, start = [], 0
-    longest = len(histogram) - 1
-    while longest > 0:
-        shortest = -(-4 * longest // 5)
-        stop = start + sum(histogram[shortest : longest + 1])
-        if stop > start:
-            # Ascending tokens read and write memory in order.
-            query = longest_first[start:stop].sort().values
-            place = torch.arange(longest, device=count.device)
-            valid = place < count[query, None]
-            rows = by_query[(first[query, None] + place).clamp(max=len(by_query) - 1)]
-            group = flat[rows]
-            if valid.all():
-                valid = None
-            else:
-                group = replace(group, weight=group.weight * valid[..., None], cue=group.cue * valid[..., None])
-            groups.append(KeyGroup(query, group, valid))
-        start, longest = stop, shortest - 1
+    groups = []
+    for shortest, longest in _group_lengths(torch.bincount(count).tolist(), _GROUP_COST[count.device.type == "cuda"]):
+        query = ((count >= shortest) & (count <= longest)).nonzero()[:, 0]
+        place = torch.arange(longest, device=count.device)
+        valid = place < count[query, None]
+        group = flat[by_query[(first[query, None] + place).clamp(max=len(by_query) - 1)]]
+        if valid.all():
+            valid = None
+        else:
+            group = replace(group, weight=group.weight * valid[..., None], cue=group.cue * valid[..., None])
+        groups.append(KeyGroup(query, group, valid))
     return tuple(groups)
+
+
+def _group_lengths(histogram: list[int], group_cost: int) -> list[tuple[int, int]]:
+    """Cuts lengths into ranges (shortest, longest), longest first, so that padding and groups together cost least.
+
+    Args:
+        histogram: number of queries of each length, from 0.
+        group_cost: what another group costs, in keys.
+    """
+    lengths = [n for n, queries in enumerate(histogram) if queries and n]
+    # best[i]: least cost of the i shortest lengths, and where their last group starts.
+    best = [(0, 0)]
+    for i, longest in enumerate(lengths, 1):
+        queries, options = 0, []
+        for start in range(i - 1, -1, -1):
+            queries += histogram[lengths[start]]
+            options.append((best[start][0] + group_cost + queries * longest, start))
+        best.append(min(options))
+    ranges, stop = [], len(lengths)
+    while stop:
+        start = best[stop][1]
+        ranges.append((lengths[start], lengths[stop - 1]))
+        stop = start
+    return ranges
 
 
 def _join(parts: list[torch.Tensor | None]) -> torch.Tensor | None:

@@ -40,8 +40,8 @@ class MultiViewUNet(ModelMixin, ConfigMixin):
     """
 
     _supports_gradient_checkpointing = True
-    _keep_in_fp32_modules = ("bands",)
-    ignore_for_config = ("unet",)
+    _keep_in_fp32_modules = ["bands"]
+    ignore_for_config = ["unet"]
 
     @register_to_config
     def __init__(

@@ -1,0 +1,174 @@
+"""What correspondence-aware attention costs: one multi-view forward against the same UNet without it.
+
+The two run in turn, in one process, so that a busy machine slows both alike. Weights are random; the views walk through a
+box room and look around, so that each sees several others. `--views 150` is the memory case.
+"""
+
+import resource
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+import tyro
+from diffusers import UNet2DConditionModel
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from scenetex.correspondence import Correspondence, from_depth
+from scenetex.errors import InputError
+from scenetex.models import MultiViewUNet
+
+
+@dataclass
+class Config:
+    """Settings of the benchmark."""
+
+    views: int = 12
+    """Number of views."""
+    size: tuple[int, int] = (192, 256)
+    """Image height and width, pixels."""
+    channels: tuple[int, ...] = (64, 128, 256, 256)
+    """Widths of the UNet's blocks."""
+    convention: Literal["visible", "mvdiffusion"] = "visible"
+    """Convention of the correspondence."""
+    device: str = "cpu"
+    """"cpu" or "cuda"."""
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    """Precision of weights and features."""
+    threads: int = 2
+    """CPU threads."""
+    rounds: int = 7
+    """Timed rounds of both models; the median of the rounds' ratios counts."""
+
+
+def main(config: Config) -> None:
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise InputError("--device cuda: no CUDA device is available; use --device cpu")
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(0)
+    dtype = getattr(torch, config.dtype)
+    unet = build_unet(config.channels).to(config.device, dtype).eval().requires_grad_(False)
+    model = MultiViewUNet.from_unet(unet).eval().requires_grad_(False)
+
+    start = time.perf_counter()
+    depth, intrinsics, poses = walk(config.views, config.size)
+    correspondence = from_depth(
+        torch.from_numpy(depth)[None].to(config.device), intrinsics[None], poses[None], convention=config.convention
+    )
+    sizes = feature_sizes(config.size, len(config.channels))
+    for size in sizes:
+        correspondence.at(size, dtype)
+    wait(config.device)
+    found = time.perf_counter() - start
+    print(f"correspondence: {found:.2f} s, {correspondence.nbytes() / 1e6:.0f} MB, {describe(correspondence, sizes[0], dtype)}")
+
+    h, w = sizes[0]
+    like = {"device": config.device, "dtype": dtype}
+    sample = torch.randn(1, config.views, 5, h, w, **like)
+    prompt = torch.randn(1, config.views, 16, 64, **like)
+    step = torch.full((1, config.views), 500, device=config.device)
+
+    def plain() -> torch.Tensor:
+        return unet(sample[0], step[0], prompt[0]).sample
+
+    def joint() -> torch.Tensor:
+        return model(sample, step, prompt, correspondence).sample
+
+    with torch.no_grad():
+        same = torch.equal(plain(), joint()[0])
+        times = [(seconds(plain, config.device), seconds(joint, config.device)) for _ in range(config.rounds)]
+    ratio = statistics.median(b / a for a, b in times)
+    print(f"plain UNet: {statistics.median(a for a, _ in times):.3f} s, with attention: {statistics.median(b for _, b in times):.3f} s")
+    print(f"ratio: {ratio:.3f} (median of {config.rounds} rounds), identical at zero initialisation: {same}")
+    if config.device == "cuda":
+        for name, run in (("plain", plain), ("joint", joint)):
+            torch.cuda.reset_peak_memory_stats()
+            with torch.no_grad():
+                run()
+            print(f"peak memory, {name}: {torch.cuda.max_memory_allocated() / 1e6:.0f} MB")
+    else:
+        print(f"peak memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB")
+
+
+def build_unet(channels: tuple[int, ...]) -> UNet2DConditionModel:
+    """A depth UNet of Stable Diffusion's structure: cross-attention in all blocks but the deepest."""
+    n = len(channels) - 1
+    return UNet2DConditionModel(
+        in_channels=5,
+        out_channels=4,
+        block_out_channels=channels,
+        down_block_types=("CrossAttnDownBlock2D",) * n + ("DownBlock2D",),
+        up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * n,
+        cross_attention_dim=64,
+        attention_head_dim=8,
+    )
+
+
+def feature_sizes(image: tuple[int, int], levels: int) -> list[tuple[int, int]]:
+    """(h, w) of the feature maps of each level, latents (an eighth of the image) first."""
+    return [tuple(-(-s // (8 * 2**level)) for s in image) for level in range(levels)]
+
+
+def walk(views: int, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Views on half a loop through a room of 6 x 5 x 2.7 m, looking ahead and a little down.
+
+    Returns:
+        depth (views, h, w) float32 metres, intrinsics (3, 3) and poses (views, 4, 4) float64.
+    """
+    h, w = size
+    room = np.array([6.0, 5.0, 2.7])
+    intrinsics = np.array([[0.9 * w, 0, (w - 1) / 2], [0, 0.9 * w, (h - 1) / 2], [0, 0, 1]])
+    u, v = np.meshgrid(np.arange(w), np.arange(h))
+    rays = np.stack([u, v, np.ones_like(u)], -1) @ np.linalg.inv(intrinsics).T
+    poses = np.tile(np.eye(4), (views, 1, 1))
+    depth = np.empty((views, h, w), np.float32)
+    for i in range(views):
+        turn = np.pi * i / views
+        forward = np.array([np.cos(turn), np.sin(turn), -0.25])
+        forward /= np.linalg.norm(forward)
+        right = np.cross(forward, [0, 0, 1.0])
+        right /= np.linalg.norm(right)
+        poses[i, :3, :3] = np.stack([right, np.cross(forward, right), forward], 1)
+        poses[i, :3, 3] = room / 2 + [-1.2 * np.cos(turn), -0.9 * np.sin(turn), 0.2]
+        direction = rays @ poses[i, :3, :3].T
+        # From inside a box the nearest wall is the first of the three slabs the ray leaves.
+        with np.errstate(divide="ignore"):
+            leave = np.where(direction > 0, room - poses[i, :3, 3], -poses[i, :3, 3]) / direction
+        depth[i] = leave.min(-1)
+    return depth, intrinsics, poses
+
+
+def describe(correspondence: Correspondence, size: tuple[int, int], dtype: torch.dtype) -> str:
+    """Pairs and keys in words."""
+    groups = correspondence.at(size, dtype).groups
+    keys = sum(g.keys.query.numel() if g.valid is None else int(g.valid.sum()) for g in groups)
+    tokens = correspondence.views * size[0] * size[1]
+    return f"{len(correspondence.pairs) / correspondence.views:.1f} partners a view, {keys / tokens:.1f} keys a query"
+
+
+def seconds(run, device: str) -> float:
+    """Wall time of one call."""
+    wait(device)
+    start = time.perf_counter()
+    run()
+    wait(device)
+    return time.perf_counter() - start
+
+
+def wait(device: str) -> None:
+    """Lets queued work on the device finish."""
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+if __name__ == "__main__":
+    try:
+        main(tyro.cli(Config, description=__doc__))
+    except InputError as error:
+        print(f"bench_attention: {error}", file=sys.stderr)
+        sys.exit(2)
