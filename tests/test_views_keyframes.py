@@ -1,0 +1,255 @@
+"""Keyframes of trajectories whose views are known exactly."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_scan import ROOM_FACES, ROOM_VERTICES, look
+
+from scenetex import Camera, Frame, InputError, Mesh, Scene, load_scene, select_keyframes
+from scenetex.scene.image_source import ImageSource
+from scenetex.views.coverage import Chooser, Coverage
+from scenetex.views.keyframes import _greedy, _thinned
+from scenetex.views.sightings import Sightings, camera_motion
+
+DEPTH = 2.0  # metres from camera to wall
+CAMERA = Camera(np.array([[64.0, 0, 31.5], [0, 64.0, 23.5], [0, 0, 1]]), 64, 48)  # sees 2 m of the wall's width
+
+
+def wall(cells: int = 1) -> Mesh:
+    """40 x 8 m of wall in the plane x = 2, of `cells` x `cells` squares."""
+    y, z = np.meshgrid(np.linspace(-20, 20, cells + 1), np.linspace(-4, 4, cells + 1), indexing="ij")
+    vertices = np.stack([np.full(y.size, DEPTH), y.ravel(), z.ravel()], 1)
+    corner = (np.arange(cells)[:, None] * (cells + 1) + np.arange(cells)).ravel()
+    quads = np.stack([corner, corner + 1, corner + cells + 2, corner + cells + 1], 1)
+    return Mesh(vertices, np.concatenate([quads[:, :3], quads[:, [0, 2, 3]]]).astype(np.int32))
+
+
+def along(positions, mesh: Mesh | None = None, yaw: float = 0.0, first_id: int = 0) -> Scene:
+    """Cameras that look at the wall from y = each of `positions`."""
+    frames = tuple(Frame(first_id + k, look(yaw, (0, y, 0)), CAMERA) for k, y in enumerate(positions))
+    return Scene("wall", mesh or wall(), frames)
+
+
+@pytest.mark.parametrize("cells", [1, 40])
+@pytest.mark.parametrize("overlap", [0.3, 0.6, 0.8])
+def test_neighbours_along_a_wall_overlap_as_asked(overlap, cells):
+    positions = np.arange(0, 8, 0.04)
+    keys = select_keyframes(along(positions, wall(cells)), overlap=overlap)
+    steps = np.diff(positions[keys])
+    # The first keyframe is the first frame, and a step of s metres leaves 1 - s / 2 of the view. The last one may be
+    # added for the rest of the wall.
+    assert keys[0] == 0
+    np.testing.assert_allclose(1 - steps[:-1] / 2, overlap, atol=0.03)
+    assert positions[-1] - positions[keys[-1]] <= 2 * (1 - overlap) + 0.06
+
+
+def test_the_overlap_is_that_of_the_views():
+    scene = along([0, 0.5, 2.5])
+    turned = replace(scene.frames[0], id=3, cam_to_world=look(np.pi))
+    sightings = Sightings(replace(scene, frames=(*scene.frames, turned)))
+    np.testing.assert_allclose(sightings.overlap(0, 0), 1)
+    np.testing.assert_allclose(sightings.overlap(0, 1), 0.75, atol=0.02)
+    np.testing.assert_allclose(sightings.overlap(1, 0), 0.75, atol=0.02)
+    assert sightings.overlap(0, 2) == sightings.overlap(0, 3) == sightings.overlap(3, 0) == 0
+
+
+def test_what_stands_in_the_way_is_not_overlap():
+    """A board halfway to the wall hides the left half of it from one camera, and not from the other."""
+    board = np.array([[1, 0, -4], [1, 20, -4], [1, 20, 4], [1, 0, 4]], float)
+    bare = wall()
+    mesh = Mesh(
+        np.concatenate([bare.vertices, board]),
+        np.concatenate([bare.faces, np.array([[4, 5, 6], [4, 6, 7]], np.int32)]),
+    )
+    behind_board = replace(along([0]).frames[0], id=1, cam_to_world=look(0, (1.5, 0, 0)))
+    scene = replace(along([0]), mesh=mesh, frames=(along([0]).frames[0], behind_board))
+    # From 0.5 m the second camera sees 0.5 m of wall; the first sees its right half only.
+    np.testing.assert_allclose(Sightings(scene).overlap(0, 1), 0.5, atol=0.03)
+
+
+def test_motion_is_in_image_widths():
+    scene = along([0, 1, 3])
+    turned = replace(scene.frames[2], id=3, cam_to_world=look(2 * np.arctan(0.5), (0, 3, 0)))
+    scene = replace(scene, frames=(*scene.frames, turned))
+    np.testing.assert_allclose(camera_motion(scene, Sightings(scene)), [0, 0.5, 1.5, 2.5], rtol=1e-3)
+
+
+def test_long_trajectories_are_thinned_by_motion_not_by_time():
+    # 3,000 frames, 2,600 of them without moving.
+    positions = np.concatenate([np.arange(200) * 0.02, np.full(2600, 3.98), 3.98 + np.arange(200) * 0.02])
+    scene = along(positions)
+    looks = _thinned(camera_motion(scene, Sightings(scene)))
+    assert len(looks) <= 401
+    assert np.diff(positions[looks]).max() <= 0.0401
+    keys = select_keyframes(scene)
+    np.testing.assert_allclose(np.diff(positions[keys])[:-1], 0.8, atol=0.06)
+
+
+def test_a_look_aside_is_added_for_what_only_it_sees():
+    positions = np.arange(0, 3, 0.1)
+    scene = along(positions)
+    back = Mesh(wall().vertices * [-1, 1, 1], wall().faces)
+    mesh = Mesh(np.concatenate([wall().vertices, back.vertices]), np.concatenate([wall().faces, back.faces + 4]))
+    # Frame 3 looks behind; the walk passes over it, since its neighbours carry on along the wall.
+    frames = list(scene.frames)
+    frames[3] = replace(frames[3], cam_to_world=look(np.pi, (0, 0.3, 0)))
+    assert 3 in select_keyframes(replace(scene, mesh=mesh, frames=tuple(frames)))
+
+
+def test_count_covers_all_sides_of_a_room():
+    wide = Camera(np.array([[32.0, 0, 31.5], [0, 32.0, 23.5], [0, 0, 1]]), 64, 48)
+    yaws = [*np.linspace(-0.05, 0.05, 40), np.pi / 2, np.pi, 3 * np.pi / 2]
+    frames = tuple(Frame(10 * k, look(yaw), wide) for k, yaw in enumerate(yaws))
+    scene = Scene("room", Mesh(ROOM_VERTICES, ROOM_FACES.astype(np.int32)), frames)
+    keys = select_keyframes(scene, 4)
+    assert keys[1:] == [400, 410, 420] and keys[0] < 400
+
+
+def test_both_sides_of_a_paper_thin_wall():
+    front = [look(0.0, (0, y, 0)) for y in (0, 0.01, 0.02)]
+    behind = [look(np.pi, (2 * DEPTH, y, 0)) for y in (0, 0.01, 0.02)]
+    frames = tuple(Frame(k, pose, CAMERA) for k, pose in enumerate(front + behind))
+    keys = select_keyframes(Scene("wall", wall(), frames), 2)
+    assert keys[0] < 3 <= keys[1]
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 24, 25, 99])
+def test_count_is_kept_exactly(count):
+    scene = along(np.arange(25) * 0.1, first_id=100)
+    keys = select_keyframes(scene, count)
+    assert len(keys) == len(set(keys)) == min(count, 25)
+    assert keys == sorted(keys) and set(keys) <= {frame.id for frame in scene.frames}
+
+
+def test_count_is_kept_where_some_frames_see_nothing_and_others_stand_still():
+    lost = tuple(Frame(1000 + k, look(np.pi), CAMERA) for k in range(5))
+    scene = along(np.zeros(2000))
+    scene = replace(scene, frames=scene.frames + lost)
+    assert len(select_keyframes(scene, 30)) == 30
+
+
+def test_count_leaves_neighbours_overlapping_where_it_can():
+    keys = select_keyframes(along(np.arange(0, 4, 0.05)), 8)
+    steps = np.diff(np.arange(0, 4, 0.05)[keys])
+    assert (1 - steps / 2).min() > 0.4
+
+
+def photographed(tmp_path, scene: Scene, blurred: set[int]) -> Scene:
+    """The scene with photos of one noisy poster; those in `blurred` are out of focus."""
+    poster = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "sharp.png"), poster)
+    cv2.imwrite(str(tmp_path / "blurred.png"), cv2.GaussianBlur(poster, (0, 0), 2))
+    source = {name: ImageSource(tmp_path / f"{name}.png") for name in ("sharp", "blurred")}
+    frames = (replace(f, color=source["blurred" if f.id in blurred else "sharp"]) for f in scene.frames)
+    return replace(scene, frames=tuple(frames))
+
+
+@pytest.mark.parametrize("count", [None, 6])
+def test_sharp_photos_are_preferred_to_blurred_ones_beside_them(tmp_path, count):
+    plain = along(np.arange(0, 5, 0.05))
+    wanted = select_keyframes(plain, count)
+    scene = photographed(tmp_path, plain, set(wanted))
+    assert select_keyframes(scene, count, sharpness=False) == wanted
+    keys = select_keyframes(scene, count)
+    assert not set(keys) & set(wanted)
+    if count is None:  # the walk goes on from the sharper photo, and still overlaps about as asked
+        np.testing.assert_allclose(1 - np.diff(keys)[:-1] * 0.05 / 2, 0.6, atol=0.11)
+
+
+def test_all_photos_alike_leave_the_choice_to_the_views(tmp_path):
+    plain = along(np.arange(0, 5, 0.05))
+    wanted = select_keyframes(plain)
+    assert select_keyframes(photographed(tmp_path, plain, set())) == wanted
+    assert select_keyframes(photographed(tmp_path, plain, set(range(100)))) == wanted
+
+
+def test_blurred_photos_are_taken_where_nothing_else_sees_the_surface(tmp_path):
+    scene = along([0, 5, 10, -5])
+    assert select_keyframes(photographed(tmp_path, scene, {1}), 4) == [0, 1, 2, 3]
+    assert 1 not in select_keyframes(photographed(tmp_path, scene, {1}), 3)
+
+
+def test_explicit_and_every():
+    scene = along(np.arange(10) * 0.1, first_id=20)
+    assert select_keyframes(scene, ids=[25, 22, np.int64(25)]) == [22, 25]
+    assert select_keyframes(scene, every=4) == [20, 24, 28]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"count": 3, "every": 2}, "exclude each other"),
+        ({"count": 3, "ids": [1]}, "exclude each other"),
+        ({"every": 3, "ids": [1]}, "exclude each other"),
+        ({"count": 0}, "count 0 is not a whole number of 1 or more"),
+        ({"count": 2.5}, "count 2.5 is not a whole number"),
+        ({"every": 0}, "every 0 is not a whole number of 1 or more"),
+        ({"ids": []}, "ids is empty"),
+        ({"ids": [7]}, "no frame 7"),
+        ({"ids": ["a"]}, "ids 'a' is not a whole number"),
+        ({"overlap": 0.0}, "overlap 0.0 is not between 0 and 1"),
+        ({"overlap": 1.0}, "overlap 1.0 is not between 0 and 1"),
+        ({"overlap": float("nan")}, "overlap nan is not between 0 and 1"),
+    ],
+)
+def test_options_that_make_no_sense(options, message):
+    with pytest.raises(InputError, match=message) as caught:
+        select_keyframes(along([0, 1]), **options)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("count", [None, 1, 99])
+def test_a_trajectory_that_sees_nothing(count):
+    with pytest.raises(InputError, match="wall: no frame sees anything of the mesh"):
+        select_keyframes(along([0, 1], yaw=np.pi), count)
+
+
+def test_an_unreadable_photo_is_named(tmp_path):
+    scene = photographed(tmp_path, along(np.arange(0, 5, 0.05)), set())
+    (tmp_path / "sharp.png").write_bytes(b"no photo")
+    with pytest.raises(InputError, match=r"sharp\.png: not a readable image"):
+        select_keyframes(scene)
+    assert len(select_keyframes(scene, sharpness=False)) > 3
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), overlap=st.floats(0.1, 0.9))
+def test_the_lazy_choice_is_the_greedy_choice(seed, overlap):
+    """Against the plain way: look at every candidate every time."""
+    rng = np.random.default_rng(seed)
+    patches = [np.sort(rng.choice(60, rng.integers(1, 30), replace=False)).astype(np.int32) for _ in range(15)]
+    quality = [rng.uniform(0.1, 1, len(p)) for p in patches]
+    coverage = Coverage(rng.uniform(0.1, 1, 60), patches, quality, [np.full(len(p), 1 / len(p)) for p in patches])
+
+    def plain() -> list[int]:
+        chooser, left = Chooser(coverage, overlap), list(range(15))
+        while left:
+            best = max(left, key=lambda i: (chooser.news(i) + 0.1 * chooser.company(i), -i))
+            chooser.add(best)
+            left.remove(best)
+            yield best
+
+    def lazy() -> list[int]:
+        chooser = Chooser(coverage, overlap)
+        gain = lambda i: chooser.news(i) + 0.1 * chooser.company(i)  # noqa: E731
+        for best, _ in _greedy(gain, np.zeros(15), np.ones(15, bool), list(range(15)), None):
+            chooser.add(best)
+            yield best
+
+    assert list(lazy()) == list(plain())
+
+
+@pytest.mark.parametrize("name", ["redkitchen", "livingroom"])
+def test_real_scans(shared_data, name):
+    scene = load_scene(shared_data / name)
+    keys = select_keyframes(scene)
+    assert 6 <= len(keys) <= 35
+    sightings = Sightings(scene)
+    at = {frame.id: i for i, frame in enumerate(scene.frames)}
+    overlaps = [sightings.overlap(at[a], at[b]) for a, b in pairwise(keys)]
+    assert min(overlaps) > 0.4 and np.median(overlaps) > 0.55
