@@ -84,7 +84,7 @@ def test_long_trajectories_are_thinned_by_motion_not_by_time():
     positions = np.concatenate([np.arange(200) * 0.02, np.full(2600, 3.98), 3.98 + np.arange(200) * 0.02])
     scene = along(positions)
     looks = _thinned(camera_motion(scene, Sightings(scene)))
-    assert len(looks) <= 401
+    assert len(looks) <= 400
     assert np.diff(positions[looks]).max() <= 0.0401
     keys = select_keyframes(scene)
     np.testing.assert_allclose(np.diff(positions[keys])[:-1], 0.8, atol=0.06)
@@ -127,16 +127,27 @@ def test_count_is_kept_exactly(count):
 
 
 def test_count_is_kept_where_some_frames_see_nothing_and_others_stand_still():
-    lost = tuple(Frame(1000 + k, look(np.pi), CAMERA) for k in range(5))
+    lost = tuple(Frame(2000 + k, look(np.pi), CAMERA) for k in range(5))
     scene = along(np.zeros(2000))
     scene = replace(scene, frames=scene.frames + lost)
-    assert len(select_keyframes(scene, 30)) == 30
+    for count in (30, 2000, 2002):
+        keys = select_keyframes(scene, count)
+        # Those that see nothing come last.
+        assert len(keys) == count and sum(key >= 2000 for key in keys) == max(0, count - 2000)
 
 
 def test_count_leaves_neighbours_overlapping_where_it_can():
     keys = select_keyframes(along(np.arange(0, 4, 0.05)), 8)
     steps = np.diff(np.arange(0, 4, 0.05)[keys])
     assert (1 - steps / 2).min() > 0.4
+
+
+def test_frames_that_look_away_are_never_chosen():
+    scene = along(np.arange(0, 5, 0.05))
+    wanted = select_keyframes(scene)
+    frames = [replace(f, cam_to_world=look(np.pi)) if f.id in wanted else f for f in scene.frames]
+    for count in (None, 6):
+        assert not set(select_keyframes(replace(scene, frames=tuple(frames)), count)) & set(wanted)
 
 
 def photographed(tmp_path, scene: Scene, blurred: set[int]) -> Scene:
@@ -207,6 +218,11 @@ def test_options_that_make_no_sense(options, message):
 def test_a_trajectory_that_sees_nothing(count):
     with pytest.raises(InputError, match="wall: no frame sees anything of the mesh"):
         select_keyframes(along([0, 1], yaw=np.pi), count)
+
+
+def test_a_scene_without_frames():
+    with pytest.raises(InputError, match="wall: has no frames to choose from"):
+        select_keyframes(along([]))
 
 
 def test_an_unreadable_photo_is_named(tmp_path):

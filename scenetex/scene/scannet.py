@@ -64,11 +64,7 @@ def load_extracted(folder: Path, name: str) -> Scene:
 def numbered_files(folder: Path, suffixes: tuple[str, ...]) -> dict[int, Path]:
     """The files `<number>.<suffix>` of a folder by number; none where there is no such folder."""
     found = {}
-    try:
-        names = sorted(entry.name for entry in os.scandir(folder))
-    except OSError:
-        return found
-    for file_name in names:
+    for file_name in sorted(os.listdir(folder)) if folder.is_dir() else ():
         stem, suffix = os.path.splitext(file_name)
         if suffix.lower() in suffixes and stem.isascii() and stem.isdigit():
             found.setdefault(int(stem), folder / file_name)

@@ -3,6 +3,7 @@
 import bisect
 import operator
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from .coverage import Chooser, measure_coverage
 from .sharpness import Sharpness
 from .sightings import Sightings, camera_motion
 
-_MOST_CANDIDATES = 800  # looked at one by one; more frames than that are thinned by camera motion first
+_MOST_CANDIDATES = 600  # looked at one by one; more frames than that are thinned by camera motion first
 _SLACK = 0.1  # a neighbour's overlap may miss its target by this much for the sake of a sharper photo
 _NEAR = 0.1  # image widths of camera motion within which one photo can stand in for another
 _WINDOW = 8  # photos compared for sharpness at one place
@@ -77,8 +78,29 @@ def _whole(value, name: str, least: int) -> int:
     return number
 
 
+@dataclass(frozen=True, eq=False)
+class _Trajectory:
+    """What a choice goes by. Frames are named by their position in the trajectory.
+
+    Attributes:
+        sightings: what frames see.
+        travelled: (n,) float64, camera motion up to each frame, image widths.
+        candidates: ascending positions of the frames that were looked at and see enough of the mesh.
+        usable: (n,) bool, frames that may be chosen, since they see enough.
+        photos: sharpness of the photos, or None to leave it out.
+    """
+
+    sightings: Sightings
+    travelled: np.ndarray
+    candidates: list[int]
+    usable: np.ndarray
+    photos: Sharpness | None
+
+
 def _by_sight(scene: Scene, count: int | None, overlap: float, sharpness: bool) -> list[int]:
-    """Positions of the chosen frames in the trajectory, ascending."""
+    """Positions of the chosen frames, ascending."""
+    if not scene.frames:
+        raise InputError(f"{scene.path or scene.name}: has no frames to choose from; add posed frames")
     sightings = Sightings(scene)
     travelled = camera_motion(scene, sightings)
     looks = _thinned(travelled)
@@ -88,14 +110,16 @@ def _by_sight(scene: Scene, count: int | None, overlap: float, sharpness: bool) 
             f"{scene.path or scene.name}: no frame sees anything of the mesh; poses and mesh have to share one frame"
         )
     # A view past the mesh's edge, with a few pixels of it in a corner, is no place to paint from.
-    candidates = [looks[i] for i in np.flatnonzero(hits >= 0.05 * hits.max())]
+    enough = hits >= 0.05 * hits.max()
+    # Frames not looked at see about what the one looked at before them sees.
+    usable = np.repeat(enough, np.diff([*looks, len(travelled)]))
     photos = Sharpness(scene.frames) if sharpness and any(frame.color for frame in scene.frames) else None
+    trajectory = _Trajectory(sightings, travelled, np.array(looks)[enough].tolist(), usable, photos)
     if count is None:
-        walked = _walk(sightings, candidates, travelled, overlap, photos)
-        return _fill_gaps(sightings, candidates, walked, travelled, overlap, photos)
+        return _fill_gaps(trajectory, _walk(trajectory, overlap), overlap)
     if count >= len(scene.frames):
         return list(range(len(scene.frames)))
-    return _cover(sightings, candidates, count, travelled, overlap, photos)
+    return _cover(trajectory, count, overlap)
 
 
 def _thinned(travelled: np.ndarray) -> list[int]:
@@ -106,67 +130,52 @@ def _thinned(travelled: np.ndarray) -> list[int]:
     return np.unique(np.floor(travelled / step), return_index=True)[1].tolist()
 
 
-def _walk(
-    sightings: Sightings, candidates: list[int], travelled: np.ndarray, overlap: float, photos: Sharpness | None
-) -> list[int]:
+def _walk(trajectory: _Trajectory, overlap: float) -> list[int]:
     """Positions along the trajectory, each view overlapping with the one before by about `overlap`."""
-    walked = [_sharpest_near(candidates[0], travelled, photos, set())]
+    candidates = trajectory.candidates
+    walked = [_first(trajectory)]
     while True:
         here = walked[-1]
         places, overlaps = [here], [1.0]
         for candidate in candidates[bisect.bisect(candidates, here) :]:
             places.append(candidate)
-            overlaps.append(sightings.overlap(here, candidate))
+            overlaps.append(trajectory.sightings.overlap(here, candidate))
             if overlaps[-1] < overlap - _SLACK:
                 break
         if overlaps[-1] > overlap + _SLACK:  # the trajectory ends in view of this keyframe
             return walked
-        between = np.arange(here + 1, places[-1] + 1)
+        miss = np.abs(np.array(overlaps) - overlap)
+        if (miss[1:] > _SLACK).all():  # the view jumps
+            walked.append(places[1 + int(np.argmin(miss[1:]))])
+            continue
+        between = here + 1 + np.flatnonzero(trajectory.usable[here + 1 : places[-1] + 1])
         miss = np.abs(np.interp(between, places, overlaps) - overlap)
-        options = between[miss <= _SLACK]
-        if not set(places) & set(options.tolist()):  # the view jumps: nothing in between was looked at
-            options, miss = np.array(places[1:]), np.abs(np.array(overlaps[1:]) - overlap)
-            walked.append(int(options[np.argmin(miss)]))
-        else:
-            walked.append(_sharpest(options, miss[miss <= _SLACK] / _SLACK, photos))
+        near = miss <= _SLACK
+        walked.append(_sharpest(between[near], miss[near] / _SLACK, trajectory.photos))
 
 
-def _fill_gaps(
-    sightings: Sightings,
-    candidates: list[int],
-    walked: list[int],
-    travelled: np.ndarray,
-    overlap: float,
-    photos: Sharpness | None,
-) -> list[int]:
+def _fill_gaps(trajectory: _Trajectory, walked: list[int], overlap: float) -> list[int]:
     """The walk's positions and more, where a frame sees surface that none of them sees well."""
-    places = sorted({*candidates, *walked})
-    coverage = measure_coverage(sightings.all_at(places))
+    places = sorted({*trajectory.candidates, *walked})
+    coverage = measure_coverage(trajectory.sightings.all_at(places))
     chooser = Chooser(coverage, overlap)
     for place in walked:
         chooser.add(places.index(place))
-    spare = np.array([place not in set(walked) for place in places])
-    worth = _WORTH_A_KEYFRAME * coverage.typical_sight
     chosen = set(walked)
-    links = np.zeros(len(places))
-    for candidate, news in _greedy(chooser.news, links, spare, places, photos):
+    spare = np.array([place not in chosen for place in places])
+    worth = _WORTH_A_KEYFRAME * coverage.typical_sight
+    for candidate, news in _greedy(chooser.news, np.zeros(len(places)), spare, places, trajectory.photos):
         if news < worth:
             break
         chooser.add(candidate)
-        chosen.add(_sharpest_near(places[candidate], travelled, photos, chosen))
+        chosen.add(_stand_in(places[candidate], trajectory, chosen))
     return sorted(chosen)
 
 
-def _cover(
-    sightings: Sightings,
-    candidates: list[int],
-    count: int,
-    travelled: np.ndarray,
-    overlap: float,
-    photos: Sharpness | None,
-) -> list[int]:
+def _cover(trajectory: _Trajectory, count: int, overlap: float) -> list[int]:
     """`count` positions that cover the surface, with the overlap of neighbours in view."""
-    coverage = measure_coverage(sightings.all_at(candidates))
+    candidates = trajectory.candidates
+    coverage = measure_coverage(trajectory.sightings.all_at(candidates))
     chooser = Chooser(coverage, overlap)
     worth_of_link = _LINK * coverage.typical_sight
     links = np.zeros(len(candidates))
@@ -176,19 +185,21 @@ def _cover(
         return chooser.news(candidate) + _COMPANY * chooser.company(candidate)
 
     chosen: set[int] = set()
-    for candidate, _ in _greedy(gain, links, spare, candidates, photos):
+    for candidate, _ in _greedy(gain, links, spare, candidates, trajectory.photos):
         chooser.add(candidate)
-        chosen.add(_sharpest_near(candidates[candidate], travelled, photos, chosen))
+        chosen.add(_stand_in(candidates[candidate], trajectory, chosen))
         if len(chosen) == count:
-            break
+            return sorted(chosen)
+        # Only candidates between the new one's neighbours hang together differently now.
         at = bisect.bisect(chooser.chosen, candidate)
         first = chooser.chosen[at - 2] + 1 if at > 1 else 0
         last = chooser.chosen[at] if at < len(chooser.chosen) else len(candidates)
         links[first:last] = [worth_of_link * chooser.links(i) for i in range(first, last)]
-    # More are asked for than were looked at: the rest come from between, evenly.
-    rest = [i for i in range(len(travelled)) if i not in chosen]
-    missing = count - len(chosen)
-    chosen.update(rest[i] for i in np.linspace(0, len(rest) - 1, missing).round().astype(int))
+    # More are asked for than were looked at: the rest come from between, evenly, those that see nothing last.
+    for pool in (trajectory.usable, ~trajectory.usable):
+        rest = [i for i in np.flatnonzero(pool).tolist() if i not in chosen]
+        wanted = min(count - len(chosen), len(rest))
+        chosen.update(rest[i] for i in np.linspace(0, len(rest) - 1, wanted).round().astype(int))
     return sorted(chosen)
 
 
@@ -219,17 +230,25 @@ def _greedy(
         yield best, float(bound[best])
 
 
-def _sharpest_near(place: int, travelled: np.ndarray, photos: Sharpness | None, taken: set[int]) -> int:
-    """The sharpest frame of much the same view that is not taken yet; `place` itself if nothing beats it."""
-    if photos is None:
-        return place
-    away = np.abs(travelled - travelled[place]) / _NEAR
-    first, last = place, place
-    while first > 0 and away[first - 1] <= 1 and first - 1 not in taken:
-        first -= 1
-    while last + 1 < len(away) and away[last + 1] <= 1 and last + 1 not in taken:
-        last += 1
-    return _sharpest(np.arange(first, last + 1), away[first : last + 1], photos)
+def _first(trajectory: _Trajectory) -> int:
+    """The sharpest of the first frames, as long as the view has hardly moved."""
+    start = trajectory.candidates[0]
+    same = trajectory.usable & (trajectory.travelled <= trajectory.travelled[start] + _NEAR)
+    return _sharpest_around(start, np.flatnonzero(same), trajectory)
+
+
+def _stand_in(place: int, trajectory: _Trajectory, taken: set[int]) -> int:
+    """For a candidate the sharpest free frame of it and those beside it that were not looked at: they see the same."""
+    at = bisect.bisect_left(trajectory.candidates, place)
+    before = trajectory.candidates[at - 1] if at else -1
+    behind = trajectory.candidates[at + 1] if at + 1 < len(trajectory.candidates) else len(trajectory.usable)
+    free = [i for i in range(before + 1, behind) if trajectory.usable[i] and i not in taken]
+    return _sharpest_around(place, np.array(free or [place]), trajectory)
+
+
+def _sharpest_around(place: int, options: np.ndarray, trajectory: _Trajectory) -> int:
+    away = np.abs(trajectory.travelled[options] - trajectory.travelled[place]) / _NEAR
+    return _sharpest(options, np.minimum(away, 1.0), trajectory.photos)
 
 
 def _sharpest(places: np.ndarray, away: np.ndarray, photos: Sharpness | None) -> int:
