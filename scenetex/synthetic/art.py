@@ -18,6 +18,14 @@ def _noise(rng, shape, cells, octaves=3):
     return field[: shape[0], : shape[1]]
 
 
+def _ridge(rng: np.random.Generator, width: int, waves: int) -> np.ndarray:
+    """A wavering line (width,) of deviation about 1, with from `waves` to 16 times as many waves across."""
+    x = np.linspace(0, 2 * np.pi, width, dtype=np.float32)
+    return sum(
+        np.sin(waves * 2**k * rng.uniform(0.7, 1.3) * x + rng.uniform(0, 6.3)) * np.float32(0.6**k) for k in range(5)
+    )
+
+
 def landscape(rng: np.random.Generator, shape: tuple[int, int], colors) -> np.ndarray:
     """Hills behind hills under a pale sky."""
     h, w = shape
@@ -28,7 +36,7 @@ def landscape(rng: np.random.Generator, shape: tuple[int, int], colors) -> np.nd
     sun = rng.uniform(0.2, 0.8), rng.uniform(0.15, 0.35)
     cv2.circle(image, (int(sun[0] * w), int(sun[1] * h)), int(0.07 * w), (0.98, 0.90, 0.74), -1, cv2.LINE_AA)
     for i, level in enumerate(np.linspace(0.45, 0.85, 4)):
-        ridge = level + 0.07 * _noise(rng, (w, w), (2 + i, 1))[:, 0]
+        ridge = level + 0.06 * _ridge(rng, w, 1)
         color = base[i % len(base)] * (1 - 0.12 * i) * 0.7 + sky_low * max(0.35 - 0.12 * i, 0)
         cover = np.clip((y[..., 0] - ridge[None]) * h / 2, 0, 1)[..., None]
         image = image * (1 - cover) + color * cover
@@ -87,7 +95,7 @@ def outside(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
     image = np.broadcast_to(sky, (h, w, 3)) * (1 - 0.7 * cloud) + 0.7 * cloud
     horizon = rng.uniform(0.55, 0.7)
     for depth, green in ((0.0, (172, 190, 168)), (0.07, (140, 164, 122)), (0.16, (120, 148, 96))):
-        ridge = horizon + depth + (0.06 - 0.15 * depth) * _noise(rng, (w, w), (4, 1), 4)[:, 0]
+        ridge = horizon + depth + (0.06 - 0.15 * depth) * _ridge(rng, w, 2)
         cover = np.clip((y[..., 0] - ridge[None]) * h / 4, 0, 1)[..., None]
         leaves = (1 + 0.10 * _noise(rng, shape, (20, 20), 2))[..., None]
         image = image * (1 - cover) + _rgb(green) * leaves * cover

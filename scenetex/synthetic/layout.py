@@ -30,7 +30,10 @@ class Layout:
                 self._floor.append(_corners(plan.frames[o.wall] @ _turned(middle, plan.frames[o.wall]), 1.0, 1.0))
 
     def stand(self, piece: Piece, transform: np.ndarray, gap: float = 0.03, flat: bool = False) -> bool:
-        """Puts `piece` at `transform` if its footprint and `gap` around it are free. `flat` things only have to fit inside."""
+        """Puts `piece` at `transform` if its footprint and `gap` around it are free; whether it did.
+
+        `flat` things only have to fit inside.
+        """
         width, depth, _ = piece.size
         outline = _corners(transform, width, depth)
         wide = _corners(transform, width + 2 * gap, depth + 2 * gap)
@@ -47,7 +50,7 @@ class Layout:
     def against_wall(
         self, piece: Piece, tries: int = 24, gap: float = 0.03, off: float = 0.02, wall: int | None = None
     ):
-        """Stands `piece` with its back to a wall; the transform, or None if there is no room. `gap` is kept at its sides."""
+        """Stands `piece` with its back to a wall, `gap` at its sides; its transform, or None if there is no room."""
         width, depth, height = piece.size
         lengths = self.plan.lengths
         fits = np.flatnonzero(lengths > width + 0.1) if wall is None else np.array([wall])
@@ -80,17 +83,18 @@ class Layout:
         """Whether nothing stands or hangs before that rectangle of a wall."""
         return not any(a < x1 and x0 < b and c < z1 and z0 < d for a, b, c, d in self._walls[wall])
 
-    def hang(self, piece: Piece, wall: int, x: float, z: float, margin: float = 0.08) -> bool:
-        """Hangs `piece` (its back at y = 0, its middle the origin) on a wall, if that place is free."""
-        w, _, h = piece.size
-        x0, x1, z0, z1 = x - w / 2, x + w / 2, z - h / 2, z + h / 2
-        inside = x0 > 0.1 and x1 < self.plan.lengths[wall] - 0.1 and z1 < self.plan.height - 0.12
-        if not inside or not self.wall_free(wall, x0 - margin, x1 + margin, z0 - margin, z1 + margin):
-            return False
-        self._walls[wall].append((x0, x1, z0, z1))
+    def can_hang(self, width: float, height: float, wall: int, x: float, z: float, margin: float = 0.08) -> bool:
+        """Whether something of that size, its middle at (x, z) of a wall, meets nothing there."""
+        w, h = width / 2 + margin, height / 2 + margin
+        inside = x - w > 0 and x + w < self.plan.lengths[wall] and z + h < self.plan.height
+        return inside and self.wall_free(wall, x - w, x + w, z - h, z + h)
+
+    def hang(self, piece: Piece, wall: int, x: float, z: float) -> None:
+        """Hangs `piece` (its back at y = 0, its middle the origin) on a wall."""
+        w, h = piece.size[0] / 2, piece.size[2] / 2
+        self._walls[wall].append((x - w, x + w, z - h, z + h))
         transform = self.plan.frames[wall] @ pose(x, -0.002, z)
         self.placed.append((piece.moved(transform), transform))
-        return True
 
     def wall_of(self, transform: np.ndarray) -> tuple[int, float]:
         """The wall behind a piece placed by `against_wall`, and where along it the piece stands."""

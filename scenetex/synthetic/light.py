@@ -1,14 +1,13 @@
 """Baked, view-independent light: soft windows, lamps and sun with shadows, one bounce, and the rest as ambient.
 
-The result is stored in gamma space, where a surface's colour times its light is the picture's colour: rendering needs no
-power function, and the true colour of a surface point does not depend on who looks at it.
+The result is stored in gamma space, where a surface's colour times its light is the picture's colour: rendering needs
+no power function, and the true colour of a surface point does not depend on who looks at it.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..views.raycast import RayCaster
 from .surface import Lattice, Surface, sample_lattice
 
 GAMMA = 2.2
@@ -82,7 +81,7 @@ def bake_light(
     Returns:
         (h, w, 3) float32: light times tint in gamma space, indexed by `Surface.light_origin`.
     """
-    caster = RayCaster(surface.mesh.vertices, surface.mesh.faces)
+    caster = surface.caster
     lattice = sample_lattice(surface.grids, surface.light_shape, inset=2 * _LIFT)
     origins = (lattice.points + _LIFT * lattice.normals).astype(np.float32)
     normals = lattice.normals.astype(np.float32)
@@ -239,7 +238,7 @@ class TilePages:
         self._lattice = lattice
 
     def _neighbours(self, step: int = 1, falloff: float = 0.5):
-        """For each of 8 neighbours `step` away of every sample: page index, whether it is of the same patch, its weight."""
+        """For each of 8 neighbours, `step` away: page index, whether it is of the same patch, its weight."""
         patch = self._patch.ravel()
         for dy in (-1, 0, 1):
             for dx in (-1, 0, 1):
@@ -281,7 +280,7 @@ class TilePages:
         return np.where(valid[:, None], value, rest.astype(np.float32))
 
     def to_image(self, value: np.ndarray, surface: Surface) -> np.ndarray:
-        """(h, w, 3) float32 page of `value` (n, 3) times each patch's tint; glowing patches take their own brightness."""
+        """(h, w, 3) float32 page of `value` (n, 3) times the tint; glowing patches take their own brightness."""
         glow = surface.glow[self._lattice.patch]
         value = np.where(glow[:, None] > 0, glow[:, None], value) * surface.tint[self._lattice.patch]
         page = np.zeros((self._patch.size, 3), np.float32)

@@ -74,7 +74,7 @@ def _wood(name: str) -> Look:
 
 
 def _painted(rng: np.random.Generator, look: Look, period: float, texel: float) -> Material:
-    side = 1 << max(int(round(np.log2(period / texel))), 5)
+    side = 1 << max(round(np.log2(period / texel)), 5)
     image = getattr(patterns, look.pattern)(rng, (side, side), texel, np.array(look.color, np.float32) / 255)
     return Material(_bytes(image), (side * texel, side * texel))
 
@@ -110,7 +110,7 @@ def list_swatches(folder: str | Path) -> dict[str, list[Path]]:
 
 
 def draw_swatch(rng: np.random.Generator, look: Look, found: dict[str, list[Path]]) -> tuple[str, np.ndarray] | None:
-    """A swatch that can stand in for `look`: its colour's name and the image (h, w, 3) uint8 sRGB; None if there is none.
+    """A swatch to stand in for `look`: its colour's name and the image (h, w, 3) uint8 sRGB, or None.
 
     Raises:
         InputError: the image cannot be read.

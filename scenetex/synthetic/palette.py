@@ -96,7 +96,7 @@ WALLS: dict[str, Look] = {
 
 @dataclass(frozen=True)
 class Style:
-    """What goes together. Names refer to `FLOORS`, `WALLS`, `WOODS` and `COLORS`; the first of each are the likeliest."""
+    """What goes together. Names refer to `FLOORS`, `WALLS`, `WOODS` and `COLORS`; the first are the likeliest."""
 
     floors: tuple[str, ...]
     walls: tuple[str, ...]
@@ -183,7 +183,7 @@ STYLES: dict[str, Style] = {
 
 
 def color_name(color) -> str:
-    """The `COLORS` name nearest to an sRGB colour (3,) 0..255; lightness counts less than hue, as it does for the eye."""
+    """The `COLORS` name nearest to an sRGB colour (3,) 0..255; lightness counts less than hue."""
 
     def apart(name: str) -> float:
         other = COLORS[name]

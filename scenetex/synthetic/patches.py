@@ -1,7 +1,7 @@
 """Curved rectangles, the one building block of a procedural room: boxes, cushions, lathe shapes, sheets.
 
-A patch is a grid of points with a normal and a surface coordinate (metres) at each. Texture coordinates, light maps, the
-exact mesh and the scan-like remesh all come from the same grid, so that they agree everywhere.
+A patch is a grid of points with a normal and a surface coordinate (metres) at each. Texture coordinates, light maps,
+the exact mesh and the scan-like remesh all come from the same grid, so that they agree everywhere.
 """
 
 from dataclasses import dataclass, replace
@@ -9,6 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 WHITE = (1.0, 1.0, 1.0)
+# How far along its edges each corner of a rectangle's (2, 2) grid lies.
+_STEP_A = np.array([[[0.0], [0.0]], [[1.0], [1.0]]])
+_STEP_B = np.array([[[0.0], [1.0]], [[0.0], [1.0]]])
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +41,7 @@ class Patches:
 
     def at(self, x: float = 0.0, y: float = 0.0, z: float = 0.0) -> "Patches":
         """The same patches shifted by (x, y, z)."""
-        return replace(self, points=self.points + (x, y, z))
+        return replace(self, points=self.points + np.array([x, y, z]))
 
 
 def pose(x: float, y: float, z: float, yaw: float = 0.0, pitch: float = 0.0) -> np.ndarray:
@@ -50,29 +53,21 @@ def pose(x: float, y: float, z: float, yaw: float = 0.0, pitch: float = 0.0) -> 
     return out
 
 
-def _quads(origins: np.ndarray, edge_a: np.ndarray, edge_b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Points (k, 2, 2, 3) and normals of k parallelograms."""
-    a, b = edge_a[:, None, None], edge_b[:, None, None]
-    i = np.array([0.0, 1.0])
-    points = origins[:, None, None] + a * i[:, None, None] + b * i[:, None]
-    normal = np.cross(edge_a, edge_b)
-    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
-    return points, np.broadcast_to(normal[:, None, None], points.shape)
-
-
 def panel(origin, edge_a, edge_b, material: str, tint=WHITE, glow: float = 0.0, st_origin=(0.0, 0.0)) -> Patches:
     """One flat rectangle from `origin` along two edges (3,); its pattern starts at `st_origin` (metres)."""
-    origin, edge_a, edge_b = (np.asarray(v, np.float64)[None] for v in (origin, edge_a, edge_b))
-    points, normals = _quads(origin, edge_a, edge_b)
-    i = np.array([0.0, 1.0])
-    st = np.zeros((1, 2, 2, 2))
-    st[..., 0] = st_origin[0] + np.linalg.norm(edge_a) * i[:, None]
-    st[..., 1] = st_origin[1] + np.linalg.norm(edge_b) * i
-    return Patches(points, normals, st, material, tuple(tint), glow)
+    origin, edge_a, edge_b = (np.asarray(v, np.float64) for v in (origin, edge_a, edge_b))
+    points = origin + edge_a * _STEP_A + edge_b * _STEP_B
+    x, y, z = edge_a
+    normal = np.array([y * edge_b[2] - z * edge_b[1], z * edge_b[0] - x * edge_b[2], x * edge_b[1] - y * edge_b[0]])
+    normals = np.broadcast_to(normal / np.sqrt(normal @ normal), points.shape)
+    st = np.empty((1, 2, 2, 2))
+    st[..., 0] = st_origin[0] + np.sqrt(edge_a @ edge_a) * _STEP_A[..., 0]
+    st[..., 1] = st_origin[1] + np.sqrt(edge_b @ edge_b) * _STEP_B[..., 0]
+    return Patches(points[None], normals[None], st, material, tuple(tint), glow)
 
 
 def image_panel(corner, width: float, height: float, material: str, tint=WHITE, glow: float = 0.0) -> Patches:
-    """An upright picture that faces -y, its top left `corner` (3,) as seen from the front; the tile fills it, head up."""
+    """An upright picture that faces -y, from its top left `corner` (3,) as seen from the front; the tile fills it."""
     x, y, z = corner
     across = panel((x, y, z - height), (width, 0, 0), (0, 0, height), material, tint, glow)
     return replace(across, st=across.st[:, :, ::-1])
@@ -82,24 +77,28 @@ def image_panel(corner, width: float, height: float, material: str, tint=WHITE, 
 _BOX_CORNER = np.array([[1, -1, -1], [-1, 1, -1], [1, 1, -1], [-1, -1, -1], [-1, -1, 1], [-1, 1, -1]], float)
 _BOX_A = np.array([[0, 1, 0], [0, -1, 0], [-1, 0, 0], [1, 0, 0], [1, 0, 0], [1, 0, 0]], float)
 _BOX_B = np.array([[0, 0, 1], [0, 0, 1], [0, 0, 1], [0, 0, 1], [0, 1, 0], [0, -1, 0]], float)
+_BOX_SHIFT = np.array([[0.91, 1.73], [1.37, 0.59], [0.77, 1.19]])
+_FACE_SHIFT = np.array([0.37, 0.23])
+_BOX_OUT = np.cross(_BOX_A, _BOX_B)
 _BOX_FACES = ("+x", "-x", "+y", "-y", "+z", "-z")
 
 
 def box(center, size, material: str, tint=WHITE, faces: tuple[str, ...] = _BOX_FACES, glow: float = 0.0) -> Patches:
-    """A closed box, or some of its faces. The pattern's s direction (a wood's grain) follows each face's longer edge."""
+    """A closed box, or some of its faces. The pattern's s direction (a wood's grain) follows the longer edges."""
     center, size = np.asarray(center, np.float64), np.asarray(size, np.float64)
     keep = [_BOX_FACES.index(name) for name in faces]
     edge_a, edge_b = _BOX_A[keep] * size, _BOX_B[keep] * size
-    points, normals = _quads(center + _BOX_CORNER[keep] * size / 2, edge_a, edge_b)
-    length = np.stack([np.abs(edge_a).sum(1), np.abs(edge_b).sum(1)], 1)
-    i = np.array([0.0, 1.0])
+    corner = center + _BOX_CORNER[keep] * (size / 2)
+    points = corner[:, None, None] + edge_a[:, None, None] * _STEP_A + edge_b[:, None, None] * _STEP_B
+    normals = np.broadcast_to(_BOX_OUT[keep][:, None, None], points.shape)
+    length_a, length_b = np.abs(edge_a).sum(1), np.abs(edge_b).sum(1)
     st = np.empty((len(keep), 2, 2, 2))
-    st[..., 0] = length[:, 0, None, None] * i[:, None]
-    st[..., 1] = length[:, 1, None, None] * i
-    tall = length[:, 1] > length[:, 0]
+    st[..., 0] = length_a[:, None, None] * _STEP_A[..., 0]
+    st[..., 1] = length_b[:, None, None] * _STEP_B[..., 0]
+    tall = length_b > length_a
     st[tall] = st[tall][..., ::-1]
     # Boxes of one kind would all show the same piece of the pattern: shift it by where the box and the face are.
-    shift = np.abs(center @ [[0.91, 1.73], [1.37, 0.59], [0.77, 1.19]]) + np.array(keep)[:, None] * [0.37, 0.23]
+    shift = np.abs(center @ _BOX_SHIFT) + np.array(keep)[:, None] * _FACE_SHIFT
     return Patches(points, normals, st + shift[:, None, None], material, tuple(tint), glow)
 
 
@@ -115,7 +114,7 @@ def cushion(center, size, radius: float, material: str, tint=WHITE, bulge: float
     n = len(place)
     points, normals, st = (np.empty((6, n, n, d)) for d in (3, 3, 2))
     for f in range(6):
-        out = np.cross(_BOX_A[f], _BOX_B[f])
+        out = _BOX_OUT[f]
         a, b = np.abs(_BOX_A[f]), np.abs(_BOX_B[f])
         sign_a, sign_b = _BOX_A[f].sum(), _BOX_B[f].sum()
         core = out * inner + (a * inner) * (sign_a * place)[:, None, None] + (b * inner) * (sign_b * place)[:, None]
@@ -131,7 +130,7 @@ def cushion(center, size, radius: float, material: str, tint=WHITE, bulge: float
 
 
 def lathe(profile, material: str, tint=WHITE, segments: int = 16, glow: float = 0.0) -> Patches:
-    """A surface of revolution about z. `profile` (m, 2): radius and height, bottom axis to top axis for a closed solid."""
+    """A surface of revolution about z of `profile` (m, 2), radius and height; upwards, from axis to axis if closed."""
     profile = np.asarray(profile, np.float64)
     angle = np.linspace(0, 2 * np.pi, segments + 1)
     around = np.stack([np.cos(angle), np.sin(angle)], 1)
@@ -190,7 +189,7 @@ def curtain(width: float, height: float, folds: int, depth: float, material: str
     slope = -depth / 2 * np.sin(np.linspace(0, 2 * np.pi * folds, n)) * 2 * np.pi * folds / width
     normal = np.stack([slope, -np.ones(n)], 1) / np.sqrt(1 + slope**2)[:, None]
     front = np.stack([x, y], 1)
-    loops = [(front, normal), (front[::-1] + [0, 0.012], -normal[::-1])]
+    loops = [(front, normal), (front[::-1] + np.array([0, 0.012]), -normal[::-1])]
     arc = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(front, axis=0), axis=1))])
     points, normals, st = np.empty((2, n, 2, 3)), np.zeros((2, n, 2, 3)), np.empty((2, n, 2, 2))
     for i, (line, out) in enumerate(loops):

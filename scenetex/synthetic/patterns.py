@@ -1,8 +1,8 @@
 """Patterns of floors, walls and furniture, painted as seamless tiles of surface colour.
 
-Every painter takes a generator, the tile's (rows, columns), the metres a texel covers and a base colour (3,) in 0..1 gamma
-space, and returns (rows, columns, 3) float32 in the same space. Details are 8 mm or wider: finer ones could not be
-recovered from photos taken across a room.
+Every painter takes a generator, the tile's (rows, columns), the metres a texel covers and a base colour (3,) in 0..1
+gamma space, and returns (rows, columns, 3) float32 in the same space. Details are 8 mm or wider: finer ones could not
+be recovered from photos taken across a room.
 """
 
 import numpy as np
@@ -13,12 +13,12 @@ from .noise import fractal_noise, value_noise
 def _cells(shape: tuple[int, int], texel: float, size: float | tuple[float, float]) -> tuple[int, int]:
     """Noise cells of `size` metres (one number, or (rows, columns)) that fit a tile."""
     size = (size, size) if np.isscalar(size) else size
-    return tuple(max(int(round(n * texel / s)), 1) for n, s in zip(shape, size, strict=True))
+    return tuple(max(round(n * texel / s), 1) for n, s in zip(shape, size, strict=True))
 
 
 def _count(length: int, texel: float, size: float) -> int:
     """How many elements of about `size` metres repeat over `length` texels."""
-    return max(int(round(length * texel / size)), 1)
+    return max(round(length * texel / size), 1)
 
 
 def _shade(color: np.ndarray, value: np.ndarray) -> np.ndarray:
@@ -163,7 +163,7 @@ def tiles(rng, shape, texel, color):
 
 def checker(rng, shape, texel, color, other=(0.20, 0.20, 0.21)):
     """Tiles of two colours, in turn."""
-    row, column, edge, count = _grid(shape, texel, (0.3, 0.3))
+    row, column, edge, _ = _grid(shape, texel, (0.3, 0.3))
     cloud = 0.03 * fractal_noise(rng, shape, _cells(shape, texel, 0.2), 4, 0.6)
     dark = ((row + column) % 2 == 1)[..., None]
     image = np.where(dark, _shade(other, 1.5 * cloud), _shade(color, cloud))

@@ -55,7 +55,7 @@ def choose_decor(rng: np.random.Generator, style: str) -> Decor:
 
 @dataclass(frozen=True, eq=False)
 class Piece:
-    """A piece of furniture or decoration: x to the right, y towards its back, z up, its footprint centred on the origin.
+    """A piece of furniture or decoration: x to the right, y towards its back, z up; centred on the origin.
 
     Attributes:
         name: what a sentence calls it ("grey sofa"); empty for things not worth a word.

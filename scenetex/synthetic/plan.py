@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 
@@ -134,7 +135,7 @@ def make_plan(rng: np.random.Generator, kind: str) -> Plan:
 def _cells(plan: Plan) -> list[tuple[float, float, float, float]]:
     """The floor cut into rectangles at every corner's x and y, so that neighbours share whole edges."""
     xs, ys = (sorted(set(v)) for v in zip(*plan.corners, strict=True))
-    out = [(x0, x1, y0, y1) for x0, x1 in zip(xs, xs[1:], strict=False) for y0, y1 in zip(ys, ys[1:], strict=False)]
+    out = [(x0, x1, y0, y1) for x0, x1 in pairwise(xs) for y0, y1 in pairwise(ys)]
     middle = np.array([((x0 + x1) / 2, (y0 + y1) / 2) for x0, x1, y0, y1 in out])
     return [cell for cell, keep in zip(out, plan.inside(middle), strict=True) if keep]
 
@@ -149,7 +150,7 @@ def build_shell(plan: Plan, decor: Decor, day: float, turned: bool) -> tuple[dic
         turned: whether the floor's pattern runs along y.
 
     Returns:
-        Patches by part ("floor", "ceiling", "walls", "window", "door", "skirting"), and window lights in the room's frame.
+        Patches by part ("floor", "ceiling", "walls", "window", "door", "skirting"), and window lights; room frame.
     """
     parts: dict[str, list[Patches]] = {n: [] for n in ("floor", "ceiling", "walls", "window", "door", "skirting")}
     h = plan.height
@@ -181,8 +182,8 @@ def _wall(length: float, height: float, openings: list[Opening], cuts: list[floa
     xs = sorted({0.0, float(length), *map(float, cuts), *(v for o in openings for v in (o.x0, o.x1))})
     zs = sorted({0.0, height, *(v for o in openings for v in (o.z0, o.z1))})
     out = []
-    for x0, x1 in zip(xs, xs[1:], strict=False):
-        for z0, z1 in zip(zs, zs[1:], strict=False):
+    for x0, x1 in pairwise(xs):
+        for z0, z1 in pairwise(zs):
             x, z = (x0 + x1) / 2, (z0 + z1) / 2
             if not any(o.x0 < x < o.x1 and o.z0 < z < o.z1 for o in openings):
                 out.append(panel((x0, 0, z0), (x1 - x0, 0, 0), (0, 0, z1 - z0), "walls", st_origin=(x0, z0)))
@@ -211,10 +212,9 @@ def _window(o: Opening, decor: Decor, day: float) -> list[Patches]:
     for side in (-1, 1):
         parts.append(box((x + side * (w - bar) / 2, y, z), (bar, 0.05, h), "lacquer", _TRIM))
         parts.append(box((x, y + 0.001, z + side * (h - bar) / 2), (w - 2 * bar, 0.05, bar), "lacquer", _TRIM))
-    for k in range(1, max(int(round(w / 0.75)), 1)):
-        parts.append(
-            box((o.x0 + w * k / max(int(round(w / 0.75)), 1), y + 0.004, z), (0.05, 0.05, h - 0.1), "lacquer", _TRIM)
-        )
+    sashes = max(round(w / 0.75), 1)
+    for k in range(1, sashes):
+        parts.append(box((o.x0 + w * k / sashes, y + 0.004, z), (0.05, 0.05, h - 0.1), "lacquer", _TRIM))
     parts.append(
         cushion((x, depth / 2 - 0.055, o.z0 + 0.012), (w + 0.12, depth - 0.05, 0.03), 0.01, "lacquer", _TRIM, bevel=1)
     )

@@ -15,7 +15,7 @@ def render_room(
         room: the room.
         camera: the camera of all views.
         cam_to_room: (m, 4, 4) or (4, 4) float, camera poses in the room's frame (OpenCV axes).
-        samples: colour is averaged over samples x samples rays per pixel; depth and faces are those of the pixel's centre.
+        samples: colour is the mean of samples x samples rays a pixel; depth and faces are those of its centre.
         filtered: average the materials over a sample's width, so that they do not alias. Default: only for one sample.
 
     Returns:

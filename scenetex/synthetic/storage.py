@@ -36,7 +36,7 @@ def _surface(rng: np.random.Generator, decor: Decor) -> tuple[str, tuple, str]:
 def bookshelf(rng: np.random.Generator, decor: Decor) -> Piece:
     """Open shelves with books, boxes and vases."""
     width, depth, height = rng.uniform(0.7, 1.3), rng.uniform(0.28, 0.34), rng.uniform(1.5, 2.05)
-    levels = int(round(height / 0.36))
+    levels = round(height / 0.36)
     material, color, name = _surface(rng, decor)
     board = 0.025
     gap = (height - board - 0.06) / levels
@@ -88,8 +88,8 @@ def cabinet(rng: np.random.Generator, decor: Decor, noun: str, width: float, dep
             for sy in (-1, 1):
                 at = (sx * (width / 2 - 0.06), sy * (depth / 2 - 0.06), foot / 2)
                 parts.append(box(at, (0.04, 0.04, foot), "wood2"))
-    columns = max(int(round(width / (0.5 if height > 0.5 else 0.6))), 1)
-    rows = 1 if wardrobe or height < 0.62 else int(round(body / 0.24))
+    columns = max(round(width / (0.5 if height > 0.5 else 0.6)), 1)
+    rows = 1 if wardrobe or height < 0.62 else round(body / 0.24)
     if noun == "bedside table":
         rows = 2
     face = -depth / 2
@@ -114,7 +114,7 @@ def dresser(rng, decor: Decor) -> Piece:
 
 
 def _decorated(rng, decor: Decor, piece: Piece) -> Piece:
-    width, depth, height = piece.size
+    width, _, height = piece.size
     spots = rng.permutation(np.linspace(-0.36, 0.36, 4))[: int(rng.integers(1, 4))] * width
     things = []
     for x in spots:
@@ -128,7 +128,7 @@ def kitchen_counter(rng: np.random.Generator, decor: Decor, width: float, wall_u
     """A run of base units with worktop, sink and hob; with wall units and a splashback, or low enough for a window."""
     depth, height = 0.62, 0.9
     material, color, name = _surface(rng, decor)
-    units = max(int(round(width / 0.6)), 2)
+    units = max(round(width / 0.6), 2)
     unit = width / units
     stone = tint((222, 219, 212)) if rng.random() < 0.5 else tint((74, 74, 76))
     top, top_tint = ("wood2", _PLAIN) if rng.random() < 0.5 else ("lacquer", stone)

@@ -6,6 +6,7 @@ from functools import cached_property
 import numpy as np
 
 from ..scene.mesh import Mesh
+from ..views.raycast import RayCaster
 from .patches import Patches
 from .textures import pack_rectangles
 
@@ -59,7 +60,8 @@ class Surface:
     Attributes:
         mesh: triangles; vertices are not shared between patches.
         face_patch: (f,) int32 patch of each face.
-        face_map: (f, 4, 4) float32 affine map from (x, y, z, 1) to (s, t, light column, light row).
+        face_map: (f, 4, 4) float32 affine map from (x, y, z, 1) to (s, t, light column, light row); s and t are
+            counted in the material's periods.
         grids: the patches, by grid shape.
         material: (p,) int32 material of each patch.
         tint: (p, 3) float32 colour that multiplies the material's.
@@ -87,13 +89,21 @@ class Surface:
         """(f,) int32 material of each face."""
         return self.material[self.face_patch]
 
+    @cached_property
+    def caster(self) -> RayCaster:
+        """Casts rays at the mesh."""
+        return RayCaster(self.mesh.vertices, self.mesh.faces)
 
-def build_surface(parts: list[list[Patches]], slots: dict[str, int], light_texel: float) -> Surface:
+
+def build_surface(
+    parts: list[list[Patches]], slots: dict[str, int], periods: np.ndarray, light_texel: float
+) -> Surface:
     """Joins the patches of all parts.
 
     Args:
         parts: patches of each object.
         slots: number of each material slot.
+        periods: (m, 2) metres after which each material repeats along s and t.
         light_texel: spacing of light-map samples, metres.
     """
     by_shape: dict[tuple[int, int], list[tuple[Patches, int]]] = {}
@@ -116,12 +126,14 @@ def build_surface(parts: list[list[Patches]], slots: dict[str, int], light_texel
     origin, width, height = pack_rectangles(shape)
     vertices, faces, values, face_patch = _triangles(grids, shape, origin)
     mesh, face_map, keep = _affine(vertices, faces, values)
+    material = np.array(material, np.int32)
+    face_map[:, :2] /= periods[material[face_patch[keep]], :, None]
     return Surface(
         mesh,
         face_patch[keep],
-        face_map,
+        face_map.astype(np.float32),
         tuple(grids),
-        np.array(material, np.int32),
+        material,
         np.array(tint, np.float32),
         np.array(glow, np.float32),
         np.array(owner, np.int32),
@@ -172,7 +184,7 @@ def _affine(vertices, faces, values):
     out = np.empty((len(faces), 4, 4))
     out[..., :3] = (v1 - v0)[:, :, None] * dual1[:, None] + (v2 - v0)[:, :, None] * dual2[:, None]
     out[..., 3] = v0 - np.einsum("fij,fj->fi", out[..., :3], p0)
-    return Mesh(vertices, faces.astype(np.int32)), out.astype(np.float32), keep
+    return Mesh(vertices, faces.astype(np.int32)), out, keep
 
 
 def sample_lattice(grids: tuple[Grids, ...], shape: np.ndarray, inset: float = 0.0) -> Lattice:

@@ -34,72 +34,75 @@ class TexturePage:
         image: (h, w, 3) uint8 sRGB.
         origin: (m, levels, 2) float32 page column and row of each material's first texel at each level.
         size: (m, levels, 2) float32 columns and rows.
-        period: (m, 2) float32 metres.
         texel: (m,) float32 metres per texel at level 0.
     """
 
     image: np.ndarray
     origin: np.ndarray
     size: np.ndarray
-    period: np.ndarray
     texel: np.ndarray
 
-    def sample(self, material: np.ndarray, st: np.ndarray, footprint: np.ndarray | None = None) -> np.ndarray:
-        """Bilinear colour of `material` (n,) at surface coordinates `st` (n, 2), metres: (n, 3) float32 0..255.
+    def sample(self, material: np.ndarray, turns: np.ndarray, footprint: np.ndarray | None = None) -> np.ndarray:
+        """Bilinear colour of `material` (n,) at `turns` (n, 2), in periods along s and t: (n, 3) float32 0..255.
 
         `footprint` (n,), metres: the width that one sample stands for; the pattern is averaged over about that width
         (trilinear). None looks at the pattern itself.
         """
+        turns = turns - np.floor(turns)
         if footprint is None:
-            return self._level(material, st, None)
-        levels = self.origin.shape[1]
+            return self._level(material * self.levels, turns)
         level = np.log2(np.maximum(footprint / self.texel[material], 1.0)).astype(np.float32)
-        level = np.minimum(level, np.float32(levels - 1.001))
+        level = np.minimum(level, np.float32(self.levels - 1.001))
         low = level.astype(np.int32)
-        share = (level - low)[:, None]
-        fine = self._level(material, st, low)
-        return fine + share * (self._level(material, st, low + 1) - fine)
+        row = material * self.levels + low
+        out = self._level(row, turns)
+        out += (level - low)[:, None] * (self._level(row + 1, turns) - out)
+        return out
 
-    def _level(self, material: np.ndarray, st: np.ndarray, level: np.ndarray | None) -> np.ndarray:
-        row = material * self.origin.shape[1] + (0 if level is None else level)
-        size = self.size.reshape(-1, 2)[row]
-        turns = st / self.period[material]
-        pixel = (turns - np.floor(turns)) * size - np.float32(0.5)
-        # The padding repeats the first row and column after the last, so only the other end has to wrap.
-        np.add(pixel, size, out=pixel, where=pixel < 0)
-        return lookup(self.image, self.origin.reshape(-1, 2)[row] + pixel).astype(np.float32)
+    @property
+    def levels(self) -> int:
+        """Number of levels of each material."""
+        return self.origin.shape[1]
+
+    def _level(self, row: np.ndarray, fraction: np.ndarray) -> np.ndarray:
+        """Colours at `fraction` (n, 2) in 0..1 of the tiles in `row` (n,) = material * levels + level."""
+        pixel = fraction * np.take(self.size.reshape(-1, 2), row, axis=0)
+        pixel += np.take(self.origin.reshape(-1, 2), row, axis=0)
+        # Half a texel off: centres lie at whole numbers. The tiles' padding catches what falls off either end.
+        pixel -= np.float32(0.5)
+        return lookup(self.image, pixel).astype(np.float32)
 
 
 def lookup(image: np.ndarray, pixel: np.ndarray) -> np.ndarray:
     """Bilinear values of `image` (h, w, c) at `pixel` (n, 2) float32 columns and rows; (n, c) of the image's type."""
     # OpenCV maps are images themselves, of at most 32767 rows.
-    columns = 4096
+    columns = 2048
     count = len(pixel)
     rows = -(-count // columns)
-    maps = np.zeros((rows * columns, 2), np.float32)
-    maps[:count] = pixel
-    out = cv2.remap(image, maps.reshape(rows, columns, 2), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    if count % columns:
+        pixel = np.concatenate([pixel, np.zeros((rows * columns - count, 2), np.float32)])
+    maps = pixel.reshape(rows, columns, 2)
+    out = cv2.remap(image, maps, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return out.reshape(rows * columns, -1)[:count]
 
 
 def pack_materials(materials: list[Material]) -> TexturePage:
-    """Packs tiles and their halved copies, each padded by one wrapped row and column."""
+    """Packs tiles and their halved copies, each padded by a wrapped row and column on every side."""
     pyramids = [_pyramid(m.image) for m in materials]
     levels = MAX_LEVELS
     size = np.array([[image.shape[1::-1] for image in pyramid] for pyramid in pyramids], np.int64)
-    origin, width, height = pack_rectangles(size.reshape(-1, 2) + 1)
+    origin, width, height = pack_rectangles(size.reshape(-1, 2) + 2)
     page = np.zeros((height, width, 3), np.uint8)
     flat = [image for pyramid in pyramids for image in pyramid]
     for (x, y), image in zip(origin, flat, strict=True):
-        padded = np.pad(image, ((0, 1), (0, 1), (0, 0)), mode="wrap")
+        padded = np.pad(image, ((1, 1), (1, 1), (0, 0)), mode="wrap")
         page[y : y + padded.shape[0], x : x + padded.shape[1]] = padded
-    period = np.array([m.period for m in materials], np.float32)
+    texel = [m.period[0] / m.image.shape[1] for m in materials]
     return TexturePage(
         page,
-        origin.reshape(-1, levels, 2).astype(np.float32),
+        (origin.reshape(-1, levels, 2) + 1).astype(np.float32),
         size.astype(np.float32),
-        period,
-        (period[:, 0] / size[:, 0, 0]).astype(np.float32),
+        np.array(texel, np.float32),
     )
 
 
