@@ -62,12 +62,22 @@ def load_extracted(folder: Path, name: str) -> Scene:
 
 
 def numbered_files(folder: Path, suffixes: tuple[str, ...]) -> dict[int, Path]:
-    """The files `<number>.<suffix>` of a folder by number; none where there is no such folder."""
-    found = {}
+    """The files `<number>.<suffix>` of a folder by number; none where there is no such folder.
+
+    Raises:
+        InputError: the folder has files of that kind, but none is named by a number.
+    """
+    found, others = {}, []
     for file_name in sorted(os.listdir(folder)) if folder.is_dir() else ():
         stem, suffix = os.path.splitext(file_name)
-        if suffix.lower() in suffixes and stem.isascii() and stem.isdigit():
+        if suffix.lower() not in suffixes:
+            continue
+        if stem.isascii() and stem.isdigit():
             found.setdefault(int(stem), folder / file_name)
+        else:
+            others.append(file_name)
+    if others and not found:
+        raise InputError(f"{folder}: {others[0]} is not named <frame number>{suffixes[0]}; rename the files")
     return found
 
 
