@@ -1,7 +1,7 @@
 """What correspondence-aware attention costs: one multi-view forward against the same UNet without it.
 
-The two run in turn, in one process, so that a busy machine slows both alike. Weights are random; the views walk through a
-box room and look around, so that each sees several others. `--views 150` is the memory case.
+The two run in turn, in one process, so that a busy machine slows both alike. Weights are random; the views walk
+through a box room and look around, so that each sees several others. `--views 150` is the memory case.
 """
 
 import resource
@@ -65,7 +65,8 @@ def main(config: Config) -> None:
         correspondence.at(size, dtype)
     wait(config.device)
     found = time.perf_counter() - start
-    print(f"correspondence: {found:.2f} s, {correspondence.nbytes() / 1e6:.0f} MB, {describe(correspondence, sizes[0], dtype)}")
+    print(f"correspondence: {found:.2f} s, {correspondence.nbytes() / 1e6:.0f} MB")
+    print(describe(correspondence, sizes[0], dtype))
 
     h, w = sizes[0]
     like = {"device": config.device, "dtype": dtype}
@@ -83,7 +84,8 @@ def main(config: Config) -> None:
         same = torch.equal(plain(), joint()[0])
         times = [(seconds(plain, config.device), seconds(joint, config.device)) for _ in range(config.rounds)]
     ratio = statistics.median(b / a for a, b in times)
-    print(f"plain UNet: {statistics.median(a for a, _ in times):.3f} s, with attention: {statistics.median(b for _, b in times):.3f} s")
+    for name, each in zip(("plain UNet", "with attention"), zip(*times, strict=True), strict=True):
+        print(f"{name}: {statistics.median(each):.3f} s")
     print(f"ratio: {ratio:.3f} (median of {config.rounds} rounds), identical at zero initialisation: {same}")
     if config.device == "cuda":
         for name, run in (("plain", plain), ("joint", joint)):

@@ -1,4 +1,4 @@
-"""The correspondences of a set of views: which views see each other, and the keys of every query at any feature size."""
+"""The correspondences of a set of views: which views see each other, and every query's keys at any feature size."""
 
 from dataclasses import dataclass, field, fields, replace
 from typing import Protocol
@@ -68,7 +68,9 @@ class Correspondence:
         """
         key = (*size, dtype)
         if key not in self._matches:
-            self._matches[key] = self._find(tuple(size), dtype)
+            # Found during inference, they may serve in training: no inference tensors.
+            with torch.inference_mode(False), torch.no_grad():
+                self._matches[key] = self._find(tuple(size), dtype)
         return self._matches[key]
 
     def nbytes(self) -> int:
@@ -131,9 +133,13 @@ def check_cameras(shape: tuple[int, ...], intrinsics: torch.Tensor, poses: torch
     side = poses.shape[-1]
     for what, matrix, n in (("K", intrinsics, 3), (name, poses, side)):
         if matrix.shape != (b, m, n, n):
-            raise InputError(f"{what} is {tuple(matrix.shape)}, but there are {b} x {m} views: pass ({b}, {m}, {n}, {n})")
+            raise InputError(
+                f"{what} is {tuple(matrix.shape)}, but there are {b} x {m} views: pass ({b}, {m}, {n}, {n})"
+            )
         bad = ~(matrix.isfinite().all(-1).all(-1) & (torch.linalg.det(matrix.double().nan_to_num()).abs() > 1e-12))
         if bad.any():
             item, view = bad.nonzero()[0].tolist()
-            raise InputError(f"{what} of view {view} (scene {item}) is not finite or has no inverse; leave that view out")
+            raise InputError(
+                f"{what} of view {view} (scene {item}) is not finite or has no inverse; leave that view out"
+            )
     return intrinsics

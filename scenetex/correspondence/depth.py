@@ -21,11 +21,11 @@ def from_depth(depth, K, cam_to_world, convention: str = "visible", overlap: flo
 
     Args:
         depth: (b, m, h, w) tensor or array, camera z in metres; 0, negative or not finite = nothing there.
-        K: (b, 3, 3) one for all views of a scene, or (b, m, 3, 3); pixels of these images, pixel centres at whole numbers.
+        K: (b, 3, 3) one for all views of a scene, or (b, m, 3, 3); pixels of these images, centred at whole numbers.
         cam_to_world: (b, m, 4, 4), metres, OpenCV axes.
         convention: "visible": a key is where the query's surface point lands, if in front of the camera, inside the
-            image and at the depth seen there; its cue is the error of that depth. "mvdiffusion": exactly what the released
-            depth model was trained on, with points behind cameras and walls, for images whose sides divide by 64.
+            image and at the depth seen there; its cue is the error of that depth. "mvdiffusion": exactly what the
+            released depth model was trained on, points behind cameras and walls included; sides divisible by 64.
         overlap: views attend to each other where the smaller of the two overlapping parts is strictly above this.
 
     Raises:
@@ -56,13 +56,18 @@ def from_depth(depth, K, cam_to_world, convention: str = "visible", overlap: flo
 
 @dataclass(frozen=True, eq=False)
 class DepthGeometry:
-    """Depth (v, h, w), intrinsics (v, 3, 3) and poses (v, 4, 4) of all views; `paired` = the released model's convention."""
+    """Depth (v, h, w), intrinsics (v, 3, 3), poses (v, 4, 4) of all views; `released`: convention "mvdiffusion"."""
 
     depth: torch.Tensor
     intrinsics: torch.Tensor
     cam_to_world: torch.Tensor
-    paired: bool
+    released: bool
     cue_size = 1
+
+    @property
+    def paired(self) -> bool:
+        """The released model encodes its keys two by two."""
+        return self.released
 
     @property
     def size(self) -> tuple[int, int]:
@@ -95,8 +100,7 @@ class DepthGeometry:
         point = torch.stack([d * (column - K[0, 2]) / K[0, 0], d * (row - K[1, 2]) / K[1, 1], d])
         relative = torch.inverse(self.cam_to_world[partners]) @ self.cam_to_world[view]
         image = self.intrinsics[partners] @ (relative[:, :3, :3] @ point + relative[:, :3, 3:])
-        # The released code's guard; it moves nothing but points at the very camera by more than 1e-5 of the image.
-        return (image[:, :2] / (image[:, 2:] + 1e-6)).transpose(1, 2), image[:, 2]
+        return (image[:, :2] / (image[:, 2:] + (1e-6 if self.released else 0))).transpose(1, 2), image[:, 2]
 
     def depth_at(self, view: int | torch.Tensor, pixel: torch.Tensor) -> torch.Tensor:
         """Depth of `view` at whole pixels (..., 2)."""
@@ -124,7 +128,7 @@ class DepthGeometry:
 
     def keys(self, view: int, partners: torch.Tensor, size: tuple[int, int]) -> Keys:
         """See `Geometry`: one key for each query and partner."""
-        return (self._released_keys if self.paired else self._visible_keys)(view, partners, size)
+        return (self._released_keys if self.released else self._visible_keys)(view, partners, size)
 
     def _visible_keys(self, view: int, partners: torch.Tensor, size: tuple[int, int]) -> Keys:
         centre, scale = cell_centres(self.size, size, self.depth)
@@ -141,8 +145,8 @@ class DepthGeometry:
         n, l = size[0] * size[1], len(partners)
         if n % 2:
             raise InputError(
-                f'convention "mvdiffusion": the released depth model fails at features of {size[0]} x {size[1]}, an odd '
-                'number of tokens; use other image sizes or convention "visible"'
+                f'convention "mvdiffusion": the released depth model fails at features of {size[0]} x {size[1]}, '
+                'an odd number of tokens; use other image sizes or convention "visible"'
             )
         pixel = pixel_lattice(self.size, scale, self.depth)
         depth = self.depth_at(view, pixel)
@@ -163,16 +167,18 @@ class DepthGeometry:
 
 
 def _overlap_fractions(geometry: DepthGeometry, b: int, m: int) -> torch.Tensor:
-    """(b, m, m) on the CPU: the part of view i's pixels that lands in view j; in "visible", the part of those with depth."""
+    """(b, m, m) on the CPU: the part of view i's pixels that lands in view j; in "visible", of those with depth."""
     h, w = geometry.size
-    pixel = pixel_lattice(geometry.size, 1 if geometry.paired else max(1, min(h, w) // _OVERLAP_SAMPLES), geometry.depth)
+    pixel = pixel_lattice(
+        geometry.size, 1 if geometry.released else max(1, min(h, w) // _OVERLAP_SAMPLES), geometry.depth
+    )
     out = []
     for view in range(b * m):
         valid = geometry.depth_at(view, pixel) > 0
         first = view // m * m
-        # A few partners at a time: all pixels of 150 views at once would be gigabytes.
-        for partners in torch.arange(first, first + m, device=geometry.device).split(16):
-            if geometry.paired:
+        # So many partners at a time: all pixels of 150 views at once would be gigabytes.
+        for partners in torch.arange(first, first + m, device=geometry.device).split(max(1, 10**6 // len(pixel))):
+            if geometry.released:
                 xy, _ = geometry.project(view, partners, pixel)
                 inside = (xy[..., 0] >= 0) & (xy[..., 0] < w) & (xy[..., 1] >= 0) & (xy[..., 1] < h)
                 out.append((inside & valid).float().mean(1))

@@ -5,7 +5,9 @@ import torch
 from ..errors import InputError
 
 
-def cell_centres(image: tuple[int, int], size: tuple[int, int], like: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def cell_centres(
+    image: tuple[int, int], size: tuple[int, int], like: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Centres of the cells of an (h, w) feature map laid over an image, pixel centres at whole numbers.
 
     Returns:
@@ -36,5 +38,7 @@ def reference_scale(image: tuple[int, int], size: tuple[int, int]) -> int:
 
 
 def _lattice(rows: range, columns: range, like: torch.Tensor) -> torch.Tensor:
-    row, column = torch.meshgrid(*(torch.tensor(r, dtype=like.dtype, device=like.device) for r in (rows, columns)), indexing="ij")
+    row, column = torch.meshgrid(
+        *(torch.tensor(r, dtype=like.dtype, device=like.device) for r in (rows, columns)), indexing="ij"
+    )
     return torch.stack([column, row], -1).reshape(-1, 2)

@@ -10,7 +10,7 @@ from .encoding import encode
 # Bytes of position encodings kept at each feature size and layer; beyond, they are computed anew each time.
 _KEPT_ENCODINGS = 64 * 2**20
 # What starting on another group costs, on a CPU and on a GPU, in keys that could be worked on meanwhile.
-_GROUP_COST = (500, 30_000)
+_GROUP_COST = (2_000, 30_000)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,13 +99,14 @@ class Matches:
                 yield piece, kept[i][part] if kept else piece.encoding(bands, dtype)
 
     def _keep_encodings(self, bands: torch.Tensor, dtype: torch.dtype) -> list[torch.Tensor] | None:
-        """Encodings of all groups where memory allows: they are the same at every denoising step, and slow to compute."""
+        """Encodings of all groups where memory allows: the same at every denoising step, and slow to compute."""
         places = sum(group.keys.query.numel() for group in self.groups)
         if places * len(bands) * 2 * dtype.itemsize > _KEPT_ENCODINGS:
             return None
         held, version, kept = self._encodings.get((id(bands), dtype), (None, 0, None))
         if held is not bands or version != bands._version:
-            kept = [group.encoding(bands, dtype) for group in self.groups]
+            with torch.inference_mode(False), torch.no_grad():
+                kept = [group.encoding(bands, dtype) for group in self.groups]
             # Holding on to the tensor keeps its id from being used again.
             self._encodings[id(bands), dtype] = bands, bands._version, kept
         return kept

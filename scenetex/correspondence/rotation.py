@@ -19,7 +19,7 @@ def from_rotation(K, R, size: tuple[int, int], convention: str = "visible", over
     mapped back into the query's view.
 
     Args:
-        K: (b, 3, 3) one for all views of a scene, or (b, m, 3, 3); pixels of these images, pixel centres at whole numbers.
+        K: (b, 3, 3) one for all views of a scene, or (b, m, 3, 3); pixels of these images, centred at whole numbers.
         R: (b, m, 3, 3) camera to world.
         size: (height, width) of the images, pixels.
         convention: "visible": keys in front of the camera and inside the image, among views whose smaller overlap is
@@ -39,7 +39,7 @@ def from_rotation(K, R, size: tuple[int, int], convention: str = "visible", over
     size = tuple(int(s) for s in size)
     released = convention == "mvdiffusion"
     if len(size) != 2 or min(size) < 1 or (released and size[0] != size[1]):
-        raise InputError(f'size {size} is not a (height, width){" of a square image" if released else ""}')
+        raise InputError(f"size {size} is not a (height, width){' of a square image' if released else ''}")
     K = check_cameras(R.shape, K, R, "R")
     b, m = R.shape[:2]
     geometry = RotationGeometry(K.flatten(0, 1), R.flatten(0, 1), size, released)
@@ -92,8 +92,12 @@ class RotationGeometry:
         if self.released:
             limit = self.size[1]
             seen = ((pixel > 0) & (pixel < limit)).all(-1)
-            texel, weight = bilinear(cell.nan_to_num(nan=-2.0), partners[:, None, None].expand(l, n, 9), size, clamp=False)
-            by_query = [t.transpose(0, 1).flatten(0, 2) for t in (texel, weight * seen[..., None], cue.nan_to_num(), seen)]
+            texel, weight = bilinear(
+                cell.nan_to_num(nan=-2.0), partners[:, None, None].expand(l, n, 9), size, clamp=False
+            )
+            by_query = [
+                t.transpose(0, 1).flatten(0, 2) for t in (texel, weight * seen[..., None], cue.nan_to_num(), seen)
+            ]
             query = (view * n + torch.arange(n, device=self.device)).repeat_interleave(9 * l)
             return Keys(query, *by_query[:3], seen=by_query[3])
         limit = torch.tensor([self.size[1], self.size[0]], device=self.device)

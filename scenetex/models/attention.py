@@ -16,8 +16,8 @@ class CorrespondenceAttention(nn.Module):
 
     The value at a place is sampled bilinearly, its position encoding added, and both go through one norm, as in
     MVDiffusion: key = to_k(norm(sample + encoding)). There are many keys for each query, so they are never projected:
-    to_k is applied to the query from the other side, q . (W n) = (W^T q) . n, and to_v to the weighted mean of the keys.
-    That is the same attention for a small part of the arithmetic.
+    to_k is applied to the query from the other side, q . (W n) = (W^T q) . n, and to_v to the weighted mean of the
+    keys. That is the same attention for a small part of the arithmetic.
 
     Args:
         width: channels c of the feature maps.

@@ -62,7 +62,8 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """x: (n, c, h, w)."""
-        # torch 2.13 on CPU crashes in GroupNorm's backward where only its weights need a gradient and x is channels_last.
+        # torch 2.13 crashes in GroupNorm's backward on the CPU where only its weights need a gradient and x is
+        # channels_last.
         h = x.contiguous() if torch.is_grad_enabled() and not x.requires_grad else x
         h = self.conv1(self.norm1(h).relu())
         return x + self.conv2(self.norm2(h).relu())

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from os import PathLike
+from typing import ClassVar
 
 import torch
 from diffusers import ConfigMixin, ModelMixin, UNet2DConditionModel
@@ -29,8 +30,8 @@ class MultiViewUNet(ModelMixin, ConfigMixin):
 
     Args:
         unet_config: configuration of the base UNet.
-        kind: "depth" (one key for each view pair, encoding of the depth error) or "panorama" (3 x 3 keys, encoding of the
-            displacement).
+        kind: "depth" (one key for each pair of views, encoding of the depth error) or "panorama" (3 x 3 keys, encoding
+            of the displacement).
         residual_blocks: a residual block after each attention (the released panorama model has none).
         condition_channels: channels of the condition branch's input, latent and mask; 0 = no such branch.
         unet: the base UNet to take as it is, instead of a new one; not part of the configuration.
@@ -40,8 +41,8 @@ class MultiViewUNet(ModelMixin, ConfigMixin):
     """
 
     _supports_gradient_checkpointing = True
-    _keep_in_fp32_modules = ["bands"]
-    ignore_for_config = ["unet"]
+    _keep_in_fp32_modules: ClassVar = ["bands"]
+    ignore_for_config: ClassVar = ["unet"]
 
     @register_to_config
     def __init__(
@@ -78,12 +79,15 @@ class MultiViewUNet(ModelMixin, ConfigMixin):
 
     @classmethod
     def from_mvdiffusion(
-        cls, checkpoint: str | PathLike | Mapping[str, torch.Tensor], unet_config: Mapping | None = None, kind: str = "depth"
+        cls,
+        checkpoint: str | PathLike | Mapping[str, torch.Tensor],
+        unet_config: Mapping | None = None,
+        kind: str = "depth",
     ) -> "MultiViewUNet":
         """A released MVDiffusion model, in float32.
 
         Args:
-            checkpoint: Lightning `.ckpt` file, safetensors file, or state dict. Files are never unpickled beyond tensors.
+            checkpoint: Lightning `.ckpt` file, safetensors file, or state dict. Nothing but tensors is unpickled.
             unet_config: configuration of the base UNet; default that of Stable Diffusion 2.
             kind: "depth" or "panorama".
 

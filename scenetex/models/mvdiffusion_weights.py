@@ -122,7 +122,9 @@ def _compare(expected: Mapping, weights: Mapping, where: str, kind: str) -> None
     if unknown:
         wrong.append(f"has unknown {_some(unknown)}")
     if wrong:
-        raise InputError(f'{where}: not an MVDiffusion model of kind "{kind}" with this unet_config: it {"; ".join(wrong)}')
+        raise InputError(
+            f'{where}: not an MVDiffusion model of kind "{kind}" with this unet_config: it {"; ".join(wrong)}'
+        )
 
 
 def _some(names: list[str]) -> str:
