@@ -69,7 +69,7 @@ def _living_room(r: Furnisher) -> None:
     if r.maybe(0.7):
         r.layout.against_wall(ornaments.floor_lamp(rng, r.decor, 1.1 * r.lamp), off=0.06)
     r.plants(int(rng.integers(1, 3)))
-    r.ceiling_lamp(*r.middle(), 0.0 if r.maybe(0.5) else 0.5)
+    r.ceiling_lamp(*r.spots()[0], 0.0 if r.maybe(0.5) else 0.5)
     if r.maybe(0.3):
         _free_spot(r, seating.pouf(rng, r.decor))
 
@@ -125,7 +125,7 @@ def _bedroom(r: Furnisher) -> None:
     if r.maybe(0.4):
         r.against_wall(storage.bookshelf)
     r.plants(int(rng.integers(0, 3)))
-    r.ceiling_lamp(*r.middle(), 0.0 if r.maybe(0.7) else 0.45)
+    r.ceiling_lamp(*r.spots()[0], 0.0 if r.maybe(0.7) else 0.45)
     if r.maybe(0.4):
         _free_spot(r, seating.pouf(rng, r.decor))
 
@@ -146,33 +146,34 @@ def _study(r: Furnisher) -> None:
     if r.maybe(0.5):
         r.against_wall(storage.sideboard if r.maybe(0.5) else storage.dresser)
     if r.maybe(0.6):
-        x, y = r.middle()
+        x, y = r.spots()[0]
         r.rug(pose(x, y, 0), rng.uniform(1.6, 2.2), rng.uniform(1.1, 1.5))
     if r.maybe(0.5):
         r.layout.against_wall(ornaments.floor_lamp(rng, r.decor, r.lamp), off=0.06)
     r.plants(int(rng.integers(1, 3)))
-    r.ceiling_lamp(*r.middle(), 0.0)
+    r.ceiling_lamp(*r.spots()[0], 0.0)
 
 
-def _table_group(r: Furnisher, x: float, y: float, choices: tuple[int, ...]) -> None:
-    """A dining table with chairs and a lamp above, as large as fits."""
+def _table_group(r: Furnisher, choices: tuple[int, ...]) -> None:
+    """A dining table with chairs and a lamp above, as large and as near to the middle as it fits."""
     turn = np.pi / 2 * r.rng.integers(2)
     for seats in choices:
         table = tables.dining_table(r.rng, r.decor, seats)
-        for yaw in (turn, turn + np.pi / 2):
-            at = pose(x, y, 0, yaw)
-            if r.layout.stand(table, at, 0.5):
-                if r.maybe(0.45):
-                    r.rug(at, table.size[0] + 1.2, table.size[1] + 1.3)
-                r.chairs_around(at, table.size, seats)
-                r.ceiling_lamp(x, y, r.rng.uniform(0.7, 0.95))
-                return
-    r.ceiling_lamp(x, y, 0.0)
+        for x, y in r.spots()[:25]:
+            for yaw in (turn, turn + np.pi / 2):
+                at = pose(x, y, 0, yaw)
+                if r.layout.stand(table, at, 0.45):
+                    if r.maybe(0.45):
+                        r.rug(at, table.size[0] + 1.2, table.size[1] + 1.3)
+                    r.chairs_around(at, table.size, seats)
+                    r.ceiling_lamp(x, y, r.rng.uniform(0.7, 0.95))
+                    return
+    r.ceiling_lamp(*r.spots()[0], 0.0)
 
 
 def _dining_room(r: Furnisher) -> None:
     rng = r.rng
-    _table_group(r, *r.middle(), (6, 4, 2))
+    _table_group(r, (6, 4, 2))
     r.against_wall(storage.sideboard)
     for maker in (storage.bookshelf, storage.dresser):
         if r.maybe(0.6):
@@ -197,7 +198,7 @@ def _kitchen(r: Furnisher) -> None:
         if r.layout.against_wall(counter, gap=0.0, off=0.014) is not None:
             break
     r.against_wall(storage.fridge)
-    _table_group(r, *r.middle(), (4, 2))
+    _table_group(r, (4, 2))
     if r.maybe(0.5):
         r.against_wall(storage.sideboard)
     if r.maybe(0.4):

@@ -36,13 +36,13 @@ class Furnisher:
         piece = ornaments.ceiling_lamp(self.rng, self.decor, self.layout.plan.height, 1.6 * self.lamp, drop)
         self.layout.placed.append((piece.moved(pose(x, y, 0)), pose(x, y, 0)))
 
-    def middle(self) -> tuple[float, float]:
-        """A point of the floor that is well inside."""
+    def spots(self) -> np.ndarray:
+        """Points (n, 2) of the floor that are well inside, the middle of the room first."""
         xs, ys = np.array(self.layout.plan.corners).T
-        grid = np.stack(np.meshgrid(np.linspace(xs.min(), xs.max(), 9), np.linspace(ys.min(), ys.max(), 9)), -1)
+        grid = np.stack(np.meshgrid(np.linspace(xs.min(), xs.max(), 13), np.linspace(ys.min(), ys.max(), 13)), -1)
         points = grid.reshape(-1, 2)
         points = points[self.layout.plan.inside(points, 1.0)]
-        return tuple(points[np.argmin(np.abs(points).sum(1))]) if len(points) else (0.0, 0.0)
+        return points[np.argsort(np.abs(points).sum(1), kind="stable")]
 
     def chairs_around(self, table: np.ndarray, size, seats: int) -> None:
         """Matching chairs on a table's long sides, and on its ends for six."""

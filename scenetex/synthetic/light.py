@@ -7,6 +7,7 @@ no power function, and the true colour of a surface point does not depend on who
 from dataclasses import dataclass
 
 import numpy as np
+from tqdm import tqdm
 
 from .surface import Lattice, Surface, sample_lattice
 
@@ -66,6 +67,7 @@ def bake_light(
     rays: int,
     shadow_rays: int,
     brightness: float,
+    progress: bool = False,
 ) -> np.ndarray:
     """The light page of a surface.
 
@@ -77,6 +79,7 @@ def bake_light(
         rays: rays to gather the bounce light of one sample with.
         shadow_rays: shadow rays of one sample to each light.
         brightness: how bright a white wall should look on average, gamma space 0..1.
+        progress: show a progress bar.
 
     Returns:
         (h, w, 3) float32: light times tint in gamma space, indexed by `Surface.light_origin`.
@@ -94,7 +97,7 @@ def bake_light(
     reflected = direct * albedo[lattice.patch] * (surface.glow == 0)[lattice.patch, None]
     mean_albedo = (albedo * patch_area[:, None]).sum(0) / patch_area.sum()
     ambient = (reflected * weight[:, None]).sum(0) / weight.sum() / (1 - np.minimum(mean_albedo, 0.8))
-    bounce, buried = _gather(surface, caster, lattice, origins, normals, reflected, ambient * albedo, rays)
+    bounce, buried = _gather(surface, caster, lattice, origins, normals, reflected, ambient * albedo, rays, progress)
     page = TilePages(surface, lattice)
     bounce = page.blur(bounce, ~buried, ((1, 1.0), (1, 0.5), (2, 0.5)))
     light = page.fill(direct + bounce, ~buried, ambient)
@@ -107,6 +110,8 @@ def _develop(light: np.ndarray, weight: np.ndarray, brightness: float) -> np.nda
     # Eyes and cameras balance the light's colour, though not all of it.
     light = light / (mean / mean.mean()) ** 0.75
     luminance = light.mean(1)
+    # Strongly coloured walls would otherwise tint everything, and themselves most, beyond what their colour is called.
+    light = 0.55 * light + 0.45 * luminance[:, None]
     order = np.argsort(luminance)
     rank = np.cumsum(weight[order])
     median = luminance[order[np.searchsorted(rank, 0.55 * rank[-1])]]
@@ -183,7 +188,7 @@ def _unblocked(caster, origins, way, wanted, reach) -> np.ndarray:
     return out
 
 
-def _gather(surface, caster, lattice, origins, normals, reflected, ambient, rays):
+def _gather(surface, caster, lattice, origins, normals, reflected, ambient, rays, progress):
     """Light that comes from the room's surfaces (n, 3), and which samples are buried inside solids (n,) bool."""
     n = len(origins)
     total = np.zeros((n, 3), np.float32)
@@ -200,7 +205,7 @@ def _gather(surface, caster, lattice, origins, normals, reflected, ambient, rays
     # Cosine-distributed directions from one lattice, dealt out to each 3 x 3 block of samples: blurring over the block
     # then gathers the whole lattice.
     share = (lattice.row % 3 * 3 + lattice.column % 3).astype(np.float32)
-    for i in range(rays):
+    for i in tqdm(range(rays), desc="light", unit="ray", disable=not progress):
         u = (i + (share + np.float32(0.5)) / 9) / rays
         angle = (np.float32(0.6180339887) * (i * 9 + share)) % 1 * np.float32(2 * np.pi)
         radius, height = np.sqrt(u), np.sqrt(1 - u)

@@ -25,6 +25,7 @@ class Patches:
         material: the material's slot.
         tint: colour that multiplies the material's, gamma space.
         glow: 0, or the fixed brightness of a surface that shines by itself (gamma space, 1 = as bright as white paper).
+        keep: (k, a - 1, b - 1) bool, cells of the grid that are there; None for all.
     """
 
     points: np.ndarray
@@ -33,6 +34,7 @@ class Patches:
     material: str
     tint: tuple[float, float, float] = WHITE
     glow: float = 0.0
+    keep: np.ndarray | None = None
 
     def moved(self, transform: np.ndarray) -> "Patches":
         """The same patches after a rigid `transform` (4, 4)."""
@@ -64,6 +66,22 @@ def panel(origin, edge_a, edge_b, material: str, tint=WHITE, glow: float = 0.0, 
     st[..., 0] = st_origin[0] + np.sqrt(edge_a @ edge_a) * _STEP_A[..., 0]
     st[..., 1] = st_origin[1] + np.sqrt(edge_b @ edge_b) * _STEP_B[..., 0]
     return Patches(points[None], normals[None], st, material, tuple(tint), glow)
+
+
+def pierced_panel(
+    origin, along_a, at_a, along_b, at_b, keep: np.ndarray, material: str, st_origin=(0.0, 0.0)
+) -> Patches:
+    """A flat grid with holes: cells between distances `at_a` and `at_b` from `origin` along two unit axes (3,).
+
+    `keep` (len(at_a) - 1, len(at_b) - 1) bool says which cells are there.
+    """
+    along_a, along_b = np.asarray(along_a, np.float64), np.asarray(along_b, np.float64)
+    a, b = np.asarray(at_a, np.float64)[:, None, None], np.asarray(at_b, np.float64)[:, None]
+    points = np.asarray(origin, np.float64) + along_a * a + along_b * b
+    st = np.empty((*points.shape[:2], 2))
+    st[..., 0], st[..., 1] = st_origin[0] + a[..., 0], st_origin[1] + b[..., 0]
+    normals = np.broadcast_to(np.cross(along_a, along_b), points.shape)
+    return Patches(points[None], normals[None], st[None], material, keep=keep[None])
 
 
 def image_panel(corner, width: float, height: float, material: str, tint=WHITE, glow: float = 0.0) -> Patches:

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 
 from .light import Window
-from .patches import Patches, box, cushion, image_panel, panel, rod
+from .patches import Patches, box, cushion, image_panel, panel, pierced_panel, rod
 from .piece import Decor, tint
 
 _TRIM = tint((240, 238, 232))
@@ -132,12 +131,15 @@ def make_plan(rng: np.random.Generator, kind: str) -> Plan:
     return Plan(corners, height, tuple(openings))
 
 
-def _cells(plan: Plan) -> list[tuple[float, float, float, float]]:
-    """The floor cut into rectangles at every corner's x and y, so that neighbours share whole edges."""
-    xs, ys = (sorted(set(v)) for v in zip(*plan.corners, strict=True))
-    out = [(x0, x1, y0, y1) for x0, x1 in pairwise(xs) for y0, y1 in pairwise(ys)]
-    middle = np.array([((x0 + x1) / 2, (y0 + y1) / 2) for x0, x1, y0, y1 in out])
-    return [cell for cell, keep in zip(out, plan.inside(middle), strict=True) if keep]
+def _level(plan: Plan, z: float, slot: str, up: bool) -> Patches:
+    """Floor or ceiling: a grid cut at every corner's x and y, without the cells outside the room."""
+    xs, ys = (np.array(sorted(set(v))) for v in zip(*plan.corners, strict=True))
+    middle = np.stack(np.meshgrid((xs[1:] + xs[:-1]) / 2, (ys[1:] + ys[:-1]) / 2, indexing="ij"), -1)
+    keep = plan.inside(middle.reshape(-1, 2)).reshape(middle.shape[:2])
+    x, y = xs - xs[0], ys - ys[0]
+    if up:
+        return pierced_panel((xs[0], ys[0], z), (1, 0, 0), x, (0, 1, 0), y, keep, slot)
+    return pierced_panel((xs[0], ys[0], z), (0, 1, 0), y, (1, 0, 0), x, keep.T, slot)
 
 
 def build_shell(plan: Plan, decor: Decor, day: float, turned: bool) -> tuple[dict[str, list[Patches]], list[Window]]:
@@ -154,12 +156,9 @@ def build_shell(plan: Plan, decor: Decor, day: float, turned: bool) -> tuple[dic
     """
     parts: dict[str, list[Patches]] = {n: [] for n in ("floor", "ceiling", "walls", "window", "door", "skirting")}
     h = plan.height
-    for x0, x1, y0, y1 in _cells(plan):
-        floor = panel((x0, y0, 0), (x1 - x0, 0, 0), (0, y1 - y0, 0), "floor", st_origin=(x0, y0))
-        if turned:
-            floor = replace(floor, st=floor.st[..., ::-1])
-        parts["floor"].append(floor)
-        parts["ceiling"].append(panel((x0, y1, h), (x1 - x0, 0, 0), (0, y0 - y1, 0), "ceiling", st_origin=(x0, y0)))
+    floor = _level(plan, 0.0, "floor", up=True)
+    parts["floor"].append(replace(floor, st=floor.st[..., ::-1]) if turned else floor)
+    parts["ceiling"].append(_level(plan, h, "ceiling", up=False))
     lights = []
     xs, ys = (sorted(set(v)) for v in zip(*plan.corners, strict=True))
     for i, frame in enumerate(plan.frames):
@@ -167,7 +166,7 @@ def build_shell(plan: Plan, decor: Decor, day: float, turned: bool) -> tuple[dic
         length = plan.lengths[i]
         axis = 0 if abs(frame[0, 0]) > 0.5 else 1
         cuts = [abs(v - frame[axis, 3]) for v in (xs, ys)[axis] if 0 < (v - frame[axis, 3]) * frame[axis, 0] < length]
-        parts["walls"] += [p.moved(frame) for p in _wall(length, h, own, cuts)]
+        parts["walls"].append(_wall(length, h, own, cuts).moved(frame))
         for opening in own:
             name, surfaces = opening.kind, (_window if opening.kind == "window" else _door)(opening, decor, day)
             parts[name] += [p.moved(frame) for p in surfaces]
@@ -177,17 +176,15 @@ def build_shell(plan: Plan, decor: Decor, day: float, turned: bool) -> tuple[dic
     return parts, lights
 
 
-def _wall(length: float, height: float, openings: list[Opening], cuts: list[float]) -> list[Patches]:
-    """The wall around its openings, cut into a grid so that neighbouring patches share whole edges."""
-    xs = sorted({0.0, float(length), *map(float, cuts), *(v for o in openings for v in (o.x0, o.x1))})
-    zs = sorted({0.0, height, *(v for o in openings for v in (o.z0, o.z1))})
-    out = []
-    for x0, x1 in pairwise(xs):
-        for z0, z1 in pairwise(zs):
-            x, z = (x0 + x1) / 2, (z0 + z1) / 2
-            if not any(o.x0 < x < o.x1 and o.z0 < z < o.z1 for o in openings):
-                out.append(panel((x0, 0, z0), (x1 - x0, 0, 0), (0, 0, z1 - z0), "walls", st_origin=(x0, z0)))
-    return out
+def _wall(length: float, height: float, openings: list[Opening], cuts: list[float]) -> Patches:
+    """The wall with its openings left out; `cuts` are where the floor's grid meets it."""
+    xs = np.array(sorted({0.0, float(length), *map(float, cuts), *(v for o in openings for v in (o.x0, o.x1))}))
+    zs = np.array(sorted({0.0, height, *(v for o in openings for v in (o.z0, o.z1))}))
+    x, z = (xs[1:] + xs[:-1])[:, None] / 2, (zs[1:] + zs[:-1]) / 2
+    keep = np.ones((len(xs) - 1, len(zs) - 1), bool)
+    for o in openings:
+        keep &= ~((x > o.x0) & (x < o.x1) & (z > o.z0) & (z < o.z1))
+    return pierced_panel((0, 0, 0), (1, 0, 0), xs, (0, 0, 1), zs, keep, "walls")
 
 
 def _reveals(o: Opening, depth: float, material: str, color) -> list[Patches]:

@@ -149,12 +149,13 @@ def _shoulder(color: np.ndarray, knee: float = 200.0) -> np.ndarray:
     return color
 
 
-def make_room(seed: int, settings: RoomSettings | None = None, **changes) -> Room:
+def make_room(seed: int, settings: RoomSettings | None = None, progress: bool = False, **changes) -> Room:
     """Builds the room of a seed. The seed decides plan, furniture, colours and light; quality changes none of them.
 
     Args:
         seed: any non-negative number.
         settings: what to build; default `RoomSettings()`.
+        progress: show a progress bar.
         changes: fields of `RoomSettings` to set.
 
     Raises:
@@ -205,6 +206,7 @@ def make_room(seed: int, settings: RoomSettings | None = None, **changes) -> Roo
         settings.light_rays,
         settings.shadow_rays,
         brightness,
+        progress,
     )
     facts = Facts(
         kind=kind,

@@ -1,13 +1,14 @@
 """What a scanner would make of a room: remeshed, noisy, with holes where it saw nothing, and with debris."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from tqdm import tqdm
 
 from ..scene.camera import Camera
 from ..scene.mesh import Mesh
 from .room import Room
-from .surface import Lattice, grid_shape, sample_lattice
+from .surface import Grids, Lattice, grid_shape, sample_lattice
 
 _SHELL = ("floor", "ceiling", "walls")
 
@@ -37,7 +38,14 @@ class ScanNoise:
     unseen: bool = False
 
 
-def scan_mesh(room: Room, cam_to_room: np.ndarray, camera: Camera, noise: ScanNoise, rng: np.random.Generator) -> Mesh:
+def scan_mesh(
+    room: Room,
+    cam_to_room: np.ndarray,
+    camera: Camera,
+    noise: ScanNoise,
+    rng: np.random.Generator,
+    progress: bool = False,
+) -> Mesh:
     """A scan-like mesh of a room.
 
     Args:
@@ -46,13 +54,16 @@ def scan_mesh(room: Room, cam_to_room: np.ndarray, camera: Camera, noise: ScanNo
         camera: their camera.
         noise: how good the scan is.
         rng: for noise, holes and debris.
+        progress: show a progress bar.
 
     Returns:
         Mesh in the room's frame with the true colour of every vertex.
     """
     vertices, faces, normals = _remesh(room, noise)
     if not noise.unseen:
-        faces = faces[_seen(room, vertices, faces, cam_to_room, camera)]
+        faces = faces[
+            _seen(room, vertices, faces, tqdm(cam_to_room, desc="mesh", unit="view", disable=not progress), camera)
+        ]
     faces = faces[~_in_holes(vertices, faces, noise, rng)]
     used, faces = np.unique(faces, return_inverse=True)
     vertices, normals, faces = vertices[used], normals[used], faces.reshape(-1, 3)
@@ -72,14 +83,18 @@ def _remesh(room: Room, noise: ScanNoise) -> tuple[np.ndarray, np.ndarray, np.nd
     """Regular triangles over every patch, joined where patches share an edge: vertices, faces, vertex normals."""
     shell = np.isin(np.array(room.parts, dtype=object)[room.surface.part], _SHELL)
     spacing = np.where(shell, noise.wall_spacing, noise.spacing)
-    shape = []
+    shape, pieces, first = [], [], 0
     for grids in room.surface.grids:
-        own = spacing[grids.first : grids.first + len(grids.points)].copy()
-        if max(grids.points.shape[1:3]) > 2:
+        own = spacing[grids.first : grids.first + len(grids.points)]
+        if not grids.keep.all():
+            grids, own = _cells(grids, own)
+        elif max(grids.points.shape[1:3]) > 2:
             # Rounded things need more to keep their shape.
-            own *= 0.75
+            own = 0.75 * own
         shape.append(grid_shape(grids, own, 2, 400))
-    lattice = sample_lattice(room.surface.grids, np.concatenate(shape))
+        pieces.append(replace(grids, first=first))
+        first += len(own)
+    lattice = sample_lattice(tuple(pieces), np.concatenate(shape))
     faces = _lattice_faces(lattice)
     _, first, joined = np.unique(
         np.rint(lattice.points / 1e-4).astype(np.int64), axis=0, return_index=True, return_inverse=True
@@ -90,6 +105,16 @@ def _remesh(room: Room, noise: ScanNoise) -> tuple[np.ndarray, np.ndarray, np.nd
     np.add.at(normals, joined.reshape(-1), lattice.normals)
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
     return lattice.points[first], faces, normals
+
+
+def _cells(grids: Grids, spacing: np.ndarray) -> tuple[Grids, np.ndarray]:
+    """Each kept cell of pierced grids as a grid of its own, so that vertices lie on the edges of the holes."""
+    k, i, j = np.nonzero(grids.keep)
+    corners = [
+        np.stack([np.stack([field[k, i + a, j + b] for b in (0, 1)], 1) for a in (0, 1)], 1)
+        for field in (grids.points, grids.normals, grids.st)
+    ]
+    return Grids(0, *corners, np.ones((len(k), 1, 1), bool)), spacing[k]
 
 
 def _lattice_faces(lattice: Lattice) -> np.ndarray:
@@ -105,7 +130,7 @@ def _lattice_faces(lattice: Lattice) -> np.ndarray:
     return np.concatenate([one, two])
 
 
-def _seen(room: Room, vertices: np.ndarray, faces: np.ndarray, cam_to_room: np.ndarray, camera: Camera) -> np.ndarray:
+def _seen(room: Room, vertices: np.ndarray, faces: np.ndarray, cam_to_room, camera: Camera) -> np.ndarray:
     """Which faces some camera sees at their middle or near a corner, from the front: (f,) bool."""
     triangles = vertices[faces]
     middle = triangles.mean(1)

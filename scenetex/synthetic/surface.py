@@ -35,12 +35,13 @@ class Lattice:
 
 @dataclass(frozen=True, eq=False)
 class Grids:
-    """All patches that share one grid shape: first patch number, points, normals, st, and arc-length positions."""
+    """All patches that share one grid shape: first patch number, and points, normals, st and kept cells of each."""
 
     first: int
     points: np.ndarray
     normals: np.ndarray
     st: np.ndarray
+    keep: np.ndarray
 
     @cached_property
     def arcs(self) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
@@ -114,7 +115,7 @@ def build_surface(
     first = 0
     for batches in by_shape.values():
         arrays = (np.concatenate([getattr(b, n) for b, _ in batches]) for n in ("points", "normals", "st"))
-        grids.append(Grids(first, *arrays))
+        grids.append(Grids(first, *arrays, np.concatenate([_kept(b) for b, _ in batches])))
         for batch, index in batches:
             k = len(batch.points)
             material += [slots[batch.material]] * k
@@ -143,6 +144,12 @@ def build_surface(
     )
 
 
+def _kept(batch: Patches) -> np.ndarray:
+    """(k, a - 1, b - 1) bool, the cells that are there."""
+    k, a, b = batch.points.shape[:3]
+    return np.ones((k, a - 1, b - 1), bool) if batch.keep is None else batch.keep
+
+
 def grid_shape(grids: Grids, spacing: np.ndarray, low: int, high: int) -> np.ndarray:
     """(k, 2) samples along a and b for each patch so that they lie at most `spacing` (k,) metres apart."""
     (_, length_a), (_, length_b) = grids.arcs
@@ -162,11 +169,11 @@ def _triangles(grids, light_shape, light_origin):
         light[..., 1] = (light_origin[patch, 1:] + arc_b * (light_shape[patch, 1:] - 1))[:, None]
         index = (base + np.arange(k * a * b)).reshape(k, a, b)
         p00, p10, p11, p01 = index[:, :-1, :-1], index[:, 1:, :-1], index[:, 1:, 1:], index[:, :-1, 1:]
-        tri = np.stack([np.stack([p00, p10, p11], -1), np.stack([p00, p11, p01], -1)], 3)
+        tri = np.stack([np.stack([p00, p10, p11], -1), np.stack([p00, p11, p01], -1)], -2)
         vertices.append(g.points.reshape(-1, 3))
         values.append(np.concatenate([g.st, light], -1).reshape(-1, 4))
-        faces.append(tri.reshape(-1, 3))
-        face_patch.append(np.repeat(patch, tri[0].size // 3))
+        faces.append(tri[g.keep].reshape(-1, 3))
+        face_patch.append(np.repeat(patch, 2 * g.keep.sum((1, 2))))
         base += k * a * b
     return np.concatenate(vertices), np.concatenate(faces), np.concatenate(values), np.concatenate(face_patch)
 

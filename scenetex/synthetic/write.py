@@ -1,9 +1,6 @@
 """Writes a room as a scan in ScanNet's layout, together with the recipe that rebuilds it exactly."""
 
 import json
-import os
-import shutil
-import tempfile
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -13,6 +10,7 @@ from scipy.spatial.transform import Rotation, Slerp
 from tqdm import tqdm
 
 from ..errors import InputError
+from ..output import output_folder
 from ..scene.camera import Camera
 from ..scene.mesh import Mesh
 from .render import render_room
@@ -83,25 +81,9 @@ def write_scan(room: Room, folder: str | Path, settings: ScanSettings | None = N
     """
     settings = settings or ScanSettings()
     _check(settings)
-    folder = Path(folder).absolute()
-    if folder.exists() and not (folder.is_dir() and (not any(folder.iterdir()) or (folder / RECIPE).is_file())):
-        raise InputError(f"{folder}: is there and is no generated scan; choose another output folder")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    except OSError as error:
-        raise InputError(
-            f"{folder.parent}: cannot be written ({error.strerror}); choose another output folder"
-        ) from None
-    try:
-        room = _write_all(room, partial, folder.name, settings, progress)
-        partial.chmod(0o755)
-        _swap(partial, folder)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error.strerror}); free some space or choose another") from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return room
+    folder = Path(folder)
+    with output_folder(folder, marker=RECIPE) as partial:
+        return _write_all(room, partial, folder.resolve().name, settings, progress)
 
 
 def read_room(folder: str | Path) -> Room:
@@ -153,13 +135,13 @@ def _write_all(room: Room, folder: Path, name: str, settings: ScanSettings, prog
     room = replace(room, world_from_room=np.linalg.inv(poses[0]))
     for sub in ("color", "depth", "pose", "intrinsic"):
         (folder / sub).mkdir()
-    mesh = scan_mesh(room, _between(poses, 3), color_camera, settings.noise, rng)
+    mesh = scan_mesh(room, _between(poses, 3), color_camera, settings.noise, rng, progress)
     world = room.world_from_room
     write_ply(folder / f"{name}_vh_clean_2.ply", replace(mesh, vertices=mesh.vertices @ world[:3, :3].T + world[:3, 3]))
     exposure = np.exp(settings.exposure_jitter * rng.standard_normal(len(poses)))
     glass = room.face_part == room.parts.index("window")
     glass &= room.surface.glow[room.surface.face_patch] > 0
-    for i, pose in enumerate(tqdm(poses, desc=name, unit="photo", disable=not progress)):
+    for i, pose in enumerate(tqdm(poses, desc="photos", unit="photo", disable=not progress)):
         number = i * settings.step
         photo = render_room(room, color_camera, pose, settings.samples)[0][0]
         if settings.exposure_jitter:
@@ -248,19 +230,3 @@ def _write_image(path: Path, image: np.ndarray, options: list[int]) -> None:
     """OpenCV's own writer says nothing when the disk is full."""
     _, data = cv2.imencode(path.suffix, image, options)
     path.write_bytes(data.tobytes())
-
-
-def _swap(partial: Path, folder: Path) -> None:
-    """Puts the finished folder in its place; an earlier one is moved aside first and then deleted."""
-    if folder.exists():
-        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent))
-        os.replace(folder, old / "scan")
-        try:
-            os.replace(partial, folder)
-        except OSError:
-            os.replace(old / "scan", folder)
-            raise
-        finally:
-            shutil.rmtree(old, ignore_errors=True)
-    else:
-        os.replace(partial, folder)
