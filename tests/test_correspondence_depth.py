@@ -162,6 +162,7 @@ def test_keys_are_found_once_and_move_with_the_device():
     assert correspondence.to("cpu") is correspondence
     moved = correspondence.to("meta")
     assert moved.device.type == "meta" and moved.pairs is correspondence.pairs
+    assert correspondence.to("meta") is moved
 
 
 def test_many_views_stay_small():

@@ -1,65 +1,14 @@
-"""The multi-view UNet: identity at start, the whole forward in plain loops, and what users do with it."""
-
-import copy
+"""The multi-view UNet: identity at start, the whole forward in plain loops, independence of order and chunks."""
 
 import loop_reference as loops
 import numpy as np
 import pytest
 import torch
-from diffusers import ControlNetModel, UNet2DConditionModel
+from tiny_unet import call, inputs, make_model, make_unet, plain, views_of
 
 from scenetex import InputError
 from scenetex.correspondence import from_depth, from_rotation
 from scenetex.models import MultiViewUNet
-
-
-def make_unet(**change) -> UNet2DConditionModel:
-    torch.manual_seed(0)
-    options = {
-        "in_channels": 5,
-        "out_channels": 4,
-        "sample_size": 8,
-        "block_out_channels": (32, 64),
-        "layers_per_block": 1,
-        "cross_attention_dim": 32,
-        "attention_head_dim": 4,
-        "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
-        "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D"),
-    }
-    return UNet2DConditionModel(**{**options, **change}).eval().requires_grad_(False)
-
-
-def make_model(kind: str = "depth", **change) -> MultiViewUNet:
-    """A model whose added parts have random weights."""
-    model = MultiViewUNet.from_unet(make_unet(**change), kind=kind).eval()
-    torch.manual_seed(1)
-    for p in model.multiview_parameters():
-        torch.nn.init.normal_(p, mean=float(p.ndim == 1), std=0.1 if p.ndim < 2 else 0.5 / p[0].numel() ** 0.5)
-    return model
-
-
-def views_of(seed: int, m: int, size=(16, 24), **options):
-    return from_depth(*(t[None] for t in loops.room_views(seed, m, size)), **{"overlap": 0.1, **options})
-
-
-def inputs(b: int, m: int, size=(4, 6), seed: int = 0, channels: int = 5) -> dict[str, torch.Tensor]:
-    torch.manual_seed(seed)
-    return {
-        "sample": torch.randn(b, m, channels, *size),
-        "timestep": torch.randint(0, 1000, (b, 1)).repeat(1, m),
-        "encoder_hidden_states": torch.randn(b, m, 7, 32),
-    }
-
-
-def plain(unet, given) -> torch.Tensor:
-    """The base UNet on all views apart."""
-    flat = [given[k].flatten(0, 1) for k in ("sample", "timestep", "encoder_hidden_states")]
-    return unet(*flat).sample.unflatten(0, given["sample"].shape[:2])
-
-
-def call(model, given, *args, **kwargs) -> torch.Tensor:
-    with torch.no_grad():
-        return model(**given, **dict(zip(("correspondence", "condition"), args, strict=False)), **kwargs).sample
 
 
 @pytest.mark.parametrize("kind", ["depth", "panorama"])
@@ -220,125 +169,13 @@ def test_condition_reaches_its_own_view_and_through_correspondence_the_others():
     assert joint[0, 0].abs().max() > 1e-4
 
 
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_training_moves_only_the_added_parts(layout):
-    model = make_model().to(memory_format=layout).train()
-    model.enable_gradient_checkpointing()
-    views, given, condition = views_of(2, 3), inputs(1, 3), torch.randn(1, 3, 5, 4, 6)
-    given["sample"] = given["sample"][0].contiguous(memory_format=layout)[None]
-    model(**given, correspondence=views, condition=condition).sample.square().mean().backward()
-    added = list(model.multiview_parameters())
-    assert len(added) + len(list(model.unet.parameters())) == len(list(model.parameters()))
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in added)
-    assert all(p.grad is None for p in model.unet.parameters())
-    gradients = [p.grad.clone() for p in added]
-    model.zero_grad()
-    model.disable_gradient_checkpointing()
-    model(**given, correspondence=views, condition=condition).sample.square().mean().backward()
-    torch.testing.assert_close([p.grad for p in added], gradients, rtol=1e-4, atol=1e-6)
-
-
-def test_gradient_is_the_slope():
-    model, views = make_model().double(), views_of(3, 4)
-    given = {k: v.double() if v.is_floating_point() else v for k, v in inputs(1, 4).items()}
-    weight = model.down_correspondence[0].attention.to_k.weight
-
-    def loss():
-        return model(**given, correspondence=views).sample.square().sum()
-
-    (gradient,) = torch.autograd.grad(loss(), weight)
-    direction = torch.randn_like(weight)
-    with torch.no_grad():
-        values = []
-        for step in (1e-5, -2e-5):
-            weight += step * direction
-            values.append(loss().item())
-    slope = (gradient * direction).sum().item()
-    assert slope != 0 and (values[0] - values[1]) / 2e-5 == pytest.approx(slope, rel=1e-4)
-
-
-def test_correspondence_used_in_inference_mode_serves_in_training():
-    model, views, given = make_model(), views_of(2, 3), inputs(1, 3)
-    with torch.inference_mode():
-        model(**given, correspondence=views)
-    model(**given, correspondence=views).sample.square().mean().backward()
-
-
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.bfloat16, 0.1), (torch.float16, 0.02)])
-def test_half_precision_stays_near(dtype, tolerance):
-    model, views, given = make_model(), views_of(2, 3), inputs(1, 3)
-    condition = torch.randn(1, 3, 5, 4, 6)
-    exact = call(model, given, views, condition)
-    half = {k: v.to(dtype) if v.is_floating_point() else v for k, v in given.items()}
-    found = call(copy.deepcopy(model).to(dtype), half, views, condition.to(dtype))
-    assert found.dtype == dtype
-    assert (found.float() - exact).abs().max() < tolerance * exact.abs().max()
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
-def test_saved_and_loaded_again_is_the_same(tmp_path, dtype):
-    model = make_model(kind="panorama")
-    model.save_pretrained(tmp_path)
-    again = MultiViewUNet.from_pretrained(tmp_path, torch_dtype=dtype)
-    assert again.config.kind == "panorama" and again.dtype == dtype
-    for name, value in model.state_dict().items():
-        kept = torch.float32 if name.endswith("bands") else dtype
-        assert torch.equal(again.state_dict()[name], value.to(kept)), name
-
-
-def test_controlnet_residuals_reach_the_base_unet():
-    model = MultiViewUNet.from_unet(make_unet(in_channels=4))
-    torch.manual_seed(2)
-    given = inputs(1, 3, channels=4)
-    flat = [given[k].flatten(0, 1) for k in ("sample", "timestep", "encoder_hidden_states")]
-    controlnet = ControlNetModel.from_unet(model.unet, conditioning_channels=3)
-    for p in controlnet.parameters():
-        torch.nn.init.normal_(p, std=0.1)
-    with torch.no_grad():
-        down, mid = controlnet(*flat, controlnet_cond=torch.randn(3, 3, 32, 48), return_dict=False)
-        expected = model.unet(
-            *flat, down_block_additional_residuals=down, mid_block_additional_residual=mid
-        ).sample.unflatten(0, (1, 3))
-    found = call(
-        model,
-        given,
-        views_of(2, 3),
-        down_block_additional_residuals=tuple(d.unflatten(0, (1, 3)) for d in down),
-        mid_block_additional_residual=mid.unflatten(0, (1, 3)),
-    )
-    assert torch.equal(found, expected)
-
-
-def test_base_unets_of_other_shapes():
-    sdxl = make_unet(
-        block_out_channels=(16, 48, 96),
-        norm_num_groups=16,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        addition_embed_type="text_time",
-        addition_time_embed_dim=8,
-        projection_class_embeddings_input_dim=6 * 8 + 20,
-    )
-    model = MultiViewUNet.from_unet(sdxl)
-    assert model.condition_branch.mid is not None
-    more = {"text_embeds": torch.randn(1, 2, 20), "time_ids": torch.randn(1, 2, 6)}
-    given, views = inputs(1, 2, (8, 8)), views_of(2, 2, (64, 64))
-    with torch.no_grad():
-        expected = sdxl(
-            *(given[k][0] for k in ("sample", "timestep", "encoder_hidden_states")),
-            added_cond_kwargs={k: v[0] for k, v in more.items()},
-        ).sample
-    assert torch.equal(call(model, given, views, torch.randn(1, 2, 5, 8, 8), added_cond_kwargs=more)[0], expected)
-    with pytest.raises(InputError, match="multiples of 4"):
-        MultiViewUNet.from_unet(make_unet(block_out_channels=(34, 34), norm_num_groups=17, attention_head_dim=1))
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"sample": torch.zeros(3, 5, 4, 6)}, r"sample is \(3, 5, 4, 6\)"),
         ({"encoder_hidden_states": torch.zeros(1, 2, 7, 32)}, r"encoder_hidden_states is .*1 x 3 views"),
         ({"condition": torch.zeros(1, 2, 5, 4, 6)}, "condition is"),
+        ({"correspondence": views_of(0, 3, (16, 16))}, "4 x 6 cells has not the shape of the 16 x 16 pixels"),
         ({"correspondence": views_of(0, 2)}, r"correspondence is of 1 x 2 views, but sample has 1 x 3"),
         (
             {"correspondence": from_rotation(torch.eye(3)[None], torch.eye(3).repeat(1, 3, 1, 1), (16, 24))},

@@ -45,6 +45,7 @@ class Correspondence:
     pairs: torch.Tensor
     geometry: Geometry
     _matches: dict = field(default_factory=dict, repr=False)
+    _elsewhere: dict = field(default_factory=dict, repr=False)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -56,9 +57,14 @@ class Correspondence:
         return self.geometry.device
 
     def to(self, device: torch.device | str) -> "Correspondence":
-        """The same correspondence on another device (itself where it is there already); keys are found anew there."""
-        geometry = self.geometry.to(device)
-        return self if geometry is self.geometry else Correspondence(self.batch, self.views, self.pairs, geometry)
+        """The same correspondence on another device (itself where it is there already); keys are found anew, once."""
+        device = torch.device(device)
+        if device not in self._elsewhere:
+            geometry = self.geometry.to(device)
+            if geometry is self.geometry:
+                return self
+            self._elsewhere[device] = Correspondence(self.batch, self.views, self.pairs, geometry)
+        return self._elsewhere[device]
 
     def at(self, size: tuple[int, int], dtype: torch.dtype = torch.float32) -> Matches:
         """Keys of every query of feature maps of `size` (height, width), sampling weights in `dtype`; cached.

@@ -176,8 +176,8 @@ def _overlap_fractions(geometry: DepthGeometry, b: int, m: int) -> torch.Tensor:
     for view in range(b * m):
         valid = geometry.depth_at(view, pixel) > 0
         first = view // m * m
-        # So many partners at a time: all pixels of 150 views at once would be gigabytes.
-        for partners in torch.arange(first, first + m, device=geometry.device).split(max(1, 10**6 // len(pixel))):
+        # So many partners at a time: all pixels of 150 views at once would be gigabytes, and no cache holds more.
+        for partners in torch.arange(first, first + m, device=geometry.device).split(max(1, 200_000 // len(pixel))):
             if geometry.released:
                 xy, _ = geometry.project(view, partners, pixel)
                 inside = (xy[..., 0] >= 0) & (xy[..., 0] < w) & (xy[..., 1] >= 0) & (xy[..., 1] < h)

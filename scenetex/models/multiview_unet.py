@@ -203,6 +203,12 @@ class MultiViewUNet(ModelMixin, ConfigMixin):
             raise InputError(
                 f"correspondence is of {correspondence.batch} x {correspondence.views} views, but sample has {b} x {m}"
             )
+        (h, w), (height, width) = sample.shape[-2:], correspondence.size
+        if abs(h - w * height / width) > 1:
+            raise InputError(
+                f"sample of {h} x {w} cells has not the shape of the {height} x {width} pixels of the correspondence; "
+                "compute depth and images at one size"
+            )
         if correspondence.geometry.cue_size != _CUE_SIZE[self.config.kind]:
             raise InputError(
                 f'a model of kind "{self.config.kind}" needs correspondence made by '

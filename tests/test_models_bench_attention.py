@@ -1,0 +1,42 @@
+"""The benchmark of the attention runs and says what it measured."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import torch
+
+from scenetex import InputError
+
+
+@pytest.fixture(scope="module")
+def bench():
+    path = Path(__file__).resolve().parents[1] / "tools" / "bench_attention.py"
+    spec = importlib.util.spec_from_file_location("bench_attention", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("convention", ["visible", "mvdiffusion"])
+def test_bench_prints_ratio_and_memory(bench, capsys, convention):
+    threads = torch.get_num_threads()
+    bench.main(bench.Config(4, (64, 128), (32, 32), convention, threads=threads, rounds=1))
+    out = capsys.readouterr().out
+    assert "identical at zero initialisation: True" in out
+    assert "ratio: " in out and "peak memory" in out and "partners a view" in out
+
+
+def test_walk_is_a_true_room(bench):
+    """Every surface point lies on a wall of the room, and neighbouring views see each other's."""
+    depth, intrinsics, poses = bench.walk(6, (24, 32))
+    correspondence = bench.from_depth(depth[None], intrinsics[None], poses[None])
+    assert (depth > 0).all() and all([i, i + 1] in correspondence.pairs.tolist() for i in range(5))
+    for group in correspondence.at((24, 32), torch.float64).groups:
+        assert group.keys.cue.max() < 0.1
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="only where there is no CUDA device")
+def test_absent_cuda_is_named(bench):
+    with pytest.raises(InputError, match="no CUDA device"):
+        bench.main(bench.Config(device="cuda"))
