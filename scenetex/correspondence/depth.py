@@ -123,7 +123,8 @@ class DepthGeometry:
         xy, z = self.project(view, partners, pixel)
         there, valid = self.look_up(partners, xy)
         error = (z - there).abs()
-        seen = valid & (z > 0) & (self.depth_at(view, pixel) > 0) & (error <= _DEPTH_TOLERANCE * there)
+        # At about the depth seen there is in front of the camera, too.
+        seen = valid & (self.depth_at(view, pixel) > 0) & (error <= _DEPTH_TOLERANCE * there)
         return xy, seen, error
 
     def keys(self, view: int, partners: torch.Tensor, size: tuple[int, int]) -> Keys:

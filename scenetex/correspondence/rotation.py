@@ -83,11 +83,11 @@ class RotationGeometry:
             centre, scale = cell_centres(self.size, size, self.rotation)
             half = 0.5
         n, l = len(centre), len(partners)
-        xy, z = warp(self.homography(view, partners), centre)
+        xy, _ = warp(self.homography(view, partners), centre)
         step = torch.tensor([[i, j] for i in (-1, 0, 1) for j in (-1, 0, 1)], device=self.device)
         cell = ((xy + half) / scale - 0.5)[:, :, None] + step
         pixel = (cell + 0.5) * scale - half
-        back, z_back = warp(self.homography(partners, view), pixel.flatten(1, 2))
+        back, z = warp(self.homography(partners, view), pixel.flatten(1, 2))
         cue = (back.reshape(pixel.shape) - centre[:, None]) / scale
         if self.released:
             limit = self.size[1]
@@ -95,13 +95,15 @@ class RotationGeometry:
             texel, weight = bilinear(
                 cell.nan_to_num(nan=-2.0), partners[:, None, None].expand(l, n, 9), size, clamp=False
             )
-            by_query = [
-                t.transpose(0, 1).flatten(0, 2) for t in (texel, weight * seen[..., None], cue.nan_to_num(), seen)
-            ]
+            cue = torch.where(seen[..., None], cue, 0)
+            texel, weight, cue, seen = (
+                t.transpose(0, 1).flatten(0, 2) for t in (texel, weight * seen[..., None], cue, seen)
+            )
             query = (view * n + torch.arange(n, device=self.device)).repeat_interleave(9 * l)
-            return Keys(query, *by_query[:3], seen=by_query[3])
+            return Keys(query, texel, weight, cue, seen=seen)
         limit = torch.tensor([self.size[1], self.size[0]], device=self.device)
-        seen = ((pixel >= -0.5) & (pixel < limit - 0.5)).all(-1) & (z > 0)[..., None] & (z_back.reshape(l, n, 9) > 0)
+        # Behind the camera a homography shows the mirrored point, whose ray points away from the query.
+        seen = ((pixel >= -0.5) & (pixel < limit - 0.5)).all(-1) & (z.reshape(l, n, 9) > 0)
         token, partner, place = seen.transpose(0, 1).nonzero(as_tuple=True)
         texel, weight = bilinear(cell[partner, token, place], partners[partner], size, clamp=True)
         return Keys(view * n + token, texel, weight, cue[partner, token, place])
