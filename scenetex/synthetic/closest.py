@@ -6,14 +6,17 @@ from scipy.spatial import cKDTree
 from ..scene.mesh import Mesh
 
 _SPACING = 0.04
+_REACH = _SPACING / np.sqrt(2)
 
 
 class ClosestFace:
-    """Nearest surface points of a mesh whose faces all have area."""
+    """Nearest surface points of a mesh whose faces all have area; only of the faces in `keep` (f,) bool."""
 
-    def __init__(self, mesh: Mesh):
+    def __init__(self, mesh: Mesh, keep: np.ndarray):
         self._triangles = mesh.triangles
-        points, self._face = _scatter(self._triangles)
+        kept = np.flatnonzero(keep)
+        points, face = _scatter(self._triangles[kept])
+        self._face = kept[face].astype(np.int32)
         self._tree = cKDTree(points)
 
     def __call__(self, points: np.ndarray, candidates: int = 12) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -28,33 +31,47 @@ class ClosestFace:
         best = np.full(len(points), np.inf)
         nearest, face = np.zeros_like(points), np.zeros(len(points), np.int32)
         for start in range(0, len(points), 1 << 16):
-            part = slice(start, start + (1 << 16))
-            _, sample = self._tree.query(points[part], k=candidates)
+            rows = np.arange(start, min(start + (1 << 16), len(points)))
+            apart, sample = self._tree.query(points[rows], k=candidates)
             for column in range(candidates):
-                ids = self._face[sample[:, column]]
-                on = closest_on_triangles(points[part], self._triangles[ids])
-                far = np.linalg.norm(on - points[part], axis=1)
-                better = far < best[part]
-                best[part] = np.where(better, far, best[part])
-                nearest[part] = np.where(better[:, None], on, nearest[part])
-                face[part] = np.where(better, ids, face[part])
+                # No point of a face is farther than `_REACH` from one of its samples: most faces are out of the race.
+                near = apart[rows - start, column] < best[rows] + _REACH
+                rows = rows[near]
+                ids = self._face[sample[rows - start, column]]
+                on = closest_on_triangles(points[rows], self._triangles[ids])
+                far = np.linalg.norm(on - points[rows], axis=1)
+                better = far < best[rows]
+                won = rows[better]
+                best[won], nearest[won], face[won] = far[better], on[better], ids[better]
         return nearest, face, best
 
 
 def _scatter(triangles: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Regular samples on triangles (f, 3, 3), about `_SPACING` apart: points (n, 3) and their faces (n,) int32."""
-    sides = np.linalg.norm(triangles - np.roll(triangles, 1, axis=1), axis=2).max(1)
-    steps = np.clip(np.ceil(sides / _SPACING), 1, 400).astype(int)
+    """Regular samples on triangles (f, 3, 3), at most `_SPACING` apart: points (n, 3) and their faces (n,) int32."""
+    # Rows run along the longest side, so that slivers are not sampled more densely than others.
+    sides = np.linalg.norm(np.roll(triangles, -1, axis=1) - triangles, axis=2)
+    turn = np.argmax(sides, axis=1)
+    turned = np.take_along_axis(triangles, ((turn[:, None] + np.arange(3)) % 3)[..., None], axis=1)
+    longest = sides.max(1)
+    doubled = np.linalg.norm(np.cross(turned[:, 1] - turned[:, 0], turned[:, 2] - turned[:, 0]), axis=1)
+    columns = np.ceil(longest / _SPACING).astype(int)
+    rows = np.ceil(doubled / longest / _SPACING).astype(int)
     points, faces = [], []
-    for count in np.unique(steps):
-        ids = np.flatnonzero(steps == count)
-        i, j = np.meshgrid(np.arange(count + 1), np.arange(count + 1), indexing="ij")
-        keep = i + j <= count
-        u, v = i[keep] / count, j[keep] / count
-        weights = np.stack([1 - u - v, u, v], 1)
-        points.append((weights @ triangles[ids]).reshape(-1, 3))
+    for count, lines in np.unique(np.stack([columns, rows], 1), axis=0):
+        ids = np.flatnonzero((columns == count) & (rows == lines))
+        weights = _row_weights(count, lines)
+        points.append((weights @ turned[ids]).reshape(-1, 3))
         faces.append(np.repeat(ids, len(weights)))
     return np.concatenate(points), np.concatenate(faces).astype(np.int32)
+
+
+def _row_weights(columns: int, rows: int) -> np.ndarray:
+    """Barycentric weights (n, 3) of samples in rows parallel to a triangle's first side."""
+    out = []
+    for height in np.arange(rows + 1) / rows:
+        across = np.linspace(0, 1 - height, max(int(np.ceil(columns * (1 - height))), 1) + 1)
+        out.append(np.stack([1 - height - across, across, np.full(len(across), height)], 1))
+    return np.concatenate(out)
 
 
 def closest_on_triangles(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:

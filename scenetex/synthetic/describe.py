@@ -15,7 +15,7 @@ class Facts:
         floor: such as "oak planks" or "grey carpet".
         walls: such as "sage green paint" or "red brick".
         furniture: names such as "grey sofa", the most telling first.
-        light: "daylight", "lamp light" or "daylight and lamps".
+        light: "sunlight", "daylight", "lamp light" or "daylight and lamps".
     """
 
     kind: str
@@ -27,7 +27,8 @@ class Facts:
 
 
 _LIGHT = {
-    "daylight": ("bright", "sunlit", "airy", ""),
+    "sunlight": ("sunlit", "bright", ""),
+    "daylight": ("bright", "airy", ""),
     "lamp light": ("cosy, lamp-lit", "dim", "warm evening-lit", ""),
     "daylight and lamps": ("softly lit", "warm", ""),
 }

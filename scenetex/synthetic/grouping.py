@@ -84,7 +84,7 @@ class Furnisher:
             parts: list[Patches] = [ornaments.rail(o.x1 - o.x0 + 0.5, top, -0.09, self.decor).at(x)]
             for side in (o.x0 - 0.09, o.x1 + 0.09):
                 if wide / 2 < side < length - wide / 2:
-                    parts.append(curtain(wide, top - low + 0.02, 4, 0.06, "fabric", color).at(side, -0.09, low))
+                    parts.append(curtain(wide, top - low + 0.02, 3, 0.06, "fabric", color).at(side, -0.09, low))
             piece = Piece("curtains", tuple(parts), (0, 0, 0))
             self.layout.placed.append((piece.moved(frame), frame))
 

@@ -63,8 +63,15 @@ def paint_materials(
         out[slot] = Material(_bytes(painter(rng, shape, order)), (width, height))
     outside = art.outside(rng, (int(1.8 / texel / 2), int(2.4 / texel / 2)))
     out["outside"] = Material(_bytes(outside), (2.4, 1.8))
+    # On furniture a swatch lends its pattern only: the colour is what the furniture is called by.
+    colors = {"fabric": np.full(3, 247.0), "leather": np.full(3, 247.0)}
+    colors |= {"wood": np.array(WOODS[decor.wood]), "wood2": np.array(WOODS[decor.second_wood])}
     for slot, image in swatches.items():
-        period = float(rng.uniform(1.2, 2.0))
+        if slot in colors:
+            image = np.clip(image * (colors[slot] / np.maximum(image.reshape(-1, 3).mean(0), 1)), 0, 255).astype(
+                np.uint8
+            )
+        period = float(rng.uniform(0.8, 1.2) if slot in colors else rng.uniform(1.2, 2.0))
         out[slot] = Material(_mirrored(image), (2 * period, 2 * period))
     return out
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .light import Lamp
+from .direct_light import Lamp
 from .patches import WHITE, Patches, box, cushion, cylinder, image_panel, lathe, leaf, panel, pose, rod
 from .piece import Decor, Piece, tint
 

@@ -47,13 +47,11 @@ class Look:
         pattern: a painter's name in `patterns`.
         color: mean colour, sRGB 0..255.
         swatches: categories of swatch images that may stand in for the pattern.
-        noun: what it is called apart from its colour.
     """
 
     pattern: str
     color: tuple[int, int, int]
     swatches: tuple[str, ...] = ()
-    noun: str = ""
 
 
 _FLOOR_WOODS = ("oak", "pine", "birch", "walnut", "cherry", "dark oak", "grey oak")
@@ -91,6 +89,25 @@ WALLS: dict[str, Look] = {
     "oak panelling": Look("panelling", WOODS["oak"], ("woodsiding", "wood")),
     "walnut panelling": Look("panelling", WOODS["walnut"], ("woodsiding", "wood")),
     **{f"{c} tiles": Look("metro", COLORS[c], ("tiles",)) for c in ("white", "light blue", "sage green", "grey")},
+}
+
+
+# What a pattern is called apart from its colour.
+NOUNS = {
+    "planks": "planks",
+    "herringbone": "planks",
+    "carpet": "carpet",
+    "tiles": "tiles",
+    "metro": "tiles",
+    "marble": "marble",
+    "concrete": "concrete",
+    "terrazzo": "terrazzo",
+    "paint": "paint",
+    "plaster": "plaster",
+    "trellis_wallpaper": "wallpaper",
+    "leafy_wallpaper": "wallpaper",
+    "brick": "brick",
+    "panelling": "panelling",
 }
 
 

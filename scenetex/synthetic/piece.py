@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .light import Lamp
+from .direct_light import Lamp
 from .palette import COLORS, STYLES
 from .patches import Patches, pose
 

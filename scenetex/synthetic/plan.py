@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from .light import Window
+from .direct_light import Window
 from .patches import Patches, box, cushion, image_panel, panel, pierced_panel, rod
 from .piece import Decor, tint
 

@@ -10,10 +10,11 @@ from ..scene.mesh import Mesh
 from ..views.raycast import RayCaster
 from .closest import ClosestFace
 from .describe import Facts, describe
+from .direct_light import Sun
 from .furnish import KINDS, furnish
-from .light import GAMMA, Sun, bake_light
+from .light import GAMMA, bake_light
 from .materials import draw_swatch, find_look, list_swatches, paint_materials
-from .palette import STYLES
+from .palette import NOUNS, STYLES, Look
 from .piece import choose_decor
 from .plan import Plan, build_shell, make_plan
 from .surface import Surface, build_surface
@@ -60,6 +61,7 @@ class Room:
         surface: the exact surface, in the room's frame.
         textures: its materials.
         light: (h, w, 3) float32 light page, see `light.bake_light`.
+        hidden: (p,) bool, patches that nobody can see: inside of something or behind a wall.
         parts: what each part of `Surface.part` is called: "floor", "ceiling", "walls", "window", "door", "skirting",
             then the furniture's names, empty for things not worth a word.
         plan: outline, doors and windows.
@@ -73,6 +75,7 @@ class Room:
     surface: Surface
     textures: TexturePage
     light: np.ndarray
+    hidden: np.ndarray
     parts: tuple[str, ...]
     plan: Plan
     obstacles: tuple[np.ndarray, ...]
@@ -101,8 +104,8 @@ class Room:
 
     @cached_property
     def closest(self) -> ClosestFace:
-        """Finds the nearest point of the exact mesh, in the room's frame."""
-        return ClosestFace(self.mesh)
+        """Finds the nearest point of the exact mesh, in the room's frame, among faces that can be seen."""
+        return ClosestFace(self.mesh, ~self.hidden[self.surface.face_patch])
 
     def surface_color(
         self, points: np.ndarray, face_ids: np.ndarray, footprint: np.ndarray | None = None
@@ -198,7 +201,7 @@ def make_room(seed: int, settings: RoomSettings | None = None, progress: bool = 
     surface = build_surface(patches, slots, periods, settings.light_texel)
     parts = (*shell, *(piece.name for piece in furniture.pieces))
     brightness = float(choice.uniform(0.74, 0.86) if day > 0.5 else choice.uniform(0.62, 0.74))
-    light = bake_light(
+    light, hidden = bake_light(
         surface,
         _reflectance(surface, list(materials.values())),
         lights,
@@ -214,11 +217,11 @@ def make_room(seed: int, settings: RoomSettings | None = None, progress: bool = 
         floor=names["floor"],
         walls=names["walls"],
         furniture=tuple(dict.fromkeys(name for name in parts[len(shell) :] if name)),
-        light="daylight" if day == 1 else "lamp light" if day < 0.5 else "daylight and lamps",
+        light=_light_name(day, lights),
     )
     obstacles = tuple(furniture.obstacles)
     page = pack_materials(list(materials.values()))
-    return Room(seed, settings, surface, page, light, parts, plan, obstacles, facts)
+    return Room(seed, settings, surface, page, light, hidden, parts, plan, obstacles, facts)
 
 
 def _check(seed: int, settings: RoomSettings) -> None:
@@ -240,7 +243,7 @@ def _draw_name(rng: np.random.Generator, names: tuple[str, ...]) -> str:
 
 
 def _draw_swatches(rng, settings: RoomSettings, looks: dict, names: dict) -> dict[str, np.ndarray]:
-    """Swatch images for some slots; the names of floor and walls then say what the swatch shows."""
+    """Swatch images for some slots; the names of floor and walls then say what their swatch shows."""
     if settings.swatches is None:
         return {}
     found, out = list_swatches(settings.swatches), {}
@@ -249,7 +252,11 @@ def _draw_swatches(rng, settings: RoomSettings, looks: dict, names: dict) -> dic
         drawn = draw_swatch(rng, look, found) if rng.random() < 0.6 and not asked else None
         if drawn is not None:
             color, out[slot] = drawn
-            names[slot] = f"{color} {look.noun}"
+            names[slot] = f"{color} {NOUNS[look.pattern]}"
+    for slot, category in (("fabric", "fabric"), ("wood", "wood"), ("wood2", "wood"), ("leather", "leather")):
+        drawn = draw_swatch(rng, Look("", (0, 0, 0), (category,)), found) if rng.random() < 0.6 else None
+        if drawn is not None:
+            out[slot] = drawn[1]
     return out
 
 
@@ -257,6 +264,14 @@ def _reflectance(surface: Surface, materials: list[Material]) -> np.ndarray:
     """(p, 3) mean linear reflectance of each patch."""
     mean = np.array([m.mean for m in materials]) / 255
     return ((mean[surface.material] * surface.tint) ** GAMMA).astype(np.float32)
+
+
+def _light_name(day: float, lights: list) -> str:
+    if day < 0.5:
+        return "lamp light"
+    if day < 1:
+        return "daylight and lamps"
+    return "sunlight" if any(isinstance(light, Sun) for light in lights) else "daylight"
 
 
 def _sun(rng: np.random.Generator, plan: Plan, day: float) -> Sun:

@@ -28,8 +28,8 @@ class ScanNoise:
         unseen: keep what no camera saw, instead of leaving it out as a scanner must.
     """
 
-    spacing: float = 0.05
-    wall_spacing: float = 0.08
+    spacing: float = 0.06
+    wall_spacing: float = 0.09
     noise: float = 0.0012
     holes: int = 10
     hole_size: float = 0.09
@@ -85,15 +85,11 @@ def _remesh(room: Room, noise: ScanNoise) -> tuple[np.ndarray, np.ndarray, np.nd
     spacing = np.where(shell, noise.wall_spacing, noise.spacing)
     shape, pieces, first = [], [], 0
     for grids in room.surface.grids:
-        own = spacing[grids.first : grids.first + len(grids.points)]
-        if not grids.keep.all():
-            grids, own = _cells(grids, own)
-        elif max(grids.points.shape[1:3]) > 2:
-            # Rounded things need more to keep their shape.
-            own = 0.75 * own
-        shape.append(grid_shape(grids, own, 2, 400))
+        # Cell by cell, so that vertices lie on all edges, those of holes and the bends of rounded things included.
+        grids, patch = _cells(grids, ~room.hidden)
+        shape.append(grid_shape(grids, spacing[patch], 2, 400))
         pieces.append(replace(grids, first=first))
-        first += len(own)
+        first += len(patch)
     lattice = sample_lattice(tuple(pieces), np.concatenate(shape))
     faces = _lattice_faces(lattice)
     _, first, joined = np.unique(
@@ -107,14 +103,14 @@ def _remesh(room: Room, noise: ScanNoise) -> tuple[np.ndarray, np.ndarray, np.nd
     return lattice.points[first], faces, normals
 
 
-def _cells(grids: Grids, spacing: np.ndarray) -> tuple[Grids, np.ndarray]:
-    """Each kept cell of pierced grids as a grid of its own, so that vertices lie on the edges of the holes."""
-    k, i, j = np.nonzero(grids.keep)
+def _cells(grids: Grids, wanted: np.ndarray) -> tuple[Grids, np.ndarray]:
+    """Each cell of the `wanted` (p,) patches as a grid of its own, and the patch of each."""
+    k, i, j = np.nonzero(grids.keep & wanted[grids.first : grids.first + len(grids.points), None, None])
     corners = [
         np.stack([np.stack([field[k, i + a, j + b] for b in (0, 1)], 1) for a in (0, 1)], 1)
         for field in (grids.points, grids.normals, grids.st)
     ]
-    return Grids(0, *corners, np.ones((len(k), 1, 1), bool)), spacing[k]
+    return Grids(0, *corners, np.ones((len(k), 1, 1), bool)), grids.first + k
 
 
 def _lattice_faces(lattice: Lattice) -> np.ndarray:
