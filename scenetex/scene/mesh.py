@@ -59,6 +59,16 @@ class Mesh:
             self.axis_alignment @ np.linalg.inv(transform),
         )
 
+    @cached_property
+    def vertex_normals(self) -> np.ndarray:
+        """(n, 3) float64 unit normals, area-weighted mean of the faces around; zero where that vanishes."""
+        total = np.zeros((len(self.vertices), 3))
+        for axis in range(3):
+            share = np.repeat(self.face_cross[:, axis], 3)
+            total[:, axis] = np.bincount(self.faces.ravel(), share, len(self.vertices))
+        length = np.linalg.norm(total, axis=1, keepdims=True)
+        return np.divide(total, length, out=np.zeros_like(total), where=length > 0)
+
     @classmethod
     def of(cls, mesh) -> "Mesh":
         """This class from itself, a `trimesh.Trimesh`, or anything with `vertices` and `faces`."""

@@ -23,12 +23,14 @@ class TexturedMesh:
         atlas: its UV layout.
         textures: one (size, size, 3) uint8 sRGB image per page, row 0 at the top (v = 1).
         coverage: one (size, size) bool image per page: texels that some view saw; the others are filled in.
+        texels: number of texels whose centre lies on a chart, or None if nobody counted.
     """
 
     mesh: Mesh
     atlas: Atlas
     textures: tuple[np.ndarray, ...]
     coverage: tuple[np.ndarray, ...]
+    texels: int | None = None
 
     def export(self, path: str | Path, **options) -> None:
         """Writes the mesh in the format that the file's suffix names; the file appears whole or not at all.

@@ -1,7 +1,9 @@
 """What a set of cameras sees of a mesh: depth, normals and face ids, rendered by ray casting."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -21,8 +23,8 @@ class ViewSet:
         intrinsics: (m, 3, 3) float64, pixels of this size.
         cam_to_world: (m, 4, 4) float64, metres.
         depth: (m, h, w) float32, camera z in metres, 0 = no surface.
-        normal: (m, h, w, 3) float32 unit normals in world frame, turned towards the camera; 0 where no surface.
         face_id: (m, h, w) int32 face seen, -1 = no surface.
+        face_normals: (f, 3) float32 unit normals of the mesh's faces, world frame.
         axis_alignment: (4, 4) float64, world to gravity-aligned frame (z up).
     """
 
@@ -30,8 +32,8 @@ class ViewSet:
     intrinsics: np.ndarray
     cam_to_world: np.ndarray
     depth: np.ndarray
-    normal: np.ndarray
     face_id: np.ndarray
+    face_normals: np.ndarray
     axis_alignment: np.ndarray = field(default_factory=lambda: np.eye(4))
 
     def __len__(self) -> int:
@@ -42,14 +44,32 @@ class ViewSet:
         """(width, height), pixels."""
         return self.depth.shape[2], self.depth.shape[1]
 
+    @cached_property
+    def normal(self) -> np.ndarray:
+        """(m, h, w, 3) float32 unit normals in world frame, turned towards the camera; 0 where no surface."""
+        out = np.zeros((*self.face_id.shape, 3), np.float32)
+        for i, face in enumerate(self.face_id):
+            seen = face >= 0
+            normal = self.face_normals[face[seen]]
+            _, direction = pixel_rays(self.intrinsics[i], self.cam_to_world[i], self.size)
+            away = np.einsum("ij,ij->i", normal, direction[seen.ravel()]) > 0
+            out[i][seen] = np.where(away[:, None], -normal, normal)
+        return out
 
-def render_views(scene: Scene, frame_ids: list[int] | None = None, size: tuple[int, int] | None = None) -> ViewSet:
+
+def render_views(
+    scene: Scene,
+    frame_ids: list[int] | None = None,
+    size: tuple[int, int] | None = None,
+    done: Callable[[], None] = lambda: None,
+) -> ViewSet:
     """Ray-casts the scene's mesh from its frames.
 
     Args:
         scene: the scene.
         frame_ids: frames to look from, in this order; default all.
         size: (width, height) of the views; default the first frame's photo size.
+        done: called after each view, for progress bars.
 
     Raises:
         InputError: an id the scene does not have, an empty list, or a size that is not positive.
@@ -62,41 +82,47 @@ def render_views(scene: Scene, frame_ids: list[int] | None = None, size: tuple[i
         raise InputError(f"render_views: size {size} is not a (width, height) of positive numbers")
     intrinsics = np.stack([resize_intrinsics(f.camera.intrinsics, f.camera.size, size) for f in frames])
     poses = np.stack([f.cam_to_world for f in frames])
-    return cast_views(scene.mesh, intrinsics, poses, size, tuple(f.id for f in frames))
+    return cast_views(scene.mesh, intrinsics, poses, size, tuple(f.id for f in frames), done)
 
 
 def cast_views(
-    mesh: Mesh, intrinsics: np.ndarray, cam_to_world: np.ndarray, size: tuple[int, int], frame_ids: tuple[int, ...]
+    mesh: Mesh,
+    intrinsics: np.ndarray,
+    cam_to_world: np.ndarray,
+    size: tuple[int, int],
+    frame_ids: tuple[int, ...],
+    done: Callable[[], None] = lambda: None,
 ) -> ViewSet:
     """`render_views` for free cameras: `intrinsics` (m, 3, 3), `cam_to_world` (m, 4, 4), `size` (width, height)."""
-    caster = RayCaster(mesh.vertices, mesh.faces)
-    normals = mesh.face_normals.astype(np.float32)
+    # About the mesh's middle float32 is precise, however far away the world's origin lies.
+    finite = mesh.vertices[np.isfinite(mesh.vertices).all(1)]
+    middle = 0.5 * (finite.min(0) + finite.max(0))
+    caster = RayCaster(mesh.vertices - middle, mesh.faces)
     width, height = size
     m = len(intrinsics)
     depth = np.zeros((m, height, width), np.float32)
-    normal = np.zeros((m, height, width, 3), np.float32)
     face_id = np.full((m, height, width), -1, np.int32)
 
     def one(i: int) -> None:
         origin, direction = pixel_rays(intrinsics[i], cam_to_world[i], size)
-        hit = caster.cast(np.broadcast_to(origin, direction.shape), direction)
-        face = hit["face"]
-        seen = face >= 0
+        start = (origin - middle).astype(np.float32)
+        hit = caster.cast(np.broadcast_to(start, direction.shape), direction)
         # Directions have unit camera z, so the ray parameter is the depth itself.
-        depth[i] = np.where(seen, hit["distance"], 0).reshape(height, width)
-        face_id[i] = face.reshape(height, width)
-        n = np.where(seen[:, None], normals[face], 0)
-        n[np.einsum("ij,ij->i", n, direction) > 0] *= -1
-        normal[i] = n.reshape(height, width, 3)
+        depth[i] = np.where(hit["face"] >= 0, hit["distance"], 0).reshape(height, width)
+        face_id[i] = hit["face"].reshape(height, width)
+        done()
 
     with ThreadPoolExecutor() as pool:
         list(pool.map(one, range(m)))
-    return ViewSet(tuple(frame_ids), intrinsics, cam_to_world, depth, normal, face_id, mesh.axis_alignment)
+    normals = mesh.face_normals.astype(np.float32)
+    return ViewSet(
+        tuple(frame_ids), np.asarray(intrinsics), np.asarray(cam_to_world), depth, face_id, normals, mesh.axis_alignment
+    )
 
 
 def pixel_rays(intrinsics: np.ndarray, cam_to_world: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """World rays through all pixel centres: origin (3,) and directions (h * w, 3) float32 of unit camera z."""
+    """World rays through all pixel centres: origin (3,) float64, directions (h * w, 3) float32 of unit camera z."""
     u, v = np.meshgrid(np.arange(size[0], dtype=np.float64), np.arange(size[1], dtype=np.float64))
     pixels = np.stack([u.ravel(), v.ravel(), np.ones(u.size)], 1)
     to_world = cam_to_world[:3, :3] @ np.linalg.inv(intrinsics)
-    return cam_to_world[:3, 3].astype(np.float32), (pixels @ to_world.T).astype(np.float32)
+    return cam_to_world[:3, 3], (pixels @ to_world.T).astype(np.float32)

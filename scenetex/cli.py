@@ -1,0 +1,73 @@
+"""Command lines: options from dataclasses, one-line errors, exit codes."""
+
+import contextlib
+import io
+import os
+import re
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from typing import TypeVar
+
+from .errors import InputError
+
+COMMANDS = {"texture": "scenetex.texture_command"}
+
+T = TypeVar("T")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """``scenetex COMMAND ...``; the exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and arguments[0] in COMMANDS:
+        return import_module(COMMANDS[arguments[0]]).main(arguments[1:])
+    listing = f"usage: scenetex {{{','.join(COMMANDS)}}} ...   (scenetex COMMAND --help tells more)"
+    if arguments and arguments[0] in ("-h", "--help"):
+        print(listing)
+        return 0
+    said = f"scenetex: unknown command '{arguments[0]}'; " if arguments else "scenetex: no command given; "
+    print(said + listing, file=sys.stderr)
+    return 2
+
+
+def parse(options: type[T], program: str, arguments: list[str] | None) -> T:
+    """Options from the command line by tyro, whose boxed messages become one `InputError` line.
+
+    Raises:
+        InputError: an option that is unknown, missing or has an unusable value.
+        SystemExit: after ``--help`` was printed.
+    """
+    import tyro
+
+    said = io.StringIO()
+    # Boxes must not wrap: their text becomes one line.
+    width = os.environ.get("COLUMNS")
+    try:
+        if not {"-h", "--help"} & set(sys.argv[1:] if arguments is None else arguments):
+            os.environ["COLUMNS"] = "1000"
+        with contextlib.redirect_stderr(said):
+            return tyro.cli(options, prog=program, args=arguments)
+    except SystemExit as stop:
+        if not stop.code:
+            raise
+        lines = [re.sub(r"[^\x20-\x7e]+", " ", line).strip() for line in said.getvalue().splitlines()[1:]]
+        text = " ".join(line for line in lines if line).split("For full helptext")[0]
+        text = re.sub(r"\s+", " ", text.split("Argument helptext")[0]).strip().rstrip(".")
+        raise InputError(f"{text}; {program} --help lists the options") from None
+    finally:
+        if width is None:
+            os.environ.pop("COLUMNS", None)
+        else:
+            os.environ["COLUMNS"] = width
+
+
+def guarded(program: str, work: Callable[[], int]) -> int:
+    """Runs a command: `InputError` becomes one line on stderr and exit code 2, Ctrl-C exit code 130."""
+    try:
+        return work()
+    except InputError as error:
+        print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted; nothing half-written was left", file=sys.stderr)
+        return 130

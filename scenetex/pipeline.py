@@ -1,0 +1,194 @@
+"""All stages in a row: a scene goes in, a textured mesh comes out."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from .errors import InputError
+from .scene.camera import Camera
+from .scene.scene import Scene
+from .texture.atlas import Atlas
+from .texture.bake import bake
+from .texture.refine import RefinedCameras, refine_cameras, refinement_steps
+from .texture.textured_mesh import TexturedMesh
+from .texture.unwrap import unwrap
+from .views.keyframes import select_keyframes
+from .views.viewset import ViewSet, cast_views, render_views
+
+MOST_PHOTOS = 120  # more are thinned out to keyframes: they cost time and hardly add detail
+_GLANCE = 160  # width of the depth maps that refinement works with
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What texturing a scene gives.
+
+    Attributes:
+        mesh: the textured mesh.
+        views: the views that were baked, with refined cameras if refinement was worth it.
+        images: one (h, w, 3) uint8 image per view.
+        refinement: what refinement found, or None if it was not asked for.
+        seconds: time spent per stage; unwrapping runs beside the stages before the bake.
+    """
+
+    mesh: TexturedMesh
+    views: ViewSet
+    images: list[np.ndarray]
+    refinement: RefinedCameras | None
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def texture_scene(scene: Scene, **options) -> TexturedMesh:
+    """Textures a scene's mesh from its photos; options as in `run_stages`."""
+    return run_stages(scene, **options).mesh
+
+
+def run_stages(
+    scene: Scene,
+    *,
+    images: str = "photos",
+    keyframes: str = "auto",
+    refine_poses: bool = True,
+    texture_size: int = 2048,
+    texels_per_metre: float | None = None,
+    packer: str = "uvunwrap",
+    progress: bool = False,
+) -> Result:
+    """Runs scene -> keyframes -> views -> images -> atlas -> texture.
+
+    Args:
+        scene: from `load_scene`.
+        images: "photos": the trajectory's own.
+        keyframes: which frames: "auto" (all, or the best 120 of more), "all", a number, "every:N", or ids "0,16,32".
+        refine_poses: refine cameras photometrically where that lowers the error enough.
+        texture_size, texels_per_metre, packer: as in `unwrap`.
+        progress: show progress bars on stderr.
+
+    Raises:
+        InputError: an option out of range, a scene without photos, a photo that cannot be read, a trajectory that sees
+            nothing of the mesh.
+    """
+    if images != "photos":
+        raise InputError(f"images '{images}' is not known; choose photos")
+    clock = _Clock(progress)
+    # uvunwrap works outside Python's lock: it has a core of its own while the photos are read and the cameras refined.
+    with ThreadPoolExecutor(1) as beside, clock.stage("total"):
+        layout = beside.submit(
+            clock.timed("unwrap"),
+            lambda: unwrap(scene.mesh, texture_size, texels_per_metre=texels_per_metre, packer=packer),
+        )
+        with clock.stage("keyframes"):
+            frame_ids = choose_frames(scene, keyframes)
+        with clock.stage("photos", len(frame_ids)) as done:
+            pictures = read_photos(scene, frame_ids, done)
+        size = pictures[0].shape[1], pictures[0].shape[0]
+        refinement = None
+        if refine_poses:
+            with clock.stage("refine", refinement_steps()) as done:
+                glance = (_GLANCE, max(1, round(_GLANCE * size[1] / size[0])))
+                refinement = refine_cameras(scene.mesh, render_views(scene, frame_ids, glance), pictures, done)
+        with clock.stage("render", len(frame_ids)) as done:
+            views = _final_views(scene, frame_ids, size, refinement, done)
+        atlas: Atlas = _await(layout, clock)
+        with clock.stage("bake", len(frame_ids)) as done:
+            mesh = bake(scene.mesh, atlas, views, pictures, done=done)
+    return Result(mesh, views, pictures, refinement, clock.seconds)
+
+
+def choose_frames(scene: Scene, keyframes: str) -> list[int]:
+    """Frame ids for the `keyframes` option of `run_stages`."""
+    if keyframes == "all" or (keyframes == "auto" and len(scene.frames) <= MOST_PHOTOS):
+        return [frame.id for frame in scene.frames]
+    if keyframes == "auto":
+        return select_keyframes(scene, count=MOST_PHOTOS)
+    try:
+        if keyframes.startswith("every:"):
+            return select_keyframes(scene, every=int(keyframes.removeprefix("every:")))
+        if "," in keyframes:
+            return select_keyframes(scene, ids=[int(part) for part in keyframes.split(",") if part.strip()])
+        return select_keyframes(scene, count=int(keyframes))
+    except InputError:
+        raise
+    except ValueError:
+        raise InputError(
+            f"keyframes '{keyframes}' is not understood; give auto, all, a number, every:N, or frame ids like 0,16,32"
+        ) from None
+
+
+def read_photos(scene: Scene, frame_ids: list[int], done: Callable[[], None] = lambda: None) -> list[np.ndarray]:
+    """The frames' photos, (h, w, 3) uint8, all brought to the size of the first.
+
+    Raises:
+        InputError: a frame has no photo, or it cannot be read.
+    """
+
+    def read(frame_id: int) -> np.ndarray:
+        image = scene.frame(frame_id).read_color()
+        done()
+        return image
+
+    with ThreadPoolExecutor() as pool:
+        pictures = list(pool.map(read, frame_ids))
+    height, width = pictures[0].shape[:2]
+    return [
+        p if p.shape[:2] == (height, width) else cv2.resize(p, (width, height), interpolation=cv2.INTER_AREA)
+        for p in pictures
+    ]
+
+
+def _final_views(scene, frame_ids, size, refinement: RefinedCameras | None, done) -> ViewSet:
+    if refinement is None or not refinement.accepted:
+        return render_views(scene, frame_ids, size, done=done)
+    glance = refinement.size
+    intrinsics = np.stack([Camera(k, *glance).resized(size).intrinsics for k in refinement.intrinsics])
+    return cast_views(scene.mesh, intrinsics, refinement.cam_to_world, size, tuple(frame_ids), done=done)
+
+
+def _await(layout: Future, clock: "_Clock") -> Atlas:
+    """The atlas; a bar without an end while it takes longer than the stages beside it."""
+    with clock.stage("waiting for unwrap", 0) as done:
+        while not layout.done():
+            time.sleep(0.02)
+            done()
+    return layout.result()
+
+
+class _Clock:
+    """Seconds per stage, and a progress bar for each."""
+
+    def __init__(self, progress: bool):
+        self.seconds: dict[str, float] = {}
+        self._progress = progress
+
+    @contextmanager
+    def stage(self, name: str, steps: int | None = None) -> Iterator[Callable[[], None]]:
+        """Times the block; yields what to call after each of its `steps` (0: unknown how many)."""
+        start = time.perf_counter()
+        bar = tqdm(
+            total=steps or None,
+            desc=name,
+            disable=not self._progress or steps is None,
+            delay=1.0,
+            leave=False,
+            bar_format=None if steps else "{desc} {elapsed}",
+        )
+        try:
+            with bar:
+                yield lambda: bar.update() and None
+        finally:
+            self.seconds[name] = round(time.perf_counter() - start, 3)
+
+    def timed(self, name: str) -> Callable[[Callable], object]:
+        """Calls a function and records how long it took."""
+
+        def call(function):
+            with self.stage(name):
+                return function()
+
+        return call

@@ -1,0 +1,122 @@
+"""Back-project images onto the surface: the stage between views and a textured mesh."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..errors import InputError
+from ..scene.mesh import Mesh
+from ..views.viewset import ViewSet, cast_views
+from .atlas import Atlas
+from .blend import blend
+from .fill import diffuse, pad
+from .projection import Surface, photos
+from .selection import choose
+from .subdivide import patches
+from .texels import rasterize
+from .textured_mesh import TexturedMesh
+
+_PATCH_TEXELS = 24  # faces longer than this many texels are split for all local decisions
+_BAND_PER_WIDTH = 1 / 320  # sigma between the bands: two pixels of a 640-pixel image
+_RAMP_PER_WIDTH = 3 / 64  # thirty pixels of a 640-pixel image
+
+
+def bake(
+    mesh,
+    atlas: Atlas,
+    views: ViewSet,
+    images,
+    *,
+    refine_poses: bool = False,
+    done: Callable[[], None] = lambda: None,
+) -> TexturedMesh:
+    """Paints an atlas from images seen by calibrated views.
+
+    Per view and texel: visibility by depth test, weights from angle, distance, image border and sharpness. Jointly: exposure
+    gains, outlier rejection, choice of views smooth over the surface, two-band blending. What no view saw is filled by
+    diffusion over the surface.
+
+    Args:
+        mesh: the mesh the views were rendered from (`Mesh`, `trimesh.Trimesh`, ...).
+        atlas: its atlas, from `unwrap`.
+        views: m views, from `render_views`.
+        images: m images, arrays (h, w, 3) uint8 sRGB or float 0..1, or PIL images; all of one size, which may differ from
+            the views' (the intrinsics are scaled).
+        refine_poses: first refine poses and intrinsics photometrically (`refine_cameras`), kept if it lowers the error.
+        done: called after each image, for progress bars.
+
+    Raises:
+        InputError: counts or sizes that do not match, or views that see nothing of the mesh.
+    """
+    mesh = Mesh.of(mesh)
+    if len(atlas.faces) != len(mesh.faces):
+        raise InputError(
+            f"bake: the atlas has {len(atlas.faces)} faces, the mesh {len(mesh.faces)}; unwrap this very mesh first"
+        )
+    pictures = _as_images(images, views)
+    if not (views.face_id >= 0).any():
+        raise InputError("bake: no view sees the mesh; check that poses and mesh share one frame and unit (metres)")
+    if refine_poses:
+        from .refine import refine_cameras
+
+        refined = refine_cameras(mesh, views, pictures)
+        if refined.accepted:
+            views = cast_views(mesh, refined.intrinsics, refined.cam_to_world, views.size, views.frame_ids)
+
+    work, layout = patches(mesh, atlas, _PATCH_TEXELS / atlas.texels_per_metre)
+    origin = 0.5 * (work.vertices.min(0) + work.vertices.max(0))
+    work = Mesh(work.vertices - origin, work.faces)
+    texels = rasterize(work, layout)
+    width = pictures[0].shape[1]
+    blur, ramp = max(width * _BAND_PER_WIDTH, 0.6), width * _RAMP_PER_WIDTH
+    shots = photos(views, pictures, origin)
+    surface = Surface.of(work)
+    choice = choose(surface, shots, blur, ramp)
+    color, seen = blend(surface, texels, shots, choice, blur, ramp, done)
+    color[~seen] = texels.interpolate(_continue(work, texels, color, seen)[work.faces], np.flatnonzero(~seen))
+    return _pages(mesh, atlas, texels, color, seen)
+
+
+def _as_images(images, views: ViewSet) -> list[np.ndarray]:
+    """Checked uint8 images, one per view."""
+    images = [np.asarray(image) for image in images]
+    if len(images) != len(views):
+        raise InputError(f"bake: {len(images)} images for {len(views)} views; pass one image per view")
+    out = []
+    for frame, image in zip(views.frame_ids, images, strict=True):
+        if image.ndim != 3 or image.shape[2] != 3 or image.shape != images[0].shape:
+            raise InputError(
+                f"bake: the image of frame {frame} has shape {image.shape}, expected (h, w, 3) like {images[0].shape}"
+            )
+        if image.dtype != np.uint8:
+            image = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
+        out.append(np.ascontiguousarray(image))
+    ratio = images[0].shape[1] / images[0].shape[0] * views.size[1] / views.size[0]
+    if abs(ratio - 1) > 0.02:
+        raise InputError(
+            f"bake: images of {images[0].shape[1]} x {images[0].shape[0]} do not have the views' shape "
+            f"{views.size[0]} x {views.size[1]}; render the views at the images' size"
+        )
+    return out
+
+
+def _continue(mesh: Mesh, texels, color: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """(v, 3) float32 vertex colours: means of the seen texels around, diffused over the rest of the surface."""
+    # Each texel counts for the corner it is nearest to.
+    b = texels.bary[seen]
+    nearest = np.argmax(np.concatenate([1 - b.sum(1, keepdims=True), b], 1), axis=1)
+    vertex = mesh.faces[texels.face[seen], nearest]
+    count = np.bincount(vertex, minlength=len(mesh.vertices))
+    total = np.stack([np.bincount(vertex, color[seen, c], len(mesh.vertices)) for c in range(3)], 1)
+    return diffuse(mesh.vertices, mesh.faces, total / np.maximum(count, 1)[:, None], count > 0).astype(np.float32)
+
+
+def _pages(mesh: Mesh, atlas: Atlas, texels, color: np.ndarray, seen: np.ndarray) -> TexturedMesh:
+    """Writes the texels into padded pages."""
+    shape = (atlas.pages, atlas.size, atlas.size)
+    texture, painted, coverage = np.zeros((*shape, 3), np.uint8), np.zeros(shape, bool), np.zeros(shape, bool)
+    texture.reshape(-1, 3)[texels.pixel] = np.round(color).astype(np.uint8)
+    painted.reshape(-1)[texels.pixel] = True
+    coverage.reshape(-1)[texels.pixel] = seen
+    pages = tuple(pad(page, mask) for page, mask in zip(texture, painted, strict=True))
+    return TexturedMesh(mesh, atlas, pages, tuple(coverage), len(texels))

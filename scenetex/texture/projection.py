@@ -1,0 +1,213 @@
+"""Which surface points a photo shows, where, and how well."""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..scene.camera import resize_intrinsics
+from ..scene.mesh import Mesh
+from ..views.viewset import ViewSet
+
+_NEAREST = 0.05  # metres; nothing nearer to a camera is believed
+_GRAZING = 0.05  # cosine between surface normal and viewing direction below which a view tells nothing
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """One view with its image, ready to be projected into. Points are in the frame that `origin` shifts to.
+
+    Attributes:
+        image: (h, w, 3) uint8 sRGB.
+        intrinsics: (3, 3) float64 of the image.
+        world_to_cam: (4, 4) float64.
+        center: (3,) float32 camera position.
+        depth: (h', w') float32 metres, rendered from the mesh; may be of another size than the image.
+        clearance: (h', w') float32, distance to the next image border or depth step, in pixels of the image.
+    """
+
+    image: np.ndarray
+    intrinsics: np.ndarray
+    world_to_cam: np.ndarray
+    center: np.ndarray
+    depth: np.ndarray
+    clearance: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Sight:
+    """Points one photo shows.
+
+    Attributes:
+        index: (k,) positions in the queried points.
+        u, v: (k,) float32 pixel coordinates in the image.
+        clearance: (k,) float32 pixels.
+    """
+
+    index: np.ndarray
+    u: np.ndarray
+    v: np.ndarray
+    clearance: np.ndarray
+
+
+def photos(views: ViewSet, images: list[np.ndarray], origin: np.ndarray) -> list[Photo]:
+    """Pairs views with their images; `origin` (3,) is subtracted from all positions, so that float32 suffices."""
+    out = []
+    for i, image in enumerate(images):
+        size = image.shape[1], image.shape[0]
+        pose = views.cam_to_world[i].copy()
+        pose[:3, 3] -= origin
+        out.append(
+            Photo(
+                image=image,
+                intrinsics=resize_intrinsics(views.intrinsics[i], views.size, size),
+                world_to_cam=np.linalg.inv(pose),
+                center=pose[:3, 3].astype(np.float32),
+                depth=views.depth[i],
+                clearance=_clearance(views.depth[i]) * (size[0] / views.size[0]),
+            )
+        )
+    return out
+
+
+def _clearance(depth: np.ndarray) -> np.ndarray:
+    """Distance of each pixel to the nearest border, hole or depth step, in pixels of the depth map."""
+    solid = depth > 0
+    for axis in (0, 1):
+        a, b = (depth[:-1], depth[1:]) if axis == 0 else (depth[:, :-1], depth[:, 1:])
+        step = np.abs(a - b) > 0.03 + 0.02 * np.minimum(a, b)
+        if axis == 0:
+            solid[:-1] &= ~step
+            solid[1:] &= ~step
+        else:
+            solid[:, :-1] &= ~step
+            solid[:, 1:] &= ~step
+    framed = cv2.copyMakeBorder(solid.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
+    return cv2.distanceTransform(framed, cv2.DIST_L2, cv2.DIST_MASK_3)[1:-1, 1:-1]
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """What projecting a mesh needs of it, in float32 about its middle.
+
+    Attributes:
+        faces: (f, 3) int32.
+        vertices, vertex_normals: (n, 3) float32.
+        centers, normals: (f, 3) float32 per face.
+        reach: (f,) float32 from a face's centre to its farthest corner, metres.
+    """
+
+    faces: np.ndarray
+    vertices: np.ndarray
+    vertex_normals: np.ndarray
+    centers: np.ndarray
+    normals: np.ndarray
+    reach: np.ndarray
+
+    @classmethod
+    def of(cls, mesh: Mesh) -> "Surface":
+        """From a welded mesh."""
+        centers = mesh.triangles.mean(1)
+        reach = np.linalg.norm(mesh.triangles - centers[:, None], axis=2).max(1)
+        fields = mesh.vertices, mesh.vertex_normals, centers, mesh.face_normals, reach
+        return cls(mesh.faces, *(np.ascontiguousarray(field, np.float32) for field in fields))
+
+
+def facing(surface: Surface, photo: Photo) -> np.ndarray:
+    """Faces whose front looks at the camera and which lie within the image, or nearly: (k,) ascending indices."""
+    away = photo.center - surface.centers
+    front = np.einsum("ij,ij->i", away, surface.normals) > _GRAZING * np.sqrt(np.einsum("ij,ij->i", away, away))
+    index = np.flatnonzero(front)
+    reach = surface.reach[index]
+    pixel = _affine(photo.intrinsics @ photo.world_to_cam[:3], surface.centers[index])
+    z = pixel[:, 2]
+    near = np.maximum(z, np.float32(_NEAREST))
+    margin = reach / near * np.float32(photo.intrinsics[0, 0])
+    inside = z > -reach
+    for axis, size in ((0, photo.image.shape[1]), (1, photo.image.shape[0])):
+        at = pixel[:, axis] / near
+        inside &= (at > -margin) & (at < size + margin)
+    return index[inside | (np.abs(z) <= reach)]
+
+
+def _affine(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(n, 3) points times a (3, 4) matrix; OpenCV's loop, since threaded matrix products of this shape stall on a busy machine."""
+    return cv2.transform(points[:, None], matrix.astype(np.float32))[:, 0]
+
+
+@dataclass(frozen=True, eq=False)
+class Aspect:
+    """How one photo meets every vertex of a mesh, visible or not. All of it may be interpolated within faces.
+
+    Attributes:
+        pixel: (n, 3) float32 homogeneous pixel coordinates; the third is camera z, metres.
+        cosine: (n,) float32 between vertex normal and viewing direction, at least a grazing one.
+        resolution: (n,) float32 pixels per metre of surface, geometric mean over both directions.
+        slack: (n,) float32 metres a point may lie behind the depth map and still count as seen: grows with depth (noise of
+            pose and mesh) and slant (depth changes within a pixel).
+    """
+
+    pixel: np.ndarray
+    cosine: np.ndarray
+    resolution: np.ndarray
+    slack: np.ndarray
+
+
+def aspect(surface: Surface, photo: Photo) -> Aspect:
+    """The photo's `Aspect` of the surface's vertices."""
+    k = photo.intrinsics.astype(np.float32)
+    local = _affine(photo.world_to_cam[:3], surface.vertices)
+    turned = _affine(np.c_[photo.world_to_cam[:3, :3], np.zeros(3)], surface.vertex_normals)
+    z = np.maximum(local[:, 2], np.float32(_NEAREST))
+    # The viewing direction in the camera's frame is the point itself.
+    distance = np.sqrt(np.einsum("ij,ij->i", local, local))
+    cosine = np.clip(-np.einsum("ij,ij->i", local, turned) / np.maximum(distance, 1e-9), _GRAZING, 1)
+    pixel_size = z * (photo.image.shape[1] / photo.depth.shape[1] / k[0, 0])
+    slant = np.sqrt(1 - cosine**2) / np.maximum(cosine, 2 * _GRAZING)
+    return Aspect(
+        pixel=_affine(np.c_[k, np.zeros(3)], local),
+        cosine=cosine,
+        resolution=np.sqrt(k[0, 0] * k[1, 1] * cosine) / z,
+        slack=0.008 + 0.004 * z + pixel_size * slant,
+    )
+
+
+def sight(photo: Photo, pixel: np.ndarray, slack: np.ndarray) -> Sight:
+    """Those points the photo shows, by depth test.
+
+    Args:
+        photo: the photo.
+        pixel: (n, 3) float32 homogeneous pixel coordinates, as in `Aspect`.
+        slack: (n,) float32 metres.
+    """
+    height, width = photo.image.shape[:2]
+    rows, columns = photo.depth.shape
+    z = pixel[:, 2]
+    scale = 1 / np.maximum(z, np.float32(_NEAREST))
+    u, v = pixel[:, 0] * scale, pixel[:, 1] * scale
+    inside = (z > _NEAREST) & (u >= 0) & (u <= width - 1) & (v >= 0) & (v <= height - 1)
+    index = np.flatnonzero(inside)
+    if len(index) < len(z):
+        z, u, v, slack = z[index], u[index], v[index], slack[index]
+    row, column = v, u
+    if (rows, columns) != (height, width):
+        row = ((v + 0.5) * np.float32(rows / height) - 0.5).clip(0, rows - 1)
+        column = ((u + 0.5) * np.float32(columns / width) - 0.5).clip(0, columns - 1)
+    at = (row + 0.5).astype(np.int32) * np.int32(columns) + (column + 0.5).astype(np.int32)
+    rendered = photo.depth.ravel()[at]
+    seen = np.flatnonzero((rendered > 0) & (z <= rendered + slack))
+    return Sight(index[seen], u[seen], v[seen], photo.clearance.ravel()[at[seen]])
+
+
+def sample(image: np.ndarray, u: np.ndarray, v: np.ndarray, interpolation: int = cv2.INTER_LINEAR) -> np.ndarray:
+    """Image values (n, c) float32 or uint8 at pixel coordinates u, v (n,) float32; borders repeat."""
+    # cv2.remap wants a rectangle whose sides fit 16 bits.
+    width = 4096
+    height = -(-len(u) // width)
+    grid = np.zeros((2, height * width), np.float32)
+    grid[0, : len(u)], grid[1, : len(v)] = u, v
+    grid = grid.reshape(2, height, width)
+    if not height:
+        return np.zeros((0, image.shape[2] if image.ndim == 3 else 1), image.dtype)
+    out = cv2.remap(image, grid[0], grid[1], interpolation, borderMode=cv2.BORDER_REPLICATE)
+    return out.reshape(height * width, -1)[: len(u)]

@@ -1,0 +1,118 @@
+"""Cut a mesh into charts, flatten them, pack them into pages: uvunwrap by default, xatlas on request."""
+
+import numpy as np
+
+from ..errors import InputError
+from ..scene.mesh import Mesh
+from .atlas import Atlas
+from .weld import solid_faces, weld
+
+PACKERS = ("uvunwrap", "xatlas")
+MAX_SIZE = 16384
+
+
+def unwrap(
+    mesh,
+    size: int = 2048,
+    *,
+    texels_per_metre: float | None = None,
+    packer: str = "uvunwrap",
+    padding: int = 8,
+    packing: str = "fast",
+) -> Atlas:
+    """UV atlas of a mesh, dirty scans included (duplicate vertices, non-manifold edges, faces without area, NaN).
+
+    The charts are cut on a welded copy; the atlas refers to the mesh's own vertices and faces.
+
+    Args:
+        mesh: `Mesh`, `trimesh.Trimesh`, or anything with `vertices` and `faces`.
+        size: page side, texels, 64 to 16384.
+        texels_per_metre: density to keep, on as many pages as that takes; None: the highest that one page holds.
+        packer: "uvunwrap", or "xatlas" (slower, more charts; extra ``[xatlas]``).
+        padding: texels that belong to each chart around it, at least.
+        packing: uvunwrap's "fast" or "shape" (a few per cent denser, some times slower).
+
+    Raises:
+        InputError: no face with area, or an option out of range.
+    """
+    mesh = Mesh.of(mesh)
+    if not 64 <= size <= MAX_SIZE:
+        raise InputError(f"unwrap: page size {size} is not within 64 to {MAX_SIZE}; 2048 suits a room")
+    if texels_per_metre is not None and not 0 < texels_per_metre < 1e6:
+        raise InputError(f"unwrap: texels_per_metre {texels_per_metre} is not a positive number")
+    if packer not in PACKERS:
+        raise InputError(f"unwrap: unknown packer '{packer}'; choose one of {', '.join(PACKERS)}")
+    if packing not in ("fast", "shape"):
+        raise InputError(f"unwrap: unknown packing '{packing}'; choose fast or shape")
+    kept = solid_faces(mesh)
+    positions, faces, _ = weld(mesh, kept)
+    run = _uvunwrap if packer == "uvunwrap" else _xatlas
+    uv, corners, chart, page, pages, density = run(positions, faces, size, texels_per_metre, padding, packing)
+
+    # A welded vertex stands for several of the user's: split rows until each belongs to exactly one.
+    own = mesh.faces[kept].ravel().astype(np.int64)
+    pairs, rows = np.unique(own * len(uv) + corners.ravel(), return_inverse=True)
+    count = len(mesh.faces)
+    atlas_faces = np.full((count, 3), -1, np.int32)
+    atlas_faces[kept] = rows.reshape(-1, 3)
+    atlas_page, atlas_chart = np.full(count, -1, np.int32), np.full(count, -1, np.int32)
+    atlas_page[kept], atlas_chart[kept] = page, chart
+    return Atlas(
+        uv=uv[pairs % len(uv)],
+        faces=atlas_faces,
+        vertices=(pairs // len(uv)).astype(np.int32),
+        page=atlas_page,
+        chart=atlas_chart,
+        size=size,
+        pages=pages,
+        texels_per_metre=density,
+    )
+
+
+def _uvunwrap(positions, faces, size, density, padding, packing):
+    """uvunwrap's charts: uv (n, 2), corner rows (k, 3), chart (k,), page (k,), page count, texels per metre."""
+    import uvunwrap
+
+    try:
+        result = uvunwrap.generate(
+            [uvunwrap.Mesh(positions, faces.astype(np.uint32))],
+            page_size=size,
+            texels_per_unit=density,
+            padding=padding,
+            packing=packing,
+        )
+    except uvunwrap.UnwrapError as error:
+        raise InputError(f"unwrap: {error}; try a larger size or a lower texels_per_metre") from None
+    out = result.meshes[0]
+    corners = np.asarray(out.indices, np.int64).reshape(-1, 3)
+    uv = np.asarray(out.uv, np.float32).reshape(-1, 2)
+    chart, page = (np.asarray(x, np.int32)[corners[:, 0]] for x in (out.chart, out.page))
+    return uv, corners, chart, page, result.page_count, float(result.texels_per_unit)
+
+
+def _xatlas(positions, faces, size, density, padding, packing):
+    """The same from xatlas, whose charts may be mirrored."""
+    try:
+        import xatlas
+    except ImportError:
+        raise InputError("unwrap: xatlas is not installed; pip install 'scenetex[xatlas]'") from None
+    options = xatlas.PackOptions()
+    options.resolution, options.padding, options.bilinear = size, 2 * padding, True
+    options.texels_per_unit = density or 0.0
+    # Without a density xatlas estimates one, and its page can come out larger than asked for: pack again, coarser.
+    for _ in range(8):
+        atlas = xatlas.Atlas()
+        atlas.add_mesh(positions, faces.astype(np.uint32))
+        atlas.generate(pack_options=options)
+        side = max(atlas.width, atlas.height)
+        if side <= size and (density or atlas.atlas_count == 1):
+            break
+        shrink = size / side if side > size else atlas.atlas_count**-0.5
+        options.texels_per_unit = 0.97 * atlas.texels_per_unit * shrink
+    else:
+        raise InputError(f"unwrap: xatlas cannot fit the charts into {size} texels; raise the size or use uvunwrap")
+    _, corners, uv = atlas.get_mesh(0)
+    corners = corners.astype(np.int64)
+    page, chart = (np.asarray(x).astype(np.int32)[corners[:, 0]] for x in atlas.get_mesh_vertex_assignment(0))
+    uv = uv * np.float32([atlas.width / size, atlas.height / size])
+    return uv, corners, chart, page, atlas.atlas_count, float(atlas.texels_per_unit)

@@ -1,0 +1,190 @@
+"""``scenetex texture``: scenes in, folders with textured meshes, images, a report and a preview out."""
+
+import json
+import platform
+import resource
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, fields
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+import tyro
+
+from . import __version__
+from .cli import guarded, parse
+from .errors import InputError
+from .output import output_folder
+from .pipeline import Result, run_stages
+from .scene.load import load_scene
+from .scene.scene import Scene
+
+FORMATS = ("glb", "obj")
+
+
+@dataclass(frozen=True)
+class TextureOptions:
+    """Textures scanned scenes: mesh, camera trajectory and photos in; GLB and OBJ with a UV texture atlas out."""
+
+    scenes: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Scenes: ScanNet folders (extracted, or with .sens), or folders with transforms.json."""
+    output: Path
+    """Folder for the results; each scene gets a folder of its name in it."""
+    images: Literal["photos"] = "photos"
+    """What to paint with: the trajectory's own photos."""
+    keyframes: str = "auto"
+    """Frames to use: auto (all, or the best 120 of more), all, a number, every:N, or ids like 0,16,32."""
+    refine_poses: bool = True
+    """Refine camera poses, focal length and centre against the mesh where that lowers the error."""
+    texture_size: int = 2048
+    """Side of a texture page, texels."""
+    texels_per_metre: float | None = None
+    """Texel density to keep, on as many pages as it takes; default: the highest that one page holds."""
+    packer: Literal["uvunwrap", "xatlas"] = "uvunwrap"
+    """What cuts and packs the charts."""
+    formats: str = "glb,obj"
+    """What to write, comma-separated: glb, obj."""
+    texture_format: Literal["jpeg", "png"] = "jpeg"
+    """Texture inside the GLB."""
+    preview: bool = True
+    """Write preview.png, a contact sheet."""
+    align: bool = False
+    """Apply the scene's axisAlignment to mesh and poses, so that the OBJ is gravity-aligned too."""
+    quiet: bool = False
+    """No progress bars."""
+
+
+def main(arguments: list[str] | None = None, program: str = "scenetex texture") -> int:
+    """Runs the command; the exit code: 0, or 2 after bad input."""
+
+    def work() -> int:
+        options = parse(TextureOptions, program, arguments)
+        formats = _formats(options)
+        code = 0
+        for path in options.scenes:
+            code = max(code, guarded(program, lambda path=path: _one(path, options, formats)))
+            if code == 130:
+                break
+        return code
+
+    return guarded(program, work)
+
+
+def _formats(options: TextureOptions) -> list[str]:
+    if not options.scenes:
+        raise InputError("no scene given; name at least one scene folder")
+    formats = [part.strip().lower() for part in options.formats.split(",") if part.strip()]
+    for part in formats:
+        if part not in FORMATS:
+            raise InputError(f"--formats: '{part}' is not a format; choose from {','.join(FORMATS)}")
+    if not formats:
+        raise InputError(f"--formats is empty; choose from {','.join(FORMATS)}")
+    return formats
+
+
+def _one(path: Path, options: TextureOptions, formats: list[str]) -> int:
+    """Textures one scene into its folder, which appears whole or not at all."""
+    start = time.perf_counter()
+    scene = load_scene(path, align=options.align)
+    loaded = time.perf_counter()
+    if not options.quiet and scene.skipped:
+        print(f"{scene.name}: {len(scene.skipped)} frames without tracking left out", file=sys.stderr)
+    with output_folder(options.output / scene.name) as folder:
+        result = run_stages(
+            scene,
+            images=options.images,
+            keyframes=options.keyframes,
+            refine_poses=options.refine_poses,
+            texture_size=options.texture_size,
+            texels_per_metre=options.texels_per_metre,
+            packer=options.packer,
+            progress=not options.quiet,
+        )
+        finished = time.perf_counter()
+        for suffix in formats:
+            if suffix == "glb":
+                result.mesh.export(folder / "textured.glb", texture_format=options.texture_format)
+            else:
+                result.mesh.export(folder / "textured.obj")
+        exported = time.perf_counter()
+        write_views(result, folder / "views")
+        written = time.perf_counter()
+        seconds = {"load": loaded - start, **result.seconds, "export": exported - finished, "views": written - exported}
+        if options.preview:
+            from .preview import contact_sheet
+            from .texture.gltf import encode_png
+
+            (folder / "preview.png").write_bytes(encode_png(contact_sheet(result.views, result.images, result.mesh)))
+            seconds["preview"] = time.perf_counter() - written
+        seconds["total"] = time.perf_counter() - start
+        report = summarize(scene, result, seconds, options)
+        (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    print(
+        f"{options.output / scene.name}: {report['faces']} faces, {len(result.views)} photos, "
+        f"{100 * report['coverage']:.1f} % of the texels seen, {seconds['total']:.1f} s"
+    )
+    return 0
+
+
+def write_views(result: Result, folder: Path) -> None:
+    """The images that were baked as PNG, and their cameras as JSON."""
+    from .texture.gltf import encode_png
+
+    folder.mkdir()
+    views, (width, height) = result.views, result.views.size
+
+    def write(i: int) -> None:
+        (folder / f"{views.frame_ids[i]}.png").write_bytes(encode_png(result.images[i]))
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(write, range(len(views))))
+    cameras = {
+        str(frame): {
+            "width": width,
+            "height": height,
+            "intrinsics": views.intrinsics[i].tolist(),
+            "cam_to_world": views.cam_to_world[i].tolist(),
+            "keyframe": True,
+        }
+        for i, frame in enumerate(views.frame_ids)
+    }
+    (folder / "cameras.json").write_text(json.dumps(cameras, indent=1) + "\n")
+
+
+def summarize(scene: Scene, result: Result, seconds: dict[str, float], options: TextureOptions) -> dict:
+    """The report: what was done, how long it took, how much of the surface was seen."""
+    atlas, refinement = result.mesh.atlas, result.refinement
+    texels = result.mesh.texels or 0
+    settings = {f.name: asdict(options)[f.name] for f in fields(options) if f.name not in ("scenes", "output", "quiet")}
+    return {
+        "scene": scene.name,
+        "frames": len(scene.frames),
+        "frames_without_tracking": len(scene.skipped),
+        "images": len(result.views),
+        "vertices": len(scene.mesh.vertices),
+        "faces": len(scene.mesh.faces),
+        "faces_without_area": int((atlas.page < 0).sum()),
+        "texture_pages": atlas.pages,
+        "texture_size": atlas.size,
+        "charts": len(np.unique(atlas.chart[atlas.chart >= 0])),
+        "texels": texels,
+        "texels_per_metre": round(atlas.texels_per_metre, 2),
+        "coverage": round(sum(int(c.sum()) for c in result.mesh.coverage) / max(texels, 1), 5),
+        "pose_refinement": refinement
+        and {
+            "accepted": refinement.accepted,
+            "error_before": round(refinement.error_before, 3),
+            "error_after": round(refinement.error_after, 3),
+        },
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "settings": settings,
+        "versions": {
+            "scenetex": __version__,
+            "python": platform.python_version(),
+            **{name: metadata.version(name) for name in ("numpy", "scipy", "opencv-python-headless", "uvunwrap", "embreex")},
+        },
+    }
