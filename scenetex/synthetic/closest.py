@@ -6,7 +6,8 @@ from scipy.spatial import cKDTree
 from ..scene.mesh import Mesh
 
 _SPACING = 0.04
-_REACH = _SPACING / np.sqrt(2)
+# No point of a face is farther from all of its samples: the row below it is at most one spacing away.
+_REACH = 1.12 * _SPACING
 
 
 class ClosestFace:
@@ -19,10 +20,8 @@ class ClosestFace:
         self._face = kept[face].astype(np.int32)
         self._tree = cKDTree(points)
 
-    def __call__(self, points: np.ndarray, candidates: int = 12) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def __call__(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The nearest surface point of each of `points` (n, 3), metres.
-
-        Exact for points much nearer to the surface than 4 cm, the spacing of the samples that pick the `candidates`.
 
         Returns:
             Nearest points (n, 3) float64, their faces (n,) int32, distances (n,) float64.
@@ -32,17 +31,24 @@ class ClosestFace:
         nearest, face = np.zeros_like(points), np.zeros(len(points), np.int32)
         for start in range(0, len(points), 1 << 16):
             rows = np.arange(start, min(start + (1 << 16), len(points)))
-            apart, sample = self._tree.query(points[rows], k=candidates)
-            for column in range(candidates):
-                # No point of a face is farther than `_REACH` from one of its samples: most faces are out of the race.
-                near = apart[rows - start, column] < best[rows] + _REACH
-                rows = rows[near]
-                ids = self._face[sample[rows - start, column]]
-                on = closest_on_triangles(points[rows], self._triangles[ids])
-                far = np.linalg.norm(on - points[rows], axis=1)
-                better = far < best[rows]
-                won = rows[better]
-                best[won], nearest[won], face[won] = far[better], on[better], ids[better]
+            seen, count = 0, 8
+            while len(rows):
+                count = min(count, len(self._face))
+                apart, sample = self._tree.query(points[rows], k=np.arange(seen + 1, count + 1))
+                for column in range(count - seen):
+                    # Faces whose samples are this far away cannot come nearer than the best so far.
+                    ids = self._face[sample[:, column]]
+                    near = (apart[:, column] < best[rows] + _REACH) & ((ids != face[rows]) | np.isinf(best[rows]))
+                    close, ids = rows[near], ids[near]
+                    on = closest_on_triangles(points[close], self._triangles[ids])
+                    far = np.linalg.norm(on - points[close], axis=1)
+                    better = far < best[close]
+                    won = close[better]
+                    best[won], nearest[won], face[won] = far[better], on[better], ids[better]
+                if count == len(self._face):
+                    break
+                rows = rows[apart[:, -1] < best[rows] + _REACH]
+                seen, count = count, count * 4
         return nearest, face, best
 
 

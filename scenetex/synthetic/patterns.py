@@ -5,6 +5,8 @@ gamma space, and returns (rows, columns, 3) float32 in the same space. Details a
 be recovered from photos taken across a room.
 """
 
+import math
+
 import numpy as np
 
 from .noise import fractal_noise, value_noise
@@ -129,7 +131,7 @@ def _grid(shape, texel, size, stagger: bool = False):
     row = y.astype(np.int32)
     x = np.broadcast_to((np.arange(w, dtype=np.float32) * columns / w)[None], shape)
     if stagger:
-        x = x + 0.5 * (row % 2)[:, None]
+        x = x + (row % 2).astype(np.float32)[:, None] / 2
     column = x.astype(np.int32) % columns
     edge_y = np.minimum(y % 1, 1 - y % 1) * (h * texel / rows)
     edge_x = np.minimum(x % 1, 1 - x % 1) * (w * texel / columns)
@@ -273,13 +275,15 @@ def leafy_wallpaper(rng, shape, texel, color):
     """Sprigs of leaves, every other row shifted."""
     rows, columns = _count(shape[0], texel, 0.17) // 2 * 2 or 2, _count(shape[1], texel, 0.15)
     y = np.arange(shape[0], dtype=np.float32)[:, None] * rows / shape[0]
-    x = np.arange(shape[1], dtype=np.float32)[None] * columns / shape[1] + 0.5 * (y.astype(np.int32) % 2)
+    x = (
+        np.arange(shape[1], dtype=np.float32)[None] * columns / shape[1]
+        + (y.astype(np.int32) % 2).astype(np.float32) / 2
+    )
     u, v = (x % 1 - 0.5) * 0.15, (y % 1 - 0.5) * 0.17
     cover = np.zeros(shape, np.float32)
-    u, v = u.astype(np.float32), v.astype(np.float32)
     for angle, reach in ((1.57, 0.032), (0.5, 0.028), (2.64, 0.028), (-0.5, 0.025), (3.64, 0.025)):
-        a = u * np.cos(angle) + v * np.sin(angle) - reach
-        b = -u * np.sin(angle) + v * np.cos(angle)
+        c, s = math.cos(angle), math.sin(angle)
+        a, b = u * c + v * s - reach, v * c - u * s
         inside = 1 - (a / (reach * 0.9)) ** 2 - (b / 0.011) ** 2
         cover = np.maximum(cover, np.clip(inside * 3, 0, 1))
     return _motif(rng, shape, texel, color, cover, 0.22)
