@@ -10,7 +10,7 @@ from .encoding import encode
 # Bytes of position encodings kept at each feature size and layer; beyond, they are computed anew each time.
 _KEPT_ENCODINGS = 64 * 2**20
 # What starting on another group costs, on a CPU and on a GPU, in keys that could be worked on meanwhile.
-_GROUP_COST = (2_000, 30_000)
+_GROUP_COST = (5_000, 30_000)
 
 
 @dataclass(frozen=True, eq=False)

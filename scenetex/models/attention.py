@@ -108,6 +108,6 @@ def rows_at_a_time(x: torch.Tensor, memory: int | None) -> Callable[[int], int]:
 
     None suits the device: a share of the cache on a CPU, where that is faster, and enough to fill a GPU.
     """
-    memory = memory or (256 if x.is_cuda else 8) * 2**20
+    memory = memory or (256 if x.is_cuda else 16) * 2**20
     vector = x.shape[-1] * x.element_size()
     return lambda vectors: max(1, memory // (vector * vectors))

@@ -41,8 +41,8 @@ class CorrespondenceBlock(nn.Module):
         layout = torch.contiguous_format if x.is_contiguous() else torch.channels_last
         tokens = x.permute(0, 2, 3, 1).reshape(-1, matches.views * h * w, c)
         tokens = tokens + self.attention(tokens, tokens, matches)
-        # The hidden layer is wide: eight times the channels, and the gate's product.
-        rows = rows_at_a_time(tokens, self.attention.memory)(12)
+        # The hidden layer is wide: eight times the channels, four of the gate's product, and what goes in and out.
+        rows = rows_at_a_time(tokens, self.attention.memory)(14)
         tokens = torch.cat([t + self.feed_forward(self.norm(t)) for t in tokens.view(-1, c).split(rows)])
         x = tokens.view(-1, h, w, c).permute(0, 3, 1, 2).contiguous(memory_format=layout)
         return x if self.residual is None else self.residual(x)
