@@ -185,6 +185,9 @@ def summarize(scene: Scene, result: Result, seconds: dict[str, float], options: 
         "versions": {
             "scenetex": __version__,
             "python": platform.python_version(),
-            **{name: metadata.version(name) for name in ("numpy", "scipy", "opencv-python-headless", "uvunwrap", "embreex")},
+            **{
+                name: metadata.version(name)
+                for name in ("numpy", "scipy", "opencv-python-headless", "uvunwrap", "embreex")
+            },
         },
     }

@@ -17,7 +17,9 @@ from .texels import rasterize
 from .textured_mesh import TexturedMesh
 
 _PATCH_TEXELS = 24  # faces longer than this many texels are split for all local decisions
-_BAND_PER_WIDTH = 1 / 320  # sigma between the bands: two pixels of a 640-pixel image
+_LOOK_PER_WIDTH = 1 / 320  # sigma at which photos are compared: two pixels of a 640-pixel image
+# The band that many photos share must not show how they miss each other: sigma between the bands over misregistration.
+_BAND_PER_MISS, _BAND_PER_WIDTH = 2.0, (1 / 640, 8 / 640)
 _RAMP_PER_WIDTH = 3 / 64  # thirty pixels of a 640-pixel image
 
 
@@ -32,16 +34,16 @@ def bake(
 ) -> TexturedMesh:
     """Paints an atlas from images seen by calibrated views.
 
-    Per view and texel: visibility by depth test, weights from angle, distance, image border and sharpness. Jointly: exposure
-    gains, outlier rejection, choice of views smooth over the surface, two-band blending. What no view saw is filled by
-    diffusion over the surface.
+    Per view and texel: visibility by depth test, weights from angle, distance, image border and sharpness. Jointly:
+    exposure gains, outlier rejection, choice of views smooth over the surface, two-band blending. What no view saw is
+    filled by diffusion over the surface.
 
     Args:
         mesh: the mesh the views were rendered from (`Mesh`, `trimesh.Trimesh`, ...).
         atlas: its atlas, from `unwrap`.
         views: m views, from `render_views`.
-        images: m images, arrays (h, w, 3) uint8 sRGB or float 0..1, or PIL images; all of one size, which may differ from
-            the views' (the intrinsics are scaled).
+        images: m images, arrays (h, w, 3) uint8 sRGB or float 0..1, or PIL images; all of one size, which may differ
+            from the views' (the intrinsics are scaled).
         refine_poses: first refine poses and intrinsics photometrically (`refine_cameras`), kept if it lowers the error.
         done: called after each image, for progress bars.
 
@@ -68,10 +70,12 @@ def bake(
     work = Mesh(work.vertices - origin, work.faces)
     texels = rasterize(work, layout)
     width = pictures[0].shape[1]
-    blur, ramp = max(width * _BAND_PER_WIDTH, 0.6), width * _RAMP_PER_WIDTH
+    ramp = width * _RAMP_PER_WIDTH
     shots = photos(views, pictures, origin)
     surface = Surface.of(work)
-    choice = choose(surface, shots, blur, ramp)
+    choice = choose(surface, shots, max(width * _LOOK_PER_WIDTH, 0.6), ramp)
+    least, most = (width * share for share in _BAND_PER_WIDTH)
+    blur = max(float(np.clip(_BAND_PER_MISS * choice.misregistration, least, most)), 0.6)
     color, seen = blend(surface, texels, shots, choice, blur, ramp, done)
     color[~seen] = texels.interpolate(_continue(work, texels, color, seen)[work.faces], np.flatnonzero(~seen))
     return _pages(mesh, atlas, texels, color, seen)

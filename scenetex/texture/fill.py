@@ -31,7 +31,9 @@ def diffuse(positions: np.ndarray, faces: np.ndarray, colors: np.ndarray, known:
     length = np.linalg.norm(positions[ends[:, 0]] - positions[ends[:, 1]], axis=1)
     weight = 1 / np.maximum(length, 1e-6 * max(float(length.max(initial=0)), 1e-12))
     n = len(positions)
-    graph = sp.coo_matrix((np.r_[weight, weight], (np.r_[ends[:, 0], ends[:, 1]], np.r_[ends[:, 1], ends[:, 0]])), (n, n))
+    graph = sp.coo_matrix(
+        (np.r_[weight, weight], (np.r_[ends[:, 0], ends[:, 1]], np.r_[ends[:, 1], ends[:, 0]])), (n, n)
+    )
     graph = graph.tocsr()
 
     _, piece = connected_components(graph, directed=False)

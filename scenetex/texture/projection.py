@@ -131,7 +131,7 @@ def facing(surface: Surface, photo: Photo) -> np.ndarray:
 
 
 def _affine(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """(n, 3) points times a (3, 4) matrix; OpenCV's loop, since threaded matrix products of this shape stall on a busy machine."""
+    """(n, 3) points times a (3, 4) matrix, by OpenCV: threaded matrix products of this shape stall on busy machines."""
     return cv2.transform(points[:, None], matrix.astype(np.float32))[:, 0]
 
 
@@ -143,8 +143,8 @@ class Aspect:
         pixel: (n, 3) float32 homogeneous pixel coordinates; the third is camera z, metres.
         cosine: (n,) float32 between vertex normal and viewing direction, at least a grazing one.
         resolution: (n,) float32 pixels per metre of surface, geometric mean over both directions.
-        slack: (n,) float32 metres a point may lie behind the depth map and still count as seen: grows with depth (noise of
-            pose and mesh) and slant (depth changes within a pixel).
+        slack: (n,) float32 metres a point may lie behind the depth map and still count as seen: grows with depth
+            (noise of pose and mesh) and slant (depth changes within a pixel).
     """
 
     pixel: np.ndarray

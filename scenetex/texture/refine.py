@@ -17,10 +17,12 @@ _BLURS = 4.0, 2.0, 1.0  # sigma in pixels of a 640-pixel image, coarse to fine
 _ROUNDS = 5  # Gauss-Newton steps per blur
 _HUBER = 8.0  # grey levels
 _CLIP = 40.0  # grey levels; beyond it a point is occluded or moved and only adds a constant
-# A move of the first number must lower the error of every point by as much as the second, in grey levels, to pay.
-_STIFF_SHIFT, _STIFF_TURN, _STIFF_LENS, _STIFF_GREY = 0.02, 0.01, 0.01, 4.0  # metres, radians, share of the focal length
-# Photos that agree this well, in grey levels, are left alone: what is left is gloss and mesh error, and cameras that follow
-# those lose the truth. The same goes for a small gain.
+# To pay, a shift (metres), turn (radians) or change of lens (share of the focal length) by this much must lower the
+# error of every point by as many grey levels.
+_STIFF_SHIFT, _STIFF_TURN, _STIFF_LENS = 0.02, 0.01, 0.01
+_STIFF_GREY = 4.0
+# Photos that agree this well, in grey levels, are left alone: what is left is gloss and mesh error, and cameras that
+# follow those lose the truth. The same goes for a small gain.
 _GOOD_ENOUGH, _WORTHWHILE = 5.0, 0.9
 
 
@@ -32,7 +34,7 @@ class RefinedCameras:
         intrinsics: (m, 3, 3) float64, pixels of images of `size`.
         size: (width, height) of the views it started from.
         cam_to_world: (m, 4, 4) float64.
-        error_before: mean absolute difference between a photo's grey values and those the other photos give the surface.
+        error_before: mean absolute difference, grey levels, between a photo and what the others give the surface.
         error_after: the same with the refined cameras, at the same points.
         accepted: whether the error fell enough; otherwise the cameras are the given ones.
     """
@@ -50,9 +52,9 @@ def refine_cameras(
 ) -> RefinedCameras:
     """Moves cameras so that photos agree on the colour of surface points (after Zhou and Koltun 2014).
 
-    Alternates between the points' mean grey value over the photos (with one gain per photo) and a Gauss-Newton step for all
-    poses and one shared change of focal lengths and centre, from blurred to sharp images. A prior keeps cameras near where
-    tracking put them.
+    Alternates between the points' mean grey value over the photos (with one gain per photo) and a Gauss-Newton step for
+    all poses and one shared change of focal lengths and centre, from blurred to sharp images. A prior keeps cameras near
+    where tracking put them.
 
     Args:
         mesh: the mesh the views were rendered from.
@@ -182,7 +184,7 @@ class _Problem:
         return float(sum((np.minimum(np.abs(r), _CLIP) * w).sum() for *_, w, r in parts) / max(mass, 1e-9))
 
     def step(self) -> None:
-        """One Gauss-Newton step for all poses and the shared lens; the poses are eliminated first (Schur complement)."""
+        """One Gauss-Newton step for all poses and the shared lens; poses are eliminated first (Schur complement)."""
         m = len(self.shots)
         turn_stiffness, shift_stiffness, lens_stiffness = (
             (_STIFF_GREY / x) ** 2 for x in (_STIFF_TURN, _STIFF_SHIFT, _STIFF_LENS)

@@ -16,6 +16,7 @@ _MAX_GAIN = np.log(4)
 _OUTLIER = 45.0, 2.5  # grey levels, and standard deviations of the other views on top
 _FOCUS_EXPONENT = 0.5
 _TEMPERATURE, _SMOOTHNESS, _ROUNDS = 4.0, 0.5, 8
+_TELLING_SLOPE = 3.0  # grey levels per pixel
 _FITTED_FACES = 20_000  # a few numbers per view are fitted: a sample of the faces determines them
 
 
@@ -26,11 +27,13 @@ class Choice:
     Attributes:
         gain: (m, 3) float32, factor on each photo's sRGB values that brings all to one exposure.
         trust: (f, m) float32 in [0, 1]: 0 where a photo shows something else than the others (moved, misregistered).
-        detail: (f, m) float32, rows sum to 1 where seen: share of each photo in the fine detail, smooth over the surface.
+        misregistration: typical distance, pixels, by which photos miss each other on the surface.
+        detail: (f, m) float32, rows sum to 1 where seen: share of each photo in the detail, smooth over the surface.
     """
 
     gain: np.ndarray
     trust: np.ndarray
+    misregistration: float
     detail: np.ndarray
 
 
@@ -41,7 +44,7 @@ def base_weight(cosine: np.ndarray, resolution: np.ndarray) -> np.ndarray:
 
 def border_weight(clearance: np.ndarray, ramp: float) -> np.ndarray:
     """Factor on a weight that lets it fade over `ramp` pixels towards image borders and depth steps."""
-    return np.sqrt(np.clip(clearance * np.float32(1 / ramp), np.float32(0.02), 1))
+    return np.sqrt(np.clip(clearance * np.float32(1 / ramp), np.float32(0.1), 1))
 
 
 def choose(surface: Surface, shots: list[Photo], blur: float, ramp: float) -> Choice:
@@ -63,6 +66,8 @@ def choose(surface: Surface, shots: list[Photo], blur: float, ramp: float) -> Ch
         fields = (fields[a] + fields[b] + fields[c]) * np.float32(1 / 3)
         s = sight(photo, fields[:, :3], fields[:, 3])
         smooth = cv2.GaussianBlur(photo.image, (0, 0), blur)
+        slope = cv2.cvtColor(smooth, cv2.COLOR_RGB2GRAY)
+        slope = np.hypot(*(cv2.Sobel(slope, cv2.CV_32F, dx, 1 - dx, scale=1 / 8) for dx in (0, 1)))
         grey = cv2.cvtColor(photo.image, cv2.COLOR_RGB2GRAY).astype(np.float32)
         detail = grey - cv2.GaussianBlur(grey, (0, 0), 1.0)
         energy = cv2.GaussianBlur(detail * detail, (0, 0), 2 * blur)
@@ -71,15 +76,16 @@ def choose(surface: Surface, shots: list[Photo], blur: float, ramp: float) -> Ch
             fields[s.index, 4] * border_weight(s.clearance, ramp),
             sample(smooth, s.u, s.v).astype(np.float32),
             sample(energy, s.u, s.v)[:, 0],
+            sample(slope, s.u, s.v)[:, 0],
         )
 
     with ThreadPoolExecutor() as pool:
         looks = list(pool.map(look, shots))
     face = np.concatenate([x[0] for x in looks])
     view = np.repeat(np.arange(m, dtype=np.int32), [len(x[0]) for x in looks])
-    weight, color, energy = (np.concatenate([x[i] for x in looks]) for i in (1, 2, 3))
+    weight, color, energy, slope = (np.concatenate([x[i] for x in looks]) for i in range(1, 5))
     order = np.argsort(face, kind="stable")
-    face, view, weight, color, energy = (x[order] for x in (face, view, weight, color, energy))
+    face, view, weight, color, energy, slope = (x[order] for x in (face, view, weight, color, energy, slope))
     start = np.concatenate([[0], np.cumsum(np.bincount(face, minlength=count))])
 
     fitted = np.sort(np.random.default_rng(0).permutation(count)[:_FITTED_FACES])
@@ -89,11 +95,12 @@ def choose(surface: Surface, shots: list[Photo], blur: float, ramp: float) -> Ch
     color *= gain[view]
     graph = _neighbours(surface.faces)
     trust = _trust(face, view, weight, color, m, count, graph)
+    missed = _misregistration(face, weight * trust[face, view], color, slope, count)
 
     focus = -view_offsets(np.log(energy[part] + 1.0), sightings, 0.7)
     score = weight * np.exp(_FOCUS_EXPONENT * (focus - focus.max()))[view]
     detail = _smooth_choice(face, view, score * trust[face, view], m, count, graph)
-    return Choice(gain, trust, detail)
+    return Choice(gain, trust, missed, detail)
 
 
 def _gains(sightings: sp.csr_matrix, color: np.ndarray) -> np.ndarray:
@@ -115,7 +122,7 @@ def _neighbours(faces: np.ndarray) -> sp.csr_matrix:
 
 
 def _trust(face, view, weight, color, m, count, graph) -> np.ndarray:
-    """Compares each sighting with the others of its face; an outlier's neighbours in the same photo are doubtful too."""
+    """Compares each sighting with the others of its face; an outlier's neighbours in that photo are doubtful too."""
     rest = np.bincount(face, weight, count).astype(np.float32)[face] - weight
     safe = np.maximum(rest, 1e-9)
     difference, spread = np.zeros((2, len(face)), np.float32)
@@ -130,6 +137,17 @@ def _trust(face, view, weight, color, m, count, graph) -> np.ndarray:
     flags = np.zeros((count, m), np.float32)
     flags[face, view] = wrong
     return 1 - np.minimum(2 * (graph @ flags) + flags, 1)
+
+
+def _misregistration(face, weight, color, slope, count) -> float:
+    """Pixels: median of difference over slope, where a photo has slope enough to tell a shift from noise."""
+    grey = color @ np.float32([0.299, 0.587, 0.114])
+    rest = np.bincount(face, weight, count).astype(np.float32)[face] - weight
+    others = (np.bincount(face, weight * grey, count).astype(np.float32)[face] - weight * grey) / np.maximum(rest, 1e-9)
+    telling = (slope > _TELLING_SLOPE) & (rest > weight)
+    if not telling.any():
+        return 0.0
+    return float(np.median(np.abs(grey - others)[telling] / slope[telling]))
 
 
 def _smooth_choice(face, view, score, m, count, graph) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Split large triangles into patches, so that what is decided per face (best view, outliers, fill) is decided locally."""
+"""Split large triangles into patches, so that what is decided per face (view, outliers, fill) is decided locally."""
 
 import numpy as np
 
@@ -23,8 +23,8 @@ _PATTERNS = {
 def patches(mesh: Mesh, atlas: Atlas, longest: float) -> tuple[Mesh, Atlas]:
     """The same surface and the same UV layout in faces without edges longer than `longest` metres.
 
-    Vertices are welded, faces without area are gone, neighbours split their common edge at one place: the result is what
-    surface algorithms want. It is a working copy; nothing of it is exported.
+    Vertices are welded, faces without area are gone, neighbours split their common edge at one place: the result is
+    what surface algorithms want. It is a working copy; nothing of it is exported.
     """
     kept = solid_faces(mesh)
     _, faces, first = weld(mesh, kept)

@@ -31,7 +31,7 @@ def weld(mesh: Mesh, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarr
         kept: (k,) face indices from `solid_faces`.
 
     Returns:
-        positions (n, 3) float32 in metres relative to the mesh's centre (float32 is then precise far from the origin too),
+        positions (n, 3) float32 in metres relative to the mesh's centre (float32 is then precise far from the origin),
         faces (k, 3) int32 into them, row i for face ``kept[i]``, and (n,) the mesh vertex each position was taken from.
     """
     used, corners = np.unique(mesh.faces[kept], return_inverse=True)

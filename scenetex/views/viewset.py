@@ -120,7 +120,9 @@ def cast_views(
     )
 
 
-def pixel_rays(intrinsics: np.ndarray, cam_to_world: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+def pixel_rays(
+    intrinsics: np.ndarray, cam_to_world: np.ndarray, size: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
     """World rays through all pixel centres: origin (3,) float64, directions (h * w, 3) float32 of unit camera z."""
     u, v = np.meshgrid(np.arange(size[0], dtype=np.float64), np.arange(size[1], dtype=np.float64))
     pixels = np.stack([u.ravel(), v.ravel(), np.ones(u.size)], 1)
