@@ -43,8 +43,8 @@ class RoomSettings:
     walls: str | None = None
     texel: float = 0.004
     light_texel: float = 0.06
-    light_rays: int = 48
-    shadow_rays: int = 16
+    light_rays: int = 24
+    shadow_rays: int = 12
     swatches: str | None = None
 
     def coarse(self) -> "RoomSettings":

@@ -31,6 +31,9 @@ def walk(room: Room, count: int, rng: np.random.Generator, camera: Camera | None
     Returns:
         (count, 4, 4) float64 cam_to_room, OpenCV axes, metres: at 1.2 to 1.7 m height, never closer than `CLEARANCE` to
         walls and furniture (half of that in rooms too full for more).
+
+    Raises:
+        ValueError: furniture leaves no floor to walk on, which `make_room` never does.
     """
     path = _path(room, count, rng)
     height = 1.45 + 0.18 * _wander(rng, count, 5.0)
