@@ -13,8 +13,8 @@ CLEAN = ScanNoise(spacing=0.15, wall_spacing=0.25, noise=0.0, holes=0, floaters=
 
 @pytest.fixture(scope="module")
 def scanned():
-    room, camera = quick_room(3), small_camera()
-    poses = walk(room, 12, np.random.default_rng(0), camera)
+    room, camera = quick_room(3, kind="study"), small_camera()
+    poses = walk(room, 8, np.random.default_rng(0), camera)
 
     def scan(**changes):
         return scan_mesh(room, poses, camera, replace(CLEAN, **changes), np.random.default_rng(7))
@@ -30,7 +30,9 @@ def edge_use(faces: np.ndarray) -> np.ndarray:
 
 def test_without_noise_the_scan_lies_on_the_room(scanned):
     room, _, _, _, mesh = scanned
-    assert room.closest(mesh.vertices)[2].max() < 1e-4
+    distance = room.closest(mesh.vertices)[2]
+    assert np.quantile(distance, 0.99) < 1e-4
+    assert distance.max() < 0.005, "bent cells of leaves and cushions are no planes"
     middle = mesh.triangles.mean(1)
     assert np.quantile(room.closest(middle)[2], 0.99) < 0.006
     assert mesh.face_areas.min() > 0 and mesh.colors.shape == mesh.vertices.shape
