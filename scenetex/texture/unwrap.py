@@ -42,6 +42,8 @@ def unwrap(
         raise InputError(f"unwrap: texels_per_metre {texels_per_metre} is not a positive number")
     if packer not in PACKERS:
         raise InputError(f"unwrap: unknown packer '{packer}'; choose one of {', '.join(PACKERS)}")
+    if not 0 <= padding <= size // 4:
+        raise InputError(f"unwrap: padding {padding} is not within 0 and a quarter of the page, {size // 4}")
     if packing not in ("fast", "shape"):
         raise InputError(f"unwrap: unknown packing '{packing}'; choose fast or shape")
     kept = solid_faces(mesh)
@@ -98,11 +100,13 @@ def _xatlas(positions, faces, size, density, padding, packing):
         raise InputError("unwrap: xatlas is not installed; pip install 'scenetex[xatlas]'") from None
     options = xatlas.PackOptions()
     options.resolution, options.padding, options.bilinear = size, 2 * padding, True
-    options.texels_per_unit = density or 0.0
+    # xatlas overlooks faces below an absolute area: it gets the mesh in units of the middle edge.
+    unit = float(np.median(np.linalg.norm(positions[faces[:, 0]] - positions[faces[:, 1]], axis=1)))
+    options.texels_per_unit = (density or 0.0) * unit
     # Without a density xatlas estimates one, and its page can come out larger than asked for: pack again, coarser.
     for _ in range(8):
         atlas = xatlas.Atlas()
-        atlas.add_mesh(positions, faces.astype(np.uint32))
+        atlas.add_mesh(positions / np.float32(unit), faces.astype(np.uint32))
         atlas.generate(pack_options=options)
         side = max(atlas.width, atlas.height)
         if side <= size and (density or atlas.atlas_count == 1):
@@ -115,4 +119,14 @@ def _xatlas(positions, faces, size, density, padding, packing):
     corners = corners.astype(np.int64)
     page, chart = (np.asarray(x).astype(np.int32)[corners[:, 0]] for x in atlas.get_mesh_vertex_assignment(0))
     uv = uv * np.float32([atlas.width / size, atlas.height / size])
-    return uv, corners, chart, page, atlas.atlas_count, float(atlas.texels_per_unit)
+    # Charts larger than a page are shrunk without a word.
+    if density and _density(positions, faces, uv[corners] * size) < 0.9 * density:
+        raise InputError(f"unwrap: a chart is larger than {size} texels; try a larger size or a lower texels_per_metre")
+    return uv, corners, chart, page, atlas.atlas_count, float(atlas.texels_per_unit) / unit
+
+
+def _density(positions: np.ndarray, faces: np.ndarray, flat: np.ndarray) -> float:
+    """Texels per metre of faces (k, 3) that lie at `flat` (k, 3, 2), texels."""
+    a, b = flat[:, 1] - flat[:, 0], flat[:, 2] - flat[:, 0]
+    area = 0.5 * np.abs(a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum(dtype=np.float64)
+    return float(np.sqrt(area / Mesh(positions.astype(np.float64), faces).face_areas.sum()))

@@ -14,10 +14,11 @@ def solid_faces(mesh: Mesh) -> np.ndarray:
     Raises:
         InputError: the mesh has no such face.
     """
-    finite = mesh.vertices[np.isfinite(mesh.vertices).all(1)]
-    extent = float(np.ptp(finite, axis=0).max()) if len(finite) else 0.0
+    finite = np.isfinite(mesh.vertices).all(1)
+    extent = float(np.ptp(mesh.vertices[finite], axis=0).max()) if finite.any() else 0.0
     with np.errstate(invalid="ignore"):
-        kept = np.flatnonzero(mesh.face_areas > MIN_RELATIVE_AREA * extent**2)
+        large = mesh.face_areas > MIN_RELATIVE_AREA * extent**2
+    kept = np.flatnonzero(large & finite[mesh.faces].all(1))
     if not len(kept):
         raise InputError("mesh: no face has an area; nothing can be textured, check the mesh file")
     return kept
