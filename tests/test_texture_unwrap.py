@@ -229,7 +229,7 @@ def test_options_out_of_range_are_one_line(options, message):
 
 @pytest.mark.parametrize("packer", PACKERS)
 def test_charts_that_no_page_holds_are_an_input_error(packer):
-    with pytest.raises(InputError, match="texels_per_metre|size"):
+    with pytest.raises(InputError, match=r"texels_per_metre|size"):
         unwrap(box(), 64, texels_per_metre=5000.0, packer=packer)
 
 
