@@ -1,0 +1,66 @@
+"""Ray casting against a loop over all triangles."""
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scenetex.views.raycast import RayCaster
+
+
+def loop_cast(vertices, faces, origin, direction):
+    """First hit by Moeller and Trumbore 1997: face (-1 for none), distance, u, v, and by how much it is inside."""
+    best = (-1, np.inf, 0.0, 0.0, 0.0)
+    for i, (a, b, c) in enumerate(vertices[faces]):
+        p = np.cross(direction, c - a)
+        det = (b - a) @ p
+        if abs(det) < 1e-12:
+            continue
+        u = ((origin - a) @ p) / det
+        q = np.cross(origin - a, b - a)
+        v, t = (direction @ q) / det, ((c - a) @ q) / det
+        if min(u, v, 1 - u - v) > -1e-6 and 0 < t < best[1]:
+            best = (i, t, u, v, min(u, v, 1 - u - v))
+    return best
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**6))
+def test_it_agrees_with_a_loop(seed):
+    rng = np.random.default_rng(seed)
+    vertices = rng.uniform(-1, 1, (12, 3))
+    faces = np.array([rng.choice(12, 3, replace=False) for _ in range(8)])
+    origins, directions = rng.normal(0, 2, (20, 3)), rng.normal(0, 1, (20, 3))
+    hit = RayCaster(vertices, faces).cast(origins, directions)
+    for i in range(20):
+        face, distance, u, v, inside = loop_cast(vertices, faces, origins[i], directions[i])
+        if face >= 0 and inside < 1e-3:
+            continue  # on an edge, rounding decides
+        assert hit["face"][i] == face
+        if face >= 0:
+            np.testing.assert_allclose(hit["distance"][i], distance, rtol=1e-3)
+            np.testing.assert_allclose([hit["u"][i], hit["v"][i]], [u, v], atol=5e-3)
+
+
+def test_distance_counts_in_lengths_of_the_direction():
+    caster = RayCaster(np.array([[-1.0, -1, 4], [3, -1, 4], [-1, 3, 4]]), np.array([[0, 1, 2]]))
+    hit = caster.cast(np.zeros((3, 3)), np.array([[0, 0, 1.0], [0, 0, 0.5], [0, 0, -1]]))
+    np.testing.assert_allclose(hit["distance"][:2], [4, 8])
+    np.testing.assert_array_equal(hit["face"], [0, 0, -1])
+    np.testing.assert_allclose([hit["u"][0], hit["v"][0]], [0.25, 0.25], atol=1e-6)
+
+
+def test_faces_with_a_nan_corner_are_never_hit_and_ids_stay():
+    square = np.array([[-1.0, -1, 2], [1, -1, 2], [1, 1, 2], [-1, 1, 2]])
+    for nan_at in (0, 4):  # before and after the finite vertices
+        vertices = np.insert(square, nan_at, np.nan, axis=0)
+        a, b, c, d = (i + (nan_at == 0) for i in range(4))
+        faces = np.array([[a, b, nan_at], [a, b, c], [nan_at, nan_at, nan_at], [a, c, d]])
+        x, y = np.meshgrid(np.linspace(-0.4, 0.4, 9), np.linspace(-0.4, 0.4, 9) + 0.013)
+        directions = np.stack([x.ravel(), y.ravel(), np.ones(x.size)], 1)
+        hit = RayCaster(vertices, faces).cast(np.zeros_like(directions), directions)
+        np.testing.assert_array_equal(hit["face"], np.where(directions[:, 0] > directions[:, 1], 1, 3))
+
+
+def test_no_rays_no_hits():
+    hit = RayCaster(np.eye(3), np.array([[0, 1, 2]])).cast(np.zeros((0, 3)), np.zeros((0, 3)))
+    assert len(hit["face"]) == len(hit["distance"]) == 0
