@@ -14,7 +14,7 @@ from .errors import InputError
 from .scene.camera import Camera
 from .scene.scene import Scene
 from .texture.atlas import Atlas
-from .texture.bake import bake
+from .texture.bake import paint, survey
 from .texture.refine import RefinedCameras, refine_cameras, refinement_steps
 from .texture.textured_mesh import TexturedMesh
 from .texture.unwrap import unwrap
@@ -23,6 +23,7 @@ from .views.viewset import ViewSet, cast_views, render_views
 
 MOST_PHOTOS = 120  # more are thinned out to keyframes: they cost time and hardly add detail
 _GLANCE = 160  # width of the depth maps that refinement works with
+_DEPTH_SHARE = 2  # photos over the depth maps they are baked with: costs 0.02 dB, saves a sixth of the time
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +32,7 @@ class Result:
 
     Attributes:
         mesh: the textured mesh.
-        views: the views that were baked, with refined cameras if refinement was worth it.
+        views: the views that were baked, with refined cameras if refinement was worth it; coarser than the images.
         images: one (h, w, 3) uint8 image per view.
         refinement: what refinement found, or None if it was not asked for.
         seconds: time spent per stage; unwrapping runs beside the stages before the bake.
@@ -94,10 +95,13 @@ def run_stages(
                 glance = (_GLANCE, max(1, round(_GLANCE * size[1] / size[0])))
                 refinement = refine_cameras(scene.mesh, render_views(scene, frame_ids, glance), pictures, done)
         with clock.stage("render", len(frame_ids)) as done:
-            views = _final_views(scene, frame_ids, size, refinement, done)
+            coarse = tuple(max(1, side // _DEPTH_SHARE) for side in size)
+            views = _final_views(scene, frame_ids, coarse, refinement, done)
+        with clock.stage("survey"):
+            seen_by = survey(scene.mesh, views, pictures)
         atlas: Atlas = _await(layout, clock)
-        with clock.stage("bake", len(frame_ids)) as done:
-            mesh = bake(scene.mesh, atlas, views, pictures, done=done)
+        with clock.stage("paint", len(frame_ids)) as done:
+            mesh = paint(scene.mesh, atlas, seen_by, done)
     return Result(mesh, views, pictures, refinement, clock.seconds)
 
 

@@ -19,6 +19,7 @@ from .cli import guarded, parse
 from .errors import InputError
 from .output import output_folder
 from .pipeline import Result, run_stages
+from .scene.camera import resize_intrinsics
 from .scene.load import load_scene
 from .scene.scene import Scene
 
@@ -134,7 +135,8 @@ def write_views(result: Result, folder: Path) -> None:
     from .texture.gltf import encode_png
 
     folder.mkdir()
-    views, (width, height) = result.views, result.views.size
+    views, (height, width) = result.views, result.images[0].shape[:2]
+    intrinsics = resize_intrinsics(views.intrinsics, views.size, (width, height))
 
     def write(i: int) -> None:
         (folder / f"{views.frame_ids[i]}.png").write_bytes(encode_png(result.images[i]))
@@ -145,7 +147,7 @@ def write_views(result: Result, folder: Path) -> None:
         str(frame): {
             "width": width,
             "height": height,
-            "intrinsics": views.intrinsics[i].tolist(),
+            "intrinsics": intrinsics[i].tolist(),
             "cam_to_world": views.cam_to_world[i].tolist(),
             "keyframe": True,
         }

@@ -1,6 +1,7 @@
 """Back-project images onto the surface: the stage between views and a textured mesh."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,13 +11,14 @@ from ..views.viewset import ViewSet, cast_views
 from .atlas import Atlas
 from .blend import blend
 from .fill import diffuse, pad
-from .projection import Surface, photos
-from .selection import choose
-from .subdivide import patches
+from .projection import Photo, Surface, photos
+from .refine import refine_cameras
+from .selection import Choice, choose
+from .subdivide import Patches, patches
 from .texels import rasterize
 from .textured_mesh import TexturedMesh
 
-_PATCH_TEXELS = 24  # faces longer than this many texels are split for all local decisions
+_PATCHES_ACROSS = 60  # faces longer than this part of the square root of the area are split for all local decisions
 _LOOK_PER_WIDTH = 1 / 320  # sigma at which photos are compared: two pixels of a 640-pixel image
 # The band that many photos share must not show how they miss each other: sigma between the bands over misregistration.
 _BAND_PER_MISS, _BAND_PER_WIDTH = 2.0, (1 / 640, 8 / 640)
@@ -55,33 +57,66 @@ def bake(
         raise InputError(
             f"bake: the atlas has {len(atlas.faces)} faces, the mesh {len(mesh.faces)}; unwrap this very mesh first"
         )
-    pictures = _as_images(images, views)
-    if not (views.face_id >= 0).any():
-        raise InputError("bake: no view sees the mesh; check that poses and mesh share one frame and unit (metres)")
+    pictures = as_images(images, views)
     if refine_poses:
-        from .refine import refine_cameras
-
         refined = refine_cameras(mesh, views, pictures)
         if refined.accepted:
             views = cast_views(mesh, refined.intrinsics, refined.cam_to_world, views.size, views.frame_ids)
+    return paint(mesh, atlas, survey(mesh, views, pictures), done)
 
-    work, layout = patches(mesh, atlas, _PATCH_TEXELS / atlas.texels_per_metre)
-    origin = 0.5 * (work.vertices.min(0) + work.vertices.max(0))
-    work = Mesh(work.vertices - origin, work.faces)
-    texels = rasterize(work, layout)
-    width = pictures[0].shape[1]
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """What the images show of a mesh, decided face by face; needs no atlas.
+
+    Attributes:
+        patches: the mesh in small faces, about its middle.
+        surface: the same, ready to be projected.
+        shots: views with their images.
+        choice: gains, outliers and the choice of views.
+        blur: sigma between the two bands, pixels.
+        ramp: pixels over which weights grow from image borders and depth steps.
+    """
+
+    patches: Patches
+    surface: Surface
+    shots: list[Photo]
+    choice: Choice
+    blur: float
+    ramp: float
+
+
+def survey(mesh: Mesh, views: ViewSet, images: list[np.ndarray]) -> Survey:
+    """First half of `bake`: compares the images on the surface. May run while the mesh is being unwrapped.
+
+    Raises:
+        InputError: the views see nothing of the mesh.
+    """
+    if not (views.face_id >= 0).any():
+        raise InputError("bake: no view sees the mesh; check that poses and mesh share one frame and unit (metres)")
+    work = patches(mesh, float(np.sqrt(np.nansum(mesh.face_areas))) / _PATCHES_ACROSS)
+    origin = 0.5 * (work.mesh.vertices.min(0) + work.mesh.vertices.max(0))
+    work = replace(work, mesh=Mesh(work.mesh.vertices - origin, work.mesh.faces))
+    width = images[0].shape[1]
     ramp = width * _RAMP_PER_WIDTH
-    shots = photos(views, pictures, origin)
-    surface = Surface.of(work)
+    surface, shots = Surface.of(work.mesh), photos(views, images, origin)
     choice = choose(surface, shots, max(width * _LOOK_PER_WIDTH, 0.6), ramp)
     least, most = (width * share for share in _BAND_PER_WIDTH)
     blur = max(float(np.clip(_BAND_PER_MISS * choice.misregistration, least, most)), 0.6)
-    color, seen = blend(surface, texels, shots, choice, blur, ramp, done)
-    color[~seen] = texels.interpolate(_continue(work, texels, color, seen)[work.faces], np.flatnonzero(~seen))
+    return Survey(work, surface, shots, choice, blur, ramp)
+
+
+def paint(mesh: Mesh, atlas: Atlas, seen_by: Survey, done: Callable[[], None] = lambda: None) -> TexturedMesh:
+    """Second half of `bake`: blends the images into the atlas's texels and fills the rest."""
+    work = seen_by.patches.mesh
+    texels = rasterize(work, seen_by.patches.layout(atlas))
+    color, seen = blend(seen_by.surface, texels, seen_by.shots, seen_by.choice, seen_by.blur, seen_by.ramp, done)
+    unseen = np.flatnonzero(~seen)
+    color[unseen] = texels.interpolate(_continue(work, texels, color, seen)[work.faces], unseen)
     return _pages(mesh, atlas, texels, color, seen)
 
 
-def _as_images(images, views: ViewSet) -> list[np.ndarray]:
+def as_images(images, views: ViewSet) -> list[np.ndarray]:
     """Checked uint8 images, one per view."""
     images = [np.asarray(image) for image in images]
     if len(images) != len(views):

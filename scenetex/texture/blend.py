@@ -8,12 +8,13 @@ import cv2
 import numpy as np
 import scipy.sparse as sp
 
-from .projection import Photo, Surface, aspect, facing, sample, sight
+from .projection import Aspect, Photo, Surface, aspect, facing, sample, sight
 from .selection import Choice, base_weight, border_weight
 from .texels import Texels
 
 _DETAIL_EXPONENT = 12.0  # on pixels per metre
-_PRESHARPEN = 0.45, 0.8  # amount, and sigma in pixels: what two bilinear lookups (photo, texture) take away
+_PRESHARPEN = 0.42, 0.8  # amount, and sigma in pixels: what two bilinear lookups (photo, texture) take away
+_BLOCK = 65_536  # texels handled at once
 
 
 def blend(
@@ -43,39 +44,48 @@ def blend(
         colours (n, 3) float32 0..255 (0 where unseen) and (n,) bool seen.
     """
     trust, detail = (_to_vertices(surface.faces, len(surface.vertices), x) for x in (choice.trust, choice.detail))
-
-    def contribute(i: int):
-        photo = shots[i]
-        at = aspect(surface, photo)
-        low_weight = (trust[:, i] ** 2 + np.float32(1e-4)) * base_weight(at.cosine, at.resolution)
-        sharp = np.minimum(at.resolution / np.float32(1000), 4) ** _DETAIL_EXPONENT * at.cosine
-        high_weight = low_weight * sharp * (detail[:, i] + np.float32(1e-4))
-        fields = np.concatenate([at.pixel, np.stack([at.slack, low_weight, high_weight], 1)], 1)
-        texel, fields = texels.on_faces(facing(surface, photo), fields, surface.faces)
-        s = sight(photo, fields[:, :3], fields[:, 3])
-        texel = texel[s.index]
-        weights = fields[s.index, 4:] * border_weight(s.clearance, ramp)[:, None]
-
-        image = np.clip(photo.image * choice.gain[i], 0, 255).astype(np.float32)
-        base = cv2.GaussianBlur(image, (0, 0), blur)
-        fine = image - base + _PRESHARPEN[0] * (image - cv2.GaussianBlur(image, (0, 0), _PRESHARPEN[1]))
-        low, high = np.empty((2, len(texel), 4), np.float32)
-        low[:, 3], high[:, 3] = weights.T
-        np.multiply(sample(base, s.u, s.v), low[:, 3:], out=low[:, :3])
-        np.multiply(sample(fine, s.u, s.v, cv2.INTER_CUBIC), high[:, 3:], out=high[:, :3])
-        return texel, low, high
-
-    low, high = np.zeros((2, len(texels), 4), np.float32)
+    total = np.zeros((len(texels), 8), np.float32)  # both bands' weighted colours, then their weights
     lanes = os.cpu_count() or 1
     with ThreadPoolExecutor(lanes) as pool:
-        # Photo by photo into the sums, a few in flight: memory does not grow with their number.
-        for group in range(0, len(shots), lanes):
-            for texel, a, b in pool.map(contribute, range(group, min(group + lanes, len(shots)))):
-                low[texel] += a
-                high[texel] += b
-                done()
-    color = low[:, :3] / np.maximum(low[:, 3:], 1e-30) + high[:, :3] / np.maximum(high[:, 3:], 1e-30)
-    return np.clip(color, 0, 255), low[:, 3] > 0
+        for i, photo in enumerate(shots):
+            fields = _vertex_fields(aspect(surface, photo), trust[:, i], detail[:, i])
+            image = np.clip(photo.image * choice.gain[i], 0, 255).astype(np.float32)
+            base = cv2.GaussianBlur(image, (0, 0), blur)
+            fine = image - base + _PRESHARPEN[0] * (image - cv2.GaussianBlur(image, (0, 0), _PRESHARPEN[1]))
+
+            def add(faces, photo=photo, fields=fields, base=base, fine=fine):
+                texel, values = texels.on_faces(faces, fields, surface.faces)
+                s = sight(photo, values[:, :3], values[:, 3])
+                texel = texel[s.index]
+                weights = values[s.index, 4:] * border_weight(s.clearance, ramp)[:, None]
+                part = np.empty((len(texel), 8), np.float32)
+                np.multiply(sample(base, s.u, s.v), weights[:, :1], out=part[:, :3])
+                np.multiply(sample(fine, s.u, s.v, cv2.INTER_CUBIC), weights[:, 1:], out=part[:, 3:6])
+                part[:, 6:] = weights
+                total[texel] += part
+
+            # Blocks have faces of their own, so threads never add to the same texel; small ones stay in the cache.
+            list(pool.map(add, _blocks(texels, facing(surface, photo))))
+            done()
+    weights = np.maximum(total[:, 6:], 1e-30)
+    color = total[:, :3] / weights[:, :1] + total[:, 3:6] / weights[:, 1:]
+    return np.clip(color, 0, 255), total[:, 6] > 0
+
+
+def _vertex_fields(at: Aspect, trust: np.ndarray, detail: np.ndarray) -> np.ndarray:
+    """(n, 6) float32 per vertex: homogeneous pixel (3), slack, weight in the low band, weight in the high band."""
+    low = (trust**2 + np.float32(1e-4)) * base_weight(at.cosine, at.resolution)
+    sharp = np.minimum(at.resolution / np.float32(1000), 4) ** _DETAIL_EXPONENT * at.cosine
+    return np.concatenate([at.pixel, np.stack([at.slack, low, low * sharp * (detail + np.float32(1e-4))], 1)], 1)
+
+
+def _blocks(texels: Texels, faces: np.ndarray) -> list[np.ndarray]:
+    """Splits ascending `faces` into runs with about `_BLOCK` texels each."""
+    count = np.cumsum(texels.start[faces + 1] - texels.start[faces])
+    if not len(faces) or not count[-1]:
+        return []
+    cuts = np.searchsorted(count, np.arange(_BLOCK, count[-1], _BLOCK))
+    return [block for block in np.split(faces, cuts) if len(block)]
 
 
 def _to_vertices(faces: np.ndarray, count: int, values: np.ndarray) -> np.ndarray:

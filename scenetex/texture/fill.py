@@ -1,5 +1,7 @@
 """Colour where no view saw the surface: diffusion over the surface, then padding around the charts."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import cv2
 import numpy as np
 import scipy.sparse as sp
@@ -50,9 +52,13 @@ def diffuse(positions: np.ndarray, faces: np.ndarray, colors: np.ndarray, known:
     target = rows @ out - rows[:, free] @ out[free]
     start = np.broadcast_to(colors[known].mean(0), (len(free), colors.shape[1]))
     jacobi = sp.diags(1 / degree)
-    for c in range(colors.shape[1]):
-        # Half a grey level is the goal; a residual of 1e-4 is well below it.
-        out[free, c] = cg(system, target[:, c], x0=start[:, c], M=jacobi, rtol=1e-4, maxiter=2000)[0]
+
+    def solve(c: int) -> np.ndarray:
+        # Well below a grey level.
+        return cg(system, target[:, c], x0=start[:, c], M=jacobi, rtol=1e-4, maxiter=2000)[0]
+
+    with ThreadPoolExecutor() as pool:
+        out[free] = np.stack(list(pool.map(solve, range(colors.shape[1]))), 1)
     return out
 
 

@@ -12,7 +12,7 @@ from ..views.viewset import ViewSet
 from .projection import Photo, Surface, aspect, facing, photos, sample, sight
 from .weld import solid_faces
 
-_POINTS = 30_000
+_POINTS = 20_000
 _BLURS = 4.0, 2.0, 1.0  # sigma in pixels of a 640-pixel image, coarse to fine
 _ROUNDS = 5  # Gauss-Newton steps per blur
 _HUBER = 8.0  # grey levels
@@ -50,10 +50,10 @@ class RefinedCameras:
 def refine_cameras(
     mesh, views: ViewSet, images: list[np.ndarray], done: Callable[[], None] = lambda: None
 ) -> RefinedCameras:
-    """Moves cameras so that photos agree on the colour of surface points (after Zhou and Koltun 2014).
+    """Moves cameras so that photos agree on the colour of surface points (Zhou and Koltun 2014).
 
-    Alternates between the points' mean grey value over the photos (with one gain per photo) and a Gauss-Newton step for
-    all poses and one shared change of focal lengths and centre, from blurred to sharp images. A prior keeps cameras near
+    Alternates between the points' mean grey value over the photos (with one gain per photo) and a Gauss-Newton step
+    for all poses and one shared change of focal lengths and centre, from blurred to sharp images. A prior keeps cameras near
     where tracking put them.
 
     Args:

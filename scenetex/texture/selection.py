@@ -15,9 +15,9 @@ _GAIN_SCALE = 0.1  # log units; a difference of 10 % is more than exposure leave
 _MAX_GAIN = np.log(4)
 _OUTLIER = 45.0, 2.5  # grey levels, and standard deviations of the other views on top
 _FOCUS_EXPONENT = 0.5
-_TEMPERATURE, _SMOOTHNESS, _ROUNDS = 4.0, 0.5, 8
+_TEMPERATURE, _SMOOTHNESS, _ROUNDS = 4.0, 0.5, 6
 _TELLING_SLOPE = 3.0  # grey levels per pixel
-_FITTED_FACES = 20_000  # a few numbers per view are fitted: a sample of the faces determines them
+_FITTED_FACES = 8_000  # a few numbers per view are fitted: a sample of the faces determines them
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +86,6 @@ def choose(surface: Surface, shots: list[Photo], blur: float, ramp: float) -> Ch
     weight, color, energy, slope = (np.concatenate([x[i] for x in looks]) for i in range(1, 5))
     order = np.argsort(face, kind="stable")
     face, view, weight, color, energy, slope = (x[order] for x in (face, view, weight, color, energy, slope))
-    start = np.concatenate([[0], np.cumsum(np.bincount(face, minlength=count))])
 
     fitted = np.sort(np.random.default_rng(0).permutation(count)[:_FITTED_FACES])
     part = np.isin(face, fitted)
@@ -158,6 +157,6 @@ def _smooth_choice(face, view, score, m, count, graph) -> np.ndarray:
     best /= np.maximum(best.max(1, keepdims=True), 1e-20)
     share = best
     for _ in range(_ROUNDS):
-        share = np.exp(_TEMPERATURE * (best + _SMOOTHNESS * (graph @ share)), where=seen, out=np.zeros_like(best))
+        share = np.exp(_TEMPERATURE * (best + _SMOOTHNESS * (graph @ share))) * seen
         share /= np.maximum(share.sum(1, keepdims=True), 1e-20)
     return share

@@ -1,5 +1,7 @@
 """Split large triangles into patches, so that what is decided per face (view, outliers, fill) is decided locally."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ..scene.mesh import Mesh
@@ -20,17 +22,41 @@ _PATTERNS = {
 }
 
 
-def patches(mesh: Mesh, atlas: Atlas, longest: float) -> tuple[Mesh, Atlas]:
-    """The same surface and the same UV layout in faces without edges longer than `longest` metres.
+@dataclass(frozen=True, eq=False)
+class Patches:
+    """A working copy of a mesh in small faces; nothing of it is exported.
 
-    Vertices are welded, faces without area are gone, neighbours split their common edge at one place: the result is
-    what surface algorithms want. It is a working copy; nothing of it is exported.
+    Attributes:
+        mesh: welded mesh of k faces, without faces that have no area; neighbours split their common edge at one place.
+        parent: (k,) int32 face of the original mesh each one lies in.
+        weights: (k, 3, 3) float32 barycentric weights of each corner (second axis) in its parent's corners (third).
     """
+
+    mesh: Mesh
+    parent: np.ndarray
+    weights: np.ndarray
+
+    def layout(self, atlas: Atlas) -> Atlas:
+        """The atlas of the original mesh, face by face for these."""
+        uv = np.einsum("kij,kjc->kic", self.weights, atlas.uv[atlas.faces[self.parent]])
+        return Atlas(
+            uv=uv.reshape(-1, 2),
+            faces=np.arange(uv.shape[0] * 3, dtype=np.int32).reshape(-1, 3),
+            vertices=self.mesh.faces.ravel(),
+            page=atlas.page[self.parent],
+            chart=atlas.chart[self.parent],
+            size=atlas.size,
+            pages=atlas.pages,
+            texels_per_metre=atlas.texels_per_metre,
+        )
+
+
+def patches(mesh: Mesh, longest: float) -> Patches:
+    """Splits the faces of a mesh until no edge is longer than `longest` metres."""
     kept = solid_faces(mesh)
     _, faces, first = weld(mesh, kept)
-    positions = mesh.vertices[first]
-    uv = atlas.uv[atlas.faces[kept]]
-    page, chart = atlas.page[kept], atlas.chart[kept]
+    positions, parent = mesh.vertices[first], kept
+    weights = np.broadcast_to(np.eye(3, dtype=np.float32), (len(kept), 3, 3))
     while True:
         ends = np.stack([faces, np.roll(faces, -1, axis=1)], 2)
         long = np.linalg.norm(positions[ends[..., 0]] - positions[ends[..., 1]], axis=2) > longest
@@ -40,26 +66,14 @@ def patches(mesh: Mesh, atlas: Atlas, longest: float) -> tuple[Mesh, Atlas]:
         key, row = np.unique(edges[:, 0] * len(positions) + edges[:, 1], return_inverse=True)
         middle = np.full(faces.shape, -1, np.int32)
         middle[long] = len(positions) + row
-        positions = np.concatenate(
-            [positions, 0.5 * (positions[key // len(positions)] + positions[key % len(positions)])]
-        )
+        halves = 0.5 * (positions[key // len(positions)] + positions[key % len(positions)])
+        positions = np.concatenate([positions, halves])
         corners = np.concatenate([faces, middle], 1)
-        corner_uv = np.concatenate([uv, 0.5 * (uv + np.roll(uv, -1, axis=1))], 1)
+        corner_weights = np.concatenate([weights, 0.5 * (weights + np.roll(weights, -1, axis=1))], 1)
         case = long @ np.array([1, 2, 4])
         parts = [(np.flatnonzero(case == bits), split) for bits, split in _PATTERNS.items()]
         faces = np.concatenate([corners[rows][:, triangle] for rows, split in parts for triangle in split])
-        uv = np.concatenate([corner_uv[rows][:, triangle] for rows, split in parts for triangle in split])
-        parent = np.concatenate([rows for rows, split in parts for _ in split])
-        page, chart = page[parent], chart[parent]
-    count = len(faces)
-    patch_atlas = Atlas(
-        uv=np.ascontiguousarray(uv.reshape(-1, 2)),
-        faces=np.arange(3 * count, dtype=np.int32).reshape(count, 3),
-        vertices=faces.ravel().astype(np.int32),
-        page=page,
-        chart=chart,
-        size=atlas.size,
-        pages=atlas.pages,
-        texels_per_metre=atlas.texels_per_metre,
-    )
-    return Mesh(positions, faces.astype(np.int32), axis_alignment=mesh.axis_alignment), patch_atlas
+        weights = np.concatenate([corner_weights[rows][:, triangle] for rows, split in parts for triangle in split])
+        parent = parent[np.concatenate([rows for rows, split in parts for _ in split])]
+    work = Mesh(positions, faces.astype(np.int32), axis_alignment=mesh.axis_alignment)
+    return Patches(work, parent.astype(np.int32), weights)

@@ -1,12 +1,10 @@
 """The texels of an atlas: which face each one lies on, and where."""
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..scene.mesh import Mesh
-from ..views.raycast import RayCaster
 from .atlas import Atlas
 
 
@@ -56,37 +54,63 @@ class Texels:
         out = np.repeat(first, count, axis=0)
         bary = self.bary[index]
         for corner in (1, 2):
-            out += np.repeat(corners[:, corner] - first, count, axis=0) * bary[:, corner - 1 : corner]
+            slope = np.repeat(corners[:, corner] - first, count, axis=0)
+            slope *= bary[:, corner - 1 : corner]
+            out += slope
         return index, out
 
 
 def rasterize(mesh: Mesh, atlas: Atlas) -> Texels:
-    """Finds the face under every texel centre by casting rays onto the flat UV layout."""
-    size, parts = atlas.size, []
-    column = (np.arange(size) + 0.5).astype(np.float32)
-    for page in range(atlas.pages):
-        faces = np.flatnonzero(atlas.page == page)
-        if not len(faces):
-            continue
-        # In texel units with v turned downwards, so that a ray's row and column are its texel.
-        flat = np.zeros((len(atlas.uv), 3), np.float32)
-        flat[:, 0] = atlas.uv[:, 0] * size
-        flat[:, 1] = (1 - atlas.uv[:, 1]) * size
-        caster = RayCaster(flat, atlas.faces[faces])
+    """Finds the texel centres within every face by scan conversion.
 
-        def strip(rows, caster=caster, faces=faces, page=page):
-            origins = np.empty((len(rows), size, 3), np.float32)
-            origins[..., 0], origins[..., 1], origins[..., 2] = column, column[rows][:, None], -1
-            directions = np.zeros((len(rows) * size, 3), np.float32)
-            directions[:, 2] = 1
-            hit = caster.cast(origins.reshape(-1, 3), directions)
-            on = np.flatnonzero(hit["face"] >= 0)
-            pixel = (page * size + rows[0]) * size + on
-            return pixel.astype(np.int32), faces[hit["face"][on]].astype(np.int32), hit["u"][on], hit["v"][on]
+    A centre on an edge that two faces share belongs to exactly one of them: rows and columns are half-open intervals,
+    and both faces compute the edge's crossing from the same two points in the same order.
+    """
+    size = atlas.size
+    faces = np.flatnonzero(atlas.page >= 0)
+    # In texels, v turned downwards, so that row r has its centres at y = r + 0.5.
+    corners = atlas.uv[atlas.faces[faces]].astype(np.float64) * size
+    corners[..., 1] = size - corners[..., 1]
+    lowest, highest = corners[..., 1].min(1), corners[..., 1].max(1)
+    first = np.clip(np.ceil(lowest - 0.5), 0, size).astype(np.int64)
+    rows = np.maximum(np.clip(np.ceil(highest - 0.5), 0, size).astype(np.int64) - first, 0)
+    face = np.repeat(np.arange(len(faces)), rows)
+    row = np.arange(len(face)) - np.repeat(np.cumsum(rows) - rows, rows) + first[face]
+    left, right = _spans(corners, face, row + 0.5)
+    start = np.clip(np.ceil(left - 0.5), 0, size).astype(np.int64)
+    length = np.maximum(np.clip(np.ceil(right - 0.5), 0, size).astype(np.int64) - start, 0)
 
-        with ThreadPoolExecutor() as pool:
-            parts += pool.map(strip, np.array_split(np.arange(size), -(-size // 128)))
-    pixel, face, u, v = (np.concatenate(x) for x in zip(*parts, strict=True))
-    order = np.argsort(face, kind="stable")
-    start = np.concatenate([[0], np.cumsum(np.bincount(face, minlength=len(mesh.faces)))])
-    return Texels(pixel[order], face[order], np.stack([u, v], 1)[order], start)
+    span = np.repeat(np.arange(len(face)), length)
+    step = np.arange(len(span)) - np.repeat(np.cumsum(length) - length, length)
+    pixel = ((atlas.page[faces[face]] * size + row) * size + start)[span] + step
+    # Barycentric weights are affine along a span: a value at its left end and a slope.
+    origin, edge1, edge2 = corners[:, 0], corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
+    area = edge1[:, 0] * edge2[:, 1] - edge1[:, 1] * edge2[:, 0]
+    area = np.where(area == 0, 1.0, area)
+    slope = np.stack([edge2[:, 1], -edge1[:, 1]], 1) / area[:, None]
+    across = np.stack([-edge2[:, 0], edge1[:, 0]], 1) / area[:, None]
+    offset = 0.5 - origin
+    begin = slope[face] * (start + offset[face, 0])[:, None] + across[face] * (row + offset[face, 1])[:, None]
+    bary = begin.astype(np.float32)[span]
+    bary += slope.astype(np.float32)[face[span]] * step[:, None].astype(np.float32)
+    owner = faces[face[span]]
+    ends = np.cumsum(np.bincount(owner, minlength=len(mesh.faces)))
+    return Texels(pixel.astype(np.int32), owner.astype(np.int32), bary, np.concatenate([[0], ends]))
+
+
+def _spans(corners: np.ndarray, face: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Left and right x (k,) where the horizontal lines `y` (k,) cross the faces `face` (k,) of `corners` (f, 3, 2)."""
+    left, right = np.full(len(y), np.inf), np.full(len(y), -np.inf)
+    for a, b in ((0, 1), (1, 2), (2, 0)):
+        swap = corners[:, a, 1] > corners[:, b, 1]
+        low = np.where(swap[:, None], corners[:, b], corners[:, a])
+        high = np.where(swap[:, None], corners[:, a], corners[:, b])
+        rise = high[:, 1] - low[:, 1]
+        lean = (high[:, 0] - low[:, 0]) / np.where(rise > 0, rise, 1.0)
+        crossed = (low[face, 1] <= y) & (y < high[face, 1])
+        x = low[face, 0] + (y - low[face, 1]) * lean[face]
+        np.minimum(left, x, out=left, where=crossed)
+        np.maximum(right, x, out=right, where=crossed)
+    empty = left > right
+    left[empty] = right[empty] = 0.0
+    return left, right
