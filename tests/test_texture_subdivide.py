@@ -8,6 +8,7 @@ from painted_box import box
 
 from scenetex import unwrap
 from scenetex.scene.mesh import Mesh
+from scenetex.texture.atlas import Atlas
 from scenetex.texture.subdivide import patches
 from scenetex.texture.weld import face_adjacency
 
@@ -27,7 +28,8 @@ def signed_uv_area(atlas) -> np.ndarray:
 def test_a_box_is_cut_without_a_crack(longest, offset):
     mesh = box(np.zeros(3) + offset, np.array([4.0, 3.0, 2.4]) + offset)
     atlas = unwrap(mesh, 128)
-    small, layout = patches(mesh, atlas, longest)
+    cut = patches(mesh, longest)
+    small, layout = cut.mesh, cut.layout(atlas)
     assert edge_lengths(small).max() <= longest
     # A closed surface stays closed: every edge has exactly two faces, so no corner lies inside another's edge.
     assert len(face_adjacency(small.faces)) * 2 == 3 * len(small.faces)
@@ -47,8 +49,10 @@ def test_a_box_is_cut_without_a_crack(longest, offset):
 def test_short_edges_leave_the_mesh_as_it_is():
     mesh = box()
     atlas = unwrap(mesh, 128)
-    same, layout = patches(mesh, atlas, 10.0)
-    np.testing.assert_array_equal(same.triangles, mesh.triangles)
+    cut = patches(mesh, 10.0)
+    layout = cut.layout(atlas)
+    np.testing.assert_array_equal(cut.mesh.triangles, mesh.triangles)
+    np.testing.assert_array_equal(cut.parent, np.arange(len(mesh.faces)))
     np.testing.assert_array_equal(layout.uv[layout.faces], atlas.uv[atlas.faces])
     np.testing.assert_array_equal(layout.page, atlas.page)
     np.testing.assert_array_equal(layout.chart, atlas.chart)
@@ -61,7 +65,9 @@ def test_dirt_goes_and_layout_follows_the_faces_that_stay():
     faces = np.concatenate([[[0, 1, 1], [0, 2 * n, 1]], clean.faces[:6], clean.faces[6:] + n]).astype(np.int32)
     mesh = Mesh(vertices, faces)
     atlas = unwrap(mesh, 128)
-    small, layout = patches(mesh, atlas, 1.0)
+    cut = patches(mesh, 1.0)
+    small, layout = cut.mesh, cut.layout(atlas)
+    assert set(cut.parent) == set(range(2, len(faces)))
     assert np.isfinite(small.vertices).all() and (layout.page >= 0).all()
     assert len(face_adjacency(small.faces)) * 2 == 3 * len(small.faces), "the two halves are welded"
     np.testing.assert_allclose(small.face_areas.sum(), clean.face_areas.sum())
@@ -75,17 +81,19 @@ def test_uv_and_place_stay_together(seed, count, longest):
     vertices = rng.uniform(-1, 1, (count + 3, 3))
     faces = np.array([rng.choice(len(vertices), 3, replace=False) for _ in range(count)], np.int32)
     mesh = Mesh(vertices, faces)
-    # Page and chart carry the face's number, so that each patch can be traced to its face.
-    from scenetex.texture.atlas import Atlas
-
-    number = np.arange(count, dtype=np.int32)
     uv = rng.uniform(0, 1, (3 * count, 2)).astype(np.float32)
-    atlas = Atlas(uv, np.arange(3 * count).reshape(-1, 3), faces.ravel(), number, number, 128, count, 10.0)
-    small, layout = patches(mesh, atlas, longest)
+    number = np.arange(count, dtype=np.int32)
+    atlas = Atlas(uv, np.arange(3 * count).reshape(-1, 3), faces.ravel(), number % 3, number, 128, 3, 10.0)
+    cut = patches(mesh, longest)
+    small, layout = cut.mesh, cut.layout(atlas)
     assert edge_lengths(small).max() <= longest * (1 + 1e-12)
-    np.testing.assert_array_equal(layout.page, layout.chart)
+    np.testing.assert_array_equal(layout.chart, cut.parent)
+    np.testing.assert_array_equal(layout.page, cut.parent % 3)
+    np.testing.assert_array_equal(layout.vertices[layout.faces], small.faces)
+    placed = np.einsum("kij,kjc->kic", cut.weights.astype(float), mesh.triangles[cut.parent])
+    np.testing.assert_allclose(placed, small.triangles, atol=1e-12)
     for i in range(count):
-        mine = np.flatnonzero(layout.page == i)
+        mine = np.flatnonzero(cut.parent == i)
         np.testing.assert_allclose(small.face_areas[mine].sum(), mesh.face_areas[i], rtol=1e-6, atol=1e-12)
         parallel = small.face_cross[mine] @ mesh.face_cross[i]
         assert (parallel > 0).all() and np.linalg.norm(small.face_cross[mine], axis=1).min() > 0
@@ -106,7 +114,7 @@ def test_neighbours_share_their_edges(seed, longest):
     vertices = np.concatenate([[[0, 0, 0.3]], np.stack([np.cos(ring), np.sin(ring), rng.uniform(-1, 1, 7)], 1)])
     faces = np.array([[0, i + 1, (i + 1) % 7 + 1] for i in range(7)], np.int32)
     mesh = Mesh(vertices, faces)
-    small, _ = patches(mesh, unwrap(mesh, 64), longest)
+    small = patches(mesh, longest).mesh
     # Open edges of the fan are its seven outer ones, cut into pieces; a crack inside would add to their length.
     edges = np.sort(np.stack([small.faces, np.roll(small.faces, -1, 1)], 2).reshape(-1, 2), 1)
     pairs, count = np.unique(edges, axis=0, return_counts=True)
