@@ -22,14 +22,23 @@ _HOME = {
     "unwrap": "texture.unwrap",
     "bake": "texture.bake",
     "TexturedMesh": "texture.textured_mesh",
+    "Correspondence": "correspondence.correspondence",
+    "MultiViewUNet": "models.multiview_unet",
+    "MVDiffusionPipeline": "pipelines.mvdiffusion",
     "texture_scene": "pipeline",
 }
+
+# Parts that have more names than the public ones, for those who build on them: scenetex.correspondence.from_depth.
+_PARTS = ("correspondence", "models", "pipelines")
 
 __all__ = ["__version__", *_HOME]
 
 if TYPE_CHECKING:
+    from .correspondence.correspondence import Correspondence
     from .errors import InputError
+    from .models.multiview_unet import MultiViewUNet
     from .pipeline import texture_scene
+    from .pipelines.mvdiffusion import MVDiffusionPipeline
     from .scene.camera import Camera
     from .scene.frame import Frame
     from .scene.load import load_scene
@@ -46,6 +55,8 @@ if TYPE_CHECKING:
 def __getattr__(name: str):
     if name in _HOME:
         return getattr(import_module(f".{_HOME[name]}", __name__), name)
+    if name in _PARTS:
+        return import_module(f".{name}", __name__)
     raise AttributeError(f"module 'scenetex' has no attribute '{name}'")
 
 

@@ -1,0 +1,155 @@
+"""Denoising of one window of views: the scheduler's steps, guidance, anchors and fusion."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from ..correspondence import Correspondence
+from ..models import MultiViewUNet
+from .fusion import FUSED_PART, Fusion, noise_level
+from .prompts import Embeddings
+from .request import Request
+
+
+@dataclass(frozen=True, eq=False)
+class Inputs:
+    """What m views are generated from, on the device that computes.
+
+    Attributes:
+        embeddings: of the prompts, with guidance negative ones before them.
+        depth: (m, 1, h, w) for a depth UNet, or None.
+        control: (m, 3, H, W) for a ControlNet, or None.
+        image_size: (H, W), pixels.
+        known: (m, c, h, w) latents of the views that are given; anything elsewhere.
+        given: (m,) bool, the views that are there already and anchor the others.
+        correspondence: what the UNet attends along, or None.
+        fusion: None = off.
+        generators: one per view, for schedulers that draw noise at every step.
+    """
+
+    embeddings: Embeddings
+    depth: torch.Tensor | None
+    control: torch.Tensor | None
+    image_size: tuple[int, int]
+    known: torch.Tensor
+    given: torch.Tensor
+    correspondence: Correspondence | None
+    fusion: Fusion | None
+    generators: list[torch.Generator]
+
+
+def denoise(
+    pipe,
+    latents: torch.Tensor,
+    inputs: Inputs,
+    request: Request,
+    on_step: Callable[[int, torch.Tensor, torch.Tensor], torch.Tensor | None],
+) -> torch.Tensor:
+    """Clean latents of all views.
+
+    Args:
+        pipe: the pipeline; its scheduler is started anew.
+        latents: (m, c, h, w) noise N(0, 1).
+        request: steps, guidance, and `eta` for the schedulers that know it.
+        on_step: called with step, timestep and latents after each step; returns the latents to go on with, or None to
+            stop.
+
+    Returns:
+        (m, c, h, w); the given views' latents as they were given.
+    """
+    scheduler = pipe.scheduler
+    scheduler.set_timesteps(request.steps, device=latents.device)
+    timesteps = scheduler.timesteps
+    latents = latents * scheduler.init_noise_sigma
+    accepted = inspect.signature(scheduler.step).parameters
+    extra = {"eta": request.eta, "generator": inputs.generators}
+    extra = {name: value for name, value in extra.items() if name in accepted}
+    condition = _condition(pipe, inputs)
+    # With a condition branch, key images are generated again, as the model has learned it. Without one, the given
+    # latents with as much noise as the others stand in for them; fusion needs them exact, too.
+    hold = inputs.given.any() and (inputs.fusion is not None or condition is None)
+    for step, t in enumerate(timesteps):
+        x = scheduler.scale_model_input(latents, t)
+        output = predict(pipe, x, t, inputs, condition, request)
+        fuse = inputs.fusion is not None and step < FUSED_PART * len(timesteps)
+        if fuse or hold:
+            level = noise_level(scheduler, step, t)
+            if hold:
+                exact = level.output(x.float(), inputs.known.float()).to(output.dtype)
+                output = torch.where(inputs.given[:, None, None, None], exact, output)
+            if fuse:
+                output = inputs.fusion.apply(x, output, level)
+        latents = scheduler.step(output, t, latents, **extra, return_dict=False)[0]
+        go_on = on_step(step, t, latents)
+        if go_on is None:
+            break
+        latents = go_on
+    return torch.where(inputs.given[:, None, None, None], inputs.known, latents)
+
+
+def _condition(pipe, inputs: Inputs) -> torch.Tensor | None:
+    """(1, m, c + 1, h, w) for the condition branch: given latents and masks, zeros for views to be generated."""
+    branch = isinstance(pipe.unet, MultiViewUNet) and pipe.unet.condition_branch is not None
+    if not branch or not (inputs.given.any() or pipe.config.empty_condition):
+        return None
+    mask = inputs.given[:, None, None, None].to(inputs.known.dtype).expand_as(inputs.known[:, :1])
+    return torch.cat([torch.where(mask > 0, inputs.known, 0), mask], 1)[None]
+
+
+def predict(
+    pipe, x: torch.Tensor, t: torch.Tensor, inputs: Inputs, condition: torch.Tensor | None, request: Request
+) -> torch.Tensor:
+    """The guided model output (m, c, h, w) for scaled noisy latents."""
+    hidden, m = inputs.embeddings.hidden, len(x)
+    halves = len(hidden)
+    added = _added(inputs, halves)
+    sample = x[None].expand(halves, *x.shape)
+    residuals, middle = None, None
+    if inputs.control is not None:
+        residuals, middle = pipe.controlnet(
+            sample.flatten(0, 1),
+            t,
+            encoder_hidden_states=hidden.flatten(0, 1),
+            controlnet_cond=inputs.control.repeat(halves, 1, 1, 1),
+            conditioning_scale=request.control_scale,
+            added_cond_kwargs=added and {k: v.flatten(0, 1) for k, v in added.items()},
+            return_dict=False,
+        )
+    if inputs.depth is not None:
+        sample = torch.cat([sample, inputs.depth[None].expand(halves, -1, -1, -1, -1)], 2)
+    if isinstance(pipe.unet, MultiViewUNet):
+        output = pipe.unet(
+            sample,
+            t.reshape(1, 1).expand(halves, m),
+            hidden,
+            correspondence=inputs.correspondence,
+            condition=None if condition is None else condition.expand(halves, *condition.shape[1:]),
+            added_cond_kwargs=added,
+            down_block_additional_residuals=residuals and tuple(r.unflatten(0, (halves, m)) for r in residuals),
+            mid_block_additional_residual=None if middle is None else middle.unflatten(0, (halves, m)),
+            return_dict=False,
+        )[0]
+    else:
+        output = pipe.unet(
+            sample.flatten(0, 1),
+            t,
+            hidden.flatten(0, 1),
+            added_cond_kwargs=added and {k: v.flatten(0, 1) for k, v in added.items()},
+            down_block_additional_residuals=residuals,
+            mid_block_additional_residual=middle,
+            return_dict=False,
+        )[0].unflatten(0, (halves, m))
+    if halves == 1:
+        return output[0]
+    return output[0] + request.guidance_scale * (output[1] - output[0])
+
+
+def _added(inputs: Inputs, halves: int) -> dict[str, torch.Tensor] | None:
+    """What Stable Diffusion XL is told beside the prompt: the pooled embedding and the size of an uncropped image."""
+    pooled = inputs.embeddings.pooled
+    if pooled is None:
+        return None
+    ids = torch.tensor([*inputs.image_size, 0, 0, *inputs.image_size], dtype=pooled.dtype, device=pooled.device)
+    return {"text_embeds": pooled, "time_ids": ids.expand(*pooled.shape[:2], -1)}

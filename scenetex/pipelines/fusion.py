@@ -1,0 +1,118 @@
+"""Fusion: views that show the same surface agree on the clean image they are heading for."""
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional as F
+
+from ..correspondence import Correspondence
+from ..errors import InputError
+
+# Views agree while the large shapes form; the last steps are left to the fine detail, which averaging would blur.
+FUSED_PART = 0.5
+# A view that is already painted counts for more than one that is still forming.
+_GIVEN_WEIGHT = 4.0
+_PREDICTIONS = ("epsilon", "v_prediction", "sample")
+
+
+@dataclass(frozen=True)
+class NoiseLevel:
+    """What the model sees at one step: x = signal * clean + noise * N(0, 1), with signal^2 + noise^2 = 1.
+
+    Attributes:
+        signal, noise: both 0 to 1.
+        prediction: what the model predicts: "epsilon", "v_prediction" or "sample".
+    """
+
+    signal: float
+    noise: float
+    prediction: str
+
+    def clean(self, x: torch.Tensor, output: torch.Tensor) -> torch.Tensor:
+        """The clean latents that the model's output implies."""
+        if self.prediction == "sample":
+            return output
+        if self.prediction == "v_prediction":
+            return self.signal * x - self.noise * output
+        return (x - self.noise * output) / max(self.signal, 1e-4)
+
+    def output(self, x: torch.Tensor, clean: torch.Tensor) -> torch.Tensor:
+        """The model output that implies these clean latents."""
+        if self.prediction == "sample":
+            return clean
+        noise = max(self.noise, 1e-4)
+        if self.prediction == "v_prediction":
+            return (self.signal * x - clean) / noise
+        return (x - self.signal * clean) / noise
+
+
+def noise_level(scheduler, step: int, timestep: torch.Tensor) -> NoiseLevel:
+    """The noise level of the `step`-th of the scheduler's timesteps, before it is taken.
+
+    Raises:
+        InputError: a scheduler whose levels are not those of a diffusion with noise and signal.
+    """
+    prediction = scheduler.config.get("prediction_type", "epsilon")
+    levels = getattr(scheduler, "alphas_cumprod", None)
+    if levels is None or prediction not in _PREDICTIONS or scheduler.config.get("use_flow_sigmas", False):
+        raise InputError(
+            f"{type(scheduler).__name__} (prediction {prediction}) has no noise levels to fuse images at; choose "
+            "another scheduler, such as DDIMScheduler, or pass fusion=False"
+        )
+    # Schedulers that keep x = clean + sigma * noise scale it by 1 / sqrt(1 + sigma^2) for the model.
+    signal = float(scheduler.scale_model_input(torch.ones(1, dtype=torch.float64, device=timestep.device), timestep))
+    if signal == 1.0:
+        if getattr(scheduler, "sigmas", None) is not None:
+            signal = float((1 + scheduler.sigmas[step].double() ** 2) ** -0.5)
+        else:
+            signal = float(levels[int(timestep)].double() ** 0.5)
+    return NoiseLevel(signal, max(0.0, 1 - signal**2) ** 0.5, prediction)
+
+
+class Fusion:
+    """Averages clean latents over the places where m views show the same surface.
+
+    Args:
+        correspondence: of the m views; convention "visible".
+        size: (h, w) of the latents.
+        given: (m,) bool, views that are already painted: the others come to them, they do not move.
+    """
+
+    def __init__(self, correspondence: Correspondence, size: tuple[int, int], given: torch.Tensor):
+        self._matches = correspondence.at(size)
+        self._given = given
+
+    def fuse(self, clean: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """The fused latents of the cells that have partners.
+
+        Args:
+            clean: (m, c, h, w).
+
+        Returns:
+            tokens (n,) int64, numbered view * h * w + cell, and their latents (n, c) float32.
+        """
+        cells = clean.shape[2] * clean.shape[3]
+        table = clean.float().permute(0, 2, 3, 1).reshape(-1, clean.shape[1])
+        given = self._given.to(table.device)
+        tokens, values = [table.new_zeros(0, dtype=torch.long)], [table[:0]]
+        for group in self._matches.groups:
+            texel, (q, l) = group.keys.texel, group.shape
+            seen = F.embedding_bag(
+                texel.view(-1, 4).long(), table, per_sample_weights=group.keys.weight.view(-1, 4), mode="sum"
+            ).view(q, l, -1)
+            weight = torch.where(given[texel[..., 0].long() // cells], _GIVEN_WEIGHT, 1.0)
+            if group.valid is not None:
+                weight = weight * group.valid
+            total = table[group.query] + (weight[..., None] * seen).sum(1)
+            moves = ~given[group.query // cells]
+            tokens.append(group.query[moves])
+            values.append((total / (1 + weight.sum(1, keepdim=True)))[moves])
+        return torch.cat(tokens), torch.cat(values)
+
+    def apply(self, x: torch.Tensor, output: torch.Tensor, level: NoiseLevel) -> torch.Tensor:
+        """The model's output (m, c, h, w) with fused clean latents; cells without a partner are left as they are."""
+        tokens, fused = self.fuse(level.clean(x.float(), output.float()))
+        out = output.permute(0, 2, 3, 1).reshape(-1, output.shape[1]).clone()
+        at = x.float().permute(0, 2, 3, 1).reshape(out.shape)[tokens]
+        out[tokens] = level.output(at, fused).to(out.dtype)
+        return out.view(output.shape[0], *output.shape[2:], -1).permute(0, 3, 1, 2).contiguous()

@@ -1,0 +1,73 @@
+"""Finds a model's parts before diffusers loads them, so that what is missing is said in one line."""
+
+import json
+from os import PathLike
+from pathlib import Path
+
+import torch
+
+from ..errors import InputError
+
+_WANTED = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
+
+
+def check_model(model: str | PathLike, passed: set[str]) -> None:
+    """Raises InputError for a model that is a folder without the parts a pipeline needs.
+
+    Args:
+        model: folder in diffusers layout, or Hub id.
+        passed: names of the parts that are not loaded from there.
+    """
+    if str(model) == "mini":
+        raise InputError("model 'mini': the small model ships with a later version; pass a model folder or a Hub id")
+    path = Path(model)
+    if not path.is_dir():
+        if path.exists() or str(model).count("/") != 1 or str(model).startswith((".", "/", "~")):
+            raise InputError(
+                f"{model}: no such model folder; pass a folder in diffusers layout or a Hub id (owner/name)"
+            )
+        return
+    index = path / "model_index.json"
+    try:
+        parts = json.loads(index.read_text())
+    except FileNotFoundError:
+        raise InputError(f"{path}: has no model_index.json; pass a model folder in diffusers layout") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{index}: cannot be read ({first_line(error)}); copy the model again") from None
+    if not isinstance(parts, dict):
+        raise InputError(f"{index}: is not the index of a model; pass a model folder in diffusers layout")
+    for name in _WANTED:
+        if name not in passed and not (parts.get(name) and (path / name).is_dir()):
+            raise InputError(f"{path}: has no {name}; pass the folder of a whole Stable Diffusion model")
+
+
+def unet_config(model: str | PathLike) -> dict | None:
+    """Configuration of the plain UNet in a model folder; None for a Hub id or another model."""
+    try:
+        config = json.loads((Path(model) / "unet" / "config.json").read_text())
+    except (OSError, ValueError):
+        return None
+    return config if config.get("_class_name") == "UNet2DConditionModel" else config.get("unet_config")
+
+
+def resolve_device(device: str) -> torch.device:
+    """The device for `auto`, `cpu`, `cuda` or what else torch knows.
+
+    Raises:
+        InputError: a device that is unknown, or absent.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        found = torch.device(device)
+    except RuntimeError:
+        raise InputError(f"device '{device}' is not known; choose auto, cpu or cuda") from None
+    if found.type == "cuda" and not torch.cuda.is_available():
+        raise InputError(f"device '{device}': torch finds no CUDA GPU; install a CUDA build of torch, or choose cpu")
+    return found
+
+
+def first_line(error: Exception) -> str:
+    """What an error of another library says, in one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:200].rstrip(".")

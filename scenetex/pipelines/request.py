@@ -1,0 +1,56 @@
+"""What is asked of the pipeline: which views, and how to generate them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..errors import InputError
+from ..views.viewset import ViewSet
+from .windows import check_joint
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Which views to generate.
+
+    Attributes:
+        views: m views.
+        keys: m entries, the image of a view that is given, (h, w, 3) float32 0..1, or None.
+        between: generate the views between given ones; else all of them.
+    """
+
+    views: ViewSet
+    keys: tuple[np.ndarray | None, ...]
+    between: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """How to generate them; see `MVDiffusionPipeline.__call__`."""
+
+    prompt: str | Sequence[str]
+    negative_prompt: str | Sequence[str] | None
+    steps: int
+    guidance_scale: float
+    generator: torch.Generator | None
+    latents: torch.Tensor | None
+    correspondence: bool
+    shared_noise: bool
+    fusion: bool
+    joint_views: int
+    eta: float
+    control_scale: float
+    on_step_end: Callable | None
+    callback_inputs: tuple[str, ...]
+
+    def check(self) -> None:
+        """Raises InputError for options that are out of range."""
+        if set(self.callback_inputs) - {"latents"}:
+            raise InputError(f"callback_on_step_end_tensor_inputs {list(self.callback_inputs)}: only latents is there")
+        if self.steps < 1:
+            raise InputError(f"num_inference_steps {self.steps} is not a positive number; pass 1 or more")
+        if self.generator is not None and not isinstance(self.generator, torch.Generator):
+            raise InputError(f"generator is a {type(self.generator).__name__}; pass one torch.Generator for all views")
+        check_joint(self.joint_views)

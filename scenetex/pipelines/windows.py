@@ -1,0 +1,97 @@
+"""Which views are generated together, and which already generated ones anchor them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..correspondence import Correspondence
+from ..correspondence.grid import pixel_lattice
+from ..errors import InputError
+
+LEAST_JOINT = 4
+_SAMPLES = 24  # pixels along the shorter side that overlaps are measured on
+
+
+@dataclass(frozen=True)
+class Window:
+    """Views denoised together, ascending; `given` ones are generated already."""
+
+    views: tuple[int, ...]
+    given: frozenset[int]
+
+
+def check_joint(joint: int) -> None:
+    """Raises InputError unless windows of `joint` views can be anchored and still hold new ones."""
+    if joint < LEAST_JOINT:
+        raise InputError(f"joint_views {joint} is too few to generate together; pass {LEAST_JOINT} or more")
+
+
+def overlaps(correspondence: Correspondence) -> np.ndarray:
+    """(m, m) float32: the part of view i's pixels (with depth) that view j sees, 0 for i = j."""
+    geometry, m = correspondence.geometry, correspondence.views
+    pixel = pixel_lattice(geometry.size, max(1, min(geometry.size) // _SAMPLES), geometry.depth)
+    out = torch.zeros(m, m)
+    views, counts = correspondence.pairs[:, 0].unique_consecutive(return_counts=True)
+    for i, j in zip(views.tolist(), correspondence.pairs[:, 1].split(counts.tolist()), strict=True):
+        seen = geometry.visible(i, j.to(geometry.device), pixel)[1]
+        valid = (geometry.depth_at(i, pixel) > 0).sum().clamp(min=1)
+        out[i, j] = (seen.sum(1) / valid).cpu()
+    return out.numpy()
+
+
+def plan_keyframes(overlap: np.ndarray, joint: int) -> list[Window]:
+    """Windows of at most `joint` views that generate all views, in their order.
+
+    The first holds `joint` new views, each further one new views and those already generated that overlap them most, on
+    every side: where the trajectory comes back to its start, the last views join both ends of the loop.
+
+    Args:
+        overlap: (m, m), from `overlaps`.
+        joint: views per window.
+    """
+    m = len(overlap)
+    windows = [Window(tuple(range(min(m, joint))), frozenset())]
+    step = joint - max(1, joint // 3)
+    for start in range(joint, m, step):
+        new = range(start, min(start + step, m))
+        given = anchors(overlap, new, range(start), joint - len(new))
+        windows.append(Window(tuple(sorted([*given, *new])), frozenset(given)))
+    return windows
+
+
+def plan_between(keys: Sequence[bool], overlap: np.ndarray, joint: int) -> list[Window]:
+    """Windows that generate the views between consecutive keys, each together with the two keys.
+
+    Views before the first key or behind the last are generated with that key and another one that overlaps them. Where
+    there are more views between two keys than a window holds, each further window also holds the view before it.
+    """
+    at = [i for i, is_key in enumerate(keys) if is_key]
+    windows = []
+    for left, right in zip([None, *at], [*at, None], strict=True):
+        new = list(range(0 if left is None else left + 1, len(keys) if right is None else right))
+        ends = {i for i in (left, right) if i is not None}
+        room = joint - 2 if len(new) <= joint - 2 else joint - 3
+        for start in range(0, len(new), room):
+            part = new[start : start + room]
+            given = ends | ({part[0] - 1} if start else set())
+            if len(ends) < 2:
+                given |= set(anchors(overlap, part, [k for k in at if k not in ends], 1))
+            windows.append(Window(tuple(sorted(given | set(part))), frozenset(given)))
+    return windows
+
+
+def anchors(overlap: np.ndarray, new: Sequence[int], done: Sequence[int], count: int) -> list[int]:
+    """Up to `count` of the views `done` that together overlap the `new` ones most, each new one counted by its best."""
+    new, done, chosen = list(new), list(done), []
+    sees = overlap[np.ix_(new, done)]
+    best = np.zeros(len(new))
+    while len(chosen) < min(count, len(done)):
+        gain = np.maximum(sees - best[:, None], 0).sum(0)
+        most = int(gain.argmax())
+        if gain[most] <= 0:
+            break
+        chosen.append(done[most])
+        best = np.maximum(best, sees[:, most])
+    return sorted(chosen)
