@@ -135,3 +135,17 @@ def test_an_atlas_without_a_texel_gives_no_texels():
     assert len(texels) == 0 and texels.bary.shape == (0, 2)
     index, values = texels.on_faces(np.array([0]), np.ones((3, 2), np.float32), mesh.faces)
     assert len(index) == 0 and values.shape == (0, 2)
+
+
+def test_centres_on_shared_edges_belong_to_one_face():
+    """Corners on texel centres: every edge, diagonals included, runs through centres."""
+    n, size = 6, 32
+    at = (np.arange(n + 1) * 3 + 4.5) / size
+    x, y = np.meshgrid(at, at, indexing="ij")
+    uv = np.stack([x.ravel(), y.ravel()], 1).astype(np.float32)
+    a = (np.arange(n)[:, None] * (n + 1) + np.arange(n)).ravel()
+    faces = np.concatenate([np.stack([a, a + n + 1, a + n + 2], 1), np.stack([a, a + n + 2, a + 1], 1)[:, [2, 0, 1]]])
+    page = np.zeros(len(faces), np.int32)
+    atlas = Atlas(uv, faces, np.arange(len(uv)), page, page, size, 1, 1.0)
+    texels = rasterize(Mesh(np.c_[uv, 0 * uv[:, 0]], faces), atlas)
+    assert len(np.unique(texels.pixel)) == len(texels) == (3 * n) ** 2
