@@ -53,8 +53,8 @@ def refine_cameras(
     """Moves cameras so that photos agree on the colour of surface points (Zhou and Koltun 2014).
 
     Alternates between the points' mean grey value over the photos (with one gain per photo) and a Gauss-Newton step
-    for all poses and one shared change of focal lengths and centre, from blurred to sharp images. A prior keeps cameras near
-    where tracking put them.
+    for all poses and one shared change of focal lengths and centre, from blurred to sharp images. A prior keeps cameras
+    near where tracking put them.
 
     Args:
         mesh: the mesh the views were rendered from.

@@ -72,9 +72,9 @@ def choose(surface: Surface, shots: list[Photo], blur: float, ramp: float) -> Ch
         detail = grey - cv2.GaussianBlur(grey, (0, 0), 1.0)
         energy = cv2.GaussianBlur(detail * detail, (0, 0), 2 * blur)
         return (
-            front[s.index],
+            front[s.index].astype(np.int32),
             fields[s.index, 4] * border_weight(s.clearance, ramp),
-            sample(smooth, s.u, s.v).astype(np.float32),
+            sample(smooth, s.u, s.v),
             sample(energy, s.u, s.v)[:, 0],
             sample(slope, s.u, s.v)[:, 0],
         )
@@ -84,22 +84,22 @@ def choose(surface: Surface, shots: list[Photo], blur: float, ramp: float) -> Ch
     face = np.concatenate([x[0] for x in looks])
     view = np.repeat(np.arange(m, dtype=np.int32), [len(x[0]) for x in looks])
     weight, color, energy, slope = (np.concatenate([x[i] for x in looks]) for i in range(1, 5))
-    order = np.argsort(face, kind="stable")
-    face, view, weight, color, energy, slope = (x[order] for x in (face, view, weight, color, energy, slope))
+    del looks
 
-    fitted = np.sort(np.random.default_rng(0).permutation(count)[:_FITTED_FACES])
-    part = np.isin(face, fitted)
-    sightings = sp.csr_matrix((weight[part], (face[part], view[part])), (count, m))[fitted]
-    gain = _gains(sightings, color[part])
-    color *= gain[view]
+    # In the order of a CSR matrix: by face, then by view.
+    part = np.flatnonzero(np.isin(face, np.random.default_rng(0).permutation(count)[:_FITTED_FACES]))
+    part = part[np.argsort(face[part], kind="stable")]
+    sightings = sp.csr_matrix((weight[part], (face[part], view[part])), (count, m))
+    gain = _gains(sightings, color[part].astype(np.float32))
+    color = [channel * gain[view, c] for c, channel in enumerate(color.T)]
     graph = _neighbours(surface.faces)
     trust = _trust(face, view, weight, color, m, count, graph)
-    missed = _misregistration(face, weight * trust[face, view], color, slope, count)
+    weight *= trust[face, view]
+    missed = _misregistration(face, weight, color, slope, count)
 
     focus = -view_offsets(np.log(energy[part] + 1.0), sightings, 0.7)
-    score = weight * np.exp(_FOCUS_EXPONENT * (focus - focus.max()))[view]
-    detail = _smooth_choice(face, view, score * trust[face, view], m, count, graph)
-    return Choice(gain, trust, missed, detail)
+    weight *= np.exp(_FOCUS_EXPONENT * (focus - focus.max())).astype(np.float32)[view]
+    return Choice(gain, trust, missed, _smooth_choice(face, view, weight, m, count, graph))
 
 
 def _gains(sightings: sp.csr_matrix, color: np.ndarray) -> np.ndarray:
@@ -125,7 +125,7 @@ def _trust(face, view, weight, color, m, count, graph) -> np.ndarray:
     rest = np.bincount(face, weight, count).astype(np.float32)[face] - weight
     safe = np.maximum(rest, 1e-9)
     difference, spread = np.zeros((2, len(face)), np.float32)
-    for channel in color.T:
+    for channel in color:
         share = weight * channel
         mean = (np.bincount(face, share, count).astype(np.float32)[face] - share) / safe
         share *= channel
@@ -133,14 +133,16 @@ def _trust(face, view, weight, color, m, count, graph) -> np.ndarray:
         np.maximum(difference, np.abs(channel - mean), out=difference)
         np.maximum(spread, square - mean * mean, out=spread)
     wrong = (difference > _OUTLIER[0] + _OUTLIER[1] * np.sqrt(spread)) & (rest > 1.5 * weight)
-    flags = np.zeros((count, m), np.float32)
-    flags[face, view] = wrong
-    return 1 - np.minimum(2 * (graph @ flags) + flags, 1)
+    flags = sp.csr_matrix((np.ones(int(wrong.sum()), np.float32), (face[wrong], view[wrong])), (count, m))
+    trust = np.ones((count, m), np.float32)
+    doubt = (2 * (graph @ flags) + flags).tocoo()
+    trust[doubt.row, doubt.col] -= np.minimum(doubt.data, 1)
+    return trust
 
 
 def _misregistration(face, weight, color, slope, count) -> float:
     """Pixels: median of difference over slope, where a photo has slope enough to tell a shift from noise."""
-    grey = color @ np.float32([0.299, 0.587, 0.114])
+    grey = 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2]
     rest = np.bincount(face, weight, count).astype(np.float32)[face] - weight
     others = (np.bincount(face, weight * grey, count).astype(np.float32)[face] - weight * grey) / np.maximum(rest, 1e-9)
     telling = (slope > _TELLING_SLOPE) & (rest > weight)
@@ -157,6 +159,11 @@ def _smooth_choice(face, view, score, m, count, graph) -> np.ndarray:
     best /= np.maximum(best.max(1, keepdims=True), 1e-20)
     share = best
     for _ in range(_ROUNDS):
-        share = np.exp(_TEMPERATURE * (best + _SMOOTHNESS * (graph @ share))) * seen
+        share = graph @ share
+        share *= _SMOOTHNESS
+        share += best
+        share *= _TEMPERATURE
+        np.exp(share, out=share)
+        share *= seen
         share /= np.maximum(share.sum(1, keepdims=True), 1e-20)
     return share

@@ -73,23 +73,58 @@ def unwrap(
 
 def _uvunwrap(positions, faces, size, density, padding, packing):
     """uvunwrap's charts: uv (n, 2), corner rows (k, 3), chart (k,), page (k,), page count, texels per metre."""
-    import uvunwrap
+    from uvunwrap import UnwrapError
 
     try:
-        result = uvunwrap.generate(
-            [uvunwrap.Mesh(positions, faces.astype(np.uint32))],
-            page_size=size,
-            texels_per_unit=density,
-            padding=padding,
-            packing=packing,
-        )
-    except uvunwrap.UnwrapError as error:
-        raise InputError(f"unwrap: {error}; try a larger size or a lower texels_per_metre") from None
-    out = result.meshes[0]
-    corners = np.asarray(out.indices, np.int64).reshape(-1, 3)
-    uv = np.asarray(out.uv, np.float32).reshape(-1, 2)
-    chart, page = (np.asarray(x, np.int32)[corners[:, 0]] for x in (out.chart, out.page))
-    return uv, corners, chart, page, result.page_count, float(result.texels_per_unit)
+        return _lay_out(positions, faces, [np.arange(len(faces))], size, density, padding, packing)
+    except UnwrapError as error:
+        trouble = error
+    # Some chart is larger than a page: only such ones are cut, by a grid in space that grows finer.
+    if density:
+        uv, corners, chart, _, _, scale = _lay_out(positions, faces, [np.arange(len(faces))], size, None, 0, "fast")
+        extent = np.zeros((int(chart.max()) + 1, 2))
+        for pick, sign in ((np.maximum, 1), (np.minimum, -1)):
+            edge = np.full_like(extent, -sign * np.inf)
+            pick.at(edge, np.repeat(chart, 3), uv[corners.ravel()] * np.float64(size / scale))
+            extent += sign * edge
+        room = (size - 2 * padding) / density
+        whole = extent.max(1)[chart] < 0.9 * room
+        for cell in room * 0.6 * 0.5 ** np.arange(5):
+            at = np.floor(positions[faces].mean(1) / cell).astype(np.int64)
+            at[whole] = 0
+            key = np.c_[np.where(whole, -1, chart), at]
+            group = np.unique(key, axis=0, return_inverse=True)[1].ravel()
+            order = np.argsort(group, kind="stable")
+            parts = np.split(order, np.flatnonzero(np.diff(group[order])) + 1)
+            try:
+                return _lay_out(positions, faces, parts, size, density, padding, packing)
+            except UnwrapError as error:
+                trouble = error
+    raise InputError(f"unwrap: {str(trouble).split(';')[0]}; try a larger size or a lower texels_per_metre")
+
+
+def _lay_out(positions, faces, parts, size, density, padding, packing):
+    """One atlas of several sets of faces (`parts`), in which no chart joins faces of two sets."""
+    import uvunwrap
+
+    meshes = []
+    for part in parts:
+        used, corner = slice(None), faces
+        if len(parts) > 1:
+            used, corner = np.unique(faces[part], return_inverse=True)
+        meshes.append(uvunwrap.Mesh(positions[used], corner.reshape(-1, 3).astype(np.uint32)))
+    result = uvunwrap.generate(meshes, page_size=size, texels_per_unit=density, padding=padding, packing=packing)
+    uvs, corners = [], np.empty((len(faces), 3), np.int64)
+    chart, page = np.empty((2, len(faces)), np.int32)
+    rows = charts = 0
+    for part, out in zip(parts, result.meshes, strict=True):
+        uvs.append(np.asarray(out.uv, np.float32).reshape(-1, 2))
+        own = np.asarray(out.indices, np.int64).reshape(-1, 3)
+        corners[part] = own + rows
+        page[part] = np.asarray(out.page, np.int32)[own[:, 0]]
+        chart[part] = np.unique(np.asarray(out.chart)[own[:, 0]], return_inverse=True)[1] + charts
+        rows, charts = rows + len(uvs[-1]), int(chart[part].max()) + 1
+    return np.concatenate(uvs), corners, chart, page, result.page_count, float(result.texels_per_unit)
 
 
 def _xatlas(positions, faces, size, density, padding, packing):
@@ -121,7 +156,10 @@ def _xatlas(positions, faces, size, density, padding, packing):
     uv = uv * np.float32([atlas.width / size, atlas.height / size])
     # Charts larger than a page are shrunk without a word.
     if density and _density(positions, faces, uv[corners] * size) < 0.9 * density:
-        raise InputError(f"unwrap: a chart is larger than {size} texels; try a larger size or a lower texels_per_metre")
+        raise InputError(
+            f"unwrap: xatlas made a chart larger than {size} texels; take a larger size, a lower texels_per_metre or "
+            "uvunwrap, which cuts such charts"
+        )
     return uv, corners, chart, page, atlas.atlas_count, float(atlas.texels_per_unit) / unit
 
 
