@@ -192,6 +192,16 @@ def test_a_density_is_kept_on_as_many_pages_as_it_takes(packer):
     assert coarse.pages == 1 and coarse.texels_per_metre == pytest.approx(20.0, rel=1e-3)
 
 
+@pytest.mark.parametrize(("size", "density"), [(128, 150.0), (128, 400.0), (64, 500.0)])
+def test_charts_larger_than_a_page_are_cut(size, density):
+    mesh = together(bumpy_sheet(24), bumpy_sheet(3, (2, 0, 0)).transformed(np.diag([0.05, 0.05, 0.05, 1.0])))
+    atlas = unwrap(mesh, size, texels_per_metre=density)
+    assert atlas.texels_per_metre == pytest.approx(density, rel=1e-3) and atlas.pages > 1
+    check_layout(mesh, atlas)
+    assert len(np.unique(atlas.chart[-18:])) == 1, "small charts stay whole"
+    assert nearest_charts(atlas, mesh) >= 16
+
+
 def test_packing_shape_is_a_layout_too():
     mesh = together(bumpy_sheet(), box())
     atlas = unwrap(mesh, 256, packing="shape")
