@@ -13,6 +13,9 @@ from .errors import InputError
 
 COMMANDS = {"texture": "scenetex.texture_command"}
 
+# Colour codes, and the lines of boxes in Unicode or, where that cannot be printed, in dashes.
+_ORNAMENTS = re.compile(r"\x1b\[[0-9;]*m|[\u2500-\u257f]+|-{4,}")
+
 T = TypeVar("T")
 
 
@@ -50,7 +53,7 @@ def parse(options: type[T], program: str, arguments: list[str] | None) -> T:
     except SystemExit as stop:
         if not stop.code:
             raise
-        lines = [re.sub(r"[^\x20-\x7e]+", " ", line).strip() for line in said.getvalue().splitlines()[1:]]
+        lines = [_ORNAMENTS.sub(" ", line).strip() for line in said.getvalue().splitlines()[1:]]
         text = " ".join(line for line in lines if line).split("For full helptext")[0]
         text = re.sub(r"\s+", " ", text.split("Argument helptext")[0]).strip().rstrip(".")
         raise InputError(f"{text}; {program} --help lists the options") from None
