@@ -4,13 +4,14 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import cv2
 import numpy as np
 from tqdm import tqdm
 
 from .errors import InputError
+from .generation import Generation, generate_images, load_model
 from .scene.camera import Camera
 from .scene.scene import Scene
 from .texture.atlas import Atlas
@@ -34,6 +35,7 @@ class Result:
         mesh: the textured mesh.
         views: the views that were baked, with refined cameras if refinement was worth it; coarser than the images.
         images: one (h, w, 3) uint8 image per view.
+        keyframe: per view, whether it is a keyframe; generated views between keyframes are none.
         refinement: what refinement found, or None if it was not asked for.
         seconds: time spent per stage; unwrapping runs beside the stages before the bake.
     """
@@ -41,19 +43,33 @@ class Result:
     mesh: TexturedMesh
     views: ViewSet
     images: list[np.ndarray]
+    keyframe: tuple[bool, ...]
     refinement: RefinedCameras | None
     seconds: dict[str, float] = field(default_factory=dict)
 
 
 def texture_scene(scene: Scene, **options) -> TexturedMesh:
-    """Textures a scene's mesh from its photos; options as in `run_stages`."""
+    """Textures a scene's mesh from its photos, or where there is a `prompt`, from generated images.
+
+    Args:
+        scene: from `load_scene`.
+        options: as in `run_stages`, or those of `Generation`: `prompt="...", model="..."`.
+
+    Raises:
+        InputError: as in `run_stages`.
+    """
+    names = {f.name for f in fields(Generation)} & set(options)
+    if names:
+        if "prompt" not in names:
+            raise InputError(f"texture_scene: {', '.join(sorted(names))} given, but no prompt; add prompt='...'")
+        options["generation"] = Generation(**{name: options.pop(name) for name in names})
     return run_stages(scene, **options).mesh
 
 
 def run_stages(
     scene: Scene,
     *,
-    images: str = "photos",
+    generation: Generation | None = None,
     keyframes: str = "auto",
     refine_poses: bool = True,
     texture_size: int = 2048,
@@ -65,48 +81,62 @@ def run_stages(
 
     Args:
         scene: from `load_scene`.
-        images: "photos": the trajectory's own.
-        keyframes: which frames: "auto" (all, or the best 120 of more), "all", a number, "every:N", or ids "0,16,32".
-        refine_poses: refine cameras photometrically where that lowers the error enough.
+        generation: how to generate images; None = paint with the trajectory's own photos.
+        keyframes: which frames: "auto" (photos: all, or the best 120 of more; generated: as many as see the scene with
+            overlap), "all", a number, "every:N", or ids "0,16,32".
+        refine_poses: refine cameras photometrically where that lowers the error enough; generated images need none.
         texture_size, texels_per_metre, packer: as in `unwrap`.
         progress: show progress bars on stderr.
 
     Raises:
         InputError: an option out of range, a scene without photos, a photo that cannot be read, a trajectory that sees
-            nothing of the mesh.
+            nothing of the mesh, a model that cannot be loaded.
     """
-    if images != "photos":
-        raise InputError(f"images '{images}' is not known; choose photos")
     clock = _Clock(progress)
-    # uvunwrap works outside Python's lock: it has a core of its own while the photos are read and the cameras refined.
+    # uvunwrap works outside Python's lock: it has a core of its own while the images are made and the cameras refined.
     with ThreadPoolExecutor(1) as beside, clock.stage("total"):
+        if generation is not None:
+            with clock.stage("model"):
+                pipe = load_model(generation)
         layout = beside.submit(
             clock.timed("unwrap"),
             lambda: unwrap(scene.mesh, texture_size, texels_per_metre=texels_per_metre, packer=packer),
         )
         with clock.stage("keyframes"):
-            frame_ids = choose_frames(scene, keyframes)
-        with clock.stage("photos", len(frame_ids)) as done:
-            pictures = read_photos(scene, frame_ids, done)
-        size = pictures[0].shape[1], pictures[0].shape[0]
+            frame_ids = choose_frames(scene, keyframes, photos=generation is None)
         refinement = None
-        if refine_poses:
-            with clock.stage("refine", refinement_steps()) as done:
-                glance = (_GLANCE, max(1, round(_GLANCE * size[1] / size[0])))
-                refinement = refine_cameras(scene.mesh, render_views(scene, frame_ids, glance), pictures, done)
-        with clock.stage("render", len(frame_ids)) as done:
-            coarse = tuple(max(1, side // _DEPTH_SHARE) for side in size)
-            views = _final_views(scene, frame_ids, coarse, refinement, done)
+        if generation is None:
+            views, pictures, refinement = _photos(scene, frame_ids, refine_poses, clock)
+            is_key = (True,) * len(views)
+        else:
+            views, pictures, is_key = generate_images(pipe, scene, frame_ids, generation, clock.stage, progress)
         with clock.stage("survey"):
             seen_by = survey(scene.mesh, views, pictures)
         atlas: Atlas = _await(layout, clock)
-        with clock.stage("paint", len(frame_ids)) as done:
+        with clock.stage("paint", len(views)) as done:
             mesh = paint(scene.mesh, atlas, seen_by, done)
-    return Result(mesh, views, pictures, refinement, clock.seconds)
+    return Result(mesh, views, pictures, is_key, refinement, clock.seconds)
 
 
-def choose_frames(scene: Scene, keyframes: str) -> list[int]:
-    """Frame ids for the `keyframes` option of `run_stages`."""
+def _photos(scene: Scene, frame_ids: list[int], refine_poses: bool, clock: "_Clock"):
+    """Views, photos and what refinement found."""
+    with clock.stage("photos", len(frame_ids)) as done:
+        pictures = read_photos(scene, frame_ids, done)
+    size = pictures[0].shape[1], pictures[0].shape[0]
+    refinement = None
+    if refine_poses:
+        with clock.stage("refine", refinement_steps()) as done:
+            glance = (_GLANCE, max(1, round(_GLANCE * size[1] / size[0])))
+            refinement = refine_cameras(scene.mesh, render_views(scene, frame_ids, glance), pictures, done)
+    with clock.stage("render", len(frame_ids)) as done:
+        coarse = tuple(max(1, side // _DEPTH_SHARE) for side in size)
+        return _final_views(scene, frame_ids, coarse, refinement, done), pictures, refinement
+
+
+def choose_frames(scene: Scene, keyframes: str, photos: bool = True) -> list[int]:
+    """Frame ids for the `keyframes` option of `run_stages`; `photos`: they are to be painted with their photos."""
+    if keyframes == "auto" and not photos:
+        return select_keyframes(scene, sharpness=False)
     if keyframes == "all" or (keyframes == "auto" and len(scene.frames) <= MOST_PHOTOS):
         return [frame.id for frame in scene.frames]
     if keyframes == "auto":
@@ -116,7 +146,7 @@ def choose_frames(scene: Scene, keyframes: str) -> list[int]:
             return select_keyframes(scene, every=int(keyframes.removeprefix("every:")))
         if "," in keyframes:
             return select_keyframes(scene, ids=[int(part) for part in keyframes.split(",") if part.strip()])
-        return select_keyframes(scene, count=int(keyframes))
+        return select_keyframes(scene, count=int(keyframes), sharpness=photos)
     except InputError:
         raise
     except ValueError:

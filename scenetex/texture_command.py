@@ -2,6 +2,7 @@
 
 import json
 import platform
+import re
 import resource
 import sys
 import time
@@ -17,6 +18,7 @@ import tyro
 from . import __version__
 from .cli import guarded, parse
 from .errors import InputError
+from .generation import Generation
 from .output import output_folder
 from .pipeline import Result, run_stages
 from .scene.camera import resize_intrinsics
@@ -28,16 +30,46 @@ FORMATS = ("glb", "obj")
 
 @dataclass(frozen=True)
 class TextureOptions:
-    """Textures scanned scenes: mesh, camera trajectory and photos in; GLB and OBJ with a UV texture atlas out."""
+    """Textures scanned scenes from text or photos: mesh and camera trajectory in; GLB and OBJ with a UV atlas out."""
 
     scenes: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Scenes: ScanNet folders (extracted, or with .sens), or folders with transforms.json."""
     output: Path
     """Folder for the results; each scene gets a folder of its name in it."""
-    images: Literal["photos"] = "photos"
-    """What to paint with: the trajectory's own photos."""
+    images: Literal["photos", "generated"] = "photos"
+    """What to paint with: the trajectory's own photos, or images generated from a prompt."""
+    prompt: str | None = None
+    """What the room is to look like."""
+    negative_prompt: str | None = None
+    """What it is not to look like."""
+    model: str = "mini"
+    """Model that generates: a folder in diffusers layout or a Hub id."""
+    mvdiffusion_checkpoint: Path | None = None
+    """Released MVDiffusion weights (.ckpt or .safetensors) to use as the model's UNet."""
+    controlnet: str | None = None
+    """Depth ControlNet, folder or Hub id, for models that do not take depth."""
     keyframes: str = "auto"
-    """Frames to use: auto (all, or the best 120 of more), all, a number, every:N, or ids like 0,16,32."""
+    """Frames to use: auto (photos: all, or the best 120 of more), all, a number, every:N, or ids like 0,16,32."""
+    between: int = 1
+    """Views to generate between any two consecutive keyframes."""
+    seed: int = 0
+    """The same seed gives the same images."""
+    device: str = "auto"
+    """Where to generate: auto, cpu or cuda."""
+    steps: int = 50
+    """Denoising steps."""
+    guidance_scale: float = 9.0
+    """How closely to follow the prompt; 1 = no guidance."""
+    image_size: str = "256x192"
+    """Size of generated images, WIDTHxHEIGHT, pixels."""
+    joint_views: int = 16
+    """Most views to generate at once; fewer need less memory."""
+    correspondence: bool = True
+    """Let the views attend to each other where they show the same surface."""
+    shared_noise: bool = True
+    """Start places that show the same surface from the same noise."""
+    fusion: bool = True
+    """Let views agree on their shared surface during the first half of the steps."""
     refine_poses: bool = True
     """Refine camera poses, focal length and centre against the mesh where that lowers the error."""
     texture_size: int = 2048
@@ -63,10 +95,10 @@ def main(arguments: list[str] | None = None, program: str = "scenetex texture") 
 
     def work() -> int:
         options = parse(TextureOptions, program, arguments)
-        formats = _formats(options)
+        formats, generation = _formats(options), _generation(options)
         code = 0
         for path in options.scenes:
-            code = max(code, guarded(program, lambda path=path: _one(path, options, formats)))
+            code = max(code, guarded(program, lambda path=path: _one(path, options, formats, generation)))
             if code == 130:
                 break
         return code
@@ -86,7 +118,22 @@ def _formats(options: TextureOptions) -> list[str]:
     return formats
 
 
-def _one(path: Path, options: TextureOptions, formats: list[str]) -> int:
+def _generation(options: TextureOptions) -> Generation | None:
+    """How to generate, None for photos; the options of the same names."""
+    if options.images == "photos":
+        if options.prompt is not None:
+            raise InputError("--prompt is for generated images; add --images generated")
+        return None
+    if options.prompt is None:
+        raise InputError("--images generated needs a text; add --prompt '...'")
+    size = re.fullmatch(r"(\d{1,5})[xX](\d{1,5})", options.image_size.strip())
+    if not size or "0" in size.groups():
+        raise InputError(f"--image-size '{options.image_size}' is not understood; give WIDTHxHEIGHT, like 256x192")
+    given = {f.name: getattr(options, f.name) for f in fields(Generation)}
+    return Generation(**given | {"image_size": (int(size[1]), int(size[2]))})
+
+
+def _one(path: Path, options: TextureOptions, formats: list[str], generation: Generation | None) -> int:
     """Textures one scene into its folder, which appears whole or not at all."""
     start = time.perf_counter()
     scene = load_scene(path, align=options.align)
@@ -96,7 +143,7 @@ def _one(path: Path, options: TextureOptions, formats: list[str]) -> int:
     with output_folder(options.output / scene.name) as folder:
         result = run_stages(
             scene,
-            images=options.images,
+            generation=generation,
             keyframes=options.keyframes,
             refine_poses=options.refine_poses,
             texture_size=options.texture_size,
@@ -124,7 +171,8 @@ def _one(path: Path, options: TextureOptions, formats: list[str]) -> int:
         report = summarize(scene, result, seconds, options)
         (folder / "report.json").write_text(json.dumps(report, indent=2) + "\n")
     print(
-        f"{options.output / scene.name}: {report['faces']} faces, {len(result.views)} photos, "
+        f"{options.output / scene.name}: {report['faces']} faces, {len(result.views)} "
+        f"{'photos' if generation is None else 'generated images'}, "
         f"{100 * report['coverage']:.1f} % of the texels seen, {seconds['total']:.1f} s"
     )
     return 0
@@ -149,7 +197,7 @@ def write_views(result: Result, folder: Path) -> None:
             "height": height,
             "intrinsics": intrinsics[i].tolist(),
             "cam_to_world": views.cam_to_world[i].tolist(),
-            "keyframe": True,
+            "keyframe": result.keyframe[i],
         }
         for i, frame in enumerate(views.frame_ids)
     }
@@ -161,11 +209,17 @@ def summarize(scene: Scene, result: Result, seconds: dict[str, float], options: 
     atlas, refinement = result.mesh.atlas, result.refinement
     texels = result.mesh.texels or 0
     settings = {f.name: asdict(options)[f.name] for f in fields(options) if f.name not in ("scenes", "output", "quiet")}
+    settings = {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
+    generated = options.images == "generated"
+    libraries = ["numpy", "scipy", "opencv-python-headless", "uvunwrap", "embreex"]
+    libraries += ["torch", "diffusers", "transformers"] * generated
     return {
         "scene": scene.name,
+        **({name: settings[name] for name in ("prompt", "model", "seed", "steps")} if generated else {}),
         "frames": len(scene.frames),
         "frames_without_tracking": len(scene.skipped),
         "images": len(result.views),
+        "keyframes": sum(result.keyframe),
         "vertices": len(scene.mesh.vertices),
         "faces": len(scene.mesh.faces),
         "faces_without_area": int((atlas.page < 0).sum()),
@@ -187,9 +241,6 @@ def summarize(scene: Scene, result: Result, seconds: dict[str, float], options: 
         "versions": {
             "scenetex": __version__,
             "python": platform.python_version(),
-            **{
-                name: metadata.version(name)
-                for name in ("numpy", "scipy", "opencv-python-headless", "uvunwrap", "embreex")
-            },
+            **{name: metadata.version(name) for name in libraries},
         },
     }

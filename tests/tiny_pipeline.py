@@ -9,6 +9,7 @@ from diffusers import AutoencoderKL, DDIMScheduler
 from tiny_unet import make_model, make_unet
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+from scenetex.models import MultiViewUNet
 from scenetex.pipelines import MVDiffusionPipeline
 from scenetex.scene.mesh import Mesh
 from scenetex.views.viewset import ViewSet, cast_views
@@ -92,6 +93,7 @@ def run(pipe, views, prompt="a red room", seed=0, steps=3, **options) -> np.ndar
 
 __all__ = [
     "MVDiffusionPipeline",
+    "MultiViewUNet",
     "make_parts",
     "make_pipeline",
     "make_unet",

@@ -1,10 +1,16 @@
 """Finds a model's parts before diffusers loads them, so that what is missing is said in one line."""
 
 import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 
+import diffusers
 import torch
+import transformers
+from diffusers import ControlNetModel
 
 from ..errors import InputError
 
@@ -71,3 +77,35 @@ def first_line(error: Exception) -> str:
     """What an error of another library says, in one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__)[:200].rstrip(".")
+
+
+def load_controlnet(model: str | PathLike, **options) -> ControlNetModel:
+    """A depth ControlNet from a folder or a Hub id; `options` of diffusers' `from_pretrained`.
+
+    Raises:
+        InputError: a folder or Hub id that cannot be loaded.
+    """
+    try:
+        return ControlNetModel.from_pretrained(model, **options)
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise InputError(
+            f"{model}: cannot be loaded as a ControlNet ({first_line(error)}); check the name and the network"
+        ) from None
+
+
+@contextmanager
+def quiet_loading() -> Iterator[None]:
+    """Silences progress bars and notes of the libraries while a command line loads a model; errors still come up."""
+    libraries = [diffusers.utils.logging, transformers.utils.logging]
+    levels = [library.get_verbosity() for library in libraries]
+    for library in libraries:
+        library.set_verbosity_error()
+        library.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
+    finally:
+        for library, level in zip(libraries, levels, strict=True):
+            library.set_verbosity(level)
+            library.enable_progress_bar()

@@ -6,7 +6,7 @@ from os import PathLike
 import torch
 from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 from diffusers.image_processor import VaeImageProcessor
-from diffusers.pipelines.pipeline_utils import DiffusionPipeline, ImagePipelineOutput, StableDiffusionMixin
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline, ImagePipelineOutput
 from diffusers.schedulers import KarrasDiffusionSchedulers
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
@@ -21,7 +21,7 @@ from .request import Request, Task
 _CONVENTIONS = ("visible", "mvdiffusion")
 
 
-class MVDiffusionPipeline(DiffusionPipeline, StableDiffusionMixin):
+class MVDiffusionPipeline(DiffusionPipeline):
     """Generates consistent images of many views of a scene from text and depth.
 
     Args:
@@ -240,6 +240,14 @@ class MVDiffusionPipeline(DiffusionPipeline, StableDiffusionMixin):
             callback_inputs=tuple(callback_on_step_end_tensor_inputs),
         )
         return self._run(task, request, output_type, return_dict)
+
+    def enable_vae_slicing(self) -> None:
+        """The autoencoder works on one image at a time."""
+        self.vae.enable_slicing()
+
+    def disable_vae_slicing(self) -> None:
+        """The autoencoder works on several images at a time again."""
+        self.vae.disable_slicing()
 
     def _run(self, task: Task, request: Request, output_type: str, return_dict: bool):
         """What both ways of calling share, from checks to images."""
