@@ -123,11 +123,16 @@ def _photos(scene: Scene, frame_ids: list[int], refine_poses: bool, clock: "_Clo
     with clock.stage("photos", len(frame_ids)) as done:
         pictures = read_photos(scene, frame_ids, done)
     size = pictures[0].shape[1], pictures[0].shape[0]
+    glances = render_views(scene, frame_ids, (_GLANCE, max(1, round(_GLANCE * size[1] / size[0]))))
+    if not (glances.face_id >= 0).any():
+        where = scene.path or scene.name
+        raise InputError(
+            f"{where}: no frame sees the mesh; check that poses and mesh share one frame and unit (metres)"
+        )
     refinement = None
     if refine_poses:
         with clock.stage("refine", refinement_steps()) as done:
-            glance = (_GLANCE, max(1, round(_GLANCE * size[1] / size[0])))
-            refinement = refine_cameras(scene.mesh, render_views(scene, frame_ids, glance), pictures, done)
+            refinement = refine_cameras(scene.mesh, glances, pictures, done)
     with clock.stage("render", len(frame_ids)) as done:
         coarse = tuple(max(1, side // _DEPTH_SHARE) for side in size)
         return _final_views(scene, frame_ids, coarse, refinement, done), pictures, refinement
