@@ -1,6 +1,7 @@
 """Text to textured mesh: the command line and the stages, with a tiny model of random weights."""
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -144,6 +145,22 @@ def test_model_folder_without_unet(walk, model, tmp_path, capsys):
     (broken / "model_index.json").write_text("{")
     assert command(walk, broken, tmp_path, "--prompt", "x") == 2
     assert "model_index.json: cannot be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder", "tokenizer", "scheduler"])
+def test_model_with_a_spoilt_part(walk, model, tmp_path, capsys, part):
+    spoilt = tmp_path / "spoilt"
+    shutil.copytree(model, spoilt)
+    for path in (spoilt / part).iterdir():
+        path.write_bytes(b"\x00\x01 not what it was")
+    assert command(walk, spoilt, tmp_path, "--prompt", "x") == 2
+    said = capsys.readouterr().err.strip()
+    assert "spoilt: cannot be loaded" in said and "\n" not in said
+
+
+def test_control_net_that_is_none(walk, model, tmp_path, capsys):
+    assert command(walk, model, tmp_path, "--prompt", "x", "--controlnet", str(tmp_path / "none")) == 2
+    assert "none: cannot be loaded as a ControlNet" in capsys.readouterr().err
 
 
 def test_cuda_that_is_not_there(walk, model, tmp_path, capsys, monkeypatch):

@@ -3,10 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from tiny_pipeline import room_views, some_of
 
 from scenetex.pipelines.geometry import SHARED_OVERLAP, correspondence_of, view_keys
-from scenetex.pipelines.noise import draw_noise, noise_source, one_to_one, share_noise
+from scenetex.pipelines.noise import _assign, draw_noise, noise_source, one_to_one, share_noise
 from scenetex.views.viewset import ViewSet
 
 SIZE = (96, 64)
@@ -124,3 +126,18 @@ def test_equal_cameras_draw_apart_but_share():
 def test_views_without_partners_keep_their_own(yaws):
     views = some_of(room_views(32, 0.1, SIZE), [round(10 * yaw) for yaw in yaws])
     assert torch.equal(shared(views), draw_noise(0, view_keys(views), (4, *CELLS)))
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6), st.floats(0.5, 2)), max_size=40))
+def test_assignment_is_what_taking_one_pair_after_the_other_gives(candidates):
+    cell, value = (np.array([c[k] for c in candidates], np.int64) for k in (0, 1))
+    found = _assign(cell, value, np.array([c[2] for c in candidates]))
+    votes: dict = {}
+    for a, b, closeness in candidates:
+        votes[a, b] = votes.get((a, b), 0) + closeness
+    cells, values = {}, set()
+    for a, b in sorted(votes, key=lambda pair: (-votes[pair], pair)):
+        if a not in cells and b not in values:
+            cells[a] = b
+            values.add(b)
+    assert dict(zip(*(part.tolist() for part in found), strict=True)) == cells

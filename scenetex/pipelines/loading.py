@@ -1,6 +1,7 @@
 """Finds a model's parts before diffusers loads them, so that what is missing is said in one line."""
 
 import json
+import pickle
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +12,28 @@ import diffusers
 import torch
 import transformers
 from diffusers import ControlNetModel
+from safetensors import SafetensorError
 
 from ..errors import InputError
 
+try:
+    from httpx import HTTPError
+except ImportError:  # older clients of the Hub use requests, whose errors are OSErrors
+    HTTPError = OSError
+
+# What loading raises for files and names that are no good, and for a network that is down.
+LOAD_ERRORS = (
+    OSError,
+    ValueError,
+    RuntimeError,
+    KeyError,
+    AttributeError,
+    ImportError,
+    EOFError,
+    HTTPError,
+    SafetensorError,
+    pickle.UnpicklingError,
+)
 _WANTED = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
 
 
@@ -87,7 +107,7 @@ def load_controlnet(model: str | PathLike, **options) -> ControlNetModel:
     """
     try:
         return ControlNetModel.from_pretrained(model, **options)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except LOAD_ERRORS as error:
         raise InputError(
             f"{model}: cannot be loaded as a ControlNet ({first_line(error)}); check the name and the network"
         ) from None

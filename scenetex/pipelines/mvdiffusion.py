@@ -15,7 +15,7 @@ from ..models import MultiViewUNet
 from ..views.viewset import ViewSet
 from .generate import generate
 from .images import decode, encode, picture
-from .loading import check_model, first_line
+from .loading import LOAD_ERRORS, check_model, first_line
 from .request import Request, Task
 
 _CONVENTIONS = ("visible", "mvdiffusion")
@@ -101,7 +101,7 @@ class MVDiffusionPipeline(DiffusionPipeline):
             return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
         except InputError:
             raise
-        except (OSError, ValueError, RuntimeError, KeyError, AttributeError, ImportError) as error:
+        except LOAD_ERRORS as error:
             raise InputError(
                 f"{pretrained_model_name_or_path}: cannot be loaded ({first_line(error)}); check the name "
                 "and the network, or pass the folder of a whole model"

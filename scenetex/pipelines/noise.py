@@ -29,7 +29,8 @@ def share_noise(noise: torch.Tensor, correspondence: Correspondence, turns: Sequ
 
     Where each value goes is decided by geometry alone, and no view takes a value twice, so that every view's noise
     stays exactly what it was: independent and N(0, 1) in every cell. The noise of a view does not depend on the views
-    after it.
+    after it. Two views always agree; of several, rounding to cells lets partners of a cell hold different values, and
+    it takes what most of them hold.
 
     Args:
         noise: (m, c, h, w), independent for each view.
@@ -89,18 +90,27 @@ def one_to_one(matches: Matches, cells: int) -> tuple[np.ndarray, np.ndarray, np
 
 
 def _assign(cell: np.ndarray, value: np.ndarray, closeness: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Gives each cell at most one of its candidate values, and each value to at most one cell, closest pairs first."""
-    order = np.lexsort((value, cell, -closeness))
-    cell, value = cell[order], value[order]
-    cells, values = [cell[:0]], [value[:0]]
+    """Gives each cell at most one of its candidate values, and each value to at most one cell.
+
+    The value that most partners of a cell hold comes first; one partner counts for its closeness.
+    """
+    if not len(cell):
+        return cell, value
+    span = max(cell.max(), value.max()) + 1
+    pair, which = np.unique(cell * span + value, return_inverse=True)
+    order = np.argsort(-np.bincount(which, closeness), kind="stable")
+    cell, value = pair[order] // span, pair[order] % span
+    cells, values = [], []
+    first, taken = np.zeros((2, span), np.int64), np.zeros((2, span), bool)
     while len(cell):
+        rows = np.arange(len(cell))
+        # Of what is written to one place the last stays: backwards, that is the first.
+        first[0, cell[::-1]], first[1, value[::-1]] = rows[::-1], rows[::-1]
         # A pair that comes first for its cell and for its value is what taking them one after the other would take.
-        first = np.zeros((2, len(cell)), bool)
-        for row, side in zip(first, (cell, value), strict=True):
-            row[np.unique(side, return_index=True)[1]] = True
-        taken = first.all(0)
-        cells.append(cell[taken])
-        values.append(value[taken])
-        left = ~np.isin(cell, cells[-1]) & ~np.isin(value, values[-1])
+        best = (first[0, cell] == rows) & (first[1, value] == rows)
+        cells.append(cell[best])
+        values.append(value[best])
+        taken[0, cells[-1]], taken[1, values[-1]] = True, True
+        left = ~(taken[0, cell] | taken[1, value])
         cell, value = cell[left], value[left]
     return np.concatenate(cells), np.concatenate(values)
