@@ -21,7 +21,9 @@ from .textured_mesh import TexturedMesh
 _PATCHES_ACROSS = 60  # faces longer than this part of the square root of the area are split for all local decisions
 _LOOK_PER_WIDTH = 1 / 320  # sigma at which photos are compared: two pixels of a 640-pixel image
 # The band that many photos share must not show how they miss each other: sigma between the bands over misregistration.
-_BAND_PER_MISS, _BAND_PER_WIDTH = 2.0, (1 / 640, 8 / 640)
+_BAND_PER_MISS, _BAND_PER_WIDTH = 1.4, (1 / 640, 8 / 640)
+# Beyond this misregistration the shared band would show ghosts all the same: fewer photos share it then.
+_GHOSTS_PER_WIDTH, _GHOSTS_EXPONENT = 1.25 / 640, 6
 _RAMP_PER_WIDTH = 3 / 64  # thirty pixels of a 640-pixel image
 
 
@@ -75,6 +77,7 @@ class Survey:
         shots: views with their images.
         choice: gains, outliers and the choice of views.
         blur: sigma between the two bands, pixels.
+        shared: how far all photos share the lower one, 0 to 1.
         ramp: pixels over which weights grow from image borders and depth steps.
     """
 
@@ -83,6 +86,7 @@ class Survey:
     shots: list[Photo]
     choice: Choice
     blur: float
+    shared: float
     ramp: float
 
 
@@ -103,14 +107,17 @@ def survey(mesh: Mesh, views: ViewSet, images: list[np.ndarray]) -> Survey:
     choice = choose(surface, shots, max(width * _LOOK_PER_WIDTH, 0.6), ramp)
     least, most = (width * share for share in _BAND_PER_WIDTH)
     blur = max(float(np.clip(_BAND_PER_MISS * choice.misregistration, least, most)), 0.6)
-    return Survey(work, surface, shots, choice, blur, ramp)
+    shared = min((_GHOSTS_PER_WIDTH * width / max(choice.misregistration, 1e-6)) ** _GHOSTS_EXPONENT, 1.0)
+    return Survey(work, surface, shots, choice, blur, shared, ramp)
 
 
 def paint(mesh: Mesh, atlas: Atlas, seen_by: Survey, done: Callable[[], None] = lambda: None) -> TexturedMesh:
     """Second half of `bake`: blends the images into the atlas's texels and fills the rest."""
     work = seen_by.patches.mesh
     texels = rasterize(work, seen_by.patches.layout(atlas))
-    color, seen = blend(seen_by.surface, texels, seen_by.shots, seen_by.choice, seen_by.blur, seen_by.ramp, done)
+    color, seen = blend(
+        seen_by.surface, texels, seen_by.shots, seen_by.choice, seen_by.blur, seen_by.shared, seen_by.ramp, done
+    )
     unseen = np.flatnonzero(~seen)
     color[unseen] = texels.interpolate(_continue(work, texels, color, seen)[work.faces], unseen)
     return _pages(mesh, atlas, texels, color, seen)

@@ -13,7 +13,7 @@ from .selection import Choice, base_weight, border_weight
 from .texels import Texels
 
 _DETAIL_EXPONENT = 12.0  # on pixels per metre
-_PRESHARPEN = 0.45, 0.8  # amount, and sigma in pixels: what two bilinear lookups (photo, texture) take away
+_PRESHARPEN = 0.55, 0.8  # amount, and sigma in pixels: what two bilinear lookups (photo, texture) take away
 _BLOCK = 65_536  # texels handled at once
 
 
@@ -23,6 +23,7 @@ def blend(
     shots: list[Photo],
     choice: Choice,
     blur: float,
+    shared: float,
     ramp: float,
     done: Callable[[], None] = lambda: None,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -37,6 +38,7 @@ def blend(
         shots: the m photos.
         choice: from `selection.choose`.
         blur: sigma between the bands, pixels.
+        shared: 1: all photos have their full weight in the low band; 0: only those chosen for the detail.
         ramp: as in `selection.choose`.
         done: called after each photo.
 
@@ -48,7 +50,7 @@ def blend(
     lanes = os.cpu_count() or 1
     with ThreadPoolExecutor(lanes) as pool:
         for i, photo in enumerate(shots):
-            fields = _vertex_fields(aspect(surface, photo), trust[:, i], detail[:, i])
+            fields = _vertex_fields(aspect(surface, photo), trust[:, i], detail[:, i], shared)
             image = np.clip(photo.image * choice.gain[i], 0, 255).astype(np.float32)
             base = cv2.GaussianBlur(image, (0, 0), blur)
             fine = image - base + _PRESHARPEN[0] * (image - cv2.GaussianBlur(image, (0, 0), _PRESHARPEN[1]))
@@ -72,9 +74,10 @@ def blend(
     return np.clip(color, 0, 255), total[:, 6] > 0
 
 
-def _vertex_fields(at: Aspect, trust: np.ndarray, detail: np.ndarray) -> np.ndarray:
+def _vertex_fields(at: Aspect, trust: np.ndarray, detail: np.ndarray, shared: float) -> np.ndarray:
     """(n, 6) float32 per vertex: homogeneous pixel (3), slack, weight in the low band, weight in the high band."""
     low = (trust**2 + np.float32(1e-4)) * base_weight(at.cosine, at.resolution)
+    low *= np.float32(shared) + np.float32(1 - shared) * detail
     sharp = np.minimum(at.resolution / np.float32(1000), 4) ** _DETAIL_EXPONENT * at.cosine
     return np.concatenate([at.pixel, np.stack([at.slack, low, low * sharp * (detail + np.float32(1e-4))], 1)], 1)
 

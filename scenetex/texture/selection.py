@@ -44,7 +44,7 @@ def base_weight(cosine: np.ndarray, resolution: np.ndarray) -> np.ndarray:
 
 def border_weight(clearance: np.ndarray, ramp: float) -> np.ndarray:
     """Factor on a weight that lets it fade over `ramp` pixels towards image borders and depth steps."""
-    return np.sqrt(np.clip(clearance * np.float32(1 / ramp), np.float32(0.1), 1))
+    return np.sqrt(np.sqrt(np.clip(clearance * np.float32(1 / ramp), np.float32(0.02), 1)))
 
 
 def choose(surface: Surface, shots: list[Photo], blur: float, ramp: float) -> Choice:
