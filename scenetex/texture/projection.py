@@ -142,6 +142,8 @@ def facing(surface: Surface, photo: Photo) -> np.ndarray:
 
 def _affine(matrix: np.ndarray, points: np.ndarray) -> np.ndarray:
     """(n, 3) points times a (3, 4) matrix, by OpenCV: threaded matrix products of this shape stall on busy machines."""
+    if not len(points):
+        return np.zeros((0, 3), np.float32)  # where OpenCV gives None
     return cv2.transform(points[:, None], matrix.astype(np.float32))[:, 0]
 
 
