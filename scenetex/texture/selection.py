@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import scipy.sparse as sp
 
+from ..errors import InputError
 from .exposure import view_offsets
 from .projection import Photo, Surface, aspect, facing, sample, sight
 from .weld import face_adjacency
@@ -55,6 +56,9 @@ def choose(surface: Surface, shots: list[Photo], blur: float, ramp: float) -> Ch
         shots: the m photos.
         blur: sigma, pixels, at which photos are compared: below it misregistration dominates.
         ramp: pixels over which weights grow from image borders and depth steps.
+
+    Raises:
+        InputError: no photo sees the front of any face.
     """
     count, m = len(surface.faces), len(shots)
 
@@ -85,6 +89,10 @@ def choose(surface: Surface, shots: list[Photo], blur: float, ramp: float) -> Ch
     view = np.repeat(np.arange(m, dtype=np.int32), [len(x[0]) for x in looks])
     weight, color, energy, slope = (np.concatenate([x[i] for x in looks]) for i in range(1, 5))
     del looks
+    if not len(face):
+        raise InputError(
+            "bake: the views see only the backs of the mesh's faces; turn the faces around in the mesh file"
+        )
 
     # In the order of a CSR matrix: by face, then by view.
     part = np.flatnonzero(np.isin(face, np.random.default_rng(0).permutation(count)[:_FITTED_FACES]))
