@@ -93,6 +93,16 @@ def test_detail_comes_from_the_chosen_photo_and_colour_from_both():
     assert contrast[1.0] > 15 and contrast[0.0] < 4
 
 
+@pytest.mark.parametrize("shared", [1.0, 0.5, 0.0])
+def test_how_far_colour_is_shared(shared):
+    pose = np.repeat(walk_around(1), 2, axis=0)
+    images = [np.full((120, 160, 3), c, np.uint8) for c in (100, 160)]
+    first = np.tile(np.float32([1, 0]), (len(SURFACE.faces), 1))
+    color, seen = run(pose, images, even(2, detail=first), shared)
+    # Weights of 1 and `shared`: (100 + 160 shared) / (1 + shared).
+    np.testing.assert_allclose(color[seen], (100 + 160 * shared) / (1 + shared), atol=1)
+
+
 def test_the_size_of_blocks_does_not_matter(monkeypatch):
     poses = walk_around(5)
     images = photograph(MESH, poses, pinhole(SIZE), SIZE)

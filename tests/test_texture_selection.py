@@ -78,6 +78,13 @@ def test_a_thing_that_stood_in_one_photo_is_not_trusted_there():
     assert (others == 1).mean() > 0.98
 
 
+def test_a_dark_photo_is_not_mistaken_for_a_wrong_one():
+    images = [(p * 0.4).astype(np.uint8) if i == 5 else p for i, p in enumerate(exact())]
+    choice = chosen(images)
+    assert choice.trust[:, 5].mean() > 0.98
+    assert choice.gain[5].mean() / np.delete(choice.gain, 5, 0).mean() == pytest.approx(2.5, rel=0.05)
+
+
 @pytest.mark.parametrize("pixels", [1.0, 2.0])
 def test_misregistration_is_measured_in_pixels(pixels):
     # Each photo shows the surface `pixels` off, in a direction of its own.
