@@ -17,6 +17,7 @@ from .selection import Choice, choose
 from .subdivide import Patches, patches
 from .texels import rasterize
 from .textured_mesh import TexturedMesh
+from .weld import solid_faces
 
 _PATCHES_ACROSS = 60  # faces longer than this part of the square root of the area are split for all local decisions
 _LOOK_PER_WIDTH = 1 / 320  # sigma at which photos are compared: two pixels of a 640-pixel image
@@ -98,7 +99,7 @@ def survey(mesh: Mesh, views: ViewSet, images: list[np.ndarray]) -> Survey:
     """
     if not (views.face_id >= 0).any():
         raise InputError("bake: no view sees the mesh; check that poses and mesh share one frame and unit (metres)")
-    work = patches(mesh, float(np.sqrt(np.nansum(mesh.face_areas))) / _PATCHES_ACROSS)
+    work = patches(mesh, float(np.sqrt(mesh.face_areas[solid_faces(mesh)].sum())) / _PATCHES_ACROSS)
     origin = 0.5 * (work.mesh.vertices.min(0) + work.mesh.vertices.max(0))
     work = replace(work, mesh=Mesh(work.mesh.vertices - origin, work.mesh.faces))
     width = images[0].shape[1]
@@ -134,6 +135,8 @@ def as_images(images, views: ViewSet) -> list[np.ndarray]:
             raise InputError(
                 f"bake: the image of frame {frame} has shape {image.shape}, expected (h, w, 3) like {images[0].shape}"
             )
+        if image.dtype != np.uint8 and image.dtype.kind != "f":
+            raise InputError(f"bake: the image of frame {frame} holds {image.dtype}; pass uint8, or float within 0..1")
         if image.dtype != np.uint8:
             image = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
         out.append(np.ascontiguousarray(image))

@@ -78,7 +78,7 @@ def _vertex_fields(at: Aspect, trust: np.ndarray, detail: np.ndarray, shared: fl
     """(n, 6) float32 per vertex: homogeneous pixel (3), slack, weight in the low band, weight in the high band."""
     low = (trust**2 + np.float32(1e-4)) * base_weight(at.cosine, at.resolution)
     low *= np.float32(shared) + np.float32(1 - shared) * detail
-    sharp = np.minimum(at.resolution / np.float32(1000), 4) ** _DETAIL_EXPONENT * at.cosine
+    sharp = np.clip(at.resolution / np.float32(1000), 0.05, 4) ** _DETAIL_EXPONENT * at.cosine
     return np.concatenate([at.pixel, np.stack([at.slack, low, low * sharp * (detail + np.float32(1e-4))], 1)], 1)
 
 
