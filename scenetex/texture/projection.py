@@ -22,8 +22,7 @@ class Photo:
         intrinsics: (3, 3) float64 of the image.
         world_to_cam: (4, 4) float64.
         center: (3,) float32 camera position.
-        depth: (h', w') float32 metres, least within a pixel around each, rendered from the mesh; may be of another size
-            than the image.
+        depth: (h', w') float32 metres, rendered from the mesh; may be of another size than the image.
         clearance: (h', w') float32, distance to the next image border or depth step, in pixels of the image.
     """
 
@@ -64,20 +63,11 @@ def photos(views: ViewSet, images: list[np.ndarray], origin: np.ndarray) -> list
                 intrinsics=resize_intrinsics(views.intrinsics[i], views.size, size),
                 world_to_cam=np.linalg.inv(pose),
                 center=pose[:3, 3].astype(np.float32),
-                depth=_nearest_around(views.depth[i]),
+                depth=views.depth[i],
                 clearance=_clearance(views.depth[i]) * (size[0] / views.size[0]),
             )
         )
     return out
-
-
-def _nearest_around(depth: np.ndarray) -> np.ndarray:
-    """Least depth among each pixel and its eight neighbours; 0 stays 0.
-
-    What lies in front then covers half a pixel more than it should rather than less: silhouettes are not painted onto
-    the surfaces behind them.
-    """
-    return np.where(depth > 0, cv2.erode(np.where(depth > 0, depth, np.inf), np.ones((3, 3), np.uint8)), 0)
 
 
 def _clearance(depth: np.ndarray) -> np.ndarray:
@@ -174,13 +164,15 @@ def aspect(surface: Surface, photo: Photo) -> Aspect:
     # The viewing direction in the camera's frame is the point itself.
     distance = np.sqrt(np.einsum("ij,ij->i", local, local))
     cosine = np.clip(-np.einsum("ij,ij->i", local, turned) / np.maximum(distance, 1e-9), _GRAZING, 1)
-    pixel_size = z * (photo.image.shape[1] / photo.depth.shape[1] / k[0, 0])
-    slant = np.sqrt(1 - cosine**2) / np.maximum(cosine, 2 * _GRAZING)
+    # Along a plane camera z changes by z^2 (|nx| + |ny|) / (focal length * distance of the plane) from pixel to pixel.
+    focal = k[0, 0] * np.float32(photo.depth.shape[1] / photo.image.shape[1])
+    plane = distance * np.maximum(cosine, 2 * _GRAZING)
+    slope = z * z * (np.abs(turned[:, 0]) + np.abs(turned[:, 1])) / (focal * np.maximum(plane, 1e-9))
     return Aspect(
         pixel=_affine(np.c_[k, np.zeros(3)], local),
         cosine=cosine,
         resolution=np.sqrt(k[0, 0] * k[1, 1] * cosine) / z,
-        slack=0.008 + 0.004 * z + 1.5 * pixel_size * slant,
+        slack=0.003 + 0.001 * z + 0.6 * slope,
     )
 
 
