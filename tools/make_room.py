@@ -10,11 +10,9 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import tyro
-
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scenetex.errors import InputError
+from scenetex.cli import guarded, parse
 from scenetex.synthetic import RoomSettings, ScanSettings, make_room, write_scan
 
 
@@ -34,15 +32,15 @@ class Arguments:
 
 def main() -> int:
     """Runs the command; the exit code."""
-    arguments = tyro.cli(Arguments, description=__doc__)
-    try:
+
+    def work() -> int:
+        arguments = parse(Arguments, "make_room", None)
         room = make_room(arguments.seed, arguments.room, progress=True)
         write_scan(room, arguments.output, arguments.scan, progress=True)
-    except InputError as error:
-        print(f"make_room: {error}", file=sys.stderr)
-        return 2
-    print(f"{arguments.output}: {room.description}")
-    return 0
+        print(f"{arguments.output}: {room.description}")
+        return 0
+
+    return guarded("make_room", work)
 
 
 if __name__ == "__main__":

@@ -24,7 +24,6 @@ def view_offsets(values: np.ndarray, weights: sp.csr_matrix, scale: float, prior
     count = weights.shape[1]
     rows = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
     columns = weights.indices
-    offsets = np.zeros(count)
     current = weights.data.astype(np.float64)
     for _ in range(_ROUNDS):
         w = sp.csr_matrix((current, columns, weights.indptr), shape=weights.shape)
