@@ -128,16 +128,21 @@ def _neighbours(faces: np.ndarray) -> sp.csr_matrix:
     return (sp.diags((1 / degree).astype(np.float32)) @ graph).tocsr()
 
 
+def _of_others(face: np.ndarray, share: np.ndarray, count: int) -> np.ndarray:
+    """(k,) float32 per sighting: the sum of `share` (k,) over all other sightings of its face."""
+    return np.bincount(face, share, count).astype(np.float32)[face] - share
+
+
 def _trust(face, view, weight, color, m, count, graph) -> np.ndarray:
     """Compares each sighting with the others of its face; an outlier's neighbours in that photo are doubtful too."""
-    rest = np.bincount(face, weight, count).astype(np.float32)[face] - weight
+    rest = _of_others(face, weight, count)
     safe = np.maximum(rest, 1e-9)
     difference, spread = np.zeros((2, len(face)), np.float32)
     for channel in color:
         share = weight * channel
-        mean = (np.bincount(face, share, count).astype(np.float32)[face] - share) / safe
+        mean = _of_others(face, share, count) / safe
         share *= channel
-        square = (np.bincount(face, share, count).astype(np.float32)[face] - share) / safe
+        square = _of_others(face, share, count) / safe
         np.maximum(difference, np.abs(channel - mean), out=difference)
         np.maximum(spread, square - mean * mean, out=spread)
     wrong = (difference > _OUTLIER[0] + _OUTLIER[1] * np.sqrt(spread)) & (rest > 1.5 * weight)
@@ -151,8 +156,8 @@ def _trust(face, view, weight, color, m, count, graph) -> np.ndarray:
 def _misregistration(face, weight, color, slope, count) -> float:
     """Pixels: median of difference over slope, where a photo has slope enough to tell a shift from noise."""
     grey = 0.299 * color[0] + 0.587 * color[1] + 0.114 * color[2]
-    rest = np.bincount(face, weight, count).astype(np.float32)[face] - weight
-    others = (np.bincount(face, weight * grey, count).astype(np.float32)[face] - weight * grey) / np.maximum(rest, 1e-9)
+    rest = _of_others(face, weight, count)
+    others = _of_others(face, weight * grey, count) / np.maximum(rest, 1e-9)
     telling = (slope > _TELLING_SLOPE) & (rest > weight)
     if not telling.any():
         return 0.0
