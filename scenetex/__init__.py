@@ -24,6 +24,7 @@ _HOME = {
     "TexturedMesh": "texture.textured_mesh",
     "Correspondence": "correspondence.correspondence",
     "MultiViewUNet": "models.multiview_unet",
+    "SuperResolutionUNet": "models.super_resolution",
     "MVDiffusionPipeline": "pipelines.mvdiffusion",
     "texture_scene": "pipeline",
 }
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from .correspondence.correspondence import Correspondence
     from .errors import InputError
     from .models.multiview_unet import MultiViewUNet
+    from .models.super_resolution import SuperResolutionUNet
     from .pipeline import texture_scene
     from .pipelines.mvdiffusion import MVDiffusionPipeline
     from .scene.camera import Camera

@@ -6,7 +6,7 @@ from typing import Protocol
 import torch
 
 from ..errors import InputError
-from .matches import Keys, Matches, pack_keys
+from .matches import Keys, Matches, own_keys, pack_keys
 
 CONVENTIONS = ("visible", "mvdiffusion")
 
@@ -18,6 +18,7 @@ class Geometry(Protocol):
     device: torch.device
     cue_size: int
     paired: bool
+    released: bool
 
     def keys(self, view: int, partners: torch.Tensor, size: tuple[int, int]) -> Keys:
         """Keys of all queries of `view` in the views `partners` (l,) int64, at feature size (h, w)."""
@@ -66,17 +67,21 @@ class Correspondence:
             self._elsewhere[device] = Correspondence(self.batch, self.views, self.pairs, geometry)
         return self._elsewhere[device]
 
-    def at(self, size: tuple[int, int], dtype: torch.dtype = torch.float32) -> Matches:
+    def at(self, size: tuple[int, int], dtype: torch.dtype = torch.float32, own: bool = False) -> Matches:
         """Keys of every query of feature maps of `size` (height, width), sampling weights in `dtype`; cached.
 
+        Args:
+            own: the keys are in other maps than the queries, and each view's own is among them (super-resolution):
+                every query has a key at its own place, whether there is depth or not.
+
         Raises:
-            InputError: convention "mvdiffusion" and a size that the released model fails at.
+            InputError: convention "mvdiffusion" and a size that the released model fails at, or `own`.
         """
-        key = (*size, dtype)
+        key = (*size, dtype, own)
         if key not in self._matches:
             # Found during inference, they may serve in training: no inference tensors.
             with torch.inference_mode(False), torch.no_grad():
-                self._matches[key] = self._find(tuple(size), dtype)
+                self._matches[key] = self._find(tuple(size), dtype, own)
         return self._matches[key]
 
     def nbytes(self) -> int:
@@ -86,9 +91,11 @@ class Correspondence:
             m.nbytes() for m in self._matches.values()
         )
 
-    def _find(self, size: tuple[int, int], dtype: torch.dtype) -> Matches:
+    def _find(self, size: tuple[int, int], dtype: torch.dtype, own: bool) -> Matches:
         if min(size) < 1:
             raise InputError(f"features of {size[0]} x {size[1]} hold no cell; use larger images")
+        if own and self.geometry.released:
+            raise InputError('correspondence of convention "mvdiffusion" has no keys in the own view; use "visible"')
         wide = torch.float64 if dtype == torch.float64 else torch.float32
         found = []
         views, counts = self.pairs[:, 0].unique_consecutive(return_counts=True)
@@ -97,6 +104,9 @@ class Correspondence:
             keys = self.geometry.keys(view, partners.to(self.device), size)
             found.append(replace(keys, weight=keys.weight.to(dtype), cue=keys.cue.to(wide)))
         views = self.batch * self.views
+        if own:
+            like = torch.empty(0, dtype=dtype, device=self.device)
+            found.append(own_keys(views, size, self.geometry.cue_size, like))
         groups = pack_keys(found, views, size) if found else ()
         return Matches(views, size, groups, self.geometry.cue_size * (1 + self.geometry.paired), self.geometry.paired)
 

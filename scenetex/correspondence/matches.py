@@ -9,6 +9,8 @@ from .encoding import encode
 
 # Bytes of position encodings kept at each feature size and layer; beyond, they are computed anew each time.
 _KEPT_ENCODINGS = 64 * 2**20
+# The cue of a view's own cell among its keys: a depth error that no other view can have tells attention which it is.
+_OWN_CUE = -1.0
 # What starting on another group costs, on a CPU and on a GPU, in keys that could be worked on meanwhile.
 _GROUP_COST = (5_000, 30_000)
 
@@ -77,6 +79,7 @@ class Matches:
         groups: every query with keys once, together with those that have about as many.
         cue_size: components d of the keys' cues.
         paired: the released depth model's encoding of tokens two by two.
+        keep: keep the keys' encodings for the next call, where memory allows.
     """
 
     views: int
@@ -84,7 +87,49 @@ class Matches:
     groups: tuple[KeyGroup, ...]
     cue_size: int
     paired: bool
+    keep: bool = True
     _encodings: dict = field(default_factory=dict, repr=False)
+    _windows: dict = field(default_factory=dict, repr=False)
+
+    def window(self, corner: tuple[int, int], size: tuple[int, int], context: bool) -> "Matches":
+        """The same for a window of the queries' maps, with its tokens numbered anew; cached.
+
+        Args:
+            corner: (row, column) of the window's first cell.
+            size: (h, w) of the window, cells.
+            context: the keys' maps are cut to the window, too, and keys that reach outside of it are left out; else
+                they stay whole.
+        """
+        key = (*corner, *size, context)
+        if key not in self._windows:
+            with torch.inference_mode(False), torch.no_grad():
+                self._windows[key] = self._cut(corner, size, context)
+        return self._windows[key]
+
+    def _cut(self, corner: tuple[int, int], size: tuple[int, int], context: bool) -> "Matches":
+        (top, left), (h, w) = corner, size
+
+        def place(token: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            """Tokens within the window, and whether they are inside it."""
+            rows = token // self.size[1]
+            row, column = rows % self.size[0] - top, token % self.size[1] - left
+            inside = (row >= 0) & (row < h) & (column >= 0) & (column < w)
+            return (rows // self.size[0] * h + row.clamp(0, h - 1)) * w + column.clamp(0, w - 1), inside
+
+        found = []
+        for group in self.groups:
+            query, kept = place(group.keys.query)
+            keys = replace(group.keys, query=query)
+            if group.valid is not None:
+                kept = kept & group.valid
+            if context:
+                texel, inside = place(keys.texel)
+                kept = kept & (inside | (keys.weight == 0)).all(-1)
+                keys = replace(keys, texel=texel)
+            found.append(keys[kept])
+        # Many windows would hold many encodings; they are cut where memory is short.
+        groups = pack_keys(found, self.views, size) if found else ()
+        return Matches(self.views, size, groups, self.cue_size, self.paired, keep=False)
 
     def parts(
         self, bands: torch.Tensor, dtype: torch.dtype, rows: Callable[[int], int]
@@ -101,7 +146,7 @@ class Matches:
     def _keep_encodings(self, bands: torch.Tensor, dtype: torch.dtype) -> list[torch.Tensor] | None:
         """Encodings of all groups where memory allows: the same at every denoising step, and slow to compute."""
         places = sum(group.keys.query.numel() for group in self.groups)
-        if places * len(bands) * 2 * dtype.itemsize > _KEPT_ENCODINGS:
+        if not self.keep or places * len(bands) * 2 * dtype.itemsize > _KEPT_ENCODINGS:
             return None
         held, version, kept = self._encodings.get((id(bands), dtype), (None, 0, None))
         if held is not bands or version != bands._version:
@@ -118,10 +163,10 @@ class Matches:
         return encode(bands.new_zeros(rows, self.cue_size), bands, odd)
 
     def nbytes(self) -> int:
-        """Bytes of all tensors, encodings that were kept included."""
+        """Bytes of all tensors, windows and encodings that were kept included."""
         tensors = [t for g in self.groups for t in (g.query, g.valid, *(getattr(g.keys, f.name) for f in fields(Keys)))]
         tensors += [code for _, _, codes in self._encodings.values() for code in codes]
-        return sum(t.nbytes for t in tensors if t is not None)
+        return sum(t.nbytes for t in tensors if t is not None) + sum(m.nbytes() for m in self._windows.values())
 
 
 def bilinear(
@@ -152,6 +197,20 @@ def bilinear(
             weights.append(share * ((x >= 0) & (x < w) & (y >= 0) & (y < h)))
             texels.append((view * h + y.clamp(0, h - 1).long()) * w + x.clamp(0, w - 1).long())
     return torch.stack(texels, -1).int(), torch.stack(weights, -1)
+
+
+def own_matches(views: int, size: tuple[int, int], like: torch.Tensor) -> Matches:
+    """Each query's only key is the same cell of another map of its view; weights as `like` (dtype, device)."""
+    return Matches(views, size, pack_keys([own_keys(views, size, 1, like)], views, size), 1, paired=False)
+
+
+def own_keys(views: int, size: tuple[int, int], cue_size: int, like: torch.Tensor) -> Keys:
+    """One key for each query: the same cell of another map of its view; weights as `like` (dtype, device)."""
+    token = torch.arange(views * size[0] * size[1], device=like.device)
+    weight = torch.tensor([1, 0, 0, 0], dtype=like.dtype, device=like.device).expand(len(token), -1)
+    wide = torch.float64 if like.dtype == torch.float64 else torch.float32
+    cue = torch.full((len(token), cue_size), _OWN_CUE, dtype=wide, device=like.device)
+    return Keys(token, token[:, None].expand(-1, 4).int(), weight, cue)
 
 
 def pack_keys(keys: list[Keys], views: int, size: tuple[int, int]) -> tuple[KeyGroup, ...]:

@@ -1,5 +1,6 @@
 """The block that joins the views after each UNet block: attention along correspondences, then a residual block."""
 
+from collections.abc import Sequence
 from math import gcd
 
 import torch
@@ -7,6 +8,7 @@ from diffusers.models.attention import FeedForward
 from torch import nn
 
 from ..correspondence import Matches
+from ..errors import InputError
 from .attention import CorrespondenceAttention, rows_at_a_time
 
 
@@ -29,18 +31,27 @@ class CorrespondenceBlock(nn.Module):
         self.residual = ResidualBlock(width) if residual else None
         self.gradient_checkpointing = False
 
-    def forward(self, x: torch.Tensor, matches: Matches) -> torch.Tensor:
-        """x: (g v, c, h, w), g sets of the v views of `matches`; returns the same shape and memory format."""
-        if torch.is_grad_enabled() and self.gradient_checkpointing:
-            return self._gradient_checkpointing_func(self._run, x, matches)
-        return self._run(x, matches)
+    def forward(self, x: torch.Tensor, matches: Matches, context: torch.Tensor | None = None) -> torch.Tensor:
+        """Joins the views, or one way, looks at other maps of theirs.
 
-    def _run(self, x: torch.Tensor, matches: Matches) -> torch.Tensor:
+        Args:
+            x: (g v, c, h, w), g sets of the v views of `matches`.
+            context: (g v, c, h', w'), the maps that the keys are in; None = x itself.
+
+        Returns:
+            x's shape and memory format.
+        """
+        if torch.is_grad_enabled() and self.gradient_checkpointing:
+            return self._gradient_checkpointing_func(self._run, x, matches, context)
+        return self._run(x, matches, context)
+
+    def _run(self, x: torch.Tensor, matches: Matches, context: torch.Tensor | None) -> torch.Tensor:
         _, c, h, w = x.shape
         # The layers after this one must meet the layout they would meet without it, to give the same bits.
         layout = torch.contiguous_format if x.is_contiguous() else torch.channels_last
         tokens = x.permute(0, 2, 3, 1).reshape(-1, matches.views * h * w, c)
-        tokens = tokens + self.attention(tokens, tokens, matches)
+        seen = tokens if context is None else context.permute(0, 2, 3, 1).reshape(len(tokens), -1, c)
+        tokens = tokens + self.attention(tokens, seen, matches)
         # The hidden layer is wide: eight times the channels, four of the gate's product, and what goes in and out.
         rows = rows_at_a_time(tokens, self.attention.memory)(14)
         tokens = torch.cat([t + self.feed_forward(self.norm(t)) for t in tokens.view(-1, c).split(rows)])
@@ -67,3 +78,16 @@ class ResidualBlock(nn.Module):
         h = x.contiguous() if torch.is_grad_enabled() and not x.requires_grad else x
         h = self.conv1(self.norm1(h).relu())
         return x + self.conv2(self.norm2(h).relu())
+
+
+def limit_memory(blocks: Sequence[CorrespondenceBlock | None], megabytes: int | None) -> None:
+    """Limits the intermediate results of each block's attention; None = what suits the device.
+
+    Raises:
+        InputError: a limit that is not positive.
+    """
+    if megabytes is not None and megabytes <= 0:
+        raise InputError(f"attention memory of {megabytes} MB; pass a positive number")
+    for block in blocks:
+        if block is not None:
+            block.attention.memory = None if megabytes is None else int(megabytes * 2**20)

@@ -14,7 +14,7 @@ from torch import nn
 from ..correspondence import Correspondence
 from ..errors import InputError
 from .condition import ConditionBranch
-from .correspondence_block import CorrespondenceBlock
+from .correspondence_block import CorrespondenceBlock, limit_memory
 
 # Components of the cue: depth error, or displacement in columns and rows.
 _CUE_SIZE = {"depth": 1, "panorama": 2}
@@ -108,11 +108,7 @@ class MultiViewUNet(ModelMixin, ConfigMixin):
 
         The images do not depend on it.
         """
-        if megabytes is not None and megabytes <= 0:
-            raise InputError(f"attention memory of {megabytes} MB; pass a positive number")
-        for block in [*self.down_correspondence, self.mid_correspondence, *self.up_correspondence]:
-            if block is not None:
-                block.attention.memory = None if megabytes is None else int(megabytes * 2**20)
+        limit_memory([*self.down_correspondence, self.mid_correspondence, *self.up_correspondence], megabytes)
 
     def forward(
         self,
@@ -191,11 +187,11 @@ class MultiViewUNet(ModelMixin, ConfigMixin):
             return lambda x: block(x, correspondence.at(tuple(x.shape[2:]), x.dtype))
 
         for block, added in zip(self.unet.down_blocks, self.down_correspondence, strict=True):
-            yield _run_before(block.downsamplers, run(added)) if block.downsamplers else _run_after(block, run(added))
+            yield run_before(block.downsamplers, run(added)) if block.downsamplers else run_after(block, run(added))
         if middle is not None:
-            yield _run_after(middle if self.config.kind == "depth" else middle.resnets[0], run(self.mid_correspondence))
+            yield run_after(middle if self.config.kind == "depth" else middle.resnets[0], run(self.mid_correspondence))
         for block, added in zip(self.unet.up_blocks, self.up_correspondence, strict=True):
-            yield _run_before(block.upsamplers, run(added)) if block.upsamplers else _run_after(block, run(added))
+            yield run_before(block.upsamplers, run(added)) if block.upsamplers else run_after(block, run(added))
 
     def _check(self, correspondence: Correspondence, sample: torch.Tensor) -> None:
         b, m = sample.shape[:2]
@@ -226,12 +222,25 @@ def _add_to_input(block: nn.Module, value: torch.Tensor):
     return block.register_forward_pre_hook(hook, with_kwargs=True)
 
 
-def _run_before(samplers: nn.ModuleList, run: Callable[[torch.Tensor], torch.Tensor]):
+def run_on_input(block: nn.Module, run: Callable[[torch.Tensor], torch.Tensor]):
+    """On a block's input, but not on the skip connection that holds the same tensor."""
+
+    def hook(_, args, kwargs):
+        return (
+            ((run(args[0]), *args[1:]), kwargs)
+            if args
+            else (args, {**kwargs, "hidden_states": run(kwargs["hidden_states"])})
+        )
+
+    return block.register_forward_pre_hook(hook, with_kwargs=True)
+
+
+def run_before(samplers: nn.ModuleList, run: Callable[[torch.Tensor], torch.Tensor]):
     """After a block's layers and before its sampler, so that the block's own skip connections do not get it."""
     return samplers[0].register_forward_pre_hook(lambda _, args: (run(args[0]), *args[1:]))
 
 
-def _run_after(block: nn.Module, run: Callable[[torch.Tensor], torch.Tensor]):
+def run_after(block: nn.Module, run: Callable[[torch.Tensor], torch.Tensor]):
     """On a block's output (down blocks return their skip connections beside it)."""
     return block.register_forward_hook(
         lambda _, args, out: (run(out[0]), *out[1:]) if isinstance(out, tuple) else run(out)
