@@ -8,7 +8,10 @@ from tiny_pipeline import MultiViewUNet, make_pipeline, make_unet, room_views, r
 
 from scenetex import InputError
 from scenetex.pipelines.denoise import _condition
+from scenetex.pipelines.geometry import SceneViews
 from scenetex.pipelines.images import encode, picture
+from scenetex.pipelines.noise import draw_noise, share_noise
+from scenetex.pipelines.windows import noise_turns
 
 VIEWS = room_views(7)
 KEYS = [0, 3, 6]
@@ -98,20 +101,22 @@ def test_a_plain_unet_meets_keys_with_as_much_noise_as_the_others(plain, keys):
     assert distance == sorted(distance, reverse=True) and distance[-1] < 0.2 * distance[0]
 
 
-def test_views_between_start_from_the_noise_of_the_keys(pipe):
+def test_views_between_start_from_the_noise_of_the_keys():
     """Whatever is between, keys draw what they drew when they were generated, so nothing changes for more views."""
-    from scenetex.pipelines.generate import _draw
-    from scenetex.pipelines.geometry import SHARED_OVERLAP, correspondence_of, view_keys
+    views, keys = room_views(13, 0.15), [0, 2, 4, 6, 9, 12]
 
-    def noise(which, given):
-        views = some_of(VIEWS, which)
-        shared = correspondence_of(views, range(len(views)), overlap=SHARED_OVERLAP)
-        return _draw(3, view_keys(views), given, (4, 6, 8), True, shared)
+    def noise(which, given, joint):
+        scenery = SceneViews.of(some_of(views, which))
+        places = scenery.places(range(len(scenery)))
+        windows = scenery.plan([i in given for i in which], places, joint)
+        turns = noise_turns(windows, [which.index(i) for i in given], joint)
+        return share_noise(draw_noise(3, scenery.keys, (4, 6, 8)), places, turns)
 
-    alone = noise(KEYS, [False] * 3)
-    together = noise(range(7), [i in KEYS for i in range(7)])
-    assert torch.equal(together[KEYS], alone)
-    assert any(torch.isin(together[1], alone[0]).flatten().tolist())
+    for joint in (4, 16):
+        alone = noise(keys, [], joint)
+        together = noise(list(range(13)), keys, joint)
+        assert torch.equal(together[keys], alone)
+        assert torch.isin(together[1], alone[0]).float().mean() > 0.3
 
 
 def test_order_and_windows(pipe, keys):
@@ -146,7 +151,7 @@ def test_branchless_model_takes_keys(keys, tmp_path):
     ("images", "words"),
     [
         ([None] * 7, "no key image"),
-        ([None] * 6, "6 images for 7 views"),
+        ([np.zeros((48, 64, 3))] + [None] * 5, "6 images for 7 views"),
         ([np.zeros((48, 60, 3))] + [None] * 6, "48 x 60 x 3"),
         ([np.zeros((48, 64))] + [None] * 6, "48 x 64 of float64"),
         ([np.full((48, 64, 3), np.nan)] + [None] * 6, "not finite"),

@@ -3,18 +3,15 @@
 import numpy as np
 import torch
 
-from ..correspondence import Correspondence
 from ..errors import InputError
 from ..models import MultiViewUNet
-from ..views.viewset import ViewSet
 from .denoise import Inputs, denoise
 from .depth_condition import control_image, depth_channel
 from .fusion import Fusion
-from .geometry import SHARED_OVERLAP, check_views, correspondence_of, view_keys
 from .noise import draw_noise, share_noise, view_generators
 from .prompts import embed, one_per_view
 from .request import Request, Task
-from .windows import Window, overlaps, plan_between, plan_keyframes
+from .windows import Window, noise_turns
 
 
 def generate(pipe, task: Task, request: Request, known: dict[int, torch.Tensor]) -> torch.Tensor:
@@ -30,7 +27,7 @@ def generate(pipe, task: Task, request: Request, known: dict[int, torch.Tensor])
     views, factor = task.views, pipe.vae_scale_factor
     multiview = isinstance(pipe.unet, MultiViewUNet) and request.correspondence
     released = multiview and pipe.config.convention == "mvdiffusion"
-    check_views(views, factor, 64 if released else factor)
+    views.check(factor, 64 if released else factor)
     m, (width, height) = len(views), views.size
     prompts = one_per_view(request.prompt, m, "prompt")
     guided = request.guidance_scale > 1
@@ -39,47 +36,44 @@ def generate(pipe, task: Task, request: Request, known: dict[int, torch.Tensor])
     embeddings = embed(pipe, prompts, negative if guided else None, device)
     shape = (pipe.vae.config.latent_channels, height // factor, width // factor)
 
-    camera = view_keys(views)
     # In this order whatever the caller's: sums over views and windows come out the same.
-    order = sorted(range(m), key=lambda i: (views.frame_ids[i], camera[i]))
-    shared = correspondence_of(views, order, overlap=SHARED_OVERLAP)
+    order = sorted(range(m), key=lambda i: (views.names[i], views.keys[i]))
+    places = views.places(order)
+    given = [i in known for i in order]
+    plan = views.plan(given, places, request.joint_views)
     seed = _seed(request.generator)
     noise = _start(request, shape, m, device)
     if noise is None:
-        noise = _draw(
-            seed, [camera[i] for i in order], [i in known for i in order], shape, request.shared_noise, shared
-        )
-        noise = noise[_inverse(order)]
+        noise = draw_noise(seed, [views.keys[i] for i in order], shape)
+        if request.shared_noise:
+            turns = noise_turns(plan, [i for i in range(m) if given[i]], request.joint_views)
+            noise = share_noise(noise, places, turns)
+        noise = noise[np.argsort(order)]
     latents = torch.zeros((m, *shape), dtype=dtype, device=device)
     for i, value in known.items():
         latents[i] = value.to(dtype)
-    overlap = overlaps(shared)
-    plan = plan_between([i in known for i in order], overlap, request.joint_views) if task.between else None
-    windows = [
-        Window(tuple(order[i] for i in w.views), frozenset(order[i] for i in w.given))
-        for w in (plan_keyframes(overlap, request.joint_views) if plan is None else plan)
-    ]
+    windows = [Window(tuple(order[i] for i in w.views), frozenset(order[i] for i in w.given)) for w in plan]
     pipe._num_timesteps = request.steps * len(windows)
     with pipe.progress_bar(total=pipe._num_timesteps) as bar:
         for number, window in enumerate(windows):
             which = list(window.views)
-            depth = views.depth[which]
-            together = request.fusion and len(which) > 1
+            depth = None if views.depth is None else views.depth[which]
             given = torch.tensor([i in window.given for i in which], device=device)
+            fusion = None
+            if request.fusion and len(which) > 1:
+                fusion = Fusion((places if which == order else views.places(which)).to(device), shape[1:], given)
             inputs = Inputs(
                 embeddings=embeddings.at(which),
                 depth=depth_channel(depth, factor).to(device, dtype) if pipe.takes_depth else None,
-                control=None if pipe.controlnet is None else control_image(depth).to(device, dtype),
+                control=None if pipe.controlnet is None or depth is None else control_image(depth).to(device, dtype),
                 image_size=(height, width),
                 known=latents[which],
                 given=given,
-                correspondence=correspondence_of(views, which, convention=pipe.config.convention).to(device)
+                correspondence=views.attended(which, pipe.config.convention).to(device)
                 if multiview and len(which) > 1
                 else None,
-                fusion=Fusion(_of_window(views, which, order, shared).to(device), shape[1:], given)
-                if together
-                else None,
-                generators=view_generators(seed + 1, [camera[i] for i in which]),
+                fusion=fusion,
+                generators=view_generators(seed + 1, [views.keys[i] for i in which]),
             )
             on_step = _stepper(pipe, bar, number * request.steps, request)
             start = noise[which].to(device, dtype)
@@ -114,20 +108,3 @@ def _start(request: Request, shape: tuple[int, int, int], m: int, device) -> tor
     if tuple(request.latents.shape) != (m, *shape):
         raise InputError(f"latents are {tuple(request.latents.shape)}, but the views need {(m, *shape)}")
     return request.latents.to(device)
-
-
-def _draw(seed: int, keys: list[int], given: list[bool], shape, share: bool, shared) -> torch.Tensor:
-    """Noise of all views in their order; views between take theirs from the keys, as do later keys from earlier."""
-    noise = draw_noise(seed, keys, shape)
-    if not share:
-        return noise
-    return share_noise(noise, shared, [i for i, g in enumerate(given) if g] + [i for i, g in enumerate(given) if not g])
-
-
-def _of_window(views: ViewSet, which: list[int], order: list[int], everything: Correspondence) -> Correspondence:
-    """Correspondence for fusion; where the window holds all views, the one there is."""
-    return everything if which == order else correspondence_of(views, which, overlap=SHARED_OVERLAP)
-
-
-def _inverse(order: list[int]) -> list[int]:
-    return np.argsort(order).tolist()

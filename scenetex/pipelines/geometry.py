@@ -1,7 +1,10 @@
-"""Correspondences of a `ViewSet`, or of some of its views, for the attention, the noise and the fusion."""
+"""The views that images are generated for: how they see each other, for the attention, the noise and the fusion."""
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -9,9 +12,91 @@ import torch
 from ..correspondence import Correspondence, from_depth
 from ..errors import InputError
 from ..views.viewset import ViewSet
+from .windows import Window, overlaps, plan_between, plan_keyframes
 
 # Noise and fusion gain from every view that shows the same surface; attention keeps to those it was trained on.
 SHARED_OVERLAP = 0.02
+
+
+class Scenery(Protocol):
+    """m views to generate: of a scene (`SceneViews`), or around one point (`RingViews`).
+
+    Attributes:
+        names: (m,) frame ids, which order the views.
+        keys: (m,) a number for each view that depends on its camera alone.
+        size: (width, height) of the images, pixels.
+        depth: (m, h, w) camera z in metres, 0 = nothing there; None = not known.
+    """
+
+    names: tuple[int, ...]
+    keys: list[int]
+    size: tuple[int, int]
+    depth: np.ndarray | None
+
+    def __len__(self) -> int: ...
+
+    def check(self, factor: int, least: int) -> None:
+        """Raises InputError for views that cannot be painted with `factor` pixels per latent cell and sides that have
+        to be multiples of `least`."""
+
+    def attended(self, which: Sequence[int], convention: str) -> Correspondence:
+        """What the UNet attends along, for the views `which` in that order."""
+
+    def places(self, which: Sequence[int]) -> Correspondence:
+        """Where each latent cell of the views `which` is found in the others, for noise and fusion."""
+
+    def plan(self, given: Sequence[bool], places: Correspondence, joint: int) -> list[Window]:
+        """Which views are generated together, at most `joint`, those `given` being there already; the views are
+        numbered as in `places`."""
+
+
+@dataclass(frozen=True, eq=False)
+class SceneViews:
+    """Views of a scene, whose depth and poses tell where they show the same surface; see `Scenery`."""
+
+    views: ViewSet
+
+    @classmethod
+    def of(cls, views: ViewSet) -> "SceneViews":
+        """Raises InputError unless these are views."""
+        if not isinstance(views, ViewSet):
+            raise InputError(f"views: {type(views).__name__} is not a ViewSet; make one with scenetex.render_views")
+        if not len(views):
+            raise InputError("views: there are none; render at least one")
+        return cls(views)
+
+    def __len__(self) -> int:
+        return len(self.views)
+
+    @property
+    def names(self) -> tuple[int, ...]:
+        return self.views.frame_ids
+
+    @cached_property
+    def keys(self) -> list[int]:
+        return view_keys(self.views.intrinsics, self.views.cam_to_world)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.views.size
+
+    @property
+    def depth(self) -> np.ndarray:
+        return self.views.depth
+
+    def check(self, factor: int, least: int) -> None:
+        """See `Scenery`; names the frame."""
+        check_views(self.views, factor, least)
+
+    def attended(self, which: Sequence[int], convention: str) -> Correspondence:
+        return correspondence_of(self.views, which, convention=convention)
+
+    def places(self, which: Sequence[int]) -> Correspondence:
+        return correspondence_of(self.views, which, overlap=SHARED_OVERLAP)
+
+    def plan(self, given: Sequence[bool], places: Correspondence, joint: int) -> list[Window]:
+        overlap = overlaps(places)
+        return plan_between(given, overlap, joint) if any(given) else plan_keyframes(overlap, joint)
 
 
 def correspondence_of(views: ViewSet, which: Sequence[int], **options) -> Correspondence:
@@ -35,11 +120,7 @@ def check_views(views: ViewSet, factor: int, least: int) -> None:
         factor: image pixels per latent cell.
         least: sides have to be multiples of this.
     """
-    if not isinstance(views, ViewSet):
-        raise InputError(f"views: {type(views).__name__} is not a ViewSet; make one with scenetex.render_views")
     m = len(views)
-    if not m:
-        raise InputError("views: there are none; render at least one")
     shapes = {"intrinsics": (m, 3, 3), "cam_to_world": (m, 4, 4), "depth": (m, *views.depth.shape[1:])}
     for name, shape in shapes.items():
         if getattr(views, name).shape != shape or views.depth.ndim != 3:
@@ -57,13 +138,11 @@ def check_views(views: ViewSet, factor: int, least: int) -> None:
             )
 
 
-def view_keys(views: ViewSet) -> list[int]:
-    """A number for each view that depends on its camera alone, not on its place in the set; equal cameras differ."""
+def view_keys(intrinsics: np.ndarray, poses: np.ndarray) -> list[int]:
+    """A number for each camera, which depends on it alone and not on its place in the set; equal cameras differ."""
     keys, times = [], {}
-    for intrinsics, pose in zip(views.intrinsics, views.cam_to_world, strict=True):
-        content = (
-            np.ascontiguousarray(intrinsics, np.float64).tobytes() + np.ascontiguousarray(pose, np.float64).tobytes()
-        )
+    for camera in zip(intrinsics, poses, strict=True):
+        content = b"".join(np.ascontiguousarray(part, np.float64).tobytes() for part in camera)
         times[content] = times.get(content, 0) + 1
         digest = hashlib.blake2b(content + bytes([times[content] % 256]), digest_size=8).digest()
         keys.append(int.from_bytes(digest, "little"))

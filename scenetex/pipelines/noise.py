@@ -24,18 +24,23 @@ def view_generators(seed: int, keys: Sequence[int]) -> list[torch.Generator]:
     return [torch.Generator().manual_seed((seed ^ key) % 2**63) for key in keys]
 
 
-def share_noise(noise: torch.Tensor, correspondence: Correspondence, turns: Sequence[int]) -> torch.Tensor:
+def share_noise(noise: torch.Tensor, correspondence: Correspondence, turns: Sequence[Sequence[int]]) -> torch.Tensor:
     """Gives cells that correspond one to one the same noise: that of the view whose turn comes first.
 
+    Two cells correspond one to one where each is the nearest to the place at which the other is found. Of two views,
+    all such pairs get equal noise. Of three and more, not all can: where views are offset by a third of a cell each,
+    the chain of nearest cells from the first view through the second and third leads to a neighbour of the cell it
+    started from, and a view with one value in two cells would not be white any more. So cells are grouped, at most one
+    of each view, the strongest relations first: see `noise_groups`. Wherever chains never lead back to another cell of
+    the same view, all pairs get equal noise.
+
     Where each value goes is decided by geometry alone, and no view takes a value twice, so that every view's noise
-    stays exactly what it was: independent and N(0, 1) in every cell. The noise of a view does not depend on the views
-    after it. Two views always agree; of several, rounding to cells lets partners of a cell hold different values, and
-    it takes what most of them hold.
+    stays exactly what it was: independent and N(0, 1) in every cell. It does not depend on later turns.
 
     Args:
         noise: (m, c, h, w), independent for each view.
-        correspondence: of the m views; convention "visible".
-        turns: the m views in the order they take noise in.
+        correspondence: of the m views; convention "visible", one key for each cell and partner.
+        turns: the m views in the order they take noise in; those of one turn are grouped together.
 
     Returns:
         (m, c, h, w).
@@ -46,19 +51,69 @@ def share_noise(noise: torch.Tensor, correspondence: Correspondence, turns: Sequ
     return flat[torch.from_numpy(source)].view(m, h, w, c).permute(0, 3, 1, 2).contiguous()
 
 
-def noise_source(matches: Matches, turns: Sequence[int], cells: int) -> np.ndarray:
+def noise_source(matches: Matches, turns: Sequence[Sequence[int]], cells: int) -> np.ndarray:
     """(m cells,) int64, the token whose own noise each token takes; tokens are numbered view * cells + cell."""
-    source = np.arange(len(turns) * cells)
-    turn = np.argsort(turns)
-    a, b, closeness = one_to_one(matches, cells)
-    follows = turn[a // cells] > turn[b // cells]
-    later, earlier, closeness = a[follows], b[follows], closeness[follows]
-    starts = np.searchsorted(later // cells, np.arange(len(turns) + 1))
-    for i in turns:
-        rows = slice(starts[i], starts[i + 1])
-        mine, theirs = _assign(later[rows], source[earlier[rows]], closeness[rows])
-        source[mine] = theirs
-    return source
+    views = np.array([view for turn in turns for view in turn], np.int64)
+    turn = np.empty_like(views)
+    turn[views] = np.repeat(np.arange(len(turns)), [len(turn) for turn in turns])
+    group = noise_groups(*one_to_one(matches, cells), turn, cells)
+    # Of each group, the cell of the view that comes first.
+    rank = (np.argsort(views)[:, None] * cells + np.arange(cells)).ravel()
+    first = np.full(len(rank), len(rank))
+    np.minimum.at(first, group, rank)
+    return np.argsort(rank)[first[group]]
+
+
+def noise_groups(a: np.ndarray, b: np.ndarray, closeness: np.ndarray, turn: np.ndarray, cells: int) -> np.ndarray:
+    """Groups tokens so that as many pairs as can be are in one group, and no two tokens of a view.
+
+    Of the groups that could be joined, two join where each is the other's closest, by the sum over the pairs between
+    them; and so on until none can be joined.
+
+    Args:
+        a, b: (p,) pairs of tokens, each both ways round.
+        closeness: (p,) how much a pair counts.
+        turn: (m,) each view's turn. Groups of earlier turns may grow, but not join each other.
+        cells: tokens of a view.
+
+    Returns:
+        (m cells,) int64, a token of its group for each token.
+    """
+    once = a < b
+    a, b, closeness = a[once], b[once], closeness[once].astype(np.float64)
+    tokens, m = len(turn) * cells, len(turn)
+    view = np.arange(tokens) // cells
+    # A bit for each view that a group has a token of; two groups that share one cannot be joined.
+    taken = np.zeros((tokens, m // 64 + 1), np.uint64)
+    taken[np.arange(tokens), view // 64] = np.uint64(1) << (view % 64).astype(np.uint64)
+    settled = np.uint64(1) << np.uint64(m % 64)
+    group, last = np.arange(tokens), np.maximum(turn[a // cells], turn[b // cells])
+    for now in range(turn.max(initial=-1) + 1):
+        rows = last == now
+        taken[group[turn[view] < now], m // 64] |= settled
+        group = _join(group, group[a[rows]], group[b[rows]], closeness[rows], taken)
+    return group
+
+
+def _join(group: np.ndarray, a: np.ndarray, b: np.ndarray, closeness: np.ndarray, taken: np.ndarray) -> np.ndarray:
+    """`group` after joining groups related by pairs (a, b), see `noise_groups`; `taken` is brought up to date."""
+    tokens = len(group)
+    while True:
+        pair, which = np.unique(np.minimum(a, b) * tokens + np.maximum(a, b), return_inverse=True)
+        a, b, closeness = pair // tokens, pair % tokens, np.bincount(which, closeness, len(pair))
+        free = ~(taken[a] & taken[b]).any(1)
+        a, b, closeness = a[free], b[free], closeness[free]
+        if not len(a):
+            return group
+        order = np.argsort(closeness, kind="stable")
+        best = np.empty(tokens, np.int64)
+        # Of what is written to one place the last stays: the closest.
+        best[np.stack([a[order], b[order]], 1).ravel()] = np.repeat(order, 2)
+        mutual = (best[a] == np.arange(len(a))) & (best[b] == np.arange(len(a)))
+        taken[a[mutual]] |= taken[b[mutual]]
+        joined = np.arange(tokens)
+        joined[b[mutual]] = a[mutual]
+        group, a, b = joined[group], joined[a], joined[b]
 
 
 def one_to_one(matches: Matches, cells: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -87,30 +142,3 @@ def one_to_one(matches: Matches, cells: int) -> tuple[np.ndarray, np.ndarray, np
     a, b, closeness = a[mutual], b[mutual], closeness[mutual]
     ordered = np.lexsort((b, a))
     return a[ordered], b[ordered], closeness[ordered]
-
-
-def _assign(cell: np.ndarray, value: np.ndarray, closeness: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Gives each cell at most one of its candidate values, and each value to at most one cell.
-
-    The value that most partners of a cell hold comes first; one partner counts for its closeness.
-    """
-    if not len(cell):
-        return cell, value
-    span = max(cell.max(), value.max()) + 1
-    pair, which = np.unique(cell * span + value, return_inverse=True)
-    order = np.argsort(-np.bincount(which, closeness), kind="stable")
-    cell, value = pair[order] // span, pair[order] % span
-    cells, values = [], []
-    first, taken = np.zeros((2, span), np.int64), np.zeros((2, span), bool)
-    while len(cell):
-        rows = np.arange(len(cell))
-        # Of what is written to one place the last stays: backwards, that is the first.
-        first[0, cell[::-1]], first[1, value[::-1]] = rows[::-1], rows[::-1]
-        # A pair that comes first for its cell and for its value is what taking them one after the other would take.
-        best = (first[0, cell] == rows) & (first[1, value] == rows)
-        cells.append(cell[best])
-        values.append(value[best])
-        taken[0, cells[-1]], taken[1, values[-1]] = True, True
-        left = ~(taken[0, cell] | taken[1, value])
-        cell, value = cell[left], value[left]
-    return np.concatenate(cells), np.concatenate(values)

@@ -1,4 +1,4 @@
-"""What is asked of the pipeline: which views, and how to generate them."""
+"""What is asked of a pipeline: which views, and how to generate them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from ..errors import InputError
-from ..views.viewset import ViewSet
+from .geometry import Scenery
 from .windows import check_joint
 
 
@@ -18,12 +18,10 @@ class Task:
     Attributes:
         views: m views.
         keys: m entries, the image of a view that is given, (h, w, 3) float32 0..1, or None.
-        between: generate the views between given ones; else all of them.
     """
 
-    views: ViewSet
+    views: Scenery
     keys: tuple[np.ndarray | None, ...]
-    between: bool
 
 
 @dataclass(frozen=True, eq=False)

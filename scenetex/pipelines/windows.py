@@ -51,14 +51,25 @@ def plan_keyframes(overlap: np.ndarray, joint: int) -> list[Window]:
         overlap: (m, m), from `overlaps`.
         joint: views per window.
     """
-    m = len(overlap)
-    windows = [Window(tuple(range(min(m, joint))), frozenset())]
-    step = joint - max(1, joint // 3)
-    for start in range(joint, m, step):
-        new = range(start, min(start + step, m))
-        given = anchors(overlap, new, range(start), joint - len(new))
+    windows = []
+    for new in batches(len(overlap), joint):
+        given = anchors(overlap, new, range(new.start), joint - len(new))
         windows.append(Window(tuple(sorted([*given, *new])), frozenset(given)))
     return windows
+
+
+def batches(views: int, joint: int) -> list[range]:
+    """The new views of each window of at most `joint`: as many in the first, fewer in those that hold anchors too."""
+    step = joint - max(1, joint // 3)
+    stops = [*range(min(joint, views), views, step), views]
+    return [range(start, stop) for start, stop in zip([0, *stops], stops, strict=False)]
+
+
+def noise_turns(windows: Sequence[Window], given: Sequence[int], joint: int) -> list[list[int]]:
+    """The views of each turn in which noise is drawn: window by window, and those `given` before, as they were drawn
+    when they were generated themselves."""
+    before = [[given[i] for i in new] for new in batches(len(given), joint)] if given else []
+    return before + [[i for i in window.views if i not in window.given] for window in windows]
 
 
 def plan_between(keys: Sequence[bool], overlap: np.ndarray, joint: int) -> list[Window]:

@@ -1,0 +1,137 @@
+"""What all pipelines here share: parts, checks, loading, and the way from a task to images."""
+
+from os import PathLike
+from typing import Self
+
+from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
+from diffusers.image_processor import VaeImageProcessor
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+from diffusers.schedulers import KarrasDiffusionSchedulers
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+
+from ..errors import InputError
+from ..models import MultiViewUNet
+from .generate import generate
+from .images import decode, encode
+from .loading import LOAD_ERRORS, check_model, first_line
+from .request import Request, Task
+
+_CONVENTIONS = ("visible", "mvdiffusion")
+_OUTPUT_TYPES = ("np", "pil", "pt", "latent")
+
+
+class MultiViewPipeline(DiffusionPipeline):
+    """Generates consistent images of several views at once; its subclasses say which views.
+
+    Args:
+        vae, text_encoder, tokenizer, scheduler: as in diffusers' Stable Diffusion pipelines; any of their schedulers.
+        unet: a `MultiViewUNet`, or any Stable Diffusion UNet, with a depth channel or without. Without multi-view
+            weights, shared noise and fusion alone make the views agree.
+        controlnet: a depth ControlNet, for a UNet without depth channel.
+        text_encoder_2, tokenizer_2: Stable Diffusion XL's.
+        convention: of the correspondence the UNet was trained with: "visible", or "mvdiffusion" for released weights.
+        empty_condition: whether the UNet was trained with an empty condition (zeros, mask 0) where nothing is given, or
+            with none at all, as released weights are used.
+
+    Raises:
+        InputError: a UNet of other channels, an unknown convention.
+    """
+
+    model_cpu_offload_seq = "text_encoder->text_encoder_2->unet->vae"
+    _optional_components = ["controlnet", "text_encoder_2", "tokenizer_2"]  # noqa: RUF012 (diffusers' own form)
+    _callback_tensor_inputs = ("latents",)
+
+    def __init__(
+        self,
+        vae: AutoencoderKL,
+        text_encoder: CLIPTextModel,
+        tokenizer: CLIPTokenizer,
+        unet: MultiViewUNet | UNet2DConditionModel,
+        scheduler: KarrasDiffusionSchedulers,
+        controlnet: ControlNetModel | None = None,
+        text_encoder_2: CLIPTextModelWithProjection | None = None,
+        tokenizer_2: CLIPTokenizer | None = None,
+        convention: str = "visible",
+        empty_condition: bool = False,
+    ):
+        super().__init__()
+        if convention not in _CONVENTIONS:
+            raise InputError(f"convention {convention!r} is not one of {', '.join(_CONVENTIONS)}")
+        base = unet.unet if isinstance(unet, MultiViewUNet) else unet
+        wanted, latent = base.config.in_channels, vae.config.latent_channels
+        if wanted not in (latent, latent + 1):
+            raise InputError(
+                f"the UNet takes {wanted} channels; pass one that takes {latent}, or {latent + 1} with depth"
+            )
+        self.register_modules(
+            vae=vae,
+            text_encoder=text_encoder,
+            tokenizer=tokenizer,
+            unet=unet,
+            scheduler=scheduler,
+            controlnet=controlnet,
+            text_encoder_2=text_encoder_2,
+            tokenizer_2=tokenizer_2,
+        )
+        self.register_to_config(convention=convention, empty_condition=empty_condition)
+        self.takes_depth = wanted == latent + 1
+        self.vae_scale_factor = 2 ** (len(vae.config.block_out_channels) - 1)
+        self.image_processor = VaeImageProcessor(vae_scale_factor=self.vae_scale_factor)
+        self._check_parts()
+
+    def _check_parts(self) -> None:
+        """Raises InputError for parts that do not serve this kind of pipeline."""
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | PathLike, **kwargs) -> Self:
+        """Loads a folder in diffusers layout, or a Hub id: this pipeline's, or any Stable Diffusion model's that fits.
+
+        Args:
+            pretrained_model_name_or_path: the folder or Hub id.
+            kwargs: as for every diffusers pipeline, such as `torch_dtype`, or parts to use instead of the model's own:
+                `unet=MultiViewUNet.from_mvdiffusion(...)`, `controlnet=...`.
+
+        Raises:
+            InputError: a folder that is not such a model, a Hub id that cannot be loaded, parts that do not fit.
+        """
+        check_model(pretrained_model_name_or_path, set(kwargs))
+        try:
+            return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+        except InputError:
+            raise
+        except LOAD_ERRORS as error:
+            raise InputError(
+                f"{pretrained_model_name_or_path}: cannot be loaded ({first_line(error)}); check the name "
+                "and the network, or pass the folder of a whole model"
+            ) from None
+
+    def enable_vae_slicing(self) -> None:
+        """The autoencoder works on one image at a time."""
+        self.vae.enable_slicing()
+
+    def disable_vae_slicing(self) -> None:
+        """The autoencoder works on several images at a time again."""
+        self.vae.disable_slicing()
+
+    def _generate(self, task: Task, request: Request, output_type: str):
+        """Images of the task's views, as `output_type` says."""
+        if output_type not in _OUTPUT_TYPES:
+            raise InputError(f"output_type '{output_type}' is not known; choose {', '.join(_OUTPUT_TYPES)}")
+        request.check()
+        self._interrupt = False
+        known = {i: encode(self, key) for i, key in enumerate(task.keys) if key is not None}
+        images = generate(self, task, request, known)
+        if output_type != "latent":
+            images = self.image_processor.postprocess(decode(self, images, task.keys), output_type=output_type)
+        self.maybe_free_model_hooks()
+        return images
+
+    @property
+    def interrupt(self) -> bool:
+        """Set `pipe._interrupt = True` in a callback to stop after that step."""
+        return self._interrupt
+
+    @property
+    def num_timesteps(self) -> int:
+        """Steps of the last call, over all windows."""
+        return self._num_timesteps
