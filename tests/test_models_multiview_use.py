@@ -1,6 +1,7 @@
 """What users do with a multi-view UNet: train, save, halve its precision, add a ControlNet, bring another base UNet."""
 
 import copy
+import logging
 
 import pytest
 import torch
@@ -64,6 +65,20 @@ def test_half_precision_stays_near(dtype, tolerance):
     found = call(copy.deepcopy(model).to(dtype), half, views, condition.to(dtype))
     assert found.dtype == dtype
     assert (found.float() - exact).abs().max() < tolerance * exact.abs().max()
+
+
+@pytest.mark.parametrize("cast", [lambda m: m.to(torch.float16), lambda m: m.to("cpu", dtype=torch.float16)])
+def test_frequencies_stay_exact_in_half_precision_without_a_warning(cast):
+    model = make_model()
+    bands = model.down_correspondence[0].attention.bands.clone()
+    said = []
+    logger = logging.getLogger("diffusers.models.modeling_utils")
+    logger.addFilter(said.append)
+    try:
+        assert cast(model) is model and model.dtype == torch.float16
+    finally:
+        logger.removeFilter(said.append)
+    assert torch.equal(model.down_correspondence[0].attention.bands, bands) and not said
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16])

@@ -6,7 +6,7 @@ from os import PathLike
 from typing import ClassVar
 
 import torch
-from diffusers import ConfigMixin, ModelMixin, UNet2DConditionModel
+from diffusers import ConfigMixin, UNet2DConditionModel
 from diffusers.configuration_utils import register_to_config
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 from torch import nn
@@ -15,6 +15,7 @@ from ..correspondence import Correspondence
 from ..errors import InputError
 from .condition import ConditionBranch
 from .correspondence_block import CorrespondenceBlock, limit_memory
+from .precision import ExactFrequencies
 
 # Components of the cue: depth error, or displacement in columns and rows.
 _CUE_SIZE = {"depth": 1, "panorama": 2}
@@ -22,7 +23,7 @@ _CUE_SIZE = {"depth": 1, "panorama": 2}
 _TOP_FREQUENCY = {"depth": 256.0, "panorama": 16.0}
 
 
-class MultiViewUNet(ModelMixin, ConfigMixin):
+class MultiViewUNet(ExactFrequencies, ConfigMixin):
     """Noise predictor for m views of a scene that look at each other along known correspondences.
 
     The parts stay usable on their own: `unet` is the untouched base model, everything else is in
@@ -41,7 +42,6 @@ class MultiViewUNet(ModelMixin, ConfigMixin):
     """
 
     _supports_gradient_checkpointing = True
-    _keep_in_fp32_modules: ClassVar = ["bands"]
     ignore_for_config: ClassVar = ["unet"]
 
     @register_to_config

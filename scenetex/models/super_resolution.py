@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from typing import ClassVar
 
 import torch
-from diffusers import ConfigMixin, ModelMixin, UNet2DConditionModel
+from diffusers import ConfigMixin, UNet2DConditionModel
 from diffusers.configuration_utils import register_to_config
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 from torch import nn
@@ -16,9 +16,10 @@ from ..errors import InputError
 from .correspondence_block import CorrespondenceBlock, limit_memory
 from .low_resolution import LowResolutionFeatures
 from .multiview_unet import run_after, run_before, run_on_input
+from .precision import ExactFrequencies
 
 
-class SuperResolutionUNet(ModelMixin, ConfigMixin):
+class SuperResolutionUNet(ExactFrequencies, ConfigMixin):
     """Noise predictor for the high-resolution latents of m views, guided by their low-resolution images.
 
     Before every encoder block each cell looks, one way, at the low-resolution features of its own place and of the
@@ -38,7 +39,6 @@ class SuperResolutionUNet(ModelMixin, ConfigMixin):
     """
 
     _supports_gradient_checkpointing = True
-    _keep_in_fp32_modules: ClassVar = ["bands"]
     ignore_for_config: ClassVar = ["unet"]
 
     @register_to_config
