@@ -1,7 +1,6 @@
 """Images of a scene from a prompt: loads the model, generates keyframes, then the views between them."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -9,7 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from .errors import InputError
+from .memory import with_less_memory
 from .scene.scene import Scene
+from .stages import Stages
 from .views.viewset import ViewSet, render_views
 
 
@@ -83,30 +84,28 @@ def load_model(generation: Generation):
 
 
 def generate_images(
-    pipe,
+    pipe: Callable,
     scene: Scene,
     keyframes: list[int],
     generation: Generation,
-    stage: Callable[[str], AbstractContextManager],
+    stages: Stages,
     progress: bool = False,
 ) -> tuple[ViewSet, list[np.ndarray], tuple[bool, ...]]:
     """Generates keyframes together, and then what lies between them.
 
     Args:
-        pipe: from `load_model`.
+        pipe: gives the pipeline, from `load_model`; called only if images are missing.
         keyframes: frame ids; those that see nothing of the mesh are left out.
-        stage: opens a context in which a named stage runs.
+        stages: the stages of the run; images that they find on disk are not generated again.
         progress: show progress bars on stderr.
 
     Returns:
         The views in trajectory order; their (h, w, 3) uint8 images; which of them are keyframes.
 
     Raises:
-        InputError: nothing of the mesh is seen, an image size the model cannot work at.
+        InputError: nothing of the mesh is seen, an image size the model cannot work at, too little memory.
     """
-    import torch
-
-    with stage("render"):
+    with stages.stage("render"):
         frames = frames_between(scene, keyframes, generation.between)
         views = render_views(scene, frames, generation.image_size)
         views = _some(views, [i for i, depth in enumerate(views.depth) if (depth > 0).any()])
@@ -115,6 +114,20 @@ def generate_images(
     at = [i for i, key in enumerate(is_key) if key]
     if not at:
         raise InputError(f"{scene.name}: no keyframe sees the mesh; poses and mesh have to share one frame and unit")
+    found = stages.recall("images")
+    if found is None:
+        found = {"images": _generated(pipe(), views, at, generation, stages, progress)}
+        stages.keep("images", **found)
+    return views, list(found["images"]), is_key
+
+
+def _generated(
+    pipe, views: ViewSet, at: list[int], generation: Generation, stages: Stages, progress: bool
+) -> np.ndarray:
+    """(m, h, w, 3) uint8 images of all views; the keyframes are those at the positions `at`."""
+    import torch
+
+    joint = generation.joint_views
     options = {
         "negative_prompt": generation.negative_prompt,
         "num_inference_steps": generation.steps,
@@ -122,24 +135,30 @@ def generate_images(
         "correspondence": generation.correspondence,
         "shared_noise": generation.shared_noise,
         "fusion": generation.fusion,
-        "joint_views": generation.joint_views,
     }
 
-    def run(call, name: str, *args) -> np.ndarray:
+    def run(call, name: str, views: ViewSet, *args) -> np.ndarray:
         pipe.set_progress_bar_config(disable=not progress, desc=name, leave=False)
-        # The same state for both calls: views between start from the noise of the keys.
-        seeded = torch.Generator().manual_seed(generation.seed)
-        return call(generation.prompt, *args, generator=seeded, **options).images
 
-    with stage("generate"):
-        images = run(pipe, "generate", _some(views, at))
+        def attempt(joint_views: int) -> np.ndarray:
+            # The same state for both calls: views between start from the noise of the keys.
+            seeded = torch.Generator().manual_seed(generation.seed)
+            return call(generation.prompt, views, *args, generator=seeded, joint_views=joint_views, **options).images
+
+        return with_less_memory(pipe, len(views), joint, attempt, stages.notes.append)
+
+    with stages.stage("generate"):
+        found = stages.recall("generate")
+        images = found["images"] if found else run(pipe, "generate", _some(views, at))
+        if found is None:
+            stages.keep("generate", images=images)
     if len(at) < len(views):
-        with stage("interpolate"):
+        with stages.stage("interpolate"):
             given = [None] * len(views)
             for i, image in zip(at, images, strict=True):
                 given[i] = image
             images = run(pipe.interpolate, "interpolate", views, given)
-    return views, list(np.round(images * 255).astype(np.uint8)), is_key
+    return np.round(images * 255).astype(np.uint8)
 
 
 def frames_between(scene: Scene, keyframes: list[int], count: int) -> list[int]:

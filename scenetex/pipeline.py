@@ -1,30 +1,33 @@
 """All stages in a row: a scene goes in, a textured mesh comes out."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
+from functools import cache, partial
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from .errors import InputError
 from .generation import Generation, generate_images, load_model
 from .scene.camera import Camera
 from .scene.scene import Scene
+from .stages import Done, Stages, bars, silent
 from .texture.atlas import Atlas
 from .texture.bake import paint, survey
 from .texture.refine import RefinedCameras, refine_cameras, refinement_steps
 from .texture.textured_mesh import TexturedMesh
 from .texture.unwrap import unwrap
+from .threads import threads
 from .views.keyframes import select_keyframes
 from .views.viewset import ViewSet, cast_views, render_views
 
 MOST_PHOTOS = 120  # more are thinned out to keyframes: they cost time and hardly add detail
 _GLANCE = 160  # width of the depth maps that refinement works with
 _DEPTH_SHARE = 2  # photos over the depth maps they are baked with: costs 0.02 dB, saves a sixth of the time
+
+Layout = Future | Callable[[], Atlas]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +79,8 @@ def run_stages(
     texels_per_metre: float | None = None,
     packer: str = "uvunwrap",
     progress: bool = False,
+    stages: Stages | None = None,
+    model: Callable[[Generation], object] = load_model,
 ) -> Result:
     """Runs scene -> keyframes -> views -> images -> atlas -> texture.
 
@@ -87,55 +92,112 @@ def run_stages(
         refine_poses: refine cameras photometrically where that lowers the error enough; generated images need none.
         texture_size, texels_per_metre, packer: as in `unwrap`.
         progress: show progress bars on stderr.
+        stages: shows and times the stages, and finds or keeps on disk what takes long; default: keeps nothing.
+        model: loads the pipeline that generates; called only where images have to be generated.
 
     Raises:
         InputError: an option out of range, a scene without photos, a photo that cannot be read, a trajectory that sees
             nothing of the mesh, a model that cannot be loaded.
     """
-    clock = _Clock(progress)
-    # uvunwrap works outside Python's lock: it has a core of its own while the images are made and the cameras refined.
-    with ThreadPoolExecutor(1) as beside, clock.stage("total"):
+    stages = stages or Stages(bars if progress else silent)
+    refinement = None
+    layout = partial(lay_out, scene, stages, texture_size, texels_per_metre, packer)
+    with ThreadPoolExecutor(1) as beside, stages.stage("total"):
         if generation is not None:
-            with clock.stage("model"):
-                pipe = load_model(generation)
-        layout = beside.submit(
-            clock.timed("unwrap"),
-            lambda: unwrap(scene.mesh, texture_size, texels_per_metre=texels_per_metre, packer=packer),
-        )
-        with clock.stage("keyframes"):
-            frame_ids = choose_frames(scene, keyframes, photos=generation is None)
-        refinement = None
+            pipe = prepare_model(generation, stages, model)
+        if threads() != 1:
+            # uvunwrap works outside Python's lock: it has a core of its own while images are made and cameras refined.
+            layout = beside.submit(layout)
         if generation is None:
-            views, pictures, refinement = _photos(scene, frame_ids, refine_poses, clock)
+            views, pictures, refinement = _photos(scene, keyframes, refine_poses, stages)
             is_key = (True,) * len(views)
         else:
-            views, pictures, is_key = generate_images(pipe, scene, frame_ids, generation, clock.stage, progress)
-        with clock.stage("survey"):
-            seen_by = survey(scene.mesh, views, pictures)
-        atlas: Atlas = _await(layout, clock)
-        with clock.stage("paint", len(views)) as done:
-            mesh = paint(scene.mesh, atlas, seen_by, done)
-    return Result(mesh, views, pictures, is_key, refinement, clock.seconds)
+            views, pictures, is_key = make_images(scene, generation, keyframes, stages, pipe, progress)
+        mesh = _bake(scene, layout, views, pictures, stages)
+    return Result(mesh, views, pictures, is_key, refinement, stages.seconds)
 
 
-def _photos(scene: Scene, frame_ids: list[int], refine_poses: bool, clock: "_Clock"):
+def lay_out(scene: Scene, stages: Stages, texture_size: int, texels_per_metre: float | None, packer: str) -> Atlas:
+    """The atlas, `unwrap` as a stage."""
+    with stages.stage("unwrap"):
+        found = stages.recall("unwrap")
+        if found is not None:
+            return Atlas(**found)
+        atlas = unwrap(scene.mesh, texture_size, texels_per_metre=texels_per_metre, packer=packer)
+        stages.keep("unwrap", **vars(atlas))
+    return atlas
+
+
+def prepare_model(generation: Generation, stages: Stages, model: Callable[[Generation], object]) -> Callable:
+    """What gives the pipeline; it is loaded right away, so that its errors come first, unless all images are there."""
+
+    @cache
+    def pipe():
+        with stages.stage("model"):
+            return model(generation)
+
+    if not stages.has("images"):
+        pipe()
+    return pipe
+
+
+def make_images(
+    scene: Scene, generation: Generation, keyframes: str, stages: Stages, pipe: Callable, progress: bool = False
+) -> tuple[ViewSet, list[np.ndarray], tuple[bool, ...]]:
+    """Keyframes and what `generate_images` makes of them; `pipe` from `prepare_model`."""
+    frame_ids = _frames(scene, keyframes, stages, photos=False)
+    return generate_images(pipe, scene, frame_ids, generation, stages, progress)
+
+
+def _photos(scene: Scene, keyframes: str, refine_poses: bool, stages: Stages):
     """Views, photos and what refinement found."""
-    with clock.stage("photos", len(frame_ids)) as done:
+    frame_ids = _frames(scene, keyframes, stages, photos=True)
+    with stages.stage("photos", len(frame_ids)) as done:
         pictures = read_photos(scene, frame_ids, done)
     size = pictures[0].shape[1], pictures[0].shape[0]
-    glances = render_views(scene, frame_ids, (_GLANCE, max(1, round(_GLANCE * size[1] / size[0]))))
-    if not (glances.face_id >= 0).any():
+    refinement = None
+    if refine_poses:
+        with stages.stage("refine", refinement_steps()) as done:
+            refinement = _refined(scene, frame_ids, pictures, stages, done)
+    with stages.stage("render", len(frame_ids)) as done:
+        coarse = tuple(max(1, side // _DEPTH_SHARE) for side in size)
+        views = _final_views(scene, frame_ids, coarse, refinement, done)
+    _check_sight(scene, views)
+    return views, pictures, refinement
+
+
+def _frames(scene: Scene, keyframes: str, stages: Stages, photos: bool) -> list[int]:
+    """`choose_frames` as a stage."""
+    with stages.stage("keyframes"):
+        found = stages.recall("keyframes")
+        if found is not None:
+            return found["ids"].tolist()
+        frame_ids = choose_frames(scene, keyframes, photos)
+        stages.keep("keyframes", ids=frame_ids)
+    return frame_ids
+
+
+def _refined(
+    scene: Scene, frame_ids: list[int], pictures: list[np.ndarray], stages: Stages, done: Done
+) -> RefinedCameras:
+    """`refine_cameras` as a stage, on coarse views."""
+    found = stages.recall("refine")
+    if found is not None:
+        return RefinedCameras(**found | {"size": tuple(found["size"].tolist())})
+    height, width = pictures[0].shape[:2]
+    glances = render_views(scene, frame_ids, (_GLANCE, max(1, round(_GLANCE * height / width))))
+    _check_sight(scene, glances)
+    refinement = refine_cameras(scene.mesh, glances, pictures, done)
+    stages.keep("refine", **vars(refinement))
+    return refinement
+
+
+def _check_sight(scene: Scene, views: ViewSet) -> None:
+    if not (views.face_id >= 0).any():
         where = scene.path or scene.name
         raise InputError(
             f"{where}: no frame sees the mesh; check that poses and mesh share one frame and unit (metres)"
         )
-    refinement = None
-    if refine_poses:
-        with clock.stage("refine", refinement_steps()) as done:
-            refinement = refine_cameras(scene.mesh, glances, pictures, done)
-    with clock.stage("render", len(frame_ids)) as done:
-        coarse = tuple(max(1, side // _DEPTH_SHARE) for side in size)
-        return _final_views(scene, frame_ids, coarse, refinement, done), pictures, refinement
 
 
 def choose_frames(scene: Scene, keyframes: str, photos: bool = True) -> list[int]:
@@ -160,7 +222,7 @@ def choose_frames(scene: Scene, keyframes: str, photos: bool = True) -> list[int
         ) from None
 
 
-def read_photos(scene: Scene, frame_ids: list[int], done: Callable[[], None] = lambda: None) -> list[np.ndarray]:
+def read_photos(scene: Scene, frame_ids: list[int], done: Done = lambda: None) -> list[np.ndarray]:
     """The frames' photos, (h, w, 3) uint8, all brought to the size of the first.
 
     Raises:
@@ -172,7 +234,7 @@ def read_photos(scene: Scene, frame_ids: list[int], done: Callable[[], None] = l
         done()
         return image
 
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(threads()) as pool:
         pictures = list(pool.map(read, frame_ids))
     height, width = pictures[0].shape[:2]
     return [
@@ -189,45 +251,27 @@ def _final_views(scene, frame_ids, size, refinement: RefinedCameras | None, done
     return cast_views(scene.mesh, intrinsics, refinement.cam_to_world, size, tuple(frame_ids), done=done)
 
 
-def _await(layout: Future, clock: "_Clock") -> Atlas:
+def _bake(scene: Scene, layout: Layout, views: ViewSet, pictures: list[np.ndarray], stages: Stages) -> TexturedMesh:
+    """Survey and paint, the two halves of `bake`, as stages; the survey does not need the atlas yet."""
+    found = stages.recall("paint")
+    if found is not None:
+        pages = tuple(found["textures"]), tuple(found["coverage"])
+        return TexturedMesh(scene.mesh, _await(layout, stages), *pages, found["texels"])
+    with stages.stage("survey"):
+        seen_by = survey(scene.mesh, views, pictures)
+    atlas = _await(layout, stages)
+    with stages.stage("paint", len(views)) as done:
+        mesh = paint(scene.mesh, atlas, seen_by, done)
+        stages.keep("paint", textures=mesh.textures, coverage=mesh.coverage, texels=mesh.texels)
+    return mesh
+
+
+def _await(layout: Layout, stages: Stages) -> Atlas:
     """The atlas; a bar without an end while it takes longer than the stages beside it."""
-    with clock.stage("waiting for unwrap", 0) as done:
+    if not isinstance(layout, Future):
+        return layout()
+    with stages.stage("waiting for unwrap", 0) as done:
         while not layout.done():
             time.sleep(0.02)
             done()
     return layout.result()
-
-
-class _Clock:
-    """Seconds per stage, and a progress bar for each."""
-
-    def __init__(self, progress: bool):
-        self.seconds: dict[str, float] = {}
-        self._progress = progress
-
-    @contextmanager
-    def stage(self, name: str, steps: int | None = None) -> Iterator[Callable[[], None]]:
-        """Times the block; yields what to call after each of its `steps` (0: unknown how many)."""
-        start = time.perf_counter()
-        bar = tqdm(
-            total=steps or None,
-            desc=name,
-            disable=not self._progress or steps is None,
-            delay=1.0,
-            leave=False,
-            bar_format=None if steps else "{desc} {elapsed}",
-        )
-        try:
-            with bar:
-                yield lambda: bar.update() and None
-        finally:
-            self.seconds[name] = round(time.perf_counter() - start, 3)
-
-    def timed(self, name: str) -> Callable[[Callable], object]:
-        """Calls a function and records how long it took."""
-
-        def call(function):
-            with self.stage(name):
-                return function()
-
-        return call

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 from .scene.camera import resize_intrinsics
 from .texture.render import render_textured
 from .texture.textured_mesh import TexturedMesh
+from .threads import threads
 from .views.raycast import RayCaster
 from .views.viewset import ViewSet
 
@@ -69,7 +70,7 @@ def contact_sheet(views: ViewSet, images: Sequence[np.ndarray], textured: Textur
     part = f", {_MAX_PAGES} of {atlas.pages} pages" if atlas.pages > _MAX_PAGES else ""
     best = max(shown, key=lambda view: np.count_nonzero(views.depth[view]))
     intrinsics = resize_intrinsics(views.intrinsics[best], views.size, inside)
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(threads()) as pool:
         from_frame = pool.submit(_smooth_render, textured, intrinsics, views.cam_to_world[best], inside, False)
         from_above = pool.submit(_smooth_render, textured, *dollhouse_camera(textured, slot), slot, True)
         results = [

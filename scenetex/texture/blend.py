@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import scipy.sparse as sp
 
+from ..threads import threads
 from .projection import Aspect, Photo, Surface, aspect, facing, sample, sight
 from .selection import Choice, base_weight, border_weight
 from .texels import Texels
@@ -47,8 +48,7 @@ def blend(
     """
     trust, detail = (_to_vertices(surface.faces, len(surface.vertices), x) for x in (choice.trust, choice.detail))
     total = np.zeros((len(texels), 8), np.float32)  # both bands' weighted colours, then their weights
-    lanes = os.cpu_count() or 1
-    with ThreadPoolExecutor(lanes) as pool:
+    with ThreadPoolExecutor(threads() or os.cpu_count()) as pool:
         for i, photo in enumerate(shots):
             fields = _vertex_fields(aspect(surface, photo), trust[:, i], detail[:, i], shared)
             image = np.clip(photo.image * choice.gain[i], 0, 255).astype(np.float32)

@@ -9,6 +9,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.sparse.linalg import cg
 from scipy.spatial import cKDTree
 
+from ..threads import threads
+
 
 def diffuse(positions: np.ndarray, faces: np.ndarray, colors: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Smoothest continuation of vertex colours over a surface (discrete Laplace equation, weights 1 / edge length).
@@ -57,7 +59,7 @@ def diffuse(positions: np.ndarray, faces: np.ndarray, colors: np.ndarray, known:
         # Well below a grey level.
         return cg(system, target[:, c], x0=start[:, c], M=jacobi, rtol=1e-4, maxiter=2000)[0]
 
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(threads()) as pool:
         out[free] = np.stack(list(pool.map(solve, range(colors.shape[1]))), 1)
     return out
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..output import write_files
+from ..threads import threads
 from .gltf import encode_png
 from .textured_mesh import TexturedMesh
 
@@ -28,7 +29,7 @@ def write_obj(textured: TexturedMesh, path: Path) -> None:
     ]
     if not (textured.atlas.page >= 0).any():
         raise InputError("the mesh has no face with area, so there is nothing to export; check the input mesh")
-    with ThreadPoolExecutor() as pool:  # OpenCV encodes outside the GIL, while the text is made
+    with ThreadPoolExecutor(threads()) as pool:  # OpenCV encodes outside the GIL, while the text is made
         pages = pool.map(encode_png, textured.textures)
         geometry = _geometry(textured, f"{stem}.mtl").encode()
     files = {path.with_name(name): data for name, data in zip(names, pages, strict=True)}

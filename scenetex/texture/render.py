@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from ..threads import threads
 from ..views.raycast import RayCaster
 from ..views.viewset import pixel_rays
 from .textured_mesh import TexturedMesh
@@ -58,7 +59,7 @@ def render_textured(
         colors = sample_texture(textured, drawn[hit["face"][seen]], hit["u"][seen], hit["v"][seen])
         rows[seen.reshape(rows.shape[:2])] = np.clip(np.rint(colors), 0, 255)
 
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(threads()) as pool:
         list(pool.map(band, range(0, size[1], _BAND)))
     return image
 

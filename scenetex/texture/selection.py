@@ -8,6 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..errors import InputError
+from ..threads import threads
 from .exposure import view_offsets
 from .projection import Photo, Surface, aspect, facing, sample, sight
 from .weld import face_adjacency
@@ -83,7 +84,7 @@ def choose(surface: Surface, shots: list[Photo], blur: float, ramp: float) -> Ch
             sample(slope, s.u, s.v)[:, 0],
         )
 
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(threads()) as pool:
         looks = list(pool.map(look, shots))
     face = np.concatenate([x[0] for x in looks])
     view = np.repeat(np.arange(m, dtype=np.int32), [len(x[0]) for x in looks])

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from ..scene.frame import Frame
+from ..threads import threads
 
 _WIDTH = 320  # pixels: motion blur that is gone at this width does not matter to a texture either
 _DARK = 100.0  # keeps sensor noise in black photos from counting as detail
@@ -33,7 +34,7 @@ class Sharpness:
         """Sharpness of the frames at those positions: (n,) float64."""
         missing = [i for i in indices if i not in self._kept]
         if missing:
-            with ThreadPoolExecutor() as pool:
+            with ThreadPoolExecutor(threads()) as pool:
                 self._kept.update(zip(missing, pool.map(self._measure, missing), strict=True))
         return np.array([self._kept[i] for i in indices])
 

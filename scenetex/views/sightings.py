@@ -7,6 +7,7 @@ import numpy as np
 
 from ..scene.camera import resize_intrinsics
 from ..scene.scene import Scene
+from ..threads import threads
 from .raycast import RayCaster
 from .viewset import pixel_rays
 
@@ -52,7 +53,7 @@ class Sightings:
 
     def all_at(self, indices: list[int]) -> list[Glance]:
         """The glances of several frames, cast side by side."""
-        with ThreadPoolExecutor() as pool:
+        with ThreadPoolExecutor(threads()) as pool:
             return list(pool.map(self.at, indices))
 
     def overlap(self, earlier: int, later: int) -> float:

@@ -11,6 +11,7 @@ from ..errors import InputError
 from ..scene.camera import resize_intrinsics
 from ..scene.mesh import Mesh
 from ..scene.scene import Scene
+from ..threads import threads
 from .raycast import RayCaster
 
 
@@ -112,7 +113,7 @@ def cast_views(
         face_id[i] = hit["face"].reshape(height, width)
         done()
 
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(threads()) as pool:
         list(pool.map(one, range(m)))
     normals = mesh.face_normals.astype(np.float32)
     return ViewSet(

@@ -1,0 +1,68 @@
+"""Out of memory: how each library says so, and generating again with less at a time."""
+
+import gc
+from collections.abc import Callable
+from typing import TypeVar
+
+from .errors import InputError
+
+_LEAST_JOINT = 4  # views that the pipeline can still generate together
+_ATTENTION = 128  # megabytes, half of what attention takes on a GPU by itself
+_LEAST_ATTENTION = 8
+
+T = TypeVar("T")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out: Python's and NumPy's, OpenCV's, torch's on a GPU or a CPU."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = str(error)
+    return "DefaultCPUAllocator" in text or "Insufficient memory" in text or "CUDA out of memory" in text
+
+
+def with_less_memory(pipe, views: int, joint_views: int, call: Callable[[int], T], note: Callable[[str], None]) -> T:
+    """Calls with `joint_views`, and with half as many views at a time and half the attention memory while that fails.
+
+    Attention memory does not change the images; fewer joint views do, a little.
+
+    Args:
+        pipe: the pipeline that `call` runs; its attention memory is lowered for good.
+        views: how many views there are.
+        joint_views: most views to denoise at once.
+        call: generates with that many joint views.
+        note: told, in words, what was changed.
+
+    Raises:
+        InputError: the least number of joint views is too many.
+    """
+    attention = _ATTENTION
+    while True:
+        try:
+            return call(joint_views)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            if min(views, joint_views) <= _LEAST_JOINT and attention < _LEAST_ATTENTION:
+                raise InputError(
+                    f"out of memory with {min(views, joint_views)} views at a time; choose a smaller image size or "
+                    "model, or free some memory"
+                ) from None
+        # The error is gone by now, and with it the tensors that its traceback held.
+        _collect()
+        fewer = max(_LEAST_JOINT, min(views, joint_views) // 2)
+        note(f"out of memory with {min(views, joint_views)} joint views; tried again with {min(fewer, joint_views)}")
+        joint_views = min(fewer, joint_views)
+        if hasattr(pipe.unet, "set_attention_memory"):
+            pipe.unet.set_attention_memory(attention)
+        pipe.enable_vae_slicing()
+        attention //= 4
+
+
+def _collect() -> None:
+    """Gives back what nothing refers to any more, on the GPU too."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
