@@ -1,9 +1,10 @@
-"""Results appear whole or not at all: files and folders are written under a temporary name, then renamed."""
+"""Results appear whole or not at all: written under a temporary name, handed to the disk, then renamed."""
 
 import errno
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
@@ -21,7 +22,12 @@ _CURES = {
     errno.ENOTEMPTY: "a folder has that name; choose another name",
     errno.ENAMETOOLONG: "choose a shorter name",
 }
-_DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_DISK_TROUBLE = (*_FULL, errno.EFBIG, errno.EROFS)
+
+
+class DiskFull(InputError):
+    """There is no room left for the output: whatever else would be written there has to wait, too."""
 
 
 def write_files(files: Mapping[Path, bytes]) -> None:
@@ -42,7 +48,10 @@ def write_files(files: Mapping[Path, bytes]) -> None:
                 raise OSError(errno.EISDIR, os.strerror(errno.EISDIR))
             temporary = _hidden_sibling(path)
             staged.append((temporary, path))
-            temporary.write_bytes(data)
+            with open(temporary, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
         for temporary, path in staged:
             os.replace(temporary, path)
     except OSError as error:
@@ -54,19 +63,21 @@ def write_files(files: Mapping[Path, bytes]) -> None:
 
 
 @contextmanager
-def output_folder(final: Path, marker: str = "report.json") -> Iterator[Path]:
-    """A folder that gets its name only once everything in it is written.
+def output_folder(final: Path, marker: str = "report.json", workplace: Path | None = None) -> Iterator[Path]:
+    """A folder that gets its name only once everything in it is written and has reached the disk.
 
-    Yields an empty temporary folder beside `final` (missing parents are made). When the block ends it becomes `final`;
-    when the block raises, KeyboardInterrupt included, it is removed and an older `final` stays as it was.
+    Yields an empty temporary folder (missing parents are made). When the block ends it becomes `final`; when the block
+    raises, KeyboardInterrupt included, it is removed and an older `final` stays as it was.
 
     Args:
         final: the folder to make. An older result there is replaced as a whole.
         marker: the file by which an older result is known. A folder that is neither empty nor holds it is somebody
             else's and is refused rather than replaced.
+        workplace: folder on the same disk for the temporary one; default: beside `final`.
 
     Raises:
-        InputError: `final` is not ours to replace, or cannot be written, or the disk fills up while it is.
+        InputError: `final` is not ours to replace, or cannot be written.
+        DiskFull: the disk fills up while it is written.
     """
     final = Path(final)
     made: list[Path] = []
@@ -74,12 +85,13 @@ def output_folder(final: Path, marker: str = "report.json") -> Iterator[Path]:
         target = final.resolve()
         if target.exists() and not _replaceable(target, marker):
             raise InputError(f"{final}: holds something other than an earlier result; choose another output folder")
-    temporary = _hidden_sibling(target)
+    temporary = _hidden_sibling(target if workplace is None else workplace / target.name)
     try:
         with _naming(final):
-            for parent in reversed([p for p in temporary.parents if not p.exists()]):
-                parent.mkdir()
-                made.append(parent)
+            for folder in (temporary, target):
+                for parent in reversed([p for p in folder.parents if not p.exists()]):
+                    parent.mkdir()
+                    made.append(parent)
             temporary.mkdir()
         try:
             yield temporary
@@ -89,7 +101,9 @@ def output_folder(final: Path, marker: str = "report.json") -> Iterator[Path]:
                 raise _cannot_write(final, error) from error
             raise
         with _naming(final):
+            _sync(temporary)
             _rename_over(temporary, target)
+            _sync_one(target.parent)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         with suppress(OSError):  # somebody else may have put something there meanwhile
@@ -109,7 +123,22 @@ def _naming(path: Path) -> Iterator[None]:
 
 def _cannot_write(path: Path, error: OSError) -> InputError:
     cure = _CURES.get(error.errno, "choose a folder that you may write to")
-    return InputError(f"{path}: cannot be written ({error.strerror or error}); {cure}")
+    kind = DiskFull if error.errno in _FULL else InputError
+    return kind(f"{path}: cannot be written ({error.strerror or error}); {cure}")
+
+
+def _sync(folder: Path) -> None:
+    """Waits until a folder with all its files is on the disk: a rename must not get there before them."""
+    with ThreadPoolExecutor(8) as pool:  # disks take many small files together as fast as one
+        list(pool.map(_sync_one, [folder, *folder.rglob("*")]))
+
+
+def _sync_one(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _hidden_sibling(path: Path) -> Path:
@@ -126,7 +155,7 @@ def _rename_over(temporary: Path, target: Path) -> None:
     if not target.exists():
         temporary.rename(target)
         return
-    previous = _hidden_sibling(target)
+    previous = _hidden_sibling(temporary.with_name(target.name))
     target.rename(previous)
     try:
         temporary.rename(target)
