@@ -19,13 +19,14 @@ class CorrespondenceBlock(nn.Module):
         width: channels c.
         bands: frequencies of the position encoding, see `CorrespondenceAttention`.
         residual: with the residual block (the released panorama model has none).
+        expansion: width of the feed-forward layers' inside over c.
     """
 
-    def __init__(self, width: int, bands: torch.Tensor, residual: bool):
+    def __init__(self, width: int, bands: torch.Tensor, residual: bool, expansion: int = 4):
         super().__init__()
         self.attention = CorrespondenceAttention(width, bands)
         self.norm = nn.LayerNorm(width)
-        self.feed_forward = FeedForward(width, activation_fn="geglu")
+        self.feed_forward = FeedForward(width, mult=expansion, activation_fn="geglu")
         nn.init.zeros_(self.feed_forward.net[2].weight)
         nn.init.zeros_(self.feed_forward.net[2].bias)
         self.residual = ResidualBlock(width) if residual else None
