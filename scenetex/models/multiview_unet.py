@@ -6,7 +6,7 @@ from os import PathLike
 from typing import ClassVar
 
 import torch
-from diffusers import ConfigMixin, UNet2DConditionModel
+from diffusers import ConfigMixin, ModelMixin, UNet2DConditionModel
 from diffusers.configuration_utils import register_to_config
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 from torch import nn
@@ -23,7 +23,8 @@ _CUE_SIZE = {"depth": 1, "panorama": 2}
 _TOP_FREQUENCY = {"depth": 256.0, "panorama": 16.0}
 
 
-class MultiViewUNet(ExactFrequencies, ConfigMixin):
+# diffusers loads a class only where its module knows ModelMixin by that name.
+class MultiViewUNet(ExactFrequencies, ModelMixin, ConfigMixin):
     """Noise predictor for m views of a scene that look at each other along known correspondences.
 
     The parts stay usable on their own: `unet` is the untouched base model, everything else is in

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from typing import ClassVar
 
 import torch
-from diffusers import ConfigMixin, UNet2DConditionModel
+from diffusers import ConfigMixin, ModelMixin, UNet2DConditionModel
 from diffusers.configuration_utils import register_to_config
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 from torch import nn
@@ -19,7 +19,8 @@ from .multiview_unet import run_after, run_before, run_on_input
 from .precision import ExactFrequencies
 
 
-class SuperResolutionUNet(ExactFrequencies, ConfigMixin):
+# diffusers loads a class only where its module knows ModelMixin by that name.
+class SuperResolutionUNet(ExactFrequencies, ModelMixin, ConfigMixin):
     """Noise predictor for the high-resolution latents of m views, guided by their low-resolution images.
 
     Before every encoder block each cell looks, one way, at the low-resolution features of its own place and of the

@@ -14,88 +14,110 @@ from .request import Request
 
 
 @dataclass(frozen=True, eq=False)
+class Part:
+    """n of the views, which are denoised together; tensors are on the device that computes.
+
+    Attributes:
+        which: (n,) the views' numbers, ascending by frame id.
+        noise: (n, c, h, w) N(0, 1), to start from.
+        known: (n, c, h, w) latents of the views that are given; anything elsewhere.
+        given: (n,) bool, the views that are there already and anchor the others.
+        embeddings: of the prompts, with guidance negative ones before them.
+        fusion: None = off.
+        generators: one per view, for schedulers that draw noise at every step.
+        on_step: called with step, timestep and latents after each step; returns the latents to go on with, or None to
+            stop.
+    """
+
+    which: list[int]
+    noise: torch.Tensor
+    known: torch.Tensor
+    given: torch.Tensor
+    embeddings: Embeddings
+    fusion: Fusion | None
+    generators: list[torch.Generator]
+    on_step: Callable[[int, torch.Tensor, torch.Tensor], torch.Tensor | None]
+
+
+@dataclass(frozen=True, eq=False)
 class Inputs:
-    """What m views are generated from, on the device that computes.
+    """What the multi-view UNet sees beside the noisy latents of n views, on the device that computes.
 
     Attributes:
         embeddings: of the prompts, with guidance negative ones before them.
-        depth: (m, 1, h, w) for a depth UNet, or None.
-        control: (m, 3, H, W) for a ControlNet, or None.
+        depth: (n, 1, h, w) for a depth UNet, or None.
+        control: (n, 3, H, W) for a ControlNet, or None.
         image_size: (H, W), pixels.
-        known: (m, c, h, w) latents of the views that are given; anything elsewhere.
-        given: (m,) bool, the views that are there already and anchor the others.
         correspondence: what the UNet attends along, or None.
-        fusion: None = off.
-        generators: one per view, for schedulers that draw noise at every step.
     """
 
     embeddings: Embeddings
     depth: torch.Tensor | None
     control: torch.Tensor | None
     image_size: tuple[int, int]
-    known: torch.Tensor
-    given: torch.Tensor
     correspondence: Correspondence | None
-    fusion: Fusion | None
-    generators: list[torch.Generator]
+
+
+def denoise_views(pipe, part: Part, inputs: Inputs, request: Request) -> torch.Tensor:
+    """Clean latents (n, c, h, w) by the pipeline's UNet."""
+    condition = _condition(pipe, part)
+    # With a condition branch, key images are generated again, as the model has learned it. Without one, the given
+    # latents with as much noise as the others stand in for them; fusion needs them exact, too.
+    hold = part.fusion is not None or condition is None
+    return denoise(pipe.scheduler, part, lambda x, t: predict(pipe, x, t, inputs, condition, request), request, hold)
 
 
 def denoise(
-    pipe,
-    latents: torch.Tensor,
-    inputs: Inputs,
+    scheduler,
+    part: Part,
+    predict: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     request: Request,
-    on_step: Callable[[int, torch.Tensor, torch.Tensor], torch.Tensor | None],
+    hold: bool = True,
 ) -> torch.Tensor:
     """Clean latents of all views.
 
     Args:
-        pipe: the pipeline; its scheduler is started anew.
-        latents: (m, c, h, w) noise N(0, 1).
-        request: steps, guidance, and `eta` for the schedulers that know it.
-        on_step: called with step, timestep and latents after each step; returns the latents to go on with, or None to
-            stop.
+        scheduler: is started anew.
+        predict: the model's output for scaled noisy latents (n, c, h, w) and a timestep.
+        request: steps, and `eta` for the schedulers that know it.
+        hold: the given views have to take the course that ends at what is known of them.
 
     Returns:
-        (m, c, h, w); the given views' latents as they were given.
+        (n, c, h, w); the given views' latents as they were given.
     """
-    scheduler = pipe.scheduler
-    scheduler.set_timesteps(request.steps, device=latents.device)
+    scheduler.set_timesteps(request.steps, device=part.noise.device)
     timesteps = scheduler.timesteps
-    latents = latents * scheduler.init_noise_sigma
+    latents = part.noise * scheduler.init_noise_sigma
     accepted = inspect.signature(scheduler.step).parameters
-    extra = {"eta": request.eta, "generator": inputs.generators}
+    extra = {"eta": request.eta, "generator": part.generators}
     extra = {name: value for name, value in extra.items() if name in accepted}
-    condition = _condition(pipe, inputs)
-    # With a condition branch, key images are generated again, as the model has learned it. Without one, the given
-    # latents with as much noise as the others stand in for them; fusion needs them exact, too.
-    hold = inputs.given.any() and (inputs.fusion is not None or condition is None)
+    hold = hold and bool(part.given.any())
     for step, t in enumerate(timesteps):
         x = scheduler.scale_model_input(latents, t)
-        output = predict(pipe, x, t, inputs, condition, request)
-        fuse = inputs.fusion is not None and step < FUSED_PART * len(timesteps)
+        output = predict(x, t)
+        fuse = part.fusion is not None and step < FUSED_PART * len(timesteps)
         if fuse or hold:
             level = noise_level(scheduler, step, t)
             if hold:
-                exact = level.output(x.float(), inputs.known.float()).to(output.dtype)
-                output = torch.where(inputs.given[:, None, None, None], exact, output)
+                exact = level.output(x.float(), part.known.float()).to(output.dtype)
+                output = torch.where(part.given[:, None, None, None], exact, output)
             if fuse:
-                output = inputs.fusion.apply(x, output, level)
+                output = part.fusion.apply(x, output, level)
         latents = scheduler.step(output, t, latents, **extra, return_dict=False)[0]
-        go_on = on_step(step, t, latents)
+        go_on = part.on_step(step, t, latents)
         if go_on is None:
             break
         latents = go_on
-    return torch.where(inputs.given[:, None, None, None], inputs.known, latents)
+    return torch.where(part.given[:, None, None, None], part.known, latents)
 
 
-def _condition(pipe, inputs: Inputs) -> torch.Tensor | None:
-    """(1, m, c + 1, h, w) for the condition branch: given latents and masks, zeros for views to be generated."""
+def _condition(pipe, part: Part) -> torch.Tensor | None:
+    """(1, n, c + 1, h, w) for the condition branch: given latents and masks, zeros for views to be generated."""
     branch = isinstance(pipe.unet, MultiViewUNet) and pipe.unet.condition_branch is not None
-    if not branch or not (inputs.given.any() or pipe.config.empty_condition):
+    if not branch or not (part.given.any() or pipe.config.empty_condition):
         return None
-    mask = inputs.given[:, None, None, None].to(inputs.known.dtype).expand_as(inputs.known[:, :1])
-    return torch.cat([torch.where(mask > 0, inputs.known, 0), mask], 1)[None]
+    mask = part.given[:, None, None, None].to(part.known.dtype).expand_as(part.known[:, :1])
+    return torch.cat([torch.where(mask > 0, part.known, 0), mask], 1)[None]
 
 
 def predict(

@@ -1,13 +1,16 @@
 """Latents of all views of a task: noise, windows, and the denoising of each."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
 from ..errors import InputError
 from ..models import MultiViewUNet
-from .denoise import Inputs, denoise
+from .denoise import Inputs, Part, denoise_views
 from .depth_condition import control_image, depth_channel
 from .fusion import Fusion
+from .geometry import Scenery
 from .noise import draw_noise, share_noise, view_generators
 from .prompts import embed, one_per_view
 from .request import Request, Task
@@ -28,13 +31,51 @@ def generate(pipe, task: Task, request: Request, known: dict[int, torch.Tensor])
     multiview = isinstance(pipe.unet, MultiViewUNet) and request.correspondence
     released = multiview and pipe.config.convention == "mvdiffusion"
     views.check(factor, 64 if released else factor)
-    m, (width, height) = len(views), views.size
+    width, height = views.size
+    device, dtype = pipe._execution_device, pipe.unet.dtype
+
+    def run(part: Part) -> torch.Tensor:
+        depth = None if views.depth is None else views.depth[part.which]
+        together = multiview and len(part.which) > 1
+        inputs = Inputs(
+            embeddings=part.embeddings,
+            depth=depth_channel(depth, factor).to(device, dtype) if pipe.takes_depth else None,
+            control=None if pipe.controlnet is None or depth is None else control_image(depth).to(device, dtype),
+            image_size=(height, width),
+            correspondence=views.attended(part.which, pipe.config.convention).to(device) if together else None,
+        )
+        return denoise_views(pipe, part, inputs, request)
+
+    return run_windows(pipe, views, request, (height // factor, width // factor), known, run)
+
+
+def run_windows(
+    pipe,
+    views: Scenery,
+    request: Request,
+    size: tuple[int, int],
+    known: dict[int, torch.Tensor],
+    run: Callable[[Part], torch.Tensor],
+) -> torch.Tensor:
+    """Latents (m, c, h, w) of all views, in their order: window after window, from noise that they share.
+
+    Args:
+        pipe: the pipeline.
+        views: m views.
+        size: (h, w) of the latents.
+        known: latents (c, h, w) of the views that are given.
+        run: denoises the views of a window.
+
+    Raises:
+        InputError: prompts or latents that do not fit.
+    """
+    m = len(views)
     prompts = one_per_view(request.prompt, m, "prompt")
     guided = request.guidance_scale > 1
     negative = one_per_view(request.negative_prompt or "", m, "negative_prompt")
     device, dtype = pipe._execution_device, pipe.unet.dtype
     embeddings = embed(pipe, prompts, negative if guided else None, device)
-    shape = (pipe.vae.config.latent_channels, height // factor, width // factor)
+    shape = (pipe.vae.config.latent_channels, *size)
 
     # In this order whatever the caller's: sums over views and windows come out the same.
     order = sorted(range(m), key=lambda i: (views.names[i], views.keys[i]))
@@ -57,27 +98,21 @@ def generate(pipe, task: Task, request: Request, known: dict[int, torch.Tensor])
     with pipe.progress_bar(total=pipe._num_timesteps) as bar:
         for number, window in enumerate(windows):
             which = list(window.views)
-            depth = None if views.depth is None else views.depth[which]
             given = torch.tensor([i in window.given for i in which], device=device)
             fusion = None
             if request.fusion and len(which) > 1:
-                fusion = Fusion((places if which == order else views.places(which)).to(device), shape[1:], given)
-            inputs = Inputs(
-                embeddings=embeddings.at(which),
-                depth=depth_channel(depth, factor).to(device, dtype) if pipe.takes_depth else None,
-                control=None if pipe.controlnet is None or depth is None else control_image(depth).to(device, dtype),
-                image_size=(height, width),
+                fusion = Fusion((places if which == order else views.places(which)).to(device), size, given)
+            part = Part(
+                which=which,
+                noise=noise[which].to(device, dtype),
                 known=latents[which],
                 given=given,
-                correspondence=views.attended(which, pipe.config.convention).to(device)
-                if multiview and len(which) > 1
-                else None,
+                embeddings=embeddings.at(which),
                 fusion=fusion,
                 generators=view_generators(seed + 1, [views.keys[i] for i in which]),
+                on_step=_stepper(pipe, bar, number * request.steps, request),
             )
-            on_step = _stepper(pipe, bar, number * request.steps, request)
-            start = noise[which].to(device, dtype)
-            latents[which] = denoise(pipe, start, inputs, request, on_step)
+            latents[which] = run(part)
             if pipe.interrupt:
                 break
     return latents
