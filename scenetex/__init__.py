@@ -26,11 +26,13 @@ _HOME = {
     "MultiViewUNet": "models.multiview_unet",
     "SuperResolutionUNet": "models.super_resolution",
     "MVDiffusionPipeline": "pipelines.mvdiffusion",
+    "MVDiffusionPanoramaPipeline": "pipelines.panorama",
+    "panorama_views": "panorama.standpoint",
     "texture_scene": "pipeline",
 }
 
 # Parts that have more names than the public ones, for those who build on them: scenetex.correspondence.from_depth.
-_PARTS = ("correspondence", "models", "pipelines")
+_PARTS = ("correspondence", "models", "panorama", "pipelines")
 
 __all__ = ["__version__", *_HOME]
 
@@ -39,8 +41,10 @@ if TYPE_CHECKING:
     from .errors import InputError
     from .models.multiview_unet import MultiViewUNet
     from .models.super_resolution import SuperResolutionUNet
+    from .panorama.standpoint import panorama_views
     from .pipeline import texture_scene
     from .pipelines.mvdiffusion import MVDiffusionPipeline
+    from .pipelines.panorama import MVDiffusionPanoramaPipeline
     from .scene.camera import Camera
     from .scene.frame import Frame
     from .scene.load import load_scene

@@ -12,7 +12,9 @@ from .matches import Keys, bilinear
 _OVERLAP_SAMPLES = 48
 
 
-def from_rotation(K, R, size: tuple[int, int], convention: str = "visible", overlap: float = 0.3) -> Correspondence:
+def from_rotation(
+    K, R, size: tuple[int, int], convention: str = "visible", overlap: float = 0.3, reach: int = 1
+) -> Correspondence:
     """Correspondence among views that turn about one point: homographies, no depth.
 
     Every query looks at 3 x 3 cells around the place where it lands; their cue is the displacement (in cells) of each,
@@ -25,6 +27,8 @@ def from_rotation(K, R, size: tuple[int, int], convention: str = "visible", over
         convention: "visible": keys in front of the camera and inside the image, among views whose smaller overlap is
             strictly above `overlap`. "mvdiffusion": exactly what the released panorama model was trained on: square
             images, each view attends to the one before and the one after it in the ring.
+        overlap: see `convention`.
+        reach: cells looked at on each side of the place; 0 = the place alone.
 
     Raises:
         InputError: shapes that do not fit together, matrices that are not finite or not invertible, images that are not
@@ -42,7 +46,7 @@ def from_rotation(K, R, size: tuple[int, int], convention: str = "visible", over
         raise InputError(f"size {size} is not a (height, width){' of a square image' if released else ''}")
     K = check_cameras(R.shape, K, R, "R")
     b, m = R.shape[:2]
-    geometry = RotationGeometry(K.flatten(0, 1), R.flatten(0, 1), size, released)
+    geometry = RotationGeometry(K.flatten(0, 1), R.flatten(0, 1), size, released, reach)
     attends = _ring(b, m) if released else overlap_pairs(_overlap_fractions(geometry, b, m), overlap)
     return Correspondence(b, m, pairs_of(attends), geometry)
 
@@ -55,6 +59,7 @@ class RotationGeometry:
     rotation: torch.Tensor
     size: tuple[int, int]
     released: bool
+    reach: int = 1
     paired = False
     cue_size = 2
 
@@ -74,7 +79,7 @@ class RotationGeometry:
         return to_target @ self.rotation[source] @ torch.inverse(self.intrinsics[source])
 
     def keys(self, view: int, partners: torch.Tensor, size: tuple[int, int]) -> Keys:
-        """See `Geometry`: nine keys for each query and partner."""
+        """See `Geometry`: (2 reach + 1)^2 keys for each query and partner."""
         if self.released:
             # The released code has cell c at pixel (c + 1/2) s, not (c + 1/2) s - 1/2.
             scale = torch.tensor([reference_scale(self.size, size)] * 2, device=self.device, dtype=self.rotation.dtype)
@@ -84,7 +89,8 @@ class RotationGeometry:
             half = 0.5
         n, l = len(centre), len(partners)
         xy, _ = warp(self.homography(view, partners), centre)
-        step = torch.tensor([[i, j] for i in (-1, 0, 1) for j in (-1, 0, 1)], device=self.device)
+        near = range(-self.reach, self.reach + 1)
+        step = torch.tensor([[i, j] for i in near for j in near], device=self.device)
         cell = ((xy + half) / scale - 0.5)[:, :, None] + step
         pixel = (cell + 0.5) * scale - half
         back, z = warp(self.homography(partners, view), pixel.flatten(1, 2))
@@ -93,17 +99,17 @@ class RotationGeometry:
             limit = self.size[1]
             seen = ((pixel > 0) & (pixel < limit)).all(-1)
             texel, weight = bilinear(
-                cell.nan_to_num(nan=-2.0), partners[:, None, None].expand(l, n, 9), size, clamp=False
+                cell.nan_to_num(nan=-2.0), partners[:, None, None].expand(l, n, len(step)), size, clamp=False
             )
             cue = torch.where(seen[..., None], cue, 0)
             texel, weight, cue, seen = (
                 t.transpose(0, 1).flatten(0, 2) for t in (texel, weight * seen[..., None], cue, seen)
             )
-            query = (view * n + torch.arange(n, device=self.device)).repeat_interleave(9 * l)
+            query = (view * n + torch.arange(n, device=self.device)).repeat_interleave(len(step) * l)
             return Keys(query, texel, weight, cue, seen=seen)
         limit = torch.tensor([self.size[1], self.size[0]], device=self.device)
         # Behind the camera a homography shows the mirrored point, whose ray points away from the query.
-        seen = ((pixel >= -0.5) & (pixel < limit - 0.5)).all(-1) & (z.reshape(l, n, 9) > 0)
+        seen = ((pixel >= -0.5) & (pixel < limit - 0.5)).all(-1) & (z.reshape(l, n, -1) > 0)
         token, partner, place = seen.transpose(0, 1).nonzero(as_tuple=True)
         texel, weight = bilinear(cell[partner, token, place], partners[partner], size, clamp=True)
         return Keys(view * n + token, texel, weight, cue[partner, token, place])

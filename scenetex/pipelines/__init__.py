@@ -1,5 +1,6 @@
 """Diffusion pipelines: prompts and views in, consistent images out."""
 
 from .mvdiffusion import MVDiffusionPipeline
+from .panorama import MVDiffusionPanoramaPipeline
 
-__all__ = ["MVDiffusionPipeline"]
+__all__ = ["MVDiffusionPanoramaPipeline", "MVDiffusionPipeline"]

@@ -3,8 +3,6 @@
 import numpy as np
 import torch
 
-from ..errors import InputError
-
 
 def inverse_depth(depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Inverse depth of each view, 0 (farthest) to 1 (nearest).
@@ -13,19 +11,13 @@ def inverse_depth(depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         depth: (m, h, w) camera z in metres; 0, negative or not finite = nothing there.
 
     Returns:
-        (m, h, w) float32 and (m, h, w) bool, where it is valid.
-
-    Raises:
-        InputError: a view without any valid depth.
+        (m, h, w) float32 and (m, h, w) bool, where it is valid; a view may have no valid depth at all.
     """
     depth = np.asarray(depth, np.float32)
     valid = np.isfinite(depth) & (depth > 0)
-    empty = np.flatnonzero(~valid.any((1, 2)))
-    if len(empty):
-        raise InputError(f"view {empty[0]} has no valid depth; leave it out, or check its pose and the mesh")
     inverse = 1 / (np.where(valid, depth, 1) + np.float32(1e-6))
-    nearest = np.where(valid, inverse, -np.inf).max((1, 2), keepdims=True)
-    farthest = np.where(valid, inverse, np.inf).min((1, 2), keepdims=True)
+    nearest = np.max(inverse, (1, 2), keepdims=True, where=valid, initial=0)
+    farthest = np.min(inverse, (1, 2), keepdims=True, where=valid, initial=np.finfo(np.float32).max)
     return ((inverse - farthest) / (nearest - farthest + np.float32(1e-6))).astype(np.float32), valid
 
 

@@ -1,0 +1,143 @@
+"""The panorama pipeline: eight views around one point, generated together and stitched."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import PIL.Image
+import torch
+from diffusers.utils import BaseOutput
+
+from ..errors import InputError
+from ..models import MultiViewUNet
+from ..panorama import VIEWS, stitch
+from ..views.viewset import ViewSet
+from .images import picture
+from .multiview import MultiViewPipeline
+from .request import Request, Task
+from .ring_views import RingViews
+
+
+@dataclass
+class PanoramaOutput(BaseOutput):
+    """What the panorama pipeline returns, each as `output_type` says.
+
+    Attributes:
+        images: the eight views, s x s pixels, each 45 degrees to the right of the one before.
+        panorama: (H, 2 H, 3), equirectangular; the first view is in the middle. None for "latent".
+    """
+
+    images: list[PIL.Image.Image] | np.ndarray | torch.Tensor
+    panorama: PIL.Image.Image | np.ndarray | torch.Tensor | None
+
+
+class MVDiffusionPanoramaPipeline(MultiViewPipeline):
+    """Generates panoramas from text: all around a point, outwards from one given view, or of a scene with its depth.
+
+    Its parts are those of `MultiViewPipeline`. The UNet is a `MultiViewUNet` of kind "panorama", such as
+    `MultiViewUNet.from_mvdiffusion(file, kind="panorama")` with `convention="mvdiffusion"`, or any Stable Diffusion
+    UNet, whose views then agree by shared noise and fusion alone. One with a depth channel, or with a depth ControlNet,
+    generates panoramas of scenes.
+
+    Raises:
+        InputError: a multi-view UNet of kind "depth", an unknown convention.
+    """
+
+    @torch.no_grad()
+    def __call__(
+        self,
+        prompt: str | Sequence[str],
+        image=None,
+        views: ViewSet | None = None,
+        size: int | None = None,
+        height: int | None = None,
+        negative_prompt: str | Sequence[str] | None = None,
+        num_inference_steps: int = 50,
+        guidance_scale: float = 9.0,
+        generator: torch.Generator | None = None,
+        latents: torch.Tensor | None = None,
+        correspondence: bool = True,
+        shared_noise: bool = True,
+        fusion: bool = True,
+        eta: float = 0.0,
+        controlnet_conditioning_scale: float = 1.0,
+        output_type: str = "np",
+        return_dict: bool = True,
+        callback_on_step_end: Callable | None = None,
+        callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
+    ) -> PanoramaOutput | tuple:
+        """A panorama, its eight views generated together.
+
+        Args:
+            prompt, negative_prompt: one for all views, or eight.
+            image: the first view, if it is there already: (s, s, 3) uint8 or float 0..1, or PIL, of 90 degrees each
+                way. The others are outpainted from it: through the condition branch, where the UNet has one.
+            views: the ring of a scene, from `panorama_views`; its depth conditions the images.
+            size: side s of the views, pixels, a multiple of 8 (64 with released weights); default that of `views`, or
+                what the model was trained at.
+            height: rows of the panorama, a multiple of 4; default 2 s.
+            latents: (8, c, s / 8, s / 8) noise N(0, 1) to start from, instead of drawn noise.
+            output_type: "np" float32 0..1, "pil", "pt" (channels first), "latent" (views alone, not stitched).
+
+        The other arguments are those of `MVDiffusionPipeline`; corresponding places are those of one direction.
+
+        Returns:
+            `.images` and `.panorama`, see `PanoramaOutput`; `stitch` tells how it is laid out.
+
+        Raises:
+            InputError: neither one prompt nor eight, an image or views that are not square or do not match the size,
+                views without depth for a UNet that takes depth, or with depth for one that does not.
+        """
+        ring = self._ring(views, size)
+        if height is not None and (height < 4 or height % 4):
+            raise InputError(f"panorama of {height} rows; pass a multiple of 4")
+        first = None if image is None else picture(image, ring.size, 0)
+        request = Request(
+            prompt=prompt,
+            negative_prompt=negative_prompt,
+            steps=num_inference_steps,
+            guidance_scale=guidance_scale,
+            generator=generator,
+            latents=latents,
+            correspondence=correspondence,
+            shared_noise=shared_noise,
+            fusion=fusion,
+            joint_views=VIEWS,
+            eta=eta,
+            control_scale=controlnet_conditioning_scale,
+            on_step_end=callback_on_step_end,
+            callback_inputs=tuple(callback_on_step_end_tensor_inputs),
+        )
+        images = self._generate(Task(ring, (first, *[None] * (VIEWS - 1))), request, output_type)
+        panorama = None if output_type == "latent" else self._stitch(images, height, output_type)
+        return PanoramaOutput(images, panorama) if return_dict else (images, panorama)
+
+    def _ring(self, views: ViewSet | None, size: int | None) -> RingViews:
+        """The views to generate; raises InputError where they do not fit the model."""
+        if views is None:
+            if self.takes_depth:
+                raise InputError("this model takes depth; pass the views of a scene (panorama_views), or another model")
+            base = self.unet.unet if isinstance(self.unet, MultiViewUNet) else self.unet
+            return RingViews(base.config.sample_size * self.vae_scale_factor if size is None else size)
+        ring = RingViews.of(views)
+        if size not in (None, ring.side):
+            raise InputError(f"size {size}, but the views have {ring.side} pixels; render them at the size")
+        if not self.takes_depth and self.controlnet is None:
+            raise InputError("views of a scene, but this model takes no depth; pass a depth ControlNet or a depth UNet")
+        return ring
+
+    def _stitch(self, images, height: int | None, output_type: str):
+        """The panorama as `output_type` says, of images in that form."""
+        if output_type == "pt":
+            images = images.permute(0, 2, 3, 1).cpu().numpy()
+        panorama = stitch(images, height)
+        if output_type == "pil":
+            return self.image_processor.numpy_to_pil(panorama)[0]
+        return torch.from_numpy(panorama).permute(2, 0, 1) if output_type == "pt" else panorama
+
+    def _check_parts(self) -> None:
+        if isinstance(self.unet, MultiViewUNet) and self.unet.config.kind != "panorama":
+            raise InputError(
+                f'a model of kind "{self.unet.config.kind}" generates no panoramas; pass one of kind "panorama" or a '
+                "plain UNet, or paint the views of panorama_views with MVDiffusionPipeline"
+            )

@@ -1,0 +1,92 @@
+"""The views of a panorama as the pipelines see them: correspondence by direction alone, depth where it is known."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from ..correspondence import Correspondence, from_rotation
+from ..errors import InputError
+from ..panorama.ring import VIEWS, ring_intrinsics, ring_rotations
+from ..views.viewset import ViewSet
+from .geometry import SHARED_OVERLAP, view_keys
+from .windows import Window
+
+
+@dataclass(frozen=True, eq=False)
+class RingViews:
+    """Eight square views around one point, see `Scenery`.
+
+    Attributes:
+        side: of the images, pixels.
+        depth: (8, side, side) camera z in metres, 0 = nothing there; None = not known.
+    """
+
+    side: int
+    depth: np.ndarray | None = None
+    names = tuple(range(VIEWS))
+
+    @classmethod
+    def of(cls, views: ViewSet) -> "RingViews":
+        """The ring of a scene.
+
+        Raises:
+            InputError: views that are not those of `panorama_views`, or see nothing.
+        """
+        cure = "make them with scenetex.panorama_views"
+        if not isinstance(views, ViewSet):
+            raise InputError(f"views: {type(views).__name__} is not a ViewSet; {cure}")
+        if len(views) != VIEWS:
+            raise InputError(f"views: {len(views)} of them are no panorama, which has {VIEWS}; {cure}")
+        width, height = views.size
+        if width != height:
+            raise InputError(f"views of {width} x {height} pixels are not square, as those of a panorama are; {cure}")
+        pose = views.cam_to_world
+        rotations = np.linalg.inv(pose[0, :3, :3]) @ pose[:, :3, :3] if np.isfinite(pose).all() else np.nan
+        same = (
+            np.allclose(views.intrinsics, ring_intrinsics(width), atol=0.01 * width)
+            and np.allclose(rotations, ring_rotations(), atol=0.01)
+            and np.allclose(pose[:, :3, 3], pose[0, :3, 3], atol=0.001)
+        )
+        if not same:
+            raise InputError(f"views: their cameras do not turn about one point by 45 degrees each; {cure}")
+        if not (np.isfinite(views.depth) & (views.depth > 0)).any():
+            raise InputError("views: none of them sees anything of the mesh; choose a position inside the room")
+        return cls(width, views.depth)
+
+    def __len__(self) -> int:
+        return VIEWS
+
+    @cached_property
+    def _cameras(self) -> tuple[np.ndarray, np.ndarray]:
+        """Intrinsics and rotations (8, 3, 3)."""
+        return np.repeat(ring_intrinsics(self.side)[None], VIEWS, 0), ring_rotations()
+
+    @cached_property
+    def keys(self) -> list[int]:
+        return view_keys(*self._cameras)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.side, self.side
+
+    def check(self, factor: int, least: int) -> None:
+        """See `Scenery`."""
+        if self.side < least or self.side % least:
+            raise InputError(f"panorama of views of {self.side} pixels; choose a size that is a multiple of {least}")
+
+    def attended(self, which: Sequence[int], convention: str) -> Correspondence:
+        return self._turned(which, convention=convention)
+
+    def places(self, which: Sequence[int]) -> Correspondence:
+        return self._turned(which, overlap=SHARED_OVERLAP, reach=0)
+
+    def plan(self, given: Sequence[bool], places: Correspondence, joint: int) -> list[Window]:
+        """All views together."""
+        return [Window(tuple(range(VIEWS)), frozenset(i for i, there in enumerate(given) if there))]
+
+    def _turned(self, which: Sequence[int], **options) -> Correspondence:
+        tensors = (torch.from_numpy(np.asarray(t[list(which)], np.float32))[None] for t in self._cameras)
+        return from_rotation(*tensors, (self.side, self.side), **options)
