@@ -1,0 +1,178 @@
+"""Multi-view consistency: PSNR where two views show the same surface (MVDiffusion, arXiv 2307.01097, section 5)."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from ..errors import InputError
+from ..views.viewset import ViewSet
+
+# Above the rounding of depth maps, below the distance of a picture frame from its wall across a room.
+_DEPTH_TOLERANCE = 0.01
+_LATTICE = 48  # pixels along the shorter side that tell how far two views overlap
+LEAST_OVERLAP = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class OverlapScore:
+    """How well images agree where they overlap.
+
+    Attributes:
+        pairs: (p, 2) int64 views, i < j, that overlap.
+        psnr: (p,) float64 dB of each pair; infinite where the images agree exactly.
+    """
+
+    pairs: np.ndarray
+    psnr: np.ndarray
+
+    @property
+    def mean(self) -> float:
+        """Mean over the pairs, dB; NaN where no views overlap."""
+        return float(self.psnr.mean()) if len(self.psnr) else float("nan")
+
+
+def overlap_psnr(
+    views: ViewSet,
+    images: Sequence[np.ndarray],
+    pairs: Sequence[tuple[int, int]] | None = None,
+    least: float = LEAST_OVERLAP,
+    done: Callable[[], None] = lambda: None,
+) -> OverlapScore:
+    """PSNR over the overlap of each pair of views, one image warped into the other along true depth.
+
+    A pair is two different views, counted once. It counts if in both directions at least the part `least` of the
+    pixels with surface (on a regular lattice of them) is seen by the other view. Its error is the mean squared
+    difference over both directions' valid pixels and all channels, at full size; the peak is 255. The score is the
+    mean of the pairs' PSNR.
+
+    A pixel is valid where its surface point falls among pixel centres of the other view that all have depth, and that
+    view's inverse depth, interpolated there (exact on planes at any slant), agrees with the point's to 1 %: occluded
+    points and those that would be mixed of two surfaces are left out.
+
+    Args:
+        views: m views with depth of the true surface.
+        images: m images (h, w, 3) of the views' size, uint8 or float 0..255.
+        pairs: pairs to look at; default all.
+        least: least overlap.
+        done: called after each pair that was looked at.
+
+    Raises:
+        InputError: images that do not match the views.
+    """
+    return overlap_scores(views, [images], pairs, least, done)[0]
+
+
+def overlap_scores(
+    views: ViewSet,
+    image_sets: Sequence[Sequence[np.ndarray]],
+    pairs: Sequence[tuple[int, int]] | None = None,
+    least: float = LEAST_OVERLAP,
+    done: Callable[[], None] = lambda: None,
+) -> list[OverlapScore]:
+    """`overlap_psnr` of several sets of images of the same views; where they overlap is found once for all."""
+    for images in image_sets:
+        _check(views, images)
+    wanted = list(combinations(range(len(views)), 2) if pairs is None else [tuple(sorted(pair)) for pair in pairs])
+
+    def one(pair: tuple[int, int]) -> list[float] | None:
+        errors = _pair_errors(views, image_sets, *pair, least)
+        done()
+        return errors
+
+    # A pair at a time and thread: memory does not grow with the number of pairs.
+    with ThreadPoolExecutor() as pool:
+        found = list(pool.map(one, wanted))
+    kept = np.array([pair for pair, e in zip(wanted, found, strict=True) if e is not None], np.int64).reshape(-1, 2)
+    errors = np.array([e for e in found if e is not None], np.float64).reshape(-1, len(image_sets))
+    with np.errstate(divide="ignore"):
+        psnr = 10 * np.log10(255.0**2 / errors)
+    return [OverlapScore(kept, psnr[:, k]) for k in range(len(image_sets))]
+
+
+def correspond(views: ViewSet, i: int, j: int, step: int = 1) -> tuple[np.ndarray, np.ndarray, int]:
+    """Where view j sees the surface points of view i's pixels.
+
+    Args:
+        step: look at every step-th pixel of every step-th row, from step // 2.
+
+    Returns:
+        pixel (n,) int64, flat index row * w + column of the pixels that j sees; place (n, 2) float64, column and row in
+        view j; and how many of the pixels looked at have surface.
+    """
+    w, h = views.size
+    column, row = np.arange(step // 2, w, step), np.arange(step // 2, h, step)[:, None]
+    depth = views.depth[i][step // 2 :: step, step // 2 :: step].astype(np.float64)
+    there = np.isfinite(depth) & (depth > 0)
+    relative = np.linalg.inv(views.cam_to_world[j]) @ views.cam_to_world[i]
+    matrix = views.intrinsics[j] @ relative[:3, :3] @ np.linalg.inv(views.intrinsics[i])
+    shift = views.intrinsics[j] @ relative[:3, 3]
+    x, y, z = (depth * (m[0] * column + (m[1] * row + m[2])) + s for m, s in zip(matrix, shift, strict=True))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        x, y = _settled(x / z), _settled(y / z)
+        inside = there & (z > 0) & (x >= 0) & (y >= 0) & (x <= w - 1) & (y <= h - 1)
+    pixel = (row * w + column)[inside]
+    place, z = np.stack([x[inside], y[inside]], 1), z[inside]
+    inverse = np.zeros(len(z))
+    surface = np.ones(len(z), bool)
+    flat = views.depth[j].ravel()
+    for tap, share in _taps(place, (h, w)):
+        other = flat[tap].astype(np.float64)
+        valid = np.isfinite(other) & (other > 0)
+        surface &= valid | (share == 0)
+        inverse += share / np.where(valid, other, 1.0)
+    seen = surface & (np.abs(inverse * z - 1) <= _DEPTH_TOLERANCE)
+    return pixel[seen], place[seen], int(there.sum())
+
+
+def _settled(place: np.ndarray) -> np.ndarray:
+    """Whole where all but rounding is: it must not push a pixel that meets the image's very border out of it."""
+    nearest = np.rint(place)
+    return np.where(np.abs(place - nearest) < 1e-6, nearest, place)
+
+
+def _pair_errors(views: ViewSet, image_sets, i: int, j: int, least: float) -> list[float] | None:
+    """Mean squared error of each image set over both directions; None for a pair that overlaps too little."""
+    step = max(1, min(views.size) // _LATTICE)
+    for a, b in ((i, j), (j, i)):
+        seen, _, surface = correspond(views, a, b, step)
+        if not len(seen) or len(seen) < least * surface:
+            return None
+    total, count = np.zeros(len(image_sets)), 0
+    for a, b in ((i, j), (j, i)):
+        pixel, place, _ = correspond(views, a, b)
+        count += len(pixel)
+        taps = list(_taps(place, (views.size[1], views.size[0])))
+        for k, images in enumerate(image_sets):
+            there = np.asarray(images[b]).reshape(-1, 3)
+            difference = np.asarray(images[a]).reshape(-1, 3)[pixel].astype(np.float64)
+            for tap, share in taps:
+                difference -= share[:, None] * there[tap]
+            total[k] += np.square(difference).sum()
+    return (total / (3 * count)).tolist()
+
+
+def _taps(place: np.ndarray, size: tuple[int, int]):
+    """The four pixels around places (n, 2) in an image (h, w), flat (n,), and their bilinear shares (n,)."""
+    h, w = size
+    left, top = place[:, 0].astype(np.int64), place[:, 1].astype(np.int64)
+    right, below = np.minimum(left + 1, w - 1), np.minimum(top + 1, h - 1)
+    fx, fy = place[:, 0] - left, place[:, 1] - top
+    yield top * w + left, (1 - fx) * (1 - fy)
+    yield top * w + right, fx * (1 - fy)
+    yield below * w + left, (1 - fx) * fy
+    yield below * w + right, fx * fy
+
+
+def _check(views: ViewSet, images: Sequence[np.ndarray]) -> None:
+    if len(images) != len(views):
+        raise InputError(f"overlap: {len(images)} images for {len(views)} views; pass one image per view")
+    shape = (views.size[1], views.size[0], 3)
+    for frame, image in zip(views.frame_ids, images, strict=True):
+        if np.shape(image) != shape:
+            raise InputError(
+                f"overlap: the image of frame {frame} is {np.shape(image)}, its view {shape}; "
+                "render the views at the images' size"
+            )
