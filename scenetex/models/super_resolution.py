@@ -8,6 +8,7 @@ import torch
 from diffusers import ConfigMixin, ModelMixin, UNet2DConditionModel
 from diffusers.configuration_utils import register_to_config
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
+from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import nn
 
 from ..correspondence import Correspondence, Matches
@@ -92,6 +93,7 @@ class SuperResolutionUNet(ExactFrequencies, ModelMixin, ConfigMixin):
         """
         limit_memory([*self.low_attention, *self.up_correspondence], megabytes)
 
+    @apply_forward_hook
     def read_low(self, latents: torch.Tensor) -> list[torch.Tensor]:
         """What `forward` looks at; the same at every step, so compute it once.
 
@@ -159,7 +161,7 @@ class SuperResolutionUNet(ExactFrequencies, ModelMixin, ConfigMixin):
                 found = own_matches(len(low[level].flatten(0, 1)), whole, x[:0])
             else:
                 found = correspondence.at(whole, x.dtype, own)
-            if corner is None:
+            if tuple(x.shape[-2:]) == whole:
                 return found
             here = (corner[0] // 2**level, corner[1] // 2**level)
             return found.window(here, tuple(x.shape[-2:]), context=not own)

@@ -1,8 +1,10 @@
 """What all pipelines here share: parts, checks, loading, and the way from a task to images."""
 
+from collections.abc import Callable
 from os import PathLike
 from typing import Self
 
+import torch
 from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 from diffusers.image_processor import VaeImageProcessor
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
@@ -10,7 +12,7 @@ from diffusers.schedulers import KarrasDiffusionSchedulers
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from ..errors import InputError
-from ..models import MultiViewUNet
+from ..models import MultiViewUNet, SuperResolutionUNet
 from .generate import generate
 from .images import decode, encode
 from .loading import LOAD_ERRORS, check_model, first_line
@@ -29,6 +31,7 @@ class MultiViewPipeline(DiffusionPipeline):
             weights, shared noise and fusion alone make the views agree.
         controlnet: a depth ControlNet, for a UNet without depth channel.
         text_encoder_2, tokenizer_2: Stable Diffusion XL's.
+        upscale_unet: a `SuperResolutionUNet`, for `MVDiffusionPipeline.upscale`.
         convention: of the correspondence the UNet was trained with: "visible", or "mvdiffusion" for released weights.
         empty_condition: whether the UNet was trained with an empty condition (zeros, mask 0) where nothing is given, or
             with none at all, as released weights are used.
@@ -37,8 +40,8 @@ class MultiViewPipeline(DiffusionPipeline):
         InputError: a UNet of other channels, an unknown convention.
     """
 
-    model_cpu_offload_seq = "text_encoder->text_encoder_2->unet->vae"
-    _optional_components = ["controlnet", "text_encoder_2", "tokenizer_2"]  # noqa: RUF012 (diffusers' own form)
+    model_cpu_offload_seq = "text_encoder->text_encoder_2->unet->upscale_unet->vae"
+    _optional_components = ["controlnet", "text_encoder_2", "tokenizer_2", "upscale_unet"]  # noqa: RUF012 (as diffusers)
     _callback_tensor_inputs = ("latents",)
 
     def __init__(
@@ -51,6 +54,7 @@ class MultiViewPipeline(DiffusionPipeline):
         controlnet: ControlNetModel | None = None,
         text_encoder_2: CLIPTextModelWithProjection | None = None,
         tokenizer_2: CLIPTokenizer | None = None,
+        upscale_unet: SuperResolutionUNet | None = None,
         convention: str = "visible",
         empty_condition: bool = False,
     ):
@@ -63,6 +67,11 @@ class MultiViewPipeline(DiffusionPipeline):
             raise InputError(
                 f"the UNet takes {wanted} channels; pass one that takes {latent}, or {latent + 1} with depth"
             )
+        if upscale_unet is not None and upscale_unet.unet.config.in_channels != latent:
+            raise InputError(
+                f"the super-resolution UNet takes {upscale_unet.unet.config.in_channels} channels, but the autoencoder "
+                f"gives {latent}; pass one that was trained with this autoencoder"
+            )
         self.register_modules(
             vae=vae,
             text_encoder=text_encoder,
@@ -72,6 +81,7 @@ class MultiViewPipeline(DiffusionPipeline):
             controlnet=controlnet,
             text_encoder_2=text_encoder_2,
             tokenizer_2=tokenizer_2,
+            upscale_unet=upscale_unet,
         )
         self.register_to_config(convention=convention, empty_condition=empty_condition)
         self.takes_depth = wanted == latent + 1
@@ -115,14 +125,23 @@ class MultiViewPipeline(DiffusionPipeline):
 
     def _generate(self, task: Task, request: Request, output_type: str):
         """Images of the task's views, as `output_type` says."""
+
+        def run(latent: bool) -> torch.Tensor:
+            known = {i: encode(self, key) for i, key in enumerate(task.keys) if key is not None}
+            latents = generate(self, task, request, known)
+            return latents if latent else decode(self, latents, task.keys)
+
+        return self._finish(run, request, output_type)
+
+    def _finish(self, run: Callable[[bool], torch.Tensor], request: Request, output_type: str):
+        """What `run` gives, latents or images (m, 3, H, W) -1..1, as `output_type` says."""
         if output_type not in _OUTPUT_TYPES:
             raise InputError(f"output_type '{output_type}' is not known; choose {', '.join(_OUTPUT_TYPES)}")
         request.check()
         self._interrupt = False
-        known = {i: encode(self, key) for i, key in enumerate(task.keys) if key is not None}
-        images = generate(self, task, request, known)
+        images = run(output_type == "latent")
         if output_type != "latent":
-            images = self.image_processor.postprocess(decode(self, images, task.keys), output_type=output_type)
+            images = self.image_processor.postprocess(images, output_type=output_type)
         self.maybe_free_model_hooks()
         return images
 

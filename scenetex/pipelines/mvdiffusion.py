@@ -1,4 +1,4 @@
-"""The multi-view depth-to-image pipeline: all views of a scene from prompts, and views between painted ones."""
+"""The multi-view depth-to-image pipeline: views of a scene from prompts, views between painted ones, larger images."""
 
 from collections.abc import Callable, Sequence
 
@@ -11,6 +11,7 @@ from .geometry import SceneViews
 from .images import picture
 from .multiview import MultiViewPipeline
 from .request import Request, Task
+from .upscale import check_factor, upscale
 
 
 class MVDiffusionPipeline(MultiViewPipeline):
@@ -127,6 +128,76 @@ class MVDiffusionPipeline(MultiViewPipeline):
         if all(image is None for image in images):
             raise InputError("interpolate: no key image given; pass at least one, or call the pipeline itself")
         return self(prompt, views, images=images, **options)
+
+    @torch.no_grad()
+    def upscale(
+        self,
+        images: Sequence,
+        views: ViewSet,
+        prompt: str | Sequence[str],
+        factor: int | None = None,
+        negative_prompt: str | Sequence[str] | None = None,
+        num_inference_steps: int = 20,
+        guidance_scale: float = 1.0,
+        generator: torch.Generator | None = None,
+        latents: torch.Tensor | None = None,
+        correspondence: bool = True,
+        shared_noise: bool = True,
+        joint_views: int = 16,
+        tile: int | None = None,
+        eta: float = 0.0,
+        output_type: str = "np",
+        return_dict: bool = True,
+        callback_on_step_end: Callable | None = None,
+        callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
+    ) -> ImagePipelineOutput | tuple:
+        """Large images of views whose small images are there; needs the optional part `upscale_unet`.
+
+        Every small pixel stays what it is: it is the mean of the large ones in its place.
+
+        Args:
+            images: m small images of the views' size, (h, w, 3) uint8 or float 0..1, or PIL.
+            views: m views, as for calling the pipeline.
+            prompt, negative_prompt: one for all views, or one per view.
+            factor: how many times larger; what the model was trained for, which None stands for.
+            correspondence: let views see each other's images, small and large.
+            tile: side of tiles, pixels of the large images; None = whole images at once. Bounds the memory, as does
+                `joint_views`; tiles overlap and are denoised together, so that none of them shows.
+
+        The other arguments, what is returned and what is raised are those of calling the pipeline.
+
+        Raises:
+            InputError: images that do not match the views in number or size, a factor that is not the model's, no
+                super-resolution model.
+        """
+        request = Request(
+            prompt=prompt,
+            negative_prompt=negative_prompt,
+            steps=num_inference_steps,
+            guidance_scale=guidance_scale,
+            generator=generator,
+            latents=latents,
+            correspondence=correspondence,
+            shared_noise=shared_noise,
+            fusion=False,
+            joint_views=joint_views,
+            eta=eta,
+            control_scale=1.0,
+            on_step_end=callback_on_step_end,
+            callback_inputs=tuple(callback_on_step_end_tensor_inputs),
+        )
+        check_factor(self, factor)
+        scenery = SceneViews.of(views)
+        given = list(images)
+        if len(given) != len(scenery):
+            raise InputError(f"{len(given)} images for {len(scenery)} views; pass one image per view")
+        pictures = [picture(image, scenery.size, i) for i, image in enumerate(given)]
+
+        def run(latent: bool) -> torch.Tensor:
+            return upscale(self, pictures, scenery, request, tile, latent)
+
+        found = self._finish(run, request, output_type)
+        return ImagePipelineOutput(found) if return_dict else (found,)
 
     def _check_parts(self) -> None:
         if not self.takes_depth and self.controlnet is None:
