@@ -81,13 +81,13 @@ def output_folder(final: Path, marker: str = "report.json", workplace: Path | No
     """
     final = Path(final)
     made: list[Path] = []
-    with _naming(final):
+    with naming(final):
         target = final.resolve()
         if target.exists() and not _replaceable(target, marker):
             raise InputError(f"{final}: holds something other than an earlier result; choose another output folder")
     temporary = _hidden_sibling(target if workplace is None else workplace / target.name)
     try:
-        with _naming(final):
+        with naming(final):
             for folder in (temporary, target):
                 for parent in reversed([p for p in folder.parents if not p.exists()]):
                     parent.mkdir()
@@ -100,7 +100,7 @@ def output_folder(final: Path, marker: str = "report.json", workplace: Path | No
             if error.errno in _DISK_TROUBLE:
                 raise _cannot_write(final, error) from error
             raise
-        with _naming(final):
+        with naming(final):
             _sync(temporary)
             _rename_over(temporary, target)
             _sync_one(target.parent)
@@ -113,7 +113,7 @@ def output_folder(final: Path, marker: str = "report.json", workplace: Path | No
 
 
 @contextmanager
-def _naming(path: Path) -> Iterator[None]:
+def naming(path: Path) -> Iterator[None]:
     """Turns an OSError of the block into an `InputError` that names `path`."""
     try:
         yield

@@ -36,14 +36,13 @@ def load_scene(path: str | Path, align: bool = False) -> Scene:
     """
     path = Path(path)
     if path.is_dir():
-        # "." and "scene/.." have no name of their own.
-        scene = _load_folder(path, path.name if path.name not in ("", "..") else path.resolve().name or "scene")
+        scene = _load_folder(path, scene_name(path))
     elif not path.exists():
         raise InputError(f"{path}: no such file or folder; give the scene's folder")
     elif path.suffix.lower() == ".sens":
-        scene = load_release(path.parent, path, path.resolve().parent.name)
+        scene = load_release(path.parent, path, scene_name(path))
     elif path.suffix.lower() == ".json":
-        scene = load_transforms(path, path.resolve().parent.name)
+        scene = load_transforms(path, scene_name(path))
     elif path.suffix.lower() in _MESH_SUFFIXES:
         raise InputError(
             f"{path}: a mesh alone has no cameras; give a folder that holds it with pose/ and intrinsic/ (ScanNet), "
@@ -52,6 +51,15 @@ def load_scene(path: str | Path, align: bool = False) -> Scene:
     else:
         raise InputError(f"{path}: not a scene; give a ScanNet folder, a .sens file or a transforms.json")
     return scene.aligned() if align else scene
+
+
+def scene_name(path: str | Path) -> str:
+    """The name that `load_scene` gives the scene at that path: its folder's."""
+    path = Path(path)
+    if path.suffix.lower() in (".sens", ".json") and not path.is_dir():
+        return path.resolve().parent.name or "scene"
+    # "." and "scene/.." have no name of their own.
+    return path.name if path.name not in ("", "..") else path.resolve().name or "scene"
 
 
 def _load_folder(folder: Path, name: str) -> Scene:

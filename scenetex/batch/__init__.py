@@ -1,0 +1,1 @@
+"""Many scenes: kept stages, locks, workers, and what happens when something goes wrong."""

@@ -1,0 +1,149 @@
+"""Content hashes: what each stage's output depends on, so that a rerun does only what is missing."""
+
+import hashlib
+import json
+import os
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import InputError
+from ..output import write_files
+from ..scene.scene import Scene
+
+if TYPE_CHECKING:
+    from ..generation import Generation
+    from ..texture_command import TextureOptions
+
+# Parts of this package that only generated images depend on, and those that no result depends on.
+_GENERATING = ("correspondence", "models", "pipelines", "generation.py", "memory.py")
+_APART = ("batch", "training", "metrics", "synthetic", "cli.py")
+# What the keyframes' own images do not depend on.
+_AFTER_KEYFRAMES = ("between",)
+
+
+def stage_keys(scene: Scene, options: "TextureOptions", files: "FileHashes") -> dict[str, str]:
+    """Per kept stage, and for the whole result, the hash of this package's code and all that goes into the stage.
+
+    Args:
+        scene: what was read; of the photos, the files' bytes count.
+        options: of the command.
+        files: hashes of files, remembered from earlier runs.
+
+    Raises:
+        InputError: a photo that cannot be read.
+    """
+    shape = content_hash(_code(False), scene.mesh.vertices, scene.mesh.faces)
+    cameras = [part for f in scene.frames for part in (f.id, f.camera.size, f.camera.intrinsics, f.cam_to_world)]
+    unwrap = content_hash("unwrap", shape, options.texture_size, options.texels_per_metre, options.packer)
+    keys = {"unwrap": unwrap}
+    generation = options.generation()
+    seen = content_hash(shape, *cameras, options.keyframes, generation is None)
+    if generation is None:
+        seen = content_hash(seen, *(_photo(frame, files) for frame in scene.frames))
+        keys["refine"] = content_hash("refine", seen)
+        images = content_hash(seen, options.refine_poses)
+    else:
+        wanted = _generation_parts(generation) | {"code": _code(True)}
+        for_keyframes = {name: value for name, value in wanted.items() if name not in _AFTER_KEYFRAMES}
+        keys["generate"] = content_hash("generate", seen, for_keyframes)
+        images = keys["images"] = content_hash("images", seen, wanted)
+    keys["keyframes"] = content_hash("keyframes", seen)
+    keys["paint"] = content_hash("paint", unwrap, images)
+    alignment = scene.mesh.axis_alignment
+    keys["result"] = content_hash("result", keys["paint"], scene.name, alignment, scene.skipped, options.settings())
+    return keys
+
+
+def content_hash(*parts) -> str:
+    """Hash, 32 hex digits, of arrays and of what JSON can hold; paths count as their text."""
+    out = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        if isinstance(part, np.ndarray):
+            head, data = (
+                f"{part.dtype.str}{part.shape}",
+                np.ascontiguousarray(part).data.cast("B") if part.size else b"",
+            )
+        else:
+            head, data = "", json.dumps(part, sort_keys=True, default=str).encode()
+        # Lengths keep parts apart.
+        out.update(f"{head} {len(data)} ".encode())
+        out.update(data)
+    return out.hexdigest()
+
+
+class FileHashes:
+    """Hashes of files' contents, computed once as long as a file's size and time of change stay the same.
+
+    Args:
+        path: where they are remembered between runs.
+    """
+
+    def __init__(self, path: Path):
+        self._path, self._changed = path, False
+        try:
+            known = json.loads(path.read_text())
+        except (OSError, ValueError):
+            known = None
+        self._known: dict[str, list] = known if isinstance(known, dict) else {}
+        self._used: dict[str, list] = {}
+
+    def of(self, path: Path, label: str) -> str:
+        """The file's hash.
+
+        Raises:
+            InputError: the file cannot be read; `label` names it.
+        """
+        name = os.path.abspath(path)
+        if name not in self._used:
+            try:
+                about = os.stat(path)
+                entry = self._known.get(name)
+                stamp = [about.st_size, about.st_mtime_ns]
+                if not isinstance(entry, list) or entry[:2] != stamp or len(entry) != 3:
+                    with open(path, "rb") as file:
+                        digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))
+                    entry, self._changed = [*stamp, digest.hexdigest()], True
+            except OSError as error:
+                raise InputError(f"{label}: cannot be read ({error.strerror or error}); check the file") from None
+            self._used[name] = entry
+        return self._used[name][2]
+
+    def save(self) -> None:
+        """Remembers the files that were asked for."""
+        if self._changed:
+            write_files({self._path: json.dumps(self._used).encode()})
+
+
+def _photo(frame, files: FileHashes) -> list:
+    photo = frame.color
+    if photo is None:
+        return []
+    return [
+        files.of(photo.path, photo.label(frame.id)),
+        *(photo.offset, photo.length, photo.codec, photo.size, photo.distortion),
+    ]
+
+
+def _generation_parts(generation: "Generation") -> dict:
+    """The options of `Generation`; models in folders by the names, sizes and times of their files, which are large."""
+    parts = asdict(generation)
+    for name in ("model", "mvdiffusion_checkpoint", "controlnet"):
+        path = Path(str(parts[name]))
+        if parts[name] is not None and path.exists():
+            inside = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+            stats = [(os.path.relpath(p, path), p.stat()) for p in inside]
+            parts[name] = [(where, about.st_size, about.st_mtime_ns) for where, about in stats]
+    return parts
+
+
+@cache
+def _code(generating: bool) -> str:
+    """Hash of the sources that make images, or of the others: what another version made is not taken for this one's."""
+    here = Path(__file__).resolve().parents[1]
+    files = {path.relative_to(here): path for path in sorted(here.rglob("*.py"))}
+    chosen = [name for name in files if name.parts[0] not in _APART and (name.parts[0] in _GENERATING) == generating]
+    return content_hash([(str(name), files[name].read_text()) for name in chosen])

@@ -1,0 +1,177 @@
+"""One scene from its path to its folder of results: what every way of running many scenes calls."""
+
+import gc
+import json
+import shutil
+import time
+import traceback
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import InputError
+from ..generation import load_model
+from ..memory import is_out_of_memory
+from ..output import DiskFull, output_folder, write_files
+from ..pipeline import lay_out, make_images, prepare_model, run_stages
+from ..results import finished, write_report, write_results
+from ..scene.load import load_scene, scene_name
+from ..stages import Stages, Watch
+from ..threads import halve
+from .digest import FileHashes, stage_keys
+from .scenes import FAILED
+from .store import DiskStore
+from .workplace import Busy, workplace
+
+if TYPE_CHECKING:
+    from ..texture_command import TextureOptions
+
+# Of no use once a scene is done; the outputs of the other stages are kept for runs with other settings.
+_PASSING = ("generate", "paint")
+# All scenes of a run share one model: the process that loaded it keeps it from scene to scene.
+_model = lru_cache(maxsize=1)(load_model)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a scene.
+
+    Attributes:
+        name, path: the scene.
+        state: "done"; "kept": the result was there already; "failed"; "busy": another run works on it; "full": no room
+            on the disk; "partly": the part that was asked for is done.
+        says: the result, or what went wrong, in one line.
+        seconds: how long it took.
+        stage: where it failed.
+        notes: what the user should know beside that.
+    """
+
+    name: str
+    path: Path
+    state: str
+    says: str = ""
+    seconds: float = 0.0
+    stage: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def process(path: Path, options: "TextureOptions", stages: Stages, part: str = "all") -> Outcome:
+    """Textures a scene; outputs of its stages, and its result, are taken from disk where they are there.
+
+    Args:
+        path: of the scene.
+        options: of the command.
+        stages: shows and times what is done; it gets its store here.
+        part: "all", or only up to "layout" (the atlas) or "images": their outputs are there for a later call, then.
+
+    Returns:
+        Outcome "done", "kept" or "partly".
+
+    Raises:
+        Busy: another run is working on this scene.
+        InputError: what `load_scene`, `run_stages` and `output_folder` say; memory that does not suffice.
+        DiskFull: no room for the output.
+    """
+    while True:
+        try:
+            with workplace(options.output, scene_name(path)) as work:
+                return _process(path, options, stages, part, work)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            if not halve():
+                raise InputError(
+                    f"{path}: out of memory in stage {stages.failed}; use fewer --workers or --keyframes, or a smaller "
+                    "--texture-size"
+                ) from error
+            stages.notes.append(f"out of memory in stage {stages.failed}; tried again with half the threads")
+            stages.failed = None
+        gc.collect()
+
+
+def attempt(path: Path, options: "TextureOptions", watch: Watch, part: str = "all") -> Outcome:
+    """`process` for one scene of many: what it raises, bugs included, becomes an outcome and is recorded."""
+    name, start, stages = scene_name(path), time.perf_counter(), Stages(watch)
+    try:
+        return process(path, options, stages, part)
+    except Busy:
+        return Outcome(name, path, "busy")
+    except DiskFull as error:
+        return Outcome(name, path, "full", str(error), time.perf_counter() - start, stages.failed or "")
+    except Exception as error:
+        says = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
+        says, notes = " ".join(says.split()), tuple(stages.notes)
+        outcome = Outcome(name, path, "failed", says, time.perf_counter() - start, stages.failed or "start", notes)
+        record_failure(outcome, options.output, traceback.format_exc())
+        return outcome
+
+
+def record_failure(outcome: Outcome, output: Path, log: str) -> None:
+    """Writes `<scene>.failed/failed.json` and `log.txt` beside the results, unless another run works on the scene."""
+    about = {"scene": outcome.name, "path": str(outcome.path), "stage": outcome.stage, "message": outcome.says}
+    about |= {"seconds": round(outcome.seconds, 3), "notes": outcome.notes, "log": "log.txt"}
+    # The failure is known without it: a place that cannot be written to must not end the run.
+    with suppress(Busy, InputError), workplace(output, outcome.name) as work:
+        with output_folder(output / (outcome.name + FAILED), marker="failed.json", workplace=work) as folder:
+            write_files(
+                {folder / "log.txt": log.encode(), folder / "failed.json": json.dumps(about, indent=2).encode()}
+            )
+
+
+def _process(path: Path, options: "TextureOptions", stages: Stages, part: str, work: Path) -> Outcome:
+    """`process` in the scene's locked folder."""
+    start = time.perf_counter()
+    with stages.stage("load"):
+        scene = load_scene(path, align=options.align)
+    if scene.skipped:
+        stages.notes.append(f"{len(scene.skipped)} frames without tracking left out")
+    with stages.stage("hash"):
+        hashes = FileHashes(work / "inputs.json")
+        keys = stage_keys(scene, options, hashes)
+        hashes.save()
+    final, generation = options.output / scene.name, options.generation()
+
+    def outcome(state: str, says: str) -> Outcome:
+        return Outcome(scene.name, path, state, says, time.perf_counter() - start, notes=tuple(stages.notes))
+
+    if finished(final, keys["result"]) is not None:
+        _forget_failure(options.output, scene.name)
+        return outcome("kept", "is there already, made from the same scene with the same settings")
+    stages.store = DiskStore(work, keys)
+    if part == "layout":
+        lay_out(scene, stages, options.texture_size, options.texels_per_metre, options.packer)
+        return outcome("partly", "")
+    if part == "images":
+        pipe = prepare_model(generation, stages, _model)
+        make_images(scene, generation, options.keyframes, stages, pipe)
+        return outcome("partly", "")
+    with output_folder(final, workplace=work) as folder:
+        result = run_stages(
+            scene,
+            generation=generation,
+            keyframes=options.keyframes,
+            refine_poses=options.refine_poses,
+            texture_size=options.texture_size,
+            texels_per_metre=options.texels_per_metre,
+            packer=options.packer,
+            progress=not options.quiet,
+            stages=stages,
+            model=_model,
+        )
+        report = write_results(folder, scene, result, options, stages, keys["result"])
+        write_report(folder, report, stages, time.perf_counter() - start)
+    stages.store.drop(*_PASSING)
+    _forget_failure(options.output, scene.name)
+    return outcome(
+        "done",
+        f"{report['faces']} faces, {len(result.views)} {'photos' if generation is None else 'generated images'}, "
+        f"{100 * report['coverage']:.1f} % of the texels seen, {time.perf_counter() - start:.1f} s",
+    )
+
+
+def _forget_failure(output: Path, name: str) -> None:
+    record = output / (name + FAILED)
+    if (record / "failed.json").is_file():
+        shutil.rmtree(record, ignore_errors=True)

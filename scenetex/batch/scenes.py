@@ -1,0 +1,83 @@
+"""Which scenes a command works on: those named, those of a list, those of a folder; or one part of them."""
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..errors import InputError
+from ..scene.load import scene_name
+from .workplace import STAGES
+
+FAILED = ".failed"
+
+
+def find_scenes(
+    named: Sequence[Path], listed: Path | None, root: Path | None, shard: str | None, output: Path
+) -> list[Path]:
+    """Paths of the scenes, in the order they were given; those of a folder by name.
+
+    Args:
+        named: scenes that were named one by one.
+        listed: text file with one scene per line, a path or a name under `root`; empty lines and what follows # are
+            left out.
+        root: folder of scenes; without a list, every folder in it is one.
+        shard: "I/N", I from 0 to N - 1: only every Nth scene from the Ith on.
+        output: folder of the results, which is no scene if it lies in `root`.
+
+    Raises:
+        InputError: no scene at all, a list or folder that cannot be read, two scenes of one name, a shard that is not
+            understood.
+    """
+    scenes = [Path(scene) for scene in named]
+    if listed is not None:
+        scenes += [Path(line) if root is None else root / line for line in _lines(listed)]
+    elif root is not None:
+        scenes += _folders(root, output)
+    if not scenes:
+        where = listed or root
+        raise InputError(
+            "no scene given; name at least one scene folder" if where is None else f"{where}: holds no scene; check it"
+        )
+    _check_names(scenes)
+    if shard is None:
+        return scenes
+    match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", shard.strip())
+    if not match or int(match[1]) >= int(match[2]):
+        raise InputError(f"--shard '{shard}' is not understood; give I/N with I from 0 to N-1, like 0/4")
+    return scenes[int(match[1]) :: int(match[2])]
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        text = path.read_text()
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "not text"
+        raise InputError(f"{path}: cannot be read ({why}); give a text file with one scene per line") from None
+    lines = (line.split("#")[0].strip() for line in text.splitlines())
+    return [line for line in lines if line]
+
+
+def _folders(root: Path, output: Path) -> list[Path]:
+    try:
+        found = [path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    except OSError as error:
+        raise InputError(f"{root}: cannot be read ({error.strerror or error}); give a folder of scenes") from None
+    own = os.path.realpath(output)
+    return sorted((path for path in found if os.path.realpath(path) != own), key=lambda path: path.name)
+
+
+def _check_names(scenes: Sequence[Path]) -> None:
+    """Results lie under the scenes' names, and what is known of failures beside them."""
+    taken: dict[str, Path] = {}
+    for path in scenes:
+        name = scene_name(path)
+        if name in taken:
+            raise InputError(
+                f"{taken[name]} and {path}: two scenes of one name would share one result; rename one, or run them "
+                "with another --output"
+            )
+        taken[name] = path
+    for name, path in taken.items():
+        if name == STAGES or (name.endswith(FAILED) and name.removesuffix(FAILED) in taken):
+            raise InputError(f"{path}: a scene cannot have the name {name}; rename its folder")

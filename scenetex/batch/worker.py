@@ -1,0 +1,81 @@
+"""The inside of a worker process: takes scenes from a pipe, says what it is doing, and ends with its parent."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection, wait
+from typing import TYPE_CHECKING
+
+from ..stages import Done
+from .process import attempt
+from .signals import terminable
+
+if TYPE_CHECKING:
+    from ..texture_command import TextureOptions
+
+_OFTEN = 0.1  # seconds between two messages about steps
+_PATIENCE = 5.0  # seconds to tidy up in when the parent is gone
+
+
+def work(connection: Connection, options: "TextureOptions", lane: int) -> None:
+    """Works on the scenes that come through the pipe until it closes.
+
+    Sends ("ready",), ("begin", stage, steps), ("steps", stage, count), ("end", stage) and ("outcome", Outcome).
+    """
+    # Ctrl-C reaches the whole group of processes: the parent decides what becomes of its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_follow_parent, daemon=True).start()
+    lock = threading.Lock()
+
+    def send(*message) -> None:
+        with lock:
+            connection.send(message)
+
+    @contextmanager
+    def watch(stage: str, steps: int | None) -> Iterator[Done]:
+        told, count = time.monotonic(), 0
+
+        def done() -> None:
+            nonlocal told, count
+            count += 1
+            if time.monotonic() - told > _OFTEN:
+                send("steps", stage, count)
+                told, count = time.monotonic(), 0
+
+        send("begin", stage, steps)
+        yield done
+        send("end", stage)
+
+    with terminable():
+        try:
+            _prepare(options, lane)
+            send("ready")
+            while True:
+                send("outcome", attempt(connection.recv(), options, watch))
+        except (EOFError, BrokenPipeError, ConnectionResetError, KeyboardInterrupt):
+            pass
+
+
+def _prepare(options: "TextureOptions", lane: int) -> None:
+    """Limits OpenCV to as many threads as everything else, and takes the worker's GPU."""
+    if options.workers:
+        import cv2
+
+        cv2.setNumThreads(1)
+    if options.generation() is not None:
+        import torch
+
+        if torch.cuda.is_available():
+            torch.cuda.set_device(lane % torch.cuda.device_count())
+
+
+def _follow_parent() -> None:
+    """Ends this process when its parent has died: it would go on unseen and keep its scene locked."""
+    wait([parent_process().sentinel])
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(_PATIENCE)
+    os._exit(1)

@@ -1,0 +1,139 @@
+"""What a run leaves in a scene's folder: meshes, images with their cameras, a report, a preview."""
+
+import json
+import os
+import platform
+import resource
+from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from . import __version__
+from .pipeline import Result
+from .scene.camera import resize_intrinsics
+from .scene.scene import Scene
+from .stages import Stages
+from .texture.gltf import encode_png
+from .threads import threads
+
+if TYPE_CHECKING:
+    from .texture_command import TextureOptions
+
+REPORT = "report.json"
+
+
+def write_results(
+    folder: Path, scene: Scene, result: Result, options: "TextureOptions", stages: Stages, key: str
+) -> dict:
+    """Writes everything but the report, whose content is returned; `write_report` adds it once all times are known.
+
+    Args:
+        folder: where to; it exists and is empty.
+        scene: what was textured.
+        result: what came out.
+        options: of the command.
+        stages: of the run.
+        key: hash of all that the result depends on, for later runs.
+    """
+    with stages.stage("export"):
+        for suffix in options.suffixes():
+            extra = {"texture_format": options.texture_format} if suffix == "glb" else {}
+            result.mesh.export(folder / f"textured.{suffix}", **extra)
+    with stages.stage("views"):
+        write_views(result, folder / "views")
+    if options.preview:
+        from .preview import contact_sheet
+
+        with stages.stage("preview"):
+            (folder / "preview.png").write_bytes(encode_png(contact_sheet(result.views, result.images, result.mesh)))
+    files = sorted(os.path.relpath(path, folder) for path in folder.rglob("*") if path.is_file())
+    return summarize(scene, result, options) | {"key": key, "files": files}
+
+
+def write_report(folder: Path, report: dict, stages: Stages, total: float) -> None:
+    """Adds what the run itself was like and writes `report.json`; `total` are seconds from start to end."""
+    seconds = {name: round(value, 3) for name, value in stages.seconds.items()} | {"total": round(total, 3)}
+    run = {
+        "seconds": seconds,
+        "reused": sorted(set(stages.reused)),
+        "notes": stages.notes,
+        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+    }
+    (folder / REPORT).write_text(json.dumps(report | run, indent=2) + "\n")
+
+
+def finished(folder: Path, key: str) -> dict | None:
+    """The report of a whole result with that key, or None."""
+    try:
+        report = json.loads((folder / REPORT).read_text())
+        if report["key"] == key and all((folder / name).is_file() for name in report["files"]):
+            return report
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return None
+
+
+def write_views(result: Result, folder: Path) -> None:
+    """The images that were baked as PNG, and their cameras as JSON."""
+    folder.mkdir()
+    views, (height, width) = result.views, result.images[0].shape[:2]
+    intrinsics = resize_intrinsics(views.intrinsics, views.size, (width, height))
+
+    def write(i: int) -> None:
+        (folder / f"{views.frame_ids[i]}.png").write_bytes(encode_png(result.images[i]))
+
+    with ThreadPoolExecutor(threads()) as pool:
+        list(pool.map(write, range(len(views))))
+    cameras = {
+        str(frame): {
+            "width": width,
+            "height": height,
+            "intrinsics": intrinsics[i].tolist(),
+            "cam_to_world": views.cam_to_world[i].tolist(),
+            "keyframe": result.keyframe[i],
+        }
+        for i, frame in enumerate(views.frame_ids)
+    }
+    (folder / "cameras.json").write_text(json.dumps(cameras, indent=1) + "\n")
+
+
+def summarize(scene: Scene, result: Result, options: "TextureOptions") -> dict:
+    """The report: what was done, and how much of the surface was seen."""
+    atlas, refinement = result.mesh.atlas, result.refinement
+    texels = result.mesh.texels or 0
+    settings = options.settings()
+    generated = options.images == "generated"
+    libraries = ["numpy", "scipy", "opencv-python-headless", "uvunwrap", "embreex"]
+    libraries += ["torch", "diffusers", "transformers"] * generated
+    return {
+        "scene": scene.name,
+        **({name: settings[name] for name in ("prompt", "model", "seed", "steps")} if generated else {}),
+        "frames": len(scene.frames),
+        "frames_without_tracking": len(scene.skipped),
+        "images": len(result.views),
+        "keyframes": sum(result.keyframe),
+        "vertices": len(scene.mesh.vertices),
+        "faces": len(scene.mesh.faces),
+        "faces_without_area": int((atlas.page < 0).sum()),
+        "texture_pages": atlas.pages,
+        "texture_size": atlas.size,
+        "charts": len(np.unique(atlas.chart[atlas.chart >= 0])),
+        "texels": texels,
+        "texels_per_metre": round(atlas.texels_per_metre, 2),
+        "coverage": round(sum(int(c.sum()) for c in result.mesh.coverage) / max(texels, 1), 5),
+        "pose_refinement": refinement
+        and {
+            "accepted": refinement.accepted,
+            "error_before": round(refinement.error_before, 3),
+            "error_after": round(refinement.error_after, 3),
+        },
+        "settings": settings,
+        "versions": {
+            "scenetex": __version__,
+            "python": platform.python_version(),
+            **{name: metadata.version(name) for name in libraries},
+        },
+    }
