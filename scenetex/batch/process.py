@@ -108,6 +108,11 @@ def attempt(path: Path, options: "TextureOptions", watch: Watch, part: str = "al
         return outcome
 
 
+def warm_up(options: "TextureOptions") -> None:
+    """Loads the model that `process` would load. Raises InputError for one that cannot be loaded."""
+    _model(options.generation())
+
+
 def record_failure(outcome: Outcome, output: Path, log: str) -> None:
     """Writes `<scene>.failed/failed.json` and `log.txt` beside the results, unless another run works on the scene."""
     about = {"scene": outcome.name, "path": str(outcome.path), "stage": outcome.stage, "message": outcome.says}
@@ -138,7 +143,7 @@ def _process(path: Path, options: "TextureOptions", stages: Stages, part: str, w
 
     if finished(final, keys["result"]) is not None:
         _forget_failure(options.output, scene.name)
-        return outcome("kept", "is there already, made from the same scene with the same settings")
+        return outcome("kept", "already there, made from the same scene with the same settings")
     stages.store = DiskStore(work, keys)
     if part == "layout":
         lay_out(scene, stages, options.texture_size, options.texels_per_metre, options.packer)
@@ -167,7 +172,7 @@ def _process(path: Path, options: "TextureOptions", stages: Stages, part: str, w
     return outcome(
         "done",
         f"{report['faces']} faces, {len(result.views)} {'photos' if generation is None else 'generated images'}, "
-        f"{100 * report['coverage']:.1f} % of the texels seen, {time.perf_counter() - start:.1f} s",
+        f"{100 * report['coverage']:.1f} % of the texels seen",
     )
 
 

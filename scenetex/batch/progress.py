@@ -53,7 +53,9 @@ class Board:
             self.end(*where)
 
     def refresh(self) -> None:
-        """Brings the bars up to date; to be called a few times a second."""
+        """Brings the bars up to date; to be called a few times a second. Logs get fewer lines than terminals."""
+        if self._quiet or not sys.stderr.isatty():
+            return
         for (lane, _), running in self._running.items():
             running.show(lane + 1)
         self._all.refresh()

@@ -37,7 +37,7 @@ def run_alone(path: Path, options: "TextureOptions") -> int:
     if not options.quiet:
         for note in outcome.notes:
             print(f"{outcome.name}: {note}", file=sys.stderr)
-    print(f"{options.output / outcome.name}: {outcome.says}")
+    print(_line(outcome, options))
     return 0
 
 
@@ -96,7 +96,11 @@ def _tell(outcome: Outcome, options: "TextureOptions", program: str, board: Boar
     if outcome.state in ("failed", "full"):
         board.write(f"{program}: {outcome.name}: {outcome.says}", error=True)
     else:
-        board.write(f"{options.output / outcome.name}: {outcome.says}")
+        board.write(_line(outcome, options))
+
+
+def _line(outcome: Outcome, options: "TextureOptions") -> str:
+    return f"{options.output / outcome.name}: {outcome.says}, {outcome.seconds:.1f} s"
 
 
 def _table(outcomes: list[Outcome], count: int) -> str:

@@ -22,7 +22,7 @@ from .worker import work
 if TYPE_CHECKING:
     from ..texture_command import TextureOptions
 
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
+THREADS = ("OMP_NUMTHREADS", "OPENBLAS_NUMTHREADS", "MKL_NUMTHREADS", "RAYON_NUMTHREADS")
 _LOOK = 0.5  # seconds between looks at the clock
 _PATIENCE = 5.0  # seconds that workers have to tidy up when the run is stopped
 _TRIES = 2  # a worker may have died of what its neighbours did, as when memory ran out
@@ -154,7 +154,7 @@ def _start(lane: int, options: "TextureOptions") -> _Worker:
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=work, args=(theirs, replace(options, quiet=True), lane), daemon=True)
-    with _environment(dict.fromkeys(_THREADS, "1") if options.workers else {}):
+    with _environment(dict.fromkeys(THREADS, "1") if options.workers else {}):
         process.start()
     theirs.close()
     return _Worker(lane, process, ours)
