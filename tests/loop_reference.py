@@ -149,6 +149,14 @@ def _depth_keys(scene, convention: str, partners: list[int], i: int, token: int,
     return keys
 
 
+def with_own_keys(keys: list[list[list[Key]]], width: int) -> list[list[list[Key]]]:
+    """Every token also has a key at its own place in another map of its view, `width` cells wide."""
+    return [
+        [[*own, Key(i, float(t % width), float(t // width), (-1.0,))] for t, own in enumerate(view)]
+        for i, view in enumerate(keys)
+    ]
+
+
 def rotation_keys(
     K, R, image: tuple[int, int], convention: str, partners, size: tuple[int, int]
 ) -> list[list[list[Key]]]:
@@ -201,8 +209,18 @@ def encode(cue: tuple[float, ...], bands: np.ndarray, odd: bool | None) -> np.nd
     return np.array(sines + cosines if odd is None else cosines if odd else sines)
 
 
-def messages(attention: torch.nn.Module, features: np.ndarray, keys: list[list[list[Key]]], clamp: bool) -> np.ndarray:
-    """(m, c, h, w) messages of `CorrespondenceAttention` among feature maps (m, c, h, w), one query after the other."""
+def messages(
+    attention: torch.nn.Module,
+    features: np.ndarray,
+    keys: list[list[list[Key]]],
+    clamp: bool,
+    context: np.ndarray | None = None,
+) -> np.ndarray:
+    """(m, c, h, w) messages of `CorrespondenceAttention` to feature maps (m, c, h, w), one query after the other.
+
+    The keys are in the maps `context`; None = in the same.
+    """
+    context = features if context is None else context
     weights = {name: value.detach().double().numpy() for name, value in attention.state_dict().items()}
     m, c, _, w = features.shape
     out = np.zeros_like(features)
@@ -216,7 +234,7 @@ def messages(attention: torch.nn.Module, features: np.ndarray, keys: list[list[l
             query = _norm(feature + encode(zero, weights["bands"], token % 2 == 1 if paired else None), weights)
             found = []
             for key in own:
-                place = sample(features[key.view], key.x, key.y, clamp) if key.seen else np.zeros(c)
+                place = sample(context[key.view], key.x, key.y, clamp) if key.seen else np.zeros(c)
                 code = encode(key.cue, weights["bands"], key.odd) if key.seen else np.zeros(c)
                 found.append(_norm(place + code, weights))
             q = weights["to_q.weight"] @ query
