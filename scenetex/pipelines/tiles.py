@@ -66,7 +66,8 @@ def _spans(n: int, side: int, alignment: int) -> tuple[tuple[int, int], ...]:
     side = max(4 * alignment, side // alignment * alignment)
     if side >= n:
         return ((0, n),)
-    count = ceil((n - side) / (side * (1 - _OVERLAP))) + 1
+    step = int(side * (1 - _OVERLAP)) // alignment * alignment
+    count = ceil((n - side) / step) + 1
     starts = [(n - side) * i // (count - 1) // alignment * alignment for i in range(count)]
     # Where the map's side is no multiple, the last tile is a little longer.
     return (*((start, start + side) for start in starts[:-1]), (starts[-1], n))

@@ -102,13 +102,18 @@ def restore(images: torch.Tensor, small: torch.Tensor) -> torch.Tensor:
     factor = images.shape[-1] // small.shape[-1]
     for _ in range(_ROUNDS):
         error = small - F.avg_pool2d(images, factor)
-        images = (images + F.interpolate(error, scale_factor=factor, mode="bicubic")).clamp(-1, 1)
+        images = (images + _bicubic(error, factor)).clamp(-1, 1)
     return images
 
 
 def enlarged(images: torch.Tensor, factor: int) -> torch.Tensor:
     """Images (m, 3, h, w), 0..1, bicubic at `factor` times the size."""
-    return images if factor == 1 else F.interpolate(images, scale_factor=factor, mode="bicubic").clamp(0, 1)
+    return images if factor == 1 else _bicubic(images, factor).clamp(0, 1)
+
+
+def _bicubic(images: torch.Tensor, factor: int) -> torch.Tensor:
+    # Only with antialias torch takes the cubic that reproduces ramps; the other ripples.
+    return F.interpolate(images, scale_factor=factor, mode="bicubic", antialias=True)
 
 
 def _encode(pipe, image: torch.Tensor, enlarge: int) -> torch.Tensor:

@@ -1,0 +1,214 @@
+"""Super-resolution of views on tiny random weights: what goes in, what comes out, what depends on what."""
+
+import numpy as np
+import pytest
+import torch
+from tiny_pipeline import MVDiffusionPipeline, make_pipeline, room_views, some_of
+from tiny_super_resolution import make_light_unet, make_super_resolution
+
+from scenetex import InputError, SuperResolutionUNet
+from scenetex.pipelines.upscale import enlarged, restore
+
+VIEWS = room_views(4, size=(32, 24))
+
+
+def pictures(m: int = 4, size=(24, 32)) -> np.ndarray:
+    """Smooth random images (m, h, w, 3)."""
+    generator = torch.Generator().manual_seed(4)
+    coarse = torch.rand(m, 3, 4, 5, generator=generator)
+    fine = torch.nn.functional.interpolate(coarse, size, mode="bilinear")
+    return (0.1 + 0.8 * fine).permute(0, 2, 3, 1).numpy()
+
+
+IMAGES = pictures()
+
+
+@pytest.fixture(scope="module")
+def pipe(tmp_path_factory):
+    return make_pipeline(tmp_path_factory.mktemp("tokens"), upscale_unet=make_super_resolution())
+
+
+def upscale(pipe, images=IMAGES, views=VIEWS, prompt="a red room", seed=0, steps=2, **options):
+    generator = torch.Generator().manual_seed(seed)
+    return pipe.upscale(images, views, prompt, num_inference_steps=steps, generator=generator, **options).images
+
+
+def latents(pipe, *args, **options) -> torch.Tensor:
+    return upscale(pipe, *args, output_type="latent", **options)
+
+
+def shrunk(images: np.ndarray, factor: int = 4) -> np.ndarray:
+    m, h, w, c = images.shape
+    return images.reshape(m, h // factor, factor, w // factor, factor, c).mean((2, 4))
+
+
+@pytest.mark.parametrize(("factor", "enlarge"), [(4, 1), (2, 2), (4, 4)])
+def test_large_images_show_what_the_small_ones_show(pipe, tmp_path, factor, enlarge):
+    pipe = make_pipeline(tmp_path, upscale_unet=make_super_resolution(factor, enlarge))
+    large = upscale(pipe)
+    assert large.shape == (4, 24 * factor, 32 * factor, 3) and large.dtype == np.float32
+    assert np.abs(shrunk(large, factor) - IMAGES).max() < 0.05
+    assert np.abs(shrunk(large, factor) - IMAGES).mean() < 0.002
+
+
+def test_kinds_of_output(pipe):
+    large = upscale(pipe)
+    assert np.allclose(upscale(pipe, output_type="pt").permute(0, 2, 3, 1).numpy(), large)
+    tall = upscale(pipe, output_type="pil")
+    assert tall[0].size == (128, 96) and np.abs(np.asarray(tall[3]) / 255 - large[3]).max() < 0.003
+    assert latents(pipe).shape == (4, 4, 12, 16)
+    as_bytes = upscale(pipe, np.round(IMAGES * 255).astype(np.uint8))
+    assert np.abs(shrunk(as_bytes) - IMAGES).mean() < 0.004
+    one = pipe.upscale(IMAGES[:1], some_of(VIEWS, [0]), "a", num_inference_steps=1, return_dict=False)
+    assert one[0].shape == (1, 96, 128, 3)
+
+
+def test_restore_leaves_what_lies_between_the_small_pixels():
+    """Noise without any mean over the small pixels survives; a shift of their level does not."""
+    torch.manual_seed(0)
+    small = 0.5 * torch.rand(2, 3, 6, 8) - 0.25
+    base = torch.nn.functional.interpolate(small, scale_factor=4, mode="bicubic")
+    detail = 0.1 * torch.randn(base.shape)
+    detail -= torch.nn.functional.interpolate(torch.nn.functional.avg_pool2d(detail, 4), scale_factor=4)
+    right = restore(base + detail, small)
+    assert torch.allclose(torch.nn.functional.avg_pool2d(right, 4), small, atol=0.002)
+    assert ((right - base) * detail).sum() / detail.square().sum() > 0.95
+    assert torch.allclose(restore(base + detail + 0.1, small), right, atol=0.01)
+    assert restore(base + 5, small).max() <= 1
+
+
+def test_enlarging_keeps_the_centre_of_every_pixel():
+    ramp = torch.linspace(0.2, 0.8, 8).expand(1, 3, 6, 8)
+    big = enlarged(ramp, 4)
+    assert big.shape == (1, 3, 24, 32) and torch.allclose(big.diff()[..., 8:-8], torch.tensor(0.6 / 28), atol=1e-4)
+    assert torch.allclose(torch.nn.functional.avg_pool2d(big, 4)[..., 2:-2], ramp[..., 2:-2], atol=1e-5)
+    assert enlarged(ramp, 1) is ramp
+
+
+def test_same_seed_same_images(pipe):
+    assert torch.equal(latents(pipe, seed=1), latents(pipe, seed=1))
+    assert not torch.allclose(latents(pipe, seed=1), latents(pipe, seed=2), atol=1e-2)
+
+
+def test_order_of_views_does_not_show(pipe):
+    order = [2, 0, 3, 1]
+    prompts = [f"room {c}" for c in "abcd"]
+    straight = latents(pipe, prompt=prompts)
+    turned = latents(pipe, IMAGES[order], some_of(VIEWS, order), prompt=[prompts[i] for i in order])
+    assert torch.allclose(turned, straight[order], atol=1e-4)
+
+
+@pytest.mark.parametrize("change", [{"correspondence": False}, {"shared_noise": False}, {"guidance_scale": 4.0}])
+def test_each_switch_changes_the_images(pipe, change):
+    assert not torch.allclose(latents(pipe), latents(pipe, **change), atol=1e-3)
+
+
+def test_without_correspondence_and_shared_noise_every_view_is_alone(pipe):
+    off = {"correspondence": False, "shared_noise": False}
+    together = latents(pipe, **off)
+    for i in (0, 3):
+        assert torch.allclose(latents(pipe, IMAGES[[i]], some_of(VIEWS, [i]), **off)[0], together[i], atol=1e-4)
+
+
+def test_more_views_than_fit_together(pipe):
+    views = room_views(6, size=(32, 24))
+    large = latents(pipe, pictures(6), views, joint_views=4)
+    assert large.shape == (6, 4, 12, 16) and large.isfinite().all()
+    assert torch.allclose(latents(pipe, pictures(6)[:4], some_of(views, range(4)), joint_views=4), large[:4], atol=1e-4)
+
+
+def test_one_tile_is_the_whole(pipe):
+    assert torch.equal(latents(pipe, tile=4096), latents(pipe))
+
+
+def test_tiles_of_a_model_without_reach_are_the_whole(pipe, monkeypatch):
+    """A model that looks at nothing but a cell and the images under it does not notice tiles, whatever the corner."""
+
+    def local(self, sample, t, hidden, low, correspondence, corner, return_dict):
+        (top, left), (h, w) = corner, sample.shape[-2:]
+        return (0.3 * sample + low[0][:, :, :4, top : top + h, left : left + w],)
+
+    monkeypatch.setattr(SuperResolutionUNet, "forward", local)
+    tiled = latents(pipe, tile=64)
+    assert torch.allclose(tiled, latents(pipe), atol=1e-4) and tiled.std() > 0.1
+
+
+def test_tiles_stay_near_the_whole_and_leave_no_seam(pipe):
+    """What tiles cannot see, the norms' means over them above all, makes a difference; at their sides no more."""
+    whole, tiled = latents(pipe), latents(pipe, tile=64)
+    assert not torch.equal(tiled, whole)
+    differs = (tiled - whole).abs()
+    assert differs.mean() < 0.2 * whole.std()
+    steps = (tiled - whole).diff(dim=-1).abs().mean((0, 1, 2))
+    assert steps.max() < 3 * steps.median()
+    large, apart = upscale(pipe), upscale(pipe, tile=64)
+    assert large.shape == apart.shape and np.abs(large - apart).mean() < 0.1
+
+
+def test_callback_and_own_latents(pipe):
+    seen = []
+
+    def watch(which, step, t, tensors):
+        seen.append((step, tuple(tensors["latents"].shape)))
+        return {"latents": tensors["latents"] * 0} if step == 1 else tensors
+
+    out = latents(pipe, callback_on_step_end=watch)
+    assert seen == [(0, (4, 4, 12, 16)), (1, (4, 4, 12, 16))] and (out == 0).all()
+    start = torch.randn(4, 4, 12, 16)
+    assert torch.equal(latents(pipe, latents=start, seed=1), latents(pipe, latents=start, seed=2))
+
+
+def test_interrupt_stops(pipe):
+    seen = []
+
+    def stop(which, step, t, tensors):
+        seen.append(step)
+        which._interrupt = True
+        return tensors
+
+    latents(pipe, callback_on_step_end=stop, steps=4)
+    assert seen == [0]
+
+
+def test_save_and_load(pipe, tmp_path):
+    pipe.save_pretrained(tmp_path)
+    loaded = MVDiffusionPipeline.from_pretrained(tmp_path)
+    loaded.set_progress_bar_config(disable=True)
+    assert type(loaded.upscale_unet) is SuperResolutionUNet
+    assert torch.equal(latents(loaded), latents(pipe))
+
+
+def test_half_precision(tmp_path):
+    narrow = make_pipeline(tmp_path, upscale_unet=make_super_resolution()).to(torch.bfloat16)
+    assert np.isfinite(upscale(narrow)).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"images": IMAGES[:3]}, "3 images for 4 views"),
+        ({"images": [*IMAGES[:3], None]}, "image of view 3"),
+        ({"images": pictures(size=(24, 24))}, "image of view 0 is 24 x 24 x 3"),
+        ({"views": "room"}, "not a ViewSet"),
+        ({"factor": 3}, "cannot upscale 3 times.*trained to upscale 4 times"),
+        ({"tile": 32}, "tiles of 32 pixels.*pass 64 or more"),
+        ({"prompt": ["a", "b"]}, "2 prompts for 4 views"),
+        ({"steps": 0}, "num_inference_steps 0"),
+        ({"joint_views": 2}, "joint_views 2"),
+        ({"latents": torch.zeros(4, 4, 3, 4)}, "latents are"),
+        ({"output_type": "jpg"}, "output_type"),
+        ({"images": pictures(size=(20, 28)), "views": room_views(4, size=(28, 20))}, "multiples of 8"),
+    ],
+)
+def test_bad_input_is_named(pipe, change, words):
+    with pytest.raises(InputError, match=words) as error:
+        upscale(pipe, **change)
+    assert "\n" not in str(error.value)
+
+
+def test_parts_that_are_missing_or_do_not_fit_are_named(tmp_path):
+    with pytest.raises(InputError, match="no super-resolution"):
+        upscale(make_pipeline(tmp_path))
+    other = make_light_unet().__class__.from_config({**make_light_unet().config, "in_channels": 9})
+    with pytest.raises(InputError, match="takes 9 channels"):
+        make_pipeline(tmp_path, upscale_unet=SuperResolutionUNet.from_unet(other))
