@@ -25,7 +25,7 @@ def sphere_views(size: int) -> np.ndarray:
 
 
 def sphere_panorama(height: int) -> tuple[np.ndarray, np.ndarray]:
-    """The sphere as an equirectangular image (height, 2 height, 3), and the latitude of its rows (height, 1) in radians."""
+    """The sphere as an equirectangular image (height, 2 height, 3); latitude (height, 1) of its rows, radians."""
     longitude = (np.arange(2 * height) + 0.5) * (np.pi / height) - np.pi
     latitude = (np.pi / 2 - (np.arange(height) + 0.5) * (np.pi / height))[:, None]
     x, z = np.sin(longitude) * np.cos(latitude), np.cos(longitude) * np.cos(latitude)
