@@ -8,6 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from ..errors import InputError
+from ..threads import threads
 from ..views.viewset import ViewSet
 
 # Above the rounding of depth maps, below the distance of a picture frame from its wall across a room.
@@ -83,7 +84,7 @@ def overlap_scores(
         return errors
 
     # A pair at a time and thread: memory does not grow with the number of pairs.
-    with ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor(threads()) as pool:
         found = list(pool.map(one, wanted))
     kept = np.array([pair for pair, e in zip(wanted, found, strict=True) if e is not None], np.int64).reshape(-1, 2)
     errors = np.array([e for e in found if e is not None], np.float64).reshape(-1, len(image_sets))
@@ -144,13 +145,13 @@ def _pair_errors(views: ViewSet, image_sets, i: int, j: int, least: float) -> li
     for a, b in ((i, j), (j, i)):
         pixel, place, _ = correspond(views, a, b)
         count += len(pixel)
-        taps = list(_taps(place, (views.size[1], views.size[0])))
+        taps = [(tap, share.astype(np.float32)[:, None]) for tap, share in _taps(place, views.size[::-1])]
         for k, images in enumerate(image_sets):
             there = np.asarray(images[b]).reshape(-1, 3)
-            difference = np.asarray(images[a]).reshape(-1, 3)[pixel].astype(np.float64)
+            difference = np.asarray(images[a]).reshape(-1, 3)[pixel].astype(np.float32)
             for tap, share in taps:
-                difference -= share[:, None] * there[tap]
-            total[k] += np.square(difference).sum()
+                difference -= share * there[tap]
+            total[k] += np.square(difference).sum(dtype=np.float64)
     return (total / (3 * count)).tolist()
 
 

@@ -1,0 +1,189 @@
+"""``scenetex evaluate``: figures of generated images, of real photos, or of a model."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from tqdm import tqdm
+
+from .cli import guarded, parse
+from .errors import InputError
+from .metrics.report import Figure, table, to_json
+from .output import write_files
+
+
+@dataclass(frozen=True)
+class ImagesOptions:
+    """Measures the images in a folder that `scenetex texture` wrote, beside the scene's photos where it has them."""
+
+    folder: tyro.conf.Positional[Path]
+    """The result folder of one scene, or its views folder."""
+    scene: Path
+    """The scene that was textured."""
+    atlas: bool = True
+    """Bake the images, to measure coverage, seams and sharpness of the atlas."""
+    texture_size: int = 2048
+    """Side of the texture page for that, texels."""
+    inception_weights: Path | None = None
+    """Weights of Inception v3 (weights-inception-2015-12-05-6726825d.pth of torch-fidelity), for FID and IS."""
+    clip_model: Path | None = None
+    """Folder of a CLIP model, for the CLIP score."""
+    prompt: str | None = None
+    """Prompt for the CLIP score; default the one in report.json."""
+    output: Path | None = None
+    """JSON file for the figures."""
+    quiet: bool = False
+    """No progress bars."""
+
+
+@dataclass(frozen=True)
+class PhotosOptions:
+    """Measures how well the real photos of scenes agree where they overlap, along the mesh's depth."""
+
+    scenes: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    """Scenes, as for `scenetex texture`."""
+    keyframes: str = "auto"
+    """Frames to use: auto (all, or the best 120 of more), all, a number, every:N, or ids like 0,16,32."""
+    output: Path | None = None
+    """JSON file for the figures."""
+    quiet: bool = False
+    """No progress bars."""
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """Measures a model on procedural rooms that it has not seen."""
+
+    model: tyro.conf.Positional[str]
+    """Model: a folder in diffusers layout or a Hub id."""
+    rooms: int = 20
+    """Number of rooms."""
+    views: int = 12
+    """Keyframes of each room."""
+    seed: int = 1_000_003
+    """Of rooms and noise; the rooms must not be those of the training."""
+    steps: int = 50
+    """Denoising steps."""
+    guidance_scale: float = 9.0
+    """How closely to follow the prompt; 1 = no guidance."""
+    device: str = "auto"
+    """Where to generate: auto, cpu or cuda."""
+    output: Path | None = None
+    """JSON file for the figures."""
+    quiet: bool = False
+    """No progress bars."""
+
+
+Options = (
+    Annotated[ImagesOptions, tyro.conf.subcommand("images")]
+    | Annotated[PhotosOptions, tyro.conf.subcommand("photos")]
+    | Annotated[ModelOptions, tyro.conf.subcommand("model")]
+)
+
+
+def main(arguments: list[str] | None = None, program: str = "scenetex evaluate") -> int:
+    """Runs the command; the exit code: 0, or 2 after bad input."""
+
+    def work() -> int:
+        options = parse(Options, program, arguments)
+        _check_output(options.output)
+        run = {ImagesOptions: _images, PhotosOptions: _photos, ModelOptions: _model}[type(options)]
+        figures, more = run(options)
+        print(table(figures))
+        if options.output is not None:
+            settings = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items() if k != "quiet"}
+            settings = {k: [str(x) for x in v] if isinstance(v, tuple) else v for k, v in settings.items()}
+            write_files({options.output: to_json(figures, settings=settings, **more).encode()})
+        return 0
+
+    return guarded(program, work)
+
+
+def _check_output(path: Path | None) -> None:
+    """Said before the work, not after half an hour of it."""
+    if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
+        raise InputError(f"{path}: cannot be written (no such folder, or a folder itself); name a file in a folder")
+
+
+@contextmanager
+def _bar(name: str, steps: int, quiet: bool) -> Iterator[Callable[[], None]]:
+    with tqdm(total=steps, desc=name, disable=quiet, delay=1.0, leave=False) as bar:
+        yield lambda: bar.update() and None
+
+
+def _images(options: ImagesOptions) -> tuple[list[Figure], dict]:
+    from .metrics.image_folder import read_images, score_images
+
+    found = read_images(options.folder, options.scene)
+    m = len(found.views)
+    with _bar("overlaps", m * (m - 1) // 2, options.quiet) as done:
+        figures = score_images(found, options.texture_size if options.atlas else None, done)
+    figures += _feature_scores(options, found)
+    return figures, {"images": m, "photos": 0 if found.photos is None else m}
+
+
+def _feature_scores(options: ImagesOptions, found) -> list[Figure]:
+    from .metrics import feature_scores
+
+    figures, weights = [], options.inception_weights
+    if weights is not None:
+        if found.photos is not None:
+            distance = feature_scores.frechet_distance(found.photos, found.images, weights)
+            figures.append(Figure("fid", "FID to the photos", distance))
+        score, _ = feature_scores.inception_score(found.images, weights)
+        figures.append(Figure("inception_score", "Inception Score", score))
+    if options.clip_model is not None:
+        prompt = options.prompt or found.prompt
+        if prompt is None:
+            raise InputError(f"{options.folder}: no prompt is known for the CLIP score; add --prompt '...'")
+        score = feature_scores.clip_score(found.images, [prompt] * len(found.images), options.clip_model)
+        figures.append(Figure("clip_score", "CLIP score", score))
+    return figures
+
+
+def _photos(options: PhotosOptions) -> tuple[list[Figure], dict]:
+    from .metrics.overlap import overlap_psnr
+    from .pipeline import choose_frames, read_photos
+    from .scene.load import load_scene
+    from .views.viewset import render_views
+
+    if not options.scenes:
+        raise InputError("no scene given; name at least one scene folder")
+    figures, held = [], {}
+    for path in options.scenes:
+        scene = load_scene(path)
+        frames = choose_frames(scene, options.keyframes)
+        photos = read_photos(scene, frames)
+        # Depth of the mesh as the colour camera sees it: a depth camera beside it would not fit.
+        views = render_views(scene, frames, (photos[0].shape[1], photos[0].shape[0]))
+        with _bar(scene.name, len(frames) * (len(frames) - 1) // 2, options.quiet) as done:
+            score = overlap_psnr(views, photos, done=done)
+        label = f"{scene.name}: overlap PSNR of {len(photos)} photos, {len(score.pairs)} pairs"
+        figures.append(Figure(scene.name, label, score.mean, "dB"))
+        held[scene.name] = {"photos": len(photos), "pairs": len(score.pairs), "overlap_psnr": score.mean}
+    return figures, {"scenes": held}
+
+
+def _model(options: ModelOptions) -> tuple[list[Figure], dict]:
+    from .generation import Generation, load_model
+    from .metrics.model_report import model_figures, room_rows
+    from .metrics.obedience import ASKED_FLOORS, ask_rooms
+    from .metrics.rooms import STEPS_PER_ROOM, Settings, score_rooms
+
+    settings = Settings(
+        rooms=options.rooms,
+        views=options.views,
+        seed=options.seed,
+        steps=options.steps,
+        guidance_scale=options.guidance_scale,
+    )
+    pipe = load_model(Generation("a room", model=options.model, device=options.device))
+    pipe.set_progress_bar_config(disable=True)
+    with _bar("rooms", options.rooms * STEPS_PER_ROOM, options.quiet) as done:
+        scores = list(score_rooms(pipe, settings, done))
+    with _bar("prompts", len(ASKED_FLOORS), options.quiet) as done:
+        answers = ask_rooms(pipe, settings, done)
+    return model_figures(scores, answers), room_rows(scores, answers)

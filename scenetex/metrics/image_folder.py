@@ -1,0 +1,153 @@
+"""The images of a result folder: read back with their cameras, and measured beside the scene's photos."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from ..errors import InputError
+from ..scene.image_source import ImageSource, decode_color
+from ..scene.load import load_scene
+from ..scene.scene import Scene
+from ..texture.bake import bake
+from ..texture.unwrap import unwrap
+from ..views.viewset import ViewSet, cast_views
+from .atlas import measure_atlas
+from .detail import measure_detail
+from .edges import edge_agreement
+from .overlap import overlap_scores
+from .report import Figure
+
+
+@dataclass(frozen=True, eq=False)
+class ImageFolder:
+    """Images and what belongs to them.
+
+    Attributes:
+        scene: the scene they show.
+        views: m views of the images' size.
+        images: m images (h, w, 3) uint8 sRGB.
+        photos: the same frames' photos at that size, or None where the scene does not have them all.
+        prompt: what they were generated from, or None.
+    """
+
+    scene: Scene
+    views: ViewSet
+    images: list[np.ndarray]
+    photos: list[np.ndarray] | None
+    prompt: str | None
+
+
+def read_images(folder: Path, scene_path: Path) -> ImageFolder:
+    """Reads what `scenetex texture` wrote.
+
+    Args:
+        folder: the result folder of a scene, or its views folder.
+        scene_path: the scene.
+
+    Raises:
+        InputError: no images or cameras there, cameras that are no cameras, images of different sizes, a scene that
+            cannot be loaded.
+    """
+    folder = Path(folder)
+    views_folder = folder if (folder / "cameras.json").is_file() else folder / "views"
+    cameras = _read_json(views_folder / "cameras.json", "pass a folder that scenetex texture wrote")
+    report = views_folder.absolute().parent / "report.json"
+    known = _read_json(report, "write the result again") if report.is_file() else {}
+    settings = known.get("settings")
+    aligned = isinstance(settings, dict) and bool(settings.get("align"))
+    scene = load_scene(scene_path, align=aligned)
+    intrinsics, poses, images, ids = [], [], [], []
+    for key, camera in cameras.items():
+        try:
+            ids.append(int(key))
+            intrinsics.append(np.array(camera["intrinsics"], np.float64).reshape(3, 3))
+            poses.append(np.array(camera["cam_to_world"], np.float64).reshape(4, 4))
+            size = int(camera["width"]), int(camera["height"])
+            if not (np.isfinite(poses[-1]).all() and np.linalg.det(intrinsics[-1]) and np.linalg.det(poses[-1])):
+                raise ValueError
+        except (KeyError, TypeError, ValueError):
+            raise InputError(
+                f"{views_folder / 'cameras.json'}: camera '{key}' is not one; write the result again"
+            ) from None
+        path = views_folder / f"{ids[-1]}.png"
+        images.append(decode_color(ImageSource(path), size, str(path)))
+        if images[-1].shape != images[0].shape:
+            raise InputError(f"{path}: is not of the first image's size; all have to be of one size")
+    if not images:
+        raise InputError(f"{views_folder / 'cameras.json'}: names no camera; write the result again")
+    views = cast_views(scene.mesh, np.stack(intrinsics), np.stack(poses), size, tuple(ids))
+    if not (views.depth > 0).any():
+        raise InputError(f"{folder}: its cameras do not see the mesh of {scene.name}; pass the scene that was textured")
+    prompt = known.get("prompt")
+    return ImageFolder(scene, views, images, _photos(scene, ids, size), prompt if isinstance(prompt, str) else None)
+
+
+def score_images(
+    found: ImageFolder, texture_size: int | None = None, done: Callable[[], None] = lambda: None
+) -> list[Figure]:
+    """The figures of a folder's images.
+
+    Args:
+        found: from `read_images`.
+        texture_size: side of the page to bake the images on for the atlas's figures; None = none of these.
+        done: called after each pair of views.
+    """
+    views, sets = found.views, [found.images] if found.photos is None else [found.images, found.photos]
+    overlaps = overlap_scores(views, sets, done=done)
+    masks = [depth > 0 for depth in views.depth]
+    details, edges = [measure_detail(s, masks) for s in sets], [edge_agreement(views, s) for s in sets]
+    figures = [
+        Figure("pairs", "pairs of overlapping views", float(len(overlaps[0].pairs))),
+        Figure("psnr", "overlap PSNR", overlaps[0].mean, "dB"),
+        Figure("sharpness", "sharpness", details[0].sharpness, "grey levels / pixel"),
+        Figure("contrast", "standard deviation", details[0].contrast, "grey levels"),
+        Figure("edges", "edge agreement with the depth", edges[0]),
+    ]
+    if found.photos is not None:
+        figures += [
+            Figure("psnr_photos", "overlap PSNR of the photos", overlaps[1].mean, "dB"),
+            Figure("psnr_ratio", "overlap PSNR / photos'", _ratio(overlaps[0].mean, overlaps[1].mean)),
+            Figure("sharpness_ratio", "sharpness / photos'", _ratio(details[0].sharpness, details[1].sharpness)),
+            Figure("contrast_ratio", "standard deviation / photos'", _ratio(details[0].contrast, details[1].contrast)),
+            Figure("edges_ratio", "edge agreement / photos'", _ratio(edges[0], edges[1])),
+        ]
+    if texture_size is not None:
+        mesh = found.scene.mesh
+        textured = bake(mesh, unwrap(mesh, texture_size), views, found.images)
+        atlas = measure_atlas(textured, views, found.images)
+        figures += [
+            Figure("coverage", "atlas: texels that a view saw", atlas.coverage),
+            Figure("seam_difference", "atlas: difference across chart seams", atlas.seam_difference, "grey levels"),
+            Figure("inner_difference", "atlas: difference inside charts", atlas.inner_difference, "grey levels"),
+            Figure("seam_energy", "atlas: seam energy, 1 = no seam shows", atlas.seam_energy),
+            Figure("atlas_sharpness", "atlas: sharpness of renders / images'", atlas.sharpness),
+        ]
+    return figures
+
+
+def _read_json(path: Path, cure: str) -> dict:
+    try:
+        found = json.loads(path.read_text())
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}); {cure}") from None
+    except ValueError:
+        raise InputError(f"{path}: is not JSON; {cure}") from None
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: holds no JSON object; {cure}")
+    return found
+
+
+def _photos(scene: Scene, ids: list[int], size: tuple[int, int]) -> list[np.ndarray] | None:
+    """The frames' photos, resized; None unless all are there."""
+    frames = {frame.id: frame for frame in scene.frames}
+    if not all(i in frames and frames[i].color is not None for i in ids):
+        return None
+    return [cv2.resize(frames[i].read_color(), size, interpolation=cv2.INTER_AREA) for i in ids]
+
+
+def _ratio(value: float, reference: float) -> float:
+    return value / reference if reference and np.isfinite(reference) else float("nan")

@@ -1,0 +1,150 @@
+"""What a model makes of procedural rooms that it has not seen, measured against their truth."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from ..errors import InputError
+from ..training.rooms import RoomStream
+from ..views.viewset import ViewSet
+from .detail import Detail, measure_detail
+from .edges import edge_agreement
+from .overlap import overlap_scores
+
+# What is switched on; the whole method first.
+VARIANTS: dict[str, dict[str, bool]] = {
+    "generated": {"correspondence": True, "shared_noise": True, "fusion": True},
+    "nothing": {"correspondence": False, "shared_noise": False, "fusion": False},
+    "no_blocks": {"correspondence": False, "shared_noise": True, "fusion": True},
+    "blocks_only": {"correspondence": True, "shared_noise": False, "fusion": False},
+}
+# What one room's measuring takes: each variant, the views between, the measuring itself.
+STEPS_PER_ROOM = len(VARIANTS) + 2
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What to measure a model on.
+
+    Attributes:
+        rooms: number of rooms.
+        views: keyframes of each room, generated together; between any two of them one more view is interpolated.
+        seed: of the rooms' stream and of the noise; take one that the model was not trained on.
+        size: (width, height) of the images, pixels.
+        steps, guidance_scale: of the denoising.
+    """
+
+    rooms: int = 20
+    views: int = 12
+    seed: int = 1_000_003
+    size: tuple[int, int] = (256, 192)
+    steps: int = 50
+    guidance_scale: float = 9.0
+
+    def __post_init__(self):
+        for name, least in (("rooms", 1), ("views", 2), ("steps", 1), ("seed", 0)):
+            if getattr(self, name) < least:
+                raise InputError(f"{name} {getattr(self, name)} is too small; give {least} or more")
+
+
+@dataclass(frozen=True, eq=False)
+class RoomScore:
+    """Figures of one room.
+
+    Attributes:
+        psnr: overlap PSNR, dB, of each pair of keyframes, by image set: those of `VARIANTS`, "truth", "autoencoded".
+        keys, between: overlap PSNR of consecutive keyframes, and of views between with their two keyframes.
+        detail: of the image sets "generated" and "truth".
+        edges: edge agreement of the same.
+    """
+
+    psnr: dict[str, np.ndarray]
+    keys: np.ndarray
+    between: np.ndarray
+    detail: dict[str, Detail]
+    edges: dict[str, float]
+
+
+def score_rooms(pipe, settings: Settings, done: Callable[[], None] = lambda: None) -> Iterator[RoomScore]:
+    """Measures a pipeline on room after room; nothing is generated twice.
+
+    Args:
+        pipe: a `MVDiffusionPipeline`.
+        settings: which rooms, and how to generate.
+        done: called `STEPS_PER_ROOM` times a room.
+    """
+    # Keyframes and views between come from one walk twice as dense, as they do in a scan.
+    stream = RoomStream(settings.seed, 2 * settings.views - 1, settings.size)
+    for index in range(settings.rooms):
+        sample = stream.sample(index)
+        prompts = [wordings[0] for wordings in sample.prompts]
+        yield score_room(pipe, sample.views, list(sample.images), prompts, settings, index, done)
+
+
+def score_room(
+    pipe, views: ViewSet, truth: list[np.ndarray], prompts: list[str], settings: Settings, index: int, done
+) -> RoomScore:
+    """Figures of one room: every other of its views is a keyframe, `truth` (h, w, 3) uint8 and prompts one per view."""
+    at = list(range(0, len(views), 2))
+    keys = some_views(views, at)
+    seed = settings.seed + index
+    sets = {}
+    for name, switches in VARIANTS.items():
+        sets[name] = generate(pipe, keys, [prompts[i] for i in at], settings, seed, **switches)
+        done()
+    sets["truth"] = [truth[i] for i in at]
+    sets["autoencoded"] = autoencode(pipe, sets["truth"])
+    given = [sets["generated"][i // 2] if i % 2 == 0 else None for i in range(len(views))]
+    filled = _to_bytes(_call(pipe.interpolate, settings, seed, prompts, views, given, **VARIANTS["generated"]))
+    done()
+    scores = dict(zip(sets, overlap_scores(keys, list(sets.values())), strict=True))
+    neighbours = [(i, i + 2) for i in at[:-1]]
+    beside = [(i + k, i + k + 1) for i in at[:-1] for k in (0, 1)]
+    score = RoomScore(
+        psnr={name: found.psnr for name, found in scores.items()},
+        keys=overlap_scores(views, [filled], neighbours)[0].psnr,
+        between=overlap_scores(views, [filled], beside)[0].psnr,
+        detail={name: measure_detail(sets[name]) for name in ("generated", "truth")},
+        edges={name: edge_agreement(keys, sets[name]) for name in ("generated", "truth")},
+    )
+    done()
+    return score
+
+
+def generate(pipe, views: ViewSet, prompts, settings: Settings, seed: int, **switches) -> list[np.ndarray]:
+    """Images (h, w, 3) uint8 of all views, the same for the same seed."""
+    return _to_bytes(_call(pipe, settings, seed, prompts, views, **switches))
+
+
+def autoencode(pipe, images: list[np.ndarray]) -> list[np.ndarray]:
+    """Images (h, w, 3) uint8 once through the pipeline's autoencoder: the best that its latents could become."""
+    from ..pipelines.images import decode, encode, picture
+
+    with torch.no_grad():
+        latents = [encode(pipe, picture(im, (im.shape[1], im.shape[0]), i)) for i, im in enumerate(images)]
+        out = decode(pipe, torch.stack(latents), [None] * len(images))
+    return _to_bytes((out / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy())
+
+
+def some_views(views: ViewSet, which: list[int]) -> ViewSet:
+    """Some of the views, in that order."""
+    per_view = ("intrinsics", "cam_to_world", "depth", "face_id")
+    picked = {name: getattr(views, name)[which] for name in per_view}
+    return replace(views, frame_ids=tuple(views.frame_ids[i] for i in which), **picked)
+
+
+def _call(call, settings: Settings, seed: int, prompts, *args, **switches) -> np.ndarray:
+    return call(
+        prompts,
+        *args,
+        num_inference_steps=settings.steps,
+        guidance_scale=settings.guidance_scale,
+        generator=torch.Generator().manual_seed(seed),
+        **switches,
+    ).images
+
+
+def _to_bytes(images: np.ndarray) -> list[np.ndarray]:
+    return list(np.round(np.asarray(images) * 255).astype(np.uint8))
