@@ -1,0 +1,126 @@
+"""Content hashes change with what a stage depends on, and with nothing else."""
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny_scan
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scenetex import InputError, load_scene
+from scenetex.batch.digest import FileHashes, content_hash, stage_keys
+from scenetex.texture_command import TextureOptions
+
+PHOTOS = TextureOptions(output=Path("out"), scenes=(Path("room"),))
+GENERATED = replace(PHOTOS, images="generated", prompt="a red room", model="a/b")
+
+
+def keys(scan: Path, options: TextureOptions = PHOTOS) -> dict[str, str]:
+    return stage_keys(load_scene(scan), options, FileHashes(scan / "hashes.json"))
+
+
+def changed(before: dict, after: dict) -> set[str]:
+    assert before.keys() == after.keys()
+    return {name for name in before if before[name] != after[name]}
+
+
+@pytest.mark.parametrize(
+    ("change", "stages"),
+    [
+        ({"prompt": "a blue room"}, {"generate", "images", "paint", "result"}),
+        ({"seed": 1}, {"generate", "images", "paint", "result"}),
+        ({"between": 2}, {"images", "paint", "result"}),
+        ({"texture_size": 512}, {"unwrap", "paint", "result"}),
+        ({"keyframes": "3"}, {"keyframes", "generate", "images", "paint", "result"}),
+        ({"formats": "obj"}, {"result"}),
+        ({"output": Path("elsewhere"), "workers": 3, "quiet": True, "time_limit": 9.0, "scenes": ()}, set()),
+    ],
+)
+def test_options_change_what_depends_on_them(scan, change, stages):
+    assert changed(keys(scan, GENERATED), keys(scan, replace(GENERATED, **change))) == stages
+
+
+def test_photos_do_not_depend_on_options_of_generation(scan):
+    assert changed(keys(scan), keys(scan, replace(PHOTOS, seed=5))) == {"result"}
+    assert changed(keys(scan), keys(scan, replace(PHOTOS, refine_poses=False))) == {"paint", "result"}
+
+
+def test_content_counts_and_neither_place_nor_time(scan, tmp_path):
+    before = keys(scan)
+    shutil.copytree(scan, tmp_path / "copy" / "room")
+    os.utime(tmp_path / "copy" / "room" / "color" / "2.jpg", (1, 1))
+    assert keys(tmp_path / "copy" / "room") == before
+    photo = (scan / "color" / "10.jpg").read_bytes()
+    (scan / "color" / "10.jpg").write_bytes(photo + b" ")
+    assert changed(before, keys(scan)) == {"keyframes", "refine", "paint", "result"}
+    (scan / "color" / "10.jpg").write_bytes(photo)
+    tiny_scan.write_ply(scan / "room_vh_clean_2.ply", tiny_scan.ROOM_VERTICES * 1.01)
+    assert changed(before, keys(scan)) == set(before)
+
+
+def test_poses_count_for_all_but_the_atlas(scan):
+    before = keys(scan, GENERATED)
+    np.savetxt(scan / "pose" / "10.txt", tiny_scan.look(0.4))
+    assert changed(before, keys(scan, GENERATED)) == set(before) - {"unwrap"}
+
+
+def test_photos_do_not_count_where_images_are_generated(scan):
+    before = keys(scan, GENERATED)
+    (scan / "color" / "10.jpg").write_bytes((scan / "color" / "2.jpg").read_bytes())
+    assert keys(scan, GENERATED) == before
+
+
+def test_another_model_in_the_same_folder_counts(scan, tmp_path):
+    (tmp_path / "model").mkdir()
+    weights = tmp_path / "model" / "weights"
+    weights.write_bytes(b"one")
+    options = replace(GENERATED, model=str(tmp_path / "model"))
+    before = keys(scan, options)
+    assert keys(scan, options) == before
+    weights.write_bytes(b"two!")
+    assert changed(before, keys(scan, options)) == {"generate", "images", "paint", "result"}
+
+
+def test_a_photo_that_is_gone_is_named(scan):
+    scene = load_scene(scan)
+    (scan / "color" / "10.jpg").unlink()
+    with pytest.raises(InputError, match=r"10\.jpg: cannot be read"):
+        stage_keys(scene, PHOTOS, FileHashes(scan / "hashes.json"))
+
+
+PARTS = st.lists(st.one_of(st.integers(), st.text(), st.lists(st.integers()), st.none()), max_size=4)
+
+
+@given(one=PARTS, other=PARTS)
+def test_different_parts_have_different_hashes(one, other):
+    assert (content_hash(*one) == content_hash(*other)) == (one == other)
+
+
+def test_arrays_of_the_same_bytes_differ_in_type_and_shape():
+    zeros = np.zeros((2, 4), np.float32)
+    same = [zeros, zeros.T, zeros.view(np.int32), zeros.ravel(), zeros[:0], zeros.tolist()]
+    assert len({content_hash(array) for array in same}) == len(same)
+    assert content_hash(zeros) == content_hash(np.asfortranarray(zeros))
+
+
+def test_files_are_read_once(tmp_path, monkeypatch):
+    photo, memory = tmp_path / "photo", tmp_path / "hashes.json"
+    photo.write_bytes(b"one")
+    first = FileHashes(memory)
+    digest = first.of(photo, "photo")
+    first.save()
+    reads = []
+    monkeypatch.setattr("hashlib.file_digest", lambda *args: reads.append(args))
+    assert FileHashes(memory).of(photo, "photo") == digest and not reads
+    monkeypatch.undo()
+    os.utime(photo, (5, 5))
+    assert FileHashes(memory).of(photo, "photo") == digest
+    photo.write_bytes(b"two")
+    assert FileHashes(memory).of(photo, "photo") != digest
+    for spoilt in ("{", "[]", '{"' + str(photo) + '": 3}'):
+        memory.write_text(spoilt)
+        assert FileHashes(memory).of(photo, "photo") != digest

@@ -1,0 +1,84 @@
+"""What is kept of a stage comes back as it was, or not at all."""
+
+import errno
+import os
+
+import numpy as np
+import pytest
+
+from scenetex.batch.store import DiskStore
+from scenetex.output import DiskFull
+from scenetex.stages import Stages
+
+ARRAYS = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "empty": np.zeros((0, 3), np.int32), "flag": np.True_}
+
+
+def test_arrays_come_back(tmp_path):
+    store = DiskStore(tmp_path, {"unwrap": "k"})
+    assert not store.has("unwrap") and store.read("unwrap") is None
+    store.write("unwrap", ARRAYS)
+    found = DiskStore(tmp_path, {"unwrap": "k"}).read("unwrap")
+    assert found.keys() == ARRAYS.keys()
+    for name, array in ARRAYS.items():
+        assert found[name].dtype == array.dtype
+        np.testing.assert_array_equal(found[name], array)
+    assert [p.name for p in tmp_path.iterdir()] == ["unwrap-k.npz"]
+
+
+def test_another_key_takes_the_place(tmp_path):
+    for key in ("one", "two"):
+        store = DiskStore(tmp_path, {"unwrap": key, "paint": key})
+        assert not store.has("unwrap")
+        store.write("unwrap", ARRAYS)
+    assert [p.name for p in tmp_path.iterdir()] == ["unwrap-two.npz"]
+    store.write("paint", ARRAYS)
+    store.drop("unwrap")
+    assert [p.name for p in tmp_path.iterdir()] == ["paint-two.npz"]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda d: b"", lambda d: d[: len(d) // 2], lambda d: b"PK" + d[::-1], lambda d: d[:-9]]
+)
+def test_damaged_files_count_as_missing(tmp_path, damage):
+    store = DiskStore(tmp_path, {"unwrap": "k"})
+    store.write("unwrap", ARRAYS)
+    (file,) = tmp_path.iterdir()
+    file.write_bytes(damage(file.read_bytes()))
+    assert store.read("unwrap") is None
+
+
+def test_a_flipped_bit_is_noticed(tmp_path):
+    store = DiskStore(tmp_path, {"unwrap": "k"})
+    store.write("unwrap", {"a": np.zeros(1000)})
+    (file,) = tmp_path.iterdir()
+    data = bytearray(file.read_bytes())
+    data[4000] ^= 1
+    file.write_bytes(data)
+    assert store.read("unwrap") is None
+
+
+def test_objects_are_never_unpickled(tmp_path):
+    np.savez(tmp_path / "unwrap-k.npz", a=np.array([{"code": "would run"}], object))
+    assert DiskStore(tmp_path, {"unwrap": "k"}).read("unwrap") is None
+
+
+def test_a_full_disk_is_said(tmp_path, monkeypatch):
+    def full(*args):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DiskFull, match=r"unwrap-k\.npz: cannot be written .*free some space"):
+        DiskStore(tmp_path, {"unwrap": "k"}).write("unwrap", ARRAYS)
+    assert not list(tmp_path.iterdir())
+
+
+def test_stages_give_numbers_back_as_numbers(tmp_path):
+    for first in (True, False):
+        stages = Stages(store=DiskStore(tmp_path, {"refine": "k"}))
+        found = stages.recall("refine")
+        if first:
+            assert found is None and not stages.has("refine")
+            stages.keep("refine", size=(160, 120), error=2.5, accepted=True)
+            assert stages.has("refine")
+    assert found["size"].tolist() == [160, 120] and found["error"] == 2.5 and found["accepted"] is True
+    assert stages.reused == ["refine"]
