@@ -11,18 +11,7 @@ from scenetex.batch import process
 from scenetex.stages import Stages
 from scenetex.texture_command import TextureOptions
 
-GENERATED = (
-    "--images",
-    "generated",
-    "--image-size",
-    "64x48",
-    "--device",
-    "cpu",
-    "--steps",
-    "2",
-    "--model",
-    "tiny/model",
-)
+GENERATED = ("--images", "generated", "--image-size", "64x48", "--device", "cpu", "--keyframes", "2,100")
 
 
 class PaintPot:

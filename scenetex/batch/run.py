@@ -59,7 +59,8 @@ def run_batch(paths: list[Path], options: "TextureOptions", program: str) -> int
                     break
     finally:
         board.close()
-        print(_table(outcomes, len(paths)))
+        if outcomes or not paths:
+            print(_table(outcomes, len(paths)))
     return int(any(outcome.state in ("failed", "full") for outcome in outcomes))
 
 
