@@ -24,6 +24,7 @@ _HOME = {
     "TexturedMesh": "texture.textured_mesh",
     "Correspondence": "correspondence.correspondence",
     "MultiViewUNet": "models.multiview_unet",
+    "PatchAutoencoder": "models.patch_autoencoder",
     "SuperResolutionUNet": "models.super_resolution",
     "MVDiffusionPipeline": "pipelines.mvdiffusion",
     "MVDiffusionPanoramaPipeline": "pipelines.panorama",
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from .correspondence.correspondence import Correspondence
     from .errors import InputError
     from .models.multiview_unet import MultiViewUNet
+    from .models.patch_autoencoder import PatchAutoencoder
     from .models.super_resolution import SuperResolutionUNet
     from .panorama.standpoint import panorama_views
     from .pipeline import texture_scene

@@ -11,7 +11,12 @@ from typing import TypeVar
 
 from .errors import InputError
 
-COMMANDS = {"texture": "scenetex.texture_command", "evaluate": "scenetex.evaluate_command"}
+COMMANDS = {
+    "texture": "scenetex.texture_command",
+    "train": "scenetex.train_command",
+    "panorama": "scenetex.panorama_command",
+    "evaluate": "scenetex.evaluate_command",
+}
 
 # Colour codes, and the lines of boxes in Unicode or, where that cannot be printed, in dashes.
 _ORNAMENTS = re.compile(r"\x1b\[[0-9;]*m|[\u2500-\u257f]+|-{4,}")

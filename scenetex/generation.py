@@ -1,4 +1,4 @@
-"""Images of a scene from a prompt: loads the model, generates keyframes, then the views between them."""
+"""Images of a scene from a prompt: keyframes and the views between them, or the views of a panorama."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ import numpy as np
 
 from .errors import InputError
 from .memory import with_less_memory
+from .panorama.standpoint import panorama_views
 from .scene.scene import Scene
 from .stages import Stages
 from .views.viewset import ViewSet, render_views
@@ -30,6 +31,8 @@ class Generation:
         correspondence, shared_noise, fusion: what keeps the views consistent, see `MVDiffusionPipeline.__call__`.
         between: views to generate between any two consecutive keyframes.
         joint_views: most views to denoise at once.
+        panorama: generate the views of a panorama (square, as wide as `image_size`) from a point inside the scene,
+            instead of views along its trajectory.
     """
 
     prompt: str
@@ -47,6 +50,7 @@ class Generation:
     fusion: bool = True
     between: int = 1
     joint_views: int = 16
+    panorama: bool = False
 
     def __post_init__(self):
         if not self.prompt.strip():
@@ -67,9 +71,12 @@ def load_model(generation: Generation):
     import torch
 
     from .models import MultiViewUNet
-    from .pipelines import MVDiffusionPipeline
+    from .pipelines import MVDiffusionPanoramaPipeline, MVDiffusionPipeline
     from .pipelines.loading import load_controlnet, quiet_loading, resolve_device, unet_config
 
+    pipeline, kind = (
+        (MVDiffusionPanoramaPipeline, "panorama") if generation.panorama else (MVDiffusionPipeline, "depth")
+    )
     device = resolve_device(generation.device)
     half = {"torch_dtype": torch.float16} if device.type == "cuda" else {}
     parts = {}
@@ -78,9 +85,9 @@ def load_model(generation: Generation):
             parts["controlnet"] = load_controlnet(generation.controlnet, **half)
         if generation.mvdiffusion_checkpoint is not None:
             config = unet_config(generation.model)
-            unet = MultiViewUNet.from_mvdiffusion(generation.mvdiffusion_checkpoint, unet_config=config)
+            unet = MultiViewUNet.from_mvdiffusion(generation.mvdiffusion_checkpoint, config, kind)
             parts |= {"unet": unet.to(*half.values()), "convention": "mvdiffusion"}
-        return MVDiffusionPipeline.from_pretrained(generation.model, **half, **parts).to(device)
+        return pipeline.from_pretrained(generation.model, **half, **parts).to(device)
 
 
 def generate_images(
@@ -91,11 +98,11 @@ def generate_images(
     stages: Stages,
     progress: bool = False,
 ) -> tuple[ViewSet, list[np.ndarray], tuple[bool, ...]]:
-    """Generates keyframes together, and then what lies between them.
+    """Generates keyframes together, and then what lies between them; or the views of a panorama.
 
     Args:
         pipe: gives the pipeline, from `load_model`; called only if images are missing.
-        keyframes: frame ids; those that see nothing of the mesh are left out.
+        keyframes: frame ids; those that see nothing of the mesh are left out. None are needed for a panorama.
         stages: the stages of the run; images that they find on disk are not generated again.
         progress: show progress bars on stderr.
 
@@ -105,10 +112,12 @@ def generate_images(
     Raises:
         InputError: nothing of the mesh is seen, an image size the model cannot work at, too little memory.
     """
+    if generation.panorama:
+        return _around(pipe, scene, generation, stages, progress)
     with stages.stage("render"):
         frames = frames_between(scene, keyframes, generation.between)
         views = render_views(scene, frames, generation.image_size)
-        views = _some(views, [i for i, depth in enumerate(views.depth) if (depth > 0).any()])
+        views = views.at([i for i, depth in enumerate(views.depth) if (depth > 0).any()])
     wanted = set(keyframes)
     is_key = tuple(frame in wanted for frame in views.frame_ids)
     at = [i for i, key in enumerate(is_key) if key]
@@ -121,14 +130,26 @@ def generate_images(
     return views, list(found["images"]), is_key
 
 
-def _generated(
-    pipe, views: ViewSet, at: list[int], generation: Generation, stages: Stages, progress: bool
-) -> np.ndarray:
-    """(m, h, w, 3) uint8 images of all views; the keyframes are those at the positions `at`."""
-    import torch
+def _around(
+    pipe: Callable, scene: Scene, generation: Generation, stages: Stages, progress: bool
+) -> tuple[ViewSet, list[np.ndarray], tuple[bool, ...]]:
+    """`generate_images` for a panorama."""
+    with stages.stage("render"):
+        views = panorama_views(scene, size=generation.image_size[0])
+    found = stages.recall("images")
+    if found is None:
+        with stages.stage("generate"):
+            call, seeded = pipe(), _generator(generation)
+            call.set_progress_bar_config(disable=not progress, desc="generate", leave=False)
+            images = call(generation.prompt, views=views, generator=seeded, **_options(generation)).images
+        found = {"images": np.round(images * 255).astype(np.uint8)}
+        stages.keep("images", **found)
+    return views, list(found["images"]), (True,) * len(views)
 
-    joint = generation.joint_views
-    options = {
+
+def _options(generation: Generation) -> dict:
+    """What both pipelines are called with."""
+    return {
         "negative_prompt": generation.negative_prompt,
         "num_inference_steps": generation.steps,
         "guidance_scale": generation.guidance_scale,
@@ -137,19 +158,33 @@ def _generated(
         "fusion": generation.fusion,
     }
 
+
+def _generator(generation: Generation):
+    """A `torch.Generator` in the state of the seed."""
+    import torch
+
+    return torch.Generator().manual_seed(generation.seed)
+
+
+def _generated(
+    pipe, views: ViewSet, at: list[int], generation: Generation, stages: Stages, progress: bool
+) -> np.ndarray:
+    """(m, h, w, 3) uint8 images of all views; the keyframes are those at the positions `at`."""
+    joint, options = generation.joint_views, _options(generation)
+
     def run(call, name: str, views: ViewSet, *args) -> np.ndarray:
         pipe.set_progress_bar_config(disable=not progress, desc=name, leave=False)
 
         def attempt(joint_views: int) -> np.ndarray:
             # The same state for both calls: views between start from the noise of the keys.
-            seeded = torch.Generator().manual_seed(generation.seed)
+            seeded = _generator(generation)
             return call(generation.prompt, views, *args, generator=seeded, joint_views=joint_views, **options).images
 
         return with_less_memory(pipe, len(views), joint, attempt, stages.notes.append)
 
     with stages.stage("generate"):
         found = stages.recall("generate")
-        images = found["images"] if found else run(pipe, "generate", _some(views, at))
+        images = found["images"] if found else run(pipe, "generate", views.at(at))
         if found is None:
             stages.keep("generate", images=images)
     if len(at) < len(views):
@@ -169,15 +204,3 @@ def frames_between(scene: Scene, keyframes: list[int], count: int) -> list[int]:
     for a, b in pairwise(at):
         chosen.update(a + round((b - a) * k / (count + 1)) for k in range(1, count + 1))
     return [scene.frames[i].id for i in sorted(chosen)]
-
-
-def _some(views: ViewSet, which: list[int]) -> ViewSet:
-    return ViewSet(
-        tuple(views.frame_ids[i] for i in which),
-        views.intrinsics[which],
-        views.cam_to_world[which],
-        views.depth[which],
-        views.face_id[which],
-        views.face_normals,
-        views.axis_alignment,
-    )

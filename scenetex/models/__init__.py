@@ -1,6 +1,7 @@
 """Neural networks: the multi-view diffusion UNet and its correspondence-aware attention."""
 
 from .multiview_unet import MultiViewUNet
+from .patch_autoencoder import PatchAutoencoder
 from .super_resolution import SuperResolutionUNet
 
-__all__ = ["MultiViewUNet", "SuperResolutionUNet"]
+__all__ = ["MultiViewUNet", "PatchAutoencoder", "SuperResolutionUNet"]

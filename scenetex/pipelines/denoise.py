@@ -45,14 +45,14 @@ class Inputs:
 
     Attributes:
         embeddings: of the prompts, with guidance negative ones before them.
-        depth: (n, 1, h, w) for a depth UNet, or None.
+        guide: (n, g, h, w), what a depth UNet is told about the surface, or None.
         control: (n, 3, H, W) for a ControlNet, or None.
         image_size: (H, W), pixels.
         correspondence: what the UNet attends along, or None.
     """
 
     embeddings: Embeddings
-    depth: torch.Tensor | None
+    guide: torch.Tensor | None
     control: torch.Tensor | None
     image_size: tuple[int, int]
     correspondence: Correspondence | None
@@ -139,8 +139,8 @@ def predict(
             added_cond_kwargs=added and {k: v.flatten(0, 1) for k, v in added.items()},
             return_dict=False,
         )
-    if inputs.depth is not None:
-        sample = torch.cat([sample, inputs.depth[None].expand(halves, -1, -1, -1, -1)], 2)
+    if inputs.guide is not None:
+        sample = torch.cat([sample, inputs.guide[None].expand(halves, -1, -1, -1, -1)], 2)
     if isinstance(pipe.unet, MultiViewUNet):
         output = pipe.unet(
             sample,

@@ -8,9 +8,10 @@ import torch
 from ..errors import InputError
 from ..models import MultiViewUNet
 from .denoise import Inputs, Part, denoise_views
-from .depth_condition import control_image, depth_channel
+from .depth_condition import control_image
 from .fusion import Fusion
 from .geometry import Scenery
+from .guide import make_guide
 from .noise import draw_noise, share_noise, view_generators
 from .prompts import embed, one_per_view
 from .request import Request, Task
@@ -34,13 +35,18 @@ def generate(pipe, task: Task, request: Request, known: dict[int, torch.Tensor])
     width, height = views.size
     device, dtype = pipe._execution_device, pipe.unet.dtype
 
+    surface = views.surface
+    guide = make_guide(surface, pipe.guide_channels, factor).to(device, dtype) if pipe.takes_depth else None
+
     def run(part: Part) -> torch.Tensor:
-        depth = None if views.depth is None else views.depth[part.which]
+        control = None
+        if pipe.controlnet is not None and surface is not None:
+            control = control_image(surface.depth[part.which]).to(device, dtype)
         together = multiview and len(part.which) > 1
         inputs = Inputs(
             embeddings=part.embeddings,
-            depth=depth_channel(depth, factor).to(device, dtype) if pipe.takes_depth else None,
-            control=None if pipe.controlnet is None or depth is None else control_image(depth).to(device, dtype),
+            guide=None if guide is None else guide[part.which],
+            control=control,
             image_size=(height, width),
             correspondence=views.attended(part.which, pipe.config.convention).to(device) if together else None,
         )

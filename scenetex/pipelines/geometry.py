@@ -25,13 +25,13 @@ class Scenery(Protocol):
         names: (m,) frame ids, which order the views.
         keys: (m,) a number for each view that depends on its camera alone.
         size: (width, height) of the images, pixels.
-        depth: (m, h, w) camera z in metres, 0 = nothing there; None = not known.
+        surface: the views with what they see of the surface; None = not known.
     """
 
     names: tuple[int, ...]
     keys: list[int]
     size: tuple[int, int]
-    depth: np.ndarray | None
+    surface: ViewSet | None
 
     def __len__(self) -> int: ...
 
@@ -81,8 +81,8 @@ class SceneViews:
         return self.views.size
 
     @property
-    def depth(self) -> np.ndarray:
-        return self.views.depth
+    def surface(self) -> ViewSet:
+        return self.views
 
     def check(self, factor: int, least: int) -> None:
         """See `Scenery`; names the frame."""

@@ -13,10 +13,12 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 
 from ..errors import InputError
 from ..models import MultiViewUNet, SuperResolutionUNet
+from ..models.patch_autoencoder import image_factor
 from .generate import generate
 from .images import decode, encode
 from .loading import LOAD_ERRORS, check_model, first_line
 from .request import Request, Task
+from .surface_condition import surface_channels
 
 _CONVENTIONS = ("visible", "mvdiffusion")
 _OUTPUT_TYPES = ("np", "pil", "pt", "latent")
@@ -63,9 +65,11 @@ class MultiViewPipeline(DiffusionPipeline):
             raise InputError(f"convention {convention!r} is not one of {', '.join(_CONVENTIONS)}")
         base = unet.unet if isinstance(unet, MultiViewUNet) else unet
         wanted, latent = base.config.in_channels, vae.config.latent_channels
-        if wanted not in (latent, latent + 1):
+        factor = image_factor(vae)
+        if wanted - latent not in (0, 1, surface_channels(factor)):
             raise InputError(
-                f"the UNet takes {wanted} channels; pass one that takes {latent}, or {latent + 1} with depth"
+                f"the UNet takes {wanted} channels; pass one that takes {latent}, {latent + 1} with depth, or "
+                f"{latent + surface_channels(factor)} with depth, normals and heights"
             )
         if upscale_unet is not None and upscale_unet.unet.config.in_channels != latent:
             raise InputError(
@@ -84,10 +88,15 @@ class MultiViewPipeline(DiffusionPipeline):
             upscale_unet=upscale_unet,
         )
         self.register_to_config(convention=convention, empty_condition=empty_condition)
-        self.takes_depth = wanted == latent + 1
-        self.vae_scale_factor = 2 ** (len(vae.config.block_out_channels) - 1)
+        self.guide_channels = wanted - latent
+        self.vae_scale_factor = factor
         self.image_processor = VaeImageProcessor(vae_scale_factor=self.vae_scale_factor)
         self._check_parts()
+
+    @property
+    def takes_depth(self) -> bool:
+        """Whether the UNet is told about the surface, see `make_guide`."""
+        return self.guide_channels > 0
 
     def _check_parts(self) -> None:
         """Raises InputError for parts that do not serve this kind of pipeline."""

@@ -11,7 +11,7 @@ from ..correspondence import Correspondence, from_rotation
 from ..errors import InputError
 from ..panorama.ring import VIEWS, ring_intrinsics, ring_rotations
 from ..views.viewset import ViewSet
-from .geometry import SHARED_OVERLAP, view_keys
+from .geometry import SHARED_OVERLAP, correspondence_of, view_keys
 from .windows import Window
 
 
@@ -21,15 +21,17 @@ class RingViews:
 
     Attributes:
         side: of the images, pixels.
-        depth: (8, side, side) camera z in metres, 0 = nothing there; None = not known.
+        surface: the views of a scene with what they see of it; None = not known.
+        by_depth: the UNet attends along depth, as those of kind "depth" were trained, not along directions.
     """
 
     side: int
-    depth: np.ndarray | None = None
+    surface: ViewSet | None = None
+    by_depth: bool = False
     names = tuple(range(VIEWS))
 
     @classmethod
-    def of(cls, views: ViewSet) -> "RingViews":
+    def of(cls, views: ViewSet, by_depth: bool) -> "RingViews":
         """The ring of a scene.
 
         Raises:
@@ -54,7 +56,7 @@ class RingViews:
             raise InputError(f"views: their cameras do not turn about one point by 45 degrees each; {cure}")
         if not (np.isfinite(views.depth) & (views.depth > 0)).any():
             raise InputError("views: none of them sees anything of the mesh; choose a position inside the room")
-        return cls(width, views.depth)
+        return cls(width, views, by_depth)
 
     def __len__(self) -> int:
         return VIEWS
@@ -76,8 +78,16 @@ class RingViews:
         """See `Scenery`."""
         if self.side < least or self.side % least:
             raise InputError(f"panorama of views of {self.side} pixels; choose a size that is a multiple of {least}")
+        blind = [i for i in range(VIEWS) if self.by_depth and not (self.surface.depth[i] > 0).any()]
+        if blind:
+            raise InputError(
+                f"view {blind[0]} of the panorama sees nothing of the mesh, but the model attends along depth; choose "
+                'another position, or a model of kind "panorama"'
+            )
 
     def attended(self, which: Sequence[int], convention: str) -> Correspondence:
+        if self.by_depth:
+            return correspondence_of(self.surface, which, convention=convention)
         return self._turned(which, convention=convention)
 
     def places(self, which: Sequence[int]) -> Correspondence:

@@ -1,8 +1,8 @@
 """What a set of cameras sees of a mesh: depth, normals and face ids, rendered by ray casting."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -44,6 +44,18 @@ class ViewSet:
     def size(self) -> tuple[int, int]:
         """(width, height), pixels."""
         return self.depth.shape[2], self.depth.shape[1]
+
+    def at(self, which: Sequence[int]) -> "ViewSet":
+        """Some of the views, in the order of `which`."""
+        which = list(which)
+        return replace(
+            self,
+            frame_ids=tuple(self.frame_ids[i] for i in which),
+            intrinsics=self.intrinsics[which],
+            cam_to_world=self.cam_to_world[which],
+            depth=self.depth[which],
+            face_id=self.face_id[which],
+        )
 
     @cached_property
     def normal(self) -> np.ndarray:

@@ -1,0 +1,37 @@
+"""An autoencoder that folds patches of pixels into channels first: the costly full resolution is never computed at."""
+
+from math import isqrt
+
+import torch
+from diffusers import AutoencoderKL, ModelMixin
+from diffusers.models.autoencoders.vae import DecoderOutput
+from diffusers.models.modeling_outputs import AutoencoderKLOutput
+from torch.nn.functional import pixel_shuffle, pixel_unshuffle
+
+
+# diffusers loads a class only where its module knows ModelMixin by that name.
+class PatchAutoencoder(AutoencoderKL, ModelMixin):
+    """`AutoencoderKL` on p x p patches, made with `in_channels = out_channels = 3 p**2`; images stay whole.
+
+    Its latents are smaller than its images by p times what the blocks reduce, see `image_factor`.
+    """
+
+    def encode(self, x: torch.Tensor, return_dict: bool = True) -> AutoencoderKLOutput | tuple:
+        """(n, 3, h, w) in -1..1 to the distribution of (n, c, h / f, w / f) latents."""
+        return super().encode(pixel_unshuffle(x, patch_size(self)), return_dict=return_dict)
+
+    def decode(self, z: torch.Tensor, return_dict: bool = True, generator=None) -> DecoderOutput | tuple:
+        """(n, c, h / f, w / f) latents to (n, 3, h, w) in -1..1."""
+        out = super().decode(z, return_dict=False)[0]
+        out = pixel_shuffle(out, patch_size(self))
+        return DecoderOutput(sample=out) if return_dict else (out,)
+
+
+def patch_size(vae: AutoencoderKL) -> int:
+    """Pixels across the patches that an autoencoder folds; 1 for an ordinary one."""
+    return isqrt(vae.config.in_channels // 3)
+
+
+def image_factor(vae: AutoencoderKL) -> int:
+    """Image pixels per latent cell, along a side."""
+    return patch_size(vae) * 2 ** (len(vae.config.block_out_channels) - 1)

@@ -1,0 +1,142 @@
+"""Which views a training step sees, and the noise it sees them with: a function of the seed and the step alone.
+
+So a run resumes exactly, and any number of processes shares out the same step.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from .encoded import Encoded
+from .sample import Sample
+
+_PROMPT_DROPPED = 0.1
+# Real scans have rough surfaces: what the model is told about the surface gets as rough, for some views.
+_ROUGHNESS = 0.12
+
+Item = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Which samples a step takes.
+
+    Attributes:
+        seed: of the order and of everything else that is random.
+        samples: samples of one step, over all processes and accumulated parts.
+        rooms: number of different samples, each seen once before any is seen again; None = always new ones.
+    """
+
+    seed: int
+    samples: int
+    rooms: int | None
+
+    def slots(self, step: int) -> list[tuple[int, int]]:
+        """For each sample of a step its running number and its index in the data."""
+        numbers = range(step * self.samples, (step + 1) * self.samples)
+        return [(number, self._index(number)) for number in numbers]
+
+    def _index(self, number: int) -> int:
+        if self.rooms is None:
+            return number
+        epoch, place = divmod(number, self.rooms)
+        return int(np.random.default_rng([self.seed, 1, epoch]).permutation(self.rooms)[place])
+
+    def rng(self, number: int) -> np.random.Generator:
+        """The randomness of one sample's turn."""
+        return np.random.default_rng([self.seed, 2, number])
+
+
+def image_items(sample: Sample, count: int, rng: np.random.Generator, latent_shape) -> list[Item]:
+    """For the autoencoder: `count` views of a sample, some mirrored, and noise for their latents (c, h, w)."""
+    items = []
+    for i in _choose(rng, len(sample), count):
+        image = sample.images[i][:, ::-1] if rng.random() < 0.5 else sample.images[i]
+        pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float() / 127.5 - 1
+        items.append({"images": pixels, "noise": _normal(rng, latent_shape)})
+    return items
+
+
+def single_view_items(encoded: Encoded, rng: np.random.Generator, tokenize: Callable, levels: int) -> list[Item]:
+    """Each view of `encoded` by itself, with its own noise level out of `levels`."""
+    items = []
+    for i in range(len(encoded.latents)):
+        latents = encoded.latents[i]
+        items.append(
+            {
+                "latents": latents,
+                "guide": _roughened(encoded.guide[i], rng),
+                "noise": _normal(rng, latents.shape),
+                "timesteps": torch.tensor(int(rng.integers(levels))),
+                "input_ids": tokenize(_prompt(encoded.prompts[i], rng)),
+            }
+        )
+    return items
+
+
+def multi_view_item(
+    encoded: Encoded, rng: np.random.Generator, tokenize: Callable, levels: int, between: bool | None
+) -> Item:
+    """All views of `encoded` together, at one noise level.
+
+    Args:
+        between: True = every second view is given (interpolation), False = none is, None = there is no condition.
+    """
+    m = len(encoded.latents)
+    place = int(rng.integers(len(encoded.prompts[0])))
+    dropped = rng.random() < _PROMPT_DROPPED
+    prompts = ["" if dropped else p[place % len(p)] for p in encoded.prompts]
+    item = {
+        "latents": encoded.latents,
+        "guide": encoded.guide,
+        "noise": _normal(rng, encoded.latents.shape),
+        "timesteps": torch.tensor(int(rng.integers(levels))),
+        "shared": torch.tensor(bool(rng.random() < 0.5)),
+        "input_ids": torch.stack([tokenize(p) for p in prompts]),
+        "depth": encoded.depth,
+        "intrinsics": encoded.intrinsics,
+        "cam_to_world": encoded.cam_to_world,
+    }
+    if between is not None:
+        item["given"] = (torch.arange(m) % 2 == int(rng.integers(2))) & between
+    return item
+
+
+def choose_views(rng: np.random.Generator, total: int, count: int, together: bool) -> list[int]:
+    """Views of a sample of `total`: any `count` of them, or `together` a run along the trajectory."""
+    if not together:
+        return _choose(rng, total, count)
+    count = min(count, total)
+    start = int(rng.integers(total - count + 1))
+    return list(range(start, start + count))
+
+
+def collate(items: list[Item]) -> Item:
+    """Stacks the items' tensors."""
+    return {name: torch.stack([item[name] for item in items]) for name in items[0]}
+
+
+def share(slots: list, part: int, parts: int) -> Iterator:
+    """The slots of one of `parts` equal parts of a step (a process, or an accumulated part)."""
+    size = len(slots) // parts
+    yield from slots[part * size : (part + 1) * size]
+
+
+def _choose(rng: np.random.Generator, total: int, count: int) -> list[int]:
+    return sorted(int(i) for i in rng.permutation(total)[:count])
+
+
+def _prompt(sentences: tuple[str, ...], rng: np.random.Generator) -> str:
+    sentence = sentences[int(rng.integers(len(sentences)))]
+    return "" if rng.random() < _PROMPT_DROPPED else sentence
+
+
+def _normal(rng: np.random.Generator, shape) -> torch.Tensor:
+    return torch.from_numpy(rng.standard_normal(tuple(shape), np.float32))
+
+
+def _roughened(guide: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
+    strength = max(rng.uniform(-_ROUGHNESS, _ROUGHNESS), 0.0)
+    return guide + strength * _normal(rng, guide.shape) * (guide != 0)

@@ -1,0 +1,137 @@
+"""What each stage minimises, as modules that take a batch and return its loss.
+
+A batch holds everything random (noise, noise levels, dropped prompts), drawn per item, so that the loss does not depend
+on how a batch is split over processes and steps.
+"""
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from ..correspondence import from_depth
+from ..models import MultiViewUNet
+from ..pipelines.geometry import SHARED_OVERLAP
+from ..pipelines.noise import share_noise
+
+# Relative to the error of the pixels; small, as latents only have to stay near each other and bounded (as in LDM).
+_KL_WEIGHT = 1e-4
+_GRADIENT_WEIGHT = 0.5
+
+Batch = Mapping[str, torch.Tensor]
+
+
+class AutoencoderObjective(nn.Module):
+    """Pixels and their gradients in L1, pixels in L2, and a weak pull of the latents towards N(0, 1)."""
+
+    def __init__(self, vae: nn.Module):
+        super().__init__()
+        self.vae = vae
+
+    def trained(self) -> Iterator[nn.Parameter]:
+        """All of it."""
+        return self.vae.parameters()
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """`images` (n, 3, h, w) in -1..1 and `noise` (n, c, h / f, w / f)."""
+        images = batch["images"]
+        latents = self.vae.encode(images).latent_dist
+        out = self.vae.decode(latents.mean + latents.std * batch["noise"]).sample.float()
+        kl = 0.5 * (latents.mean**2 + latents.var - 1 - latents.logvar).float().mean()
+        steps = sum(F.l1_loss(out.diff(dim=d), images.diff(dim=d)) for d in (-1, -2))
+        return F.l1_loss(out, images) + 0.3 * F.mse_loss(out, images) + _GRADIENT_WEIGHT * steps + _KL_WEIGHT * kl
+
+
+class SingleViewObjective(nn.Module):
+    """Stage one: the UNet, and the text encoder where it is trained from scratch, on single views."""
+
+    def __init__(self, unet: nn.Module, text_encoder: nn.Module, scheduler, train_text: bool):
+        super().__init__()
+        self.unet, self.text_encoder = unet, text_encoder.requires_grad_(train_text)
+        self.scheduler = scheduler
+
+    def trained(self) -> Iterator[nn.Parameter]:
+        """The UNet's parameters, and the text encoder's if it is trained."""
+        return (p for p in self.parameters() if p.requires_grad)
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """`latents`, `noise` (n, c, h, w), `guide` (n, g, h, w), `timesteps` (n,) and `input_ids` (n, l)."""
+        noisy, target = noised(self.scheduler, batch["latents"], batch["noise"], batch["timesteps"])
+        hidden = self.text_encoder(batch["input_ids"])[0]
+        out = self.unet(torch.cat([noisy, batch["guide"]], 1), batch["timesteps"], hidden, return_dict=False)[0]
+        return F.mse_loss(out.float(), target)
+
+
+class MultiViewObjective(nn.Module):
+    """Stage two: only the correspondence blocks (and the condition branch) of a UNet that is frozen otherwise.
+
+    Args:
+        unet: with blocks; its base UNet gets frozen.
+        text_encoder: frozen.
+        scheduler: its noise schedule and what is predicted.
+        conditioned: train the condition branch, too; every batch then has a condition.
+    """
+
+    def __init__(self, unet: MultiViewUNet, text_encoder: nn.Module, scheduler, conditioned: bool, convention: str):
+        super().__init__()
+        unet.requires_grad_(False)
+        for parameter in unet.multiview_parameters():
+            parameter.requires_grad_(True)
+        if not conditioned and unet.condition_branch is not None:
+            unet.condition_branch.requires_grad_(False)
+        self.unet, self.text_encoder = unet, text_encoder.requires_grad_(False)
+        self.scheduler, self.convention = scheduler, convention
+
+    def trained(self) -> Iterator[nn.Parameter]:
+        """Those of the blocks, and of the branch if it is trained."""
+        return (p for p in self.unet.parameters() if p.requires_grad)
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """As for single views with (b, m, ...) in place of (n, ...), one of `timesteps` (b,) for all views of a set.
+
+        Further `depth` (b, m, H, W), `intrinsics`, `cam_to_world`; `shared` (b,) bool, sets whose views start from
+        common noise; and, when conditioned, `given` (b, m) bool, the key views.
+        """
+        latents, noise = batch["latents"], batch["noise"]
+        b, m = latents.shape[:2]
+        cameras = (batch["depth"], batch["intrinsics"], batch["cam_to_world"])
+        with torch.no_grad():
+            correspondence = from_depth(*cameras, convention=self.convention)
+            noise = torch.stack(
+                [
+                    _shared(n, *(c[i] for c in cameras)) if s else n
+                    for i, (n, s) in enumerate(zip(noise, batch["shared"], strict=True))
+                ]
+            )
+            hidden = self.text_encoder(batch["input_ids"].flatten(0, 1))[0].unflatten(0, (b, m))
+        timesteps = batch["timesteps"][:, None].expand(b, m)
+        noisy, target = noised(self.scheduler, latents.flatten(0, 1), noise.flatten(0, 1), timesteps.flatten())
+        condition = None
+        if "given" in batch:
+            mask = batch["given"][:, :, None, None, None].to(latents).expand_as(latents[:, :, :1])
+            condition = torch.cat([latents * mask, mask], 2)
+        out = self.unet(
+            torch.cat([noisy.unflatten(0, (b, m)), batch["guide"]], 2),
+            timesteps,
+            hidden,
+            correspondence=correspondence,
+            condition=condition,
+            return_dict=False,
+        )[0]
+        return F.mse_loss(out.flatten(0, 1).float(), target)
+
+
+def noised(scheduler, latents: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor):
+    """Noisy latents and what is to be predicted from them, by the scheduler's `prediction_type`."""
+    noisy = scheduler.add_noise(latents, noise, timesteps)
+    kind = scheduler.config.prediction_type
+    if kind == "v_prediction":
+        return noisy, scheduler.get_velocity(latents, noise, timesteps)
+    return noisy, noise if kind == "epsilon" else latents
+
+
+def _shared(noise: torch.Tensor, depth: torch.Tensor, intrinsics: torch.Tensor, cam_to_world: torch.Tensor):
+    """Noise (m, c, h, w) of one set as the pipeline shares it between views."""
+    correspondence = from_depth(depth[None], intrinsics[None], cam_to_world[None], overlap=SHARED_OVERLAP)
+    return share_noise(noise, correspondence, [range(len(noise))])

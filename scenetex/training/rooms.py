@@ -1,0 +1,75 @@
+"""An endless stream of procedural rooms to train on. Room i depends on the seed and i alone, whoever renders it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import InputError
+from ..scene.camera import Camera
+from ..synthetic import RoomSettings, describe, make_room, render_room, walk
+from ..synthetic.materials import list_swatches
+from ..synthetic.palette import FLOORS, WALLS
+from ..synthetic.words import vary, vocabulary
+from ..views.viewset import ViewSet
+from .sample import Sample
+
+WORDINGS = 8
+# Horizontal field of view, degrees: ScanNet's is 58, that of phones and depth cameras lies around it.
+_FIELD_OF_VIEW = (54.0, 72.0)
+
+
+@dataclass(frozen=True)
+class RoomStream:
+    """Rooms 0, 1, 2, ... of a seed, each seen along a walk.
+
+    Attributes:
+        seed: another seed, other rooms.
+        views: views of each room.
+        size: (width, height) of the views, pixels.
+        materials: folder of material images by category, to use beside the procedural patterns; None for those alone.
+    """
+
+    seed: int = 0
+    views: int = 16
+    size: tuple[int, int] = (256, 192)
+    materials: str | None = None
+
+    def __post_init__(self):
+        if self.seed < 0 or self.views < 1 or min(self.size) < 8:
+            raise InputError(
+                f"stream of rooms: seed {self.seed}, {self.views} views of {self.size[0]} x {self.size[1]} pixels; "
+                "seed from 0 up, at least one view of 8 x 8"
+            )
+        if self.materials is not None:
+            list_swatches(self.materials)
+
+    def sample(self, index: int) -> Sample:
+        """Room number `index` (0 or more), rendered with exact depth (the mesh is the room's own, not a scan's)."""
+        rng = np.random.default_rng([self.seed, index])
+        settings = RoomSettings(swatches=self.materials).coarse()
+        # Half of the rooms mix what taste would not, or the words of a style would stand in for those of its floors.
+        mixed = {"floor": str(rng.choice(list(FLOORS))), "walls": str(rng.choice(list(WALLS)))}
+        room = make_room(int(rng.integers(2**62)), settings, **(mixed if rng.random() < 0.5 else {}))
+        camera = self._camera(rng)
+        poses = walk(room, self.views, rng, camera)
+        color, depth, face_id = render_room(room, camera, poses)
+        views = ViewSet(
+            tuple(range(self.views)),
+            np.repeat(camera.intrinsics[None], self.views, 0),
+            poses,
+            depth,
+            face_id,
+            room.mesh.face_normals.astype(np.float32),
+        )
+        wordings = tuple(vary(describe(room.facts, rng), rng) for _ in range(WORDINGS))
+        return Sample(views, color, (wordings,) * self.views)
+
+    def words(self) -> set[str]:
+        """All words that its prompts can hold."""
+        return vocabulary()
+
+    def _camera(self, rng: np.random.Generator) -> Camera:
+        width, height = self.size
+        focal = 0.5 * width / np.tan(np.radians(rng.uniform(*_FIELD_OF_VIEW)) / 2)
+        center = (np.array(self.size) - 1) / 2 + rng.normal(0, 0.006, 2) * width
+        return Camera(np.array([[focal, 0, center[0]], [0, focal, center[1]], [0, 0, 1.0]]), width, height)
