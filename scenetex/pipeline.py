@@ -145,7 +145,7 @@ def make_images(
     scene: Scene, generation: Generation, keyframes: str, stages: Stages, pipe: Callable, progress: bool = False
 ) -> tuple[ViewSet, list[np.ndarray], tuple[bool, ...]]:
     """Keyframes and what `generate_images` makes of them; `pipe` from `prepare_model`."""
-    frame_ids = _frames(scene, keyframes, stages, photos=False)
+    frame_ids = [] if generation.panorama else _frames(scene, keyframes, stages, photos=False)
     return generate_images(pipe, scene, frame_ids, generation, stages, progress)
 
 

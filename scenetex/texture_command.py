@@ -39,8 +39,9 @@ class TextureOptions:
     """Ray cluster to work on: its address, or local for one on this machine (extra [batch])."""
     time_limit: float | None = None
     """Seconds that a scene may take, loading a model not counted; a scene that takes longer has failed."""
-    images: Literal["photos", "generated"] = "photos"
-    """What to paint with: the trajectory's own photos, or images generated from a prompt."""
+    images: Literal["photos", "generated", "panorama"] = "photos"
+    """What to paint with: the trajectory's own photos, or images generated from a prompt, for views along the
+    trajectory or all around one point of it (panorama)."""
     prompt: str | None = None
     """What the room is to look like."""
     negative_prompt: str | None = None
@@ -64,7 +65,7 @@ class TextureOptions:
     guidance_scale: float = 9.0
     """How closely to follow the prompt; 1 = no guidance."""
     image_size: str = "256x192"
-    """Size of generated images, WIDTHxHEIGHT, pixels."""
+    """Size of generated images, WIDTHxHEIGHT, pixels; the views of a panorama are square, as wide as that."""
     joint_views: int = 16
     """Most views to generate at once; fewer need less memory."""
     correspondence: bool = True
@@ -102,6 +103,11 @@ class TextureOptions:
             raise InputError(f"--formats is empty; choose from {','.join(FORMATS)}")
         return parts
 
+    @property
+    def panorama(self) -> bool:
+        """Whether to generate the views of a panorama."""
+        return self.images == "panorama"
+
     def generation(self) -> Generation | None:
         """How to generate, from the options of the same names; None for photos.
 
@@ -110,10 +116,10 @@ class TextureOptions:
         """
         if self.images == "photos":
             if self.prompt is not None:
-                raise InputError("--prompt is for generated images; add --images generated")
+                raise InputError("--prompt is for generated images; add --images generated, or panorama")
             return None
         if self.prompt is None:
-            raise InputError("--images generated needs a text; add --prompt '...'")
+            raise InputError(f"--images {self.images} needs a text; add --prompt '...'")
         size = re.fullmatch(r"(\d{1,5})[xX](\d{1,5})", self.image_size.strip())
         if not size or "0" in size.groups():
             raise InputError(f"--image-size '{self.image_size}' is not understood; give WIDTHxHEIGHT, like 256x192")

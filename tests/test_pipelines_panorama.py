@@ -9,6 +9,7 @@ import torch
 from test_pipelines_backbones import control_for
 from tiny_panorama import column_steps, make_panorama_model, make_panorama_pipeline, make_unet, run
 from tiny_pipeline import make_pipeline, room_views
+from tiny_unet import make_model
 
 from scenetex import InputError, MVDiffusionPanoramaPipeline, load_scene, panorama_views
 from scenetex.models import MultiViewUNet
@@ -169,7 +170,7 @@ def test_depth_of_a_scene_conditions_the_images(ring, tmp_path):
         assert out.isfinite().all() and not torch.allclose(out, latents(model, views=nearer), atol=1e-5)
         assert latents(model, views=replace(ring, depth=depth)).isfinite().all()
     assert latents(controlled).isfinite().all()
-    with pytest.raises(InputError, match=r"takes depth; pass the views of a scene \(panorama_views\)"):
+    with pytest.raises(InputError, match=r"goes by depth makes panoramas of scenes only; pass panorama_views"):
         run(deep)
 
 
@@ -233,9 +234,19 @@ def test_input_that_does_not_fit(pipe, ring, tmp_path):
         assert "\n" not in str(caught.value)
 
 
-def test_depth_models_are_sent_to_their_own_pipeline(ring, tmp_path):
-    deep = make_pipeline(tmp_path)
-    with pytest.raises(InputError, match=r'kind "depth" generates no panoramas.*MVDiffusionPipeline'):
-        make_panorama_pipeline(tmp_path / "b", deep.unet)
-    images = deep("a red room", ring, num_inference_steps=1).images
+def test_depth_models_make_panoramas_of_scenes(ring, tmp_path):
+    """They attend along depth, where every view sees something."""
+    model = make_panorama_pipeline(tmp_path, make_model())
+    out = latents(model, views=ring)
+    assert out.isfinite().all() and not torch.allclose(out, latents(model, views=ring, correspondence=False), atol=1e-4)
+    with pytest.raises(InputError, match=r"goes by depth makes panoramas of scenes only"):
+        run(model)
+    depth = ring.depth.copy()
+    depth[5] = 0
+    with pytest.raises(InputError, match="view 5 of the panorama sees nothing"):
+        run(model, views=replace(ring, depth=depth))
+
+
+def test_the_depth_pipeline_paints_a_ring_like_any_views(ring, tmp_path):
+    images = make_pipeline(tmp_path)("a red room", ring, num_inference_steps=1).images
     assert stitch(images).shape == (128, 256, 3)

@@ -36,11 +36,8 @@ class MVDiffusionPanoramaPipeline(MultiViewPipeline):
 
     Its parts are those of `MultiViewPipeline`. The UNet is a `MultiViewUNet` of kind "panorama", such as
     `MultiViewUNet.from_mvdiffusion(file, kind="panorama")` with `convention="mvdiffusion"`, or any Stable Diffusion
-    UNet, whose views then agree by shared noise and fusion alone. One with a depth channel, or with a depth ControlNet,
-    generates panoramas of scenes.
-
-    Raises:
-        InputError: a multi-view UNet of kind "depth", an unknown convention.
+    UNet, whose views then agree by shared noise and fusion alone. Models that take depth, or come with a depth
+    ControlNet, make panoramas of scenes; there, models of kind "depth" serve, too.
     """
 
     @torch.no_grad()
@@ -86,7 +83,7 @@ class MVDiffusionPanoramaPipeline(MultiViewPipeline):
 
         Raises:
             InputError: neither one prompt nor eight, an image or views that are not square or do not match the size,
-                views without depth for a UNet that takes depth, or with depth for one that does not.
+                no views for a model that goes by depth, or views of a scene for one that does not.
         """
         ring = self._ring(views, size)
         if height is not None and (height < 4 or height % 4):
@@ -112,14 +109,23 @@ class MVDiffusionPanoramaPipeline(MultiViewPipeline):
         panorama = None if output_type == "latent" else self._stitch(images, height, output_type)
         return PanoramaOutput(images, panorama) if return_dict else (images, panorama)
 
+    @property
+    def view_size(self) -> int:
+        """Side of the views that the model was trained at, pixels."""
+        base = self.unet.unet if isinstance(self.unet, MultiViewUNet) else self.unet
+        return base.config.sample_size * self.vae_scale_factor
+
     def _ring(self, views: ViewSet | None, size: int | None) -> RingViews:
         """The views to generate; raises InputError where they do not fit the model."""
+        by_depth = isinstance(self.unet, MultiViewUNet) and self.unet.config.kind == "depth"
         if views is None:
-            if self.takes_depth:
-                raise InputError("this model takes depth; pass the views of a scene (panorama_views), or another model")
-            base = self.unet.unet if isinstance(self.unet, MultiViewUNet) else self.unet
-            return RingViews(base.config.sample_size * self.vae_scale_factor if size is None else size)
-        ring = RingViews.of(views)
+            if by_depth or self.takes_depth:
+                raise InputError(
+                    "a model that goes by depth makes panoramas of scenes only; pass panorama_views(scene) as views, "
+                    'or a model of kind "panorama" without depth'
+                )
+            return RingViews(self.view_size if size is None else size)
+        ring = RingViews.of(views, by_depth)
         if size not in (None, ring.side):
             raise InputError(f"size {size}, but the views have {ring.side} pixels; render them at the size")
         if not self.takes_depth and self.controlnet is None:
@@ -134,10 +140,3 @@ class MVDiffusionPanoramaPipeline(MultiViewPipeline):
         if output_type == "pil":
             return self.image_processor.numpy_to_pil(panorama)[0]
         return torch.from_numpy(panorama).permute(2, 0, 1) if output_type == "pt" else panorama
-
-    def _check_parts(self) -> None:
-        if isinstance(self.unet, MultiViewUNet) and self.unet.config.kind != "panorama":
-            raise InputError(
-                f'a model of kind "{self.unet.config.kind}" generates no panoramas; pass one of kind "panorama" or a '
-                "plain UNet, or paint the views of panorama_views with MVDiffusionPipeline"
-            )

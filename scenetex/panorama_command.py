@@ -1,0 +1,170 @@
+"""``scenetex panorama``: text in, an equirectangular image out: of anything, around a given view, or of a scene."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import cv2
+import numpy as np
+import tyro
+
+from .cli import guarded, parse
+from .errors import InputError
+from .generation import Generation, load_model
+from .memory import is_out_of_memory
+from .output import write_files
+from .panorama import VIEWS, panorama_views
+from .scene.load import load_scene
+from .views.viewset import ViewSet
+
+_SCENE_VIEWS = 512  # pixels, of a scene's views unless --size says otherwise
+
+
+@dataclass(frozen=True)
+class PanoramaOptions:
+    """Generates a panorama from text: eight views around a point, generated together, stitched to one image."""
+
+    prompt: Annotated[tuple[str, ...], tyro.conf.Positional]
+    """What there is to see: one text, or eight, one for each 45 degrees to the right."""
+    output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
+    """Image to write, .png or .jpg: equirectangular, twice as wide as high, the first view in the middle."""
+    image: Path | None = None
+    """First view, a square photo of 90 degrees each way: the rest is painted outwards from it."""
+    scene: Path | None = None
+    """Scene to make a panorama of: its depth decides where things are."""
+    position: str | None = None
+    """Where in the scene to look around from: X,Y,Z in metres; default: the frame with the most room around it."""
+    negative_prompt: str | None = None
+    """What there is not to see."""
+    model: str = "mini"
+    """Model that generates: a folder in diffusers layout or a Hub id."""
+    mvdiffusion_checkpoint: Path | None = None
+    """Released MVDiffusion panorama weights (.ckpt or .safetensors) to use as the model's UNet."""
+    controlnet: str | None = None
+    """Depth ControlNet, folder or Hub id, for panoramas of scenes with models that do not take depth."""
+    size: int | None = None
+    """Side of each view, pixels; default: what the model was trained at, 512 for scenes."""
+    height: int | None = None
+    """Rows of the panorama; default: twice the size."""
+    seed: int = 0
+    """The same seed gives the same panorama."""
+    device: str = "auto"
+    """Where to generate: auto, cpu or cuda."""
+    steps: int = 50
+    """Denoising steps."""
+    guidance_scale: float = 9.0
+    """How closely to follow the prompt; 1 = no guidance."""
+    correspondence: bool = True
+    """Let the views attend to each other where they look in the same direction."""
+    shared_noise: bool = True
+    """Start equal directions from the same noise."""
+    fusion: bool = True
+    """Let views agree on what they both show during the first half of the steps."""
+    quiet: bool = False
+    """No progress bar."""
+
+
+def main(arguments: list[str] | None = None, program: str = "scenetex panorama") -> int:
+    """Runs the command; the exit code: 0, or 2 after bad input."""
+
+    def work() -> int:
+        options = parse(PanoramaOptions, program, arguments)
+        suffix = options.output.suffix.lower()
+        if suffix not in (".png", ".jpg", ".jpeg"):
+            raise InputError(f"{options.output}: name the image .png or .jpg")
+        panorama = np.round(_panorama(options) * 255).astype(np.uint8)
+        quality = [] if suffix == ".png" else [cv2.IMWRITE_JPEG_QUALITY, 95]
+        write_files({options.output: cv2.imencode(suffix, panorama[..., ::-1], quality)[1].tobytes()})
+        print(f"{options.output}: panorama of {panorama.shape[1]} x {panorama.shape[0]} pixels")
+        return 0
+
+    return guarded(program, work)
+
+
+def _panorama(options: PanoramaOptions) -> np.ndarray:
+    """(H, 2 H, 3) float32 0..1."""
+    if len(options.prompt) not in (1, VIEWS):
+        raise InputError(f"{len(options.prompt)} prompts; give one in quotes, or {VIEWS}, one for each view")
+    image = None if options.image is None else read_square(options.image)
+    views = _views(options)
+    generation = Generation(
+        prompt=options.prompt[0],
+        model=options.model,
+        mvdiffusion_checkpoint=options.mvdiffusion_checkpoint,
+        controlnet=options.controlnet,
+        seed=options.seed,
+        device=options.device,
+        steps=options.steps,
+        panorama=True,
+    )
+    pipe = load_model(generation)
+    import torch  # it takes seconds to load; bad input has been named by now
+
+    pipe.set_progress_bar_config(disable=options.quiet, desc="panorama", leave=False)
+    size = pipe.view_size if options.size is None else options.size
+    if views is not None:
+        size = views.size[0]
+    if image is not None:
+        smaller = size < len(image)
+        image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
+    try:
+        return pipe(
+            list(options.prompt) if len(options.prompt) > 1 else options.prompt[0],
+            image,
+            views,
+            size,
+            options.height,
+            negative_prompt=options.negative_prompt,
+            num_inference_steps=options.steps,
+            guidance_scale=options.guidance_scale,
+            generator=torch.Generator().manual_seed(options.seed),
+            correspondence=options.correspondence,
+            shared_noise=options.shared_noise,
+            fusion=options.fusion,
+        ).panorama
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise InputError("out of memory; choose a smaller --size or model, or --device cpu") from None
+        raise
+
+
+def _views(options: PanoramaOptions) -> ViewSet | None:
+    """The views of the scene, if there is one."""
+    if options.scene is None:
+        if options.position is not None:
+            raise InputError("--position is for panoramas of scenes; add --scene SCENE")
+        return None
+    position = None
+    if options.position is not None:
+        try:
+            position = [float(part) for part in options.position.split(",")]
+        except ValueError:
+            position = []
+        if len(position) != 3:
+            raise InputError(f"--position '{options.position}' is not understood; give X,Y,Z in metres, like 1.5,2,1.4")
+    scene = load_scene(options.scene)
+    if scene.skipped and not options.quiet:
+        print(f"{scene.name}: {len(scene.skipped)} frames without tracking left out", file=sys.stderr)
+    return panorama_views(scene, position, _SCENE_VIEWS if options.size is None else options.size)
+
+
+def read_square(path: Path) -> np.ndarray:
+    """A square image: (s, s, 3) uint8 sRGB.
+
+    Raises:
+        InputError: a file that cannot be read, is no image, or not square.
+    """
+    try:
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}); give an image file") from None
+    except cv2.error:
+        image = None
+    if image is None:
+        raise InputError(f"{path}: is not an image that can be read; give a PNG or JPEG file")
+    height, width = image.shape[:2]
+    if height != width:
+        raise InputError(f"{path}: {width} x {height} pixels are not square; crop it to 90 degrees each way")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
