@@ -34,7 +34,21 @@ LOAD_ERRORS = (
     SafetensorError,
     pickle.UnpicklingError,
 )
+_MINI = Path(__file__).parents[1] / "weights" / "mini"
 _WANTED = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
+
+
+def locate_model(model: str | PathLike) -> str | PathLike:
+    """`model` itself, or for "mini" the folder of the small model that comes with the package.
+
+    Raises:
+        InputError: the package was installed without its weights.
+    """
+    if str(model) != "mini":
+        return model
+    if not (_MINI / "model_index.json").is_file():
+        raise InputError("model 'mini': its weights are missing from this installation; install scenetex again")
+    return _MINI
 
 
 def check_model(model: str | PathLike, passed: set[str]) -> None:
@@ -44,8 +58,6 @@ def check_model(model: str | PathLike, passed: set[str]) -> None:
         model: folder in diffusers layout, or Hub id.
         passed: names of the parts that are not loaded from there.
     """
-    if str(model) == "mini":
-        raise InputError("model 'mini': the small model ships with a later version; pass a model folder or a Hub id")
     path = Path(model)
     if not path.is_dir():
         if path.exists() or str(model).count("/") != 1 or str(model).startswith((".", "/", "~")):
@@ -70,7 +82,7 @@ def check_model(model: str | PathLike, passed: set[str]) -> None:
 def unet_config(model: str | PathLike) -> dict | None:
     """Configuration of the plain UNet in a model folder; None for a Hub id or another model."""
     try:
-        config = json.loads((Path(model) / "unet" / "config.json").read_text())
+        config = json.loads((Path(locate_model(model)) / "unet" / "config.json").read_text())
     except (OSError, ValueError):
         return None
     return config if config.get("_class_name") == "UNet2DConditionModel" else config.get("unet_config")

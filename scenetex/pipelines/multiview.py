@@ -16,7 +16,7 @@ from ..models import MultiViewUNet, SuperResolutionUNet
 from ..models.patch_autoencoder import image_factor
 from .generate import generate
 from .images import decode, encode
-from .loading import LOAD_ERRORS, check_model, first_line
+from .loading import LOAD_ERRORS, check_model, first_line, locate_model
 from .request import Request, Task
 from .surface_condition import surface_channels
 
@@ -106,16 +106,17 @@ class MultiViewPipeline(DiffusionPipeline):
         """Loads a folder in diffusers layout, or a Hub id: this pipeline's, or any Stable Diffusion model's that fits.
 
         Args:
-            pretrained_model_name_or_path: the folder or Hub id.
+            pretrained_model_name_or_path: the folder or Hub id, or "mini", the small model that comes with the package.
             kwargs: as for every diffusers pipeline, such as `torch_dtype`, or parts to use instead of the model's own:
                 `unet=MultiViewUNet.from_mvdiffusion(...)`, `controlnet=...`.
 
         Raises:
             InputError: a folder that is not such a model, a Hub id that cannot be loaded, parts that do not fit.
         """
-        check_model(pretrained_model_name_or_path, set(kwargs))
+        model = locate_model(pretrained_model_name_or_path)
+        check_model(model, set(kwargs))
         try:
-            return super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+            return super().from_pretrained(model, **{"torch_dtype": torch.float32} | kwargs)
         except InputError:
             raise
         except LOAD_ERRORS as error:

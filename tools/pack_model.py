@@ -1,0 +1,62 @@
+"""Packs a trained model for shipping: half precision, safetensors, a limit on its size.
+
+    python tools/pack_model.py runs/interpolation/model --output scenetex/weights/mini --limit 60
+
+Files in the output folder that are not the model's, such as its card, stay.
+"""
+
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from scenetex.cli import guarded, parse
+from scenetex.errors import InputError
+
+
+@dataclass
+class Arguments:
+    """Packs a trained model for shipping."""
+
+    model: Path
+    """Model folder in diffusers layout."""
+    output: Path
+    """Folder to write."""
+    limit: float = 60.0
+    """Megabytes it may have."""
+
+
+def main() -> int:
+    """Runs the command; the exit code."""
+
+    def work() -> int:
+        import torch
+
+        from scenetex.pipelines import MVDiffusionPipeline
+        from scenetex.pipelines.loading import quiet_loading
+
+        arguments = parse(Arguments, "pack_model", None)
+        with TemporaryDirectory() as folder, quiet_loading():
+            packed = Path(folder) / "model"
+            MVDiffusionPipeline.from_pretrained(arguments.model).to(torch.float16).save_pretrained(packed)
+            size = sum(path.stat().st_size for path in packed.rglob("*") if path.is_file()) / 2**20
+            if size > arguments.limit:
+                raise InputError(f"{arguments.model}: packed it has {size:.1f} MB, more than {arguments.limit:g}")
+            for part in packed.iterdir():
+                if part.is_dir():
+                    shutil.rmtree(arguments.output / part.name, ignore_errors=True)
+                    shutil.copytree(part, arguments.output / part.name)
+                else:
+                    arguments.output.mkdir(parents=True, exist_ok=True)
+                    shutil.copy2(part, arguments.output)
+        print(f"{arguments.output}: {size:.1f} MB")
+        return 0
+
+    return guarded("pack_model", work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
