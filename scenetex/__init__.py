@@ -29,17 +29,19 @@ _HOME = {
     "MVDiffusionPipeline": "pipelines.mvdiffusion",
     "MVDiffusionPanoramaPipeline": "pipelines.panorama",
     "panorama_views": "panorama.standpoint",
+    "overlap_psnr": "metrics.overlap",
     "texture_scene": "pipeline",
 }
 
 # Parts that have more names than the public ones, for those who build on them: scenetex.correspondence.from_depth.
-_PARTS = ("correspondence", "models", "panorama", "pipelines")
+_PARTS = ("correspondence", "metrics", "models", "panorama", "pipelines")
 
 __all__ = ["__version__", *_HOME]
 
 if TYPE_CHECKING:
     from .correspondence.correspondence import Correspondence
     from .errors import InputError
+    from .metrics.overlap import overlap_psnr
     from .models.multiview_unet import MultiViewUNet
     from .models.patch_autoencoder import PatchAutoencoder
     from .models.super_resolution import SuperResolutionUNet

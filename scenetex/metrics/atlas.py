@@ -12,6 +12,7 @@ from ..views.viewset import ViewSet
 from .detail import measure_detail
 
 _ALONG = (0.25, 0.5, 0.75)  # places along an edge
+_ROUNDING = 1e-3  # grey levels: below this a flat colour was interpolated
 _FLAT = np.cos(np.radians(30))  # across sharper creases colours differ by the light, not by a seam
 
 
@@ -33,9 +34,12 @@ class AtlasScore:
 
     @property
     def seam_energy(self) -> float:
-        """Squared difference across seams over that inside charts; 1 = seams cannot be told from the rest."""
-        if not self.inner_difference:
-            return float("nan") if np.isnan(self.seam_difference) or not self.seam_difference else float("inf")
+        """Squared difference across seams over that inside charts; 1 = seams cannot be told from the rest.
+
+        Infinite where charts are flat and seams are not; NaN where both are flat, or there are no seams.
+        """
+        if self.inner_difference < _ROUNDING:
+            return float("inf") if self.seam_difference >= _ROUNDING else float("nan")
         return (self.seam_difference / self.inner_difference) ** 2
 
 

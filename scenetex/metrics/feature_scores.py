@@ -88,9 +88,17 @@ def clip_score(images: Sequence[np.ndarray], prompts: Sequence[str], model: str 
 def _torchmetrics():
     try:
         import torchmetrics.multimodal
-    except (ImportError, RuntimeError):
-        raise InputError("torchmetrics is not installed; pip install 'scenetex[metrics]'") from None
+    except (ImportError, RuntimeError) as error:
+        raise _not_importable(error) from None
     return torchmetrics
+
+
+def _not_importable(error: Exception) -> InputError:
+    # A torchvision that was built for another torch raises RuntimeError.
+    return InputError(
+        f"torchmetrics and torch-fidelity cannot be imported ({str(error).splitlines()[0]}); "
+        "pip install 'scenetex[metrics]', with a torchvision of the same build as torch"
+    )
 
 
 def _check_count(name: str, least: int, *sets: Sequence[np.ndarray]) -> None:
@@ -116,11 +124,7 @@ def _inception(weights: str | Path, feature: str):
         from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3  # noqa: F401
         from torchmetrics.image.fid import NoTrainInceptionV3
     except (ImportError, RuntimeError) as error:
-        # A torchvision that was built for another torch raises RuntimeError.
-        raise InputError(
-            f"torch-fidelity cannot be imported ({str(error).splitlines()[0]}); pip install 'scenetex[metrics]', "
-            "with a torchvision of the same build as torch"
-        ) from None
+        raise _not_importable(error) from None
     if not Path(weights).is_file():
         raise InputError(f"{weights}: no such file; {_INCEPTION}")
     try:

@@ -33,19 +33,19 @@ class Settings:
         views: keyframes of each room, generated together; between any two of them one more view is interpolated.
         seed: of the rooms' stream and of the noise; take one that the model was not trained on.
         size: (width, height) of the images, pixels.
-        steps, guidance_scale: of the denoising.
+        steps, guidance_scale: of the denoising; None = the model's own.
     """
 
     rooms: int = 20
     views: int = 12
     seed: int = 1_000_003
     size: tuple[int, int] = (256, 192)
-    steps: int = 50
-    guidance_scale: float = 9.0
+    steps: int | None = None
+    guidance_scale: float | None = None
 
     def __post_init__(self):
         for name, least in (("rooms", 1), ("views", 2), ("steps", 1), ("seed", 0)):
-            if getattr(self, name) < least:
+            if getattr(self, name) is not None and getattr(self, name) < least:
                 raise InputError(f"{name} {getattr(self, name)} is too small; give {least} or more")
 
 
