@@ -27,6 +27,13 @@ def test_bench_prints_ratio_and_memory(bench, capsys, convention):
     assert "ratio: " in out and "peak memory" in out and "partners a view" in out
 
 
+def test_bench_of_super_resolution(bench, capsys):
+    threads = torch.get_num_threads()
+    bench.main(bench.Config(3, (32, 64), (32, 32), threads=threads, rounds=1, module="super-resolution"))
+    out = capsys.readouterr().out
+    assert "identical at zero initialisation: True" in out and "small images, once" in out and "ratio: " in out
+
+
 def test_walk_is_a_true_room(bench):
     """Every surface point lies on a wall of the room, and neighbouring views see each other's."""
     depth, intrinsics, poses = bench.walk(6, (24, 32))

@@ -1,7 +1,8 @@
 """What correspondence-aware attention costs: one multi-view forward against the same UNet without it.
 
 The two run in turn, in one process, so that a busy machine slows both alike. Weights are random; the views walk
-through a box room and look around, so that each sees several others. `--views 150` is the memory case.
+through a box room and look around, so that each sees several others. `--views 150` is the memory case. Super-resolution
+is that of one step: what is read from the small images once for all steps is reported apart.
 """
 
 import resource
@@ -21,7 +22,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from scenetex.correspondence import Correspondence, from_depth
 from scenetex.errors import InputError
-from scenetex.models import MultiViewUNet
+from scenetex.models import MultiViewUNet, SuperResolutionUNet
+
+_FACTOR = 4  # of super-resolution
 
 
 @dataclass
@@ -32,8 +35,8 @@ class Config:
     """Number of views."""
     size: tuple[int, int] = (192, 256)
     """Image height and width, pixels."""
-    channels: tuple[int, ...] = (64, 128, 256, 256)
-    """Widths of the UNet's blocks."""
+    channels: tuple[int, ...] | None = None
+    """Widths of the UNet's blocks; default: 64 128 256 256, for super-resolution 64 128 192."""
     convention: Literal["visible", "mvdiffusion"] = "visible"
     """Convention of the correspondence."""
     device: str = "cpu"
@@ -44,6 +47,8 @@ class Config:
     """CPU threads."""
     rounds: int = 7
     """Timed rounds of both models; the median of the rounds' ratios counts."""
+    module: Literal["depth", "super-resolution"] = "depth"
+    """Generation of images of `size` with depth, or of images four times as large from them."""
 
 
 def main(config: Config) -> None:
@@ -52,36 +57,28 @@ def main(config: Config) -> None:
     torch.set_num_threads(config.threads)
     torch.manual_seed(0)
     dtype = getattr(torch, config.dtype)
-    unet = build_unet(config.channels).to(config.device, dtype).eval().requires_grad_(False)
-    model = MultiViewUNet.from_unet(unet).eval().requires_grad_(False)
-
-    start = time.perf_counter()
     depth, intrinsics, poses = walk(config.views, config.size)
+    small = config.module == "super-resolution"
+    start = time.perf_counter()
     correspondence = from_depth(
         torch.from_numpy(depth)[None].to(config.device), intrinsics[None], poses[None], convention=config.convention
     )
-    sizes = feature_sizes(config.size, len(config.channels))
+    image = tuple(side * (_FACTOR if small else 1) for side in config.size)
+    channels = config.channels or ((64, 128, 192) if small else (64, 128, 256, 256))
+    sizes = feature_sizes(image, len(channels))
     for size in sizes:
         correspondence.at(size, dtype)
+        if small:
+            correspondence.at(size, dtype, own=True)
     wait(config.device)
     found = time.perf_counter() - start
     print(f"correspondence: {found:.2f} s, {correspondence.nbytes() / 1e6:.0f} MB")
     print(describe(correspondence, sizes[0], dtype))
-
-    h, w = sizes[0]
-    like = {"device": config.device, "dtype": dtype}
-    sample = torch.randn(1, config.views, 5, h, w, **like)
-    prompt = torch.randn(1, config.views, 16, 64, **like)
-    step = torch.full((1, config.views), 500, device=config.device)
-
-    def plain() -> torch.Tensor:
-        return unet(sample[0], step[0], prompt[0]).sample
-
-    def joint() -> torch.Tensor:
-        return model(sample, step, prompt, correspondence).sample
+    case = super_resolution_case if small else depth_case
+    plain, joint = case(channels, sizes[0], correspondence, {"device": config.device, "dtype": dtype})
 
     with torch.no_grad():
-        same = torch.equal(plain(), joint()[0])
+        same = torch.equal(plain(), joint())
         times = [(seconds(plain, config.device), seconds(joint, config.device)) for _ in range(config.rounds)]
     ratio = statistics.median(b / a for a, b in times)
     for name, each in zip(("plain UNet", "with attention"), zip(*times, strict=True), strict=True):
@@ -97,6 +94,50 @@ def main(config: Config) -> None:
         print(f"peak memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB")
 
 
+def depth_case(channels: tuple[int, ...], size: tuple[int, int], correspondence: Correspondence, like: dict):
+    """One step of generation at latents of `size`, without and with attention."""
+    model = MultiViewUNet.from_unet(build_unet(channels)).to(**like).eval().requires_grad_(False)
+    sample, step, prompt = noisy(correspondence.views, 5, size, like)
+
+    @torch.no_grad()
+    def plain() -> torch.Tensor:
+        return model.unet(sample[0], step[0], prompt[0]).sample
+
+    @torch.no_grad()
+    def joint() -> torch.Tensor:
+        return model(sample, step, prompt, correspondence).sample[0]
+
+    return plain, joint
+
+
+def super_resolution_case(channels: tuple[int, ...], size: tuple[int, int], correspondence: Correspondence, like: dict):
+    """One step of super-resolution to latents of `size`, without and with attention."""
+    model = SuperResolutionUNet.from_unet(build_light_unet(channels), _FACTOR).to(**like).eval().requires_grad_(False)
+    views = correspondence.views
+    sample, step, prompt = noisy(views, 4, size, like)
+    start = time.perf_counter()
+    with torch.no_grad():
+        low = model.read_low(torch.randn(1, views, 4, *(side // _FACTOR for side in size), **like))
+    wait(like["device"])
+    print(f"small images, once for all steps: {time.perf_counter() - start:.3f} s")
+
+    @torch.no_grad()
+    def plain() -> torch.Tensor:
+        return model.unet(sample[0], step[0], prompt[0]).sample
+
+    @torch.no_grad()
+    def joint() -> torch.Tensor:
+        return model(sample, step, prompt, low, correspondence).sample[0]
+
+    return plain, joint
+
+
+def noisy(views: int, channels: int, size: tuple[int, int], like: dict) -> tuple[torch.Tensor, ...]:
+    """Latents, steps and prompts."""
+    steps = torch.full((1, views), 500, device=like["device"])
+    return torch.randn(1, views, channels, *size, **like), steps, torch.randn(1, views, 16, 64, **like)
+
+
 def build_unet(channels: tuple[int, ...]) -> UNet2DConditionModel:
     """A depth UNet of Stable Diffusion's structure: cross-attention in all blocks but the deepest."""
     n = len(channels) - 1
@@ -106,6 +147,20 @@ def build_unet(channels: tuple[int, ...]) -> UNet2DConditionModel:
         block_out_channels=channels,
         down_block_types=("CrossAttnDownBlock2D",) * n + ("DownBlock2D",),
         up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * n,
+        cross_attention_dim=64,
+        attention_head_dim=8,
+    )
+
+
+def build_light_unet(channels: tuple[int, ...]) -> UNet2DConditionModel:
+    """A UNet for super-resolution: attention in the deepest block only."""
+    n = len(channels) - 1
+    return UNet2DConditionModel(
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=channels,
+        down_block_types=("DownBlock2D",) * n + ("CrossAttnDownBlock2D",),
+        up_block_types=("CrossAttnUpBlock2D",) + ("UpBlock2D",) * n,
         cross_attention_dim=64,
         attention_head_dim=8,
     )
