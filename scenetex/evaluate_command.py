@@ -65,10 +65,10 @@ class ModelOptions:
     """Keyframes of each room."""
     seed: int = 1_000_003
     """Of rooms and noise; the rooms must not be those of the training."""
-    steps: int = 50
-    """Denoising steps."""
-    guidance_scale: float = 9.0
-    """How closely to follow the prompt; 1 = no guidance."""
+    steps: int | None = None
+    """Denoising steps; default: the model's own number."""
+    guidance_scale: float | None = None
+    """How closely to follow the prompt; 1 = no guidance; default: the model's own."""
     device: str = "auto"
     """Where to generate: auto, cpu or cuda."""
     output: Path | None = None

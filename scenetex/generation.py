@@ -26,7 +26,7 @@ class Generation:
         controlnet: folder or Hub id of a depth ControlNet, for models that do not take depth, or None.
         seed: seed, 0 or more; the same seed gives the same images.
         device: "auto", "cpu" or "cuda".
-        steps, guidance_scale: of the denoising.
+        steps, guidance_scale: of the denoising; None = the model's own.
         image_size: (width, height) of the images, pixels.
         correspondence, shared_noise, fusion: what keeps the views consistent, see `MVDiffusionPipeline.__call__`.
         between: views to generate between any two consecutive keyframes.
@@ -42,8 +42,8 @@ class Generation:
     controlnet: str | None = None
     seed: int = 0
     device: str = "auto"
-    steps: int = 50
-    guidance_scale: float = 9.0
+    steps: int | None = None
+    guidance_scale: float | None = None
     image_size: tuple[int, int] = (256, 192)
     correspondence: bool = True
     shared_noise: bool = True
@@ -56,7 +56,7 @@ class Generation:
         if not self.prompt.strip():
             raise InputError("the prompt is empty; say in a few words what the room is to look like")
         for name, least in (("between", 0), ("steps", 1), ("joint_views", 4)):
-            if getattr(self, name) < least:
+            if getattr(self, name) is not None and getattr(self, name) < least:
                 raise InputError(f"{name} {getattr(self, name)} is too small; give {least} or more")
         if not 0 <= self.seed < 2**63:
             raise InputError(f"seed {self.seed} is out of range; give a number from 0 to 2^63 - 1")

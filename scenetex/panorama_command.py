@@ -51,10 +51,10 @@ class PanoramaOptions:
     """The same seed gives the same panorama."""
     device: str = "auto"
     """Where to generate: auto, cpu or cuda."""
-    steps: int = 50
-    """Denoising steps."""
-    guidance_scale: float = 9.0
-    """How closely to follow the prompt; 1 = no guidance."""
+    steps: int | None = None
+    """Denoising steps; default: the model's own number."""
+    guidance_scale: float | None = None
+    """How closely to follow the prompt; 1 = no guidance; default: the model's own."""
     correspondence: bool = True
     """Let the views attend to each other where they look in the same direction."""
     shared_noise: bool = True

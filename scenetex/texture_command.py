@@ -60,10 +60,10 @@ class TextureOptions:
     """The same seed gives the same images."""
     device: str = "auto"
     """Where to generate: auto, cpu or cuda."""
-    steps: int = 50
-    """Denoising steps."""
-    guidance_scale: float = 9.0
-    """How closely to follow the prompt; 1 = no guidance."""
+    steps: int | None = None
+    """Denoising steps; default: the model's own number."""
+    guidance_scale: float | None = None
+    """How closely to follow the prompt; 1 = no guidance; default: the model's own."""
     image_size: str = "256x192"
     """Size of generated images, WIDTHxHEIGHT, pixels; the views of a panorama are square, as wide as that."""
     joint_views: int = 16

@@ -115,7 +115,6 @@ def test_released_weights_take_the_place_of_the_unet(walk, tmp_path):
     [
         ((), ["--prompt"]),
         (("--prompt", " "), ["prompt is empty"]),
-        (("--prompt", "x", "--model", "mini"), ["mini", "later version", "folder or a Hub id"]),
         (("--prompt", "x", "--model", "no/such/folder"), ["no/such/folder", "no such model folder"]),
         (("--prompt", "x", "--image-size", "64"), ["--image-size", "WIDTHxHEIGHT"]),
         (("--prompt", "x", "--image-size", "60x48"), ["60 x 48", "multiples of 8"]),

@@ -37,6 +37,7 @@ class MultiViewPipeline(DiffusionPipeline):
         convention: of the correspondence the UNet was trained with: "visible", or "mvdiffusion" for released weights.
         empty_condition: whether the UNet was trained with an empty condition (zeros, mask 0) where nothing is given, or
             with none at all, as released weights are used.
+        default_steps, default_guidance: steps and guidance scale where a call gives none.
 
     Raises:
         InputError: a UNet of other channels, an unknown convention.
@@ -59,6 +60,8 @@ class MultiViewPipeline(DiffusionPipeline):
         upscale_unet: SuperResolutionUNet | None = None,
         convention: str = "visible",
         empty_condition: bool = False,
+        default_steps: int = 50,
+        default_guidance: float = 9.0,
     ):
         super().__init__()
         if convention not in _CONVENTIONS:
@@ -87,7 +90,12 @@ class MultiViewPipeline(DiffusionPipeline):
             tokenizer_2=tokenizer_2,
             upscale_unet=upscale_unet,
         )
-        self.register_to_config(convention=convention, empty_condition=empty_condition)
+        self.register_to_config(
+            convention=convention,
+            empty_condition=empty_condition,
+            default_steps=default_steps,
+            default_guidance=default_guidance,
+        )
         self.guide_channels = wanted - latent
         self.vae_scale_factor = factor
         self.image_processor = VaeImageProcessor(vae_scale_factor=self.vae_scale_factor)

@@ -29,8 +29,8 @@ class MVDiffusionPipeline(MultiViewPipeline):
         prompt: str | Sequence[str],
         views: ViewSet,
         negative_prompt: str | Sequence[str] | None = None,
-        num_inference_steps: int = 50,
-        guidance_scale: float = 9.0,
+        num_inference_steps: int | None = None,
+        guidance_scale: float | None = None,
         generator: torch.Generator | None = None,
         latents: torch.Tensor | None = None,
         images: Sequence | None = None,
@@ -54,7 +54,8 @@ class MVDiffusionPipeline(MultiViewPipeline):
             prompt, negative_prompt: one for all views, or one per view.
             views: m views, from `render_views`, at the size of the images; sides that are multiples of 8 (64 with
                 released weights).
-            num_inference_steps, guidance_scale: as in diffusers; 1 or less = no guidance.
+            num_inference_steps, guidance_scale: as in diffusers; default: the model's own; a guidance of 1 or less is
+                none.
             generator: what the seed is drawn from; the same state gives the same images, in any order of views.
             latents: (m, c, h, w) noise N(0, 1) to start from, instead of drawn noise.
             images: m entries, the images of the views that are there already, None for the others; see `interpolate`.
@@ -80,8 +81,8 @@ class MVDiffusionPipeline(MultiViewPipeline):
         request = Request(
             prompt=prompt,
             negative_prompt=negative_prompt,
-            steps=num_inference_steps,
-            guidance_scale=guidance_scale,
+            steps=self.config.default_steps if num_inference_steps is None else num_inference_steps,
+            guidance_scale=self.config.default_guidance if guidance_scale is None else guidance_scale,
             generator=generator,
             latents=latents,
             correspondence=correspondence,

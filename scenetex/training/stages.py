@@ -20,7 +20,15 @@ from .encoded import Encoded
 from .feed import EncodedStore, Part, encoded_batches, image_batches
 from .objectives import AutoencoderObjective, MultiViewObjective, SingleViewObjective
 from .prefetch import Source
-from .small_model import small_autoencoder, small_scheduler, small_text_encoder, small_unet, word_tokenizer
+from .small_model import (
+    SMALL_GUIDANCE,
+    SMALL_STEPS,
+    small_autoencoder,
+    small_scheduler,
+    small_text_encoder,
+    small_unet,
+    word_tokenizer,
+)
 
 STAGES = ("autoencoder", "single-view", "multi-view", "interpolation")
 _INDEX = "model_index.json"
@@ -111,6 +119,8 @@ def single_view_stage(name: str, data: Data, model: Path | None, output: Path, d
             tokenizer=tokenizer,
             unet=small_unet(),
             scheduler=small_scheduler(),
+            default_steps=SMALL_STEPS,
+            default_guidance=SMALL_GUIDANCE,
         )
     else:
         pipe = _load(model)
@@ -201,7 +211,9 @@ def _levels(pipe) -> int:
 
 def _with(pipe: MVDiffusionPipeline, empty_condition: bool | None = None, **parts) -> MVDiffusionPipeline:
     """The pipeline with other parts."""
-    config = {"convention": pipe.config.convention, "empty_condition": pipe.config.empty_condition}
+    config = {
+        name: pipe.config[name] for name in ("convention", "empty_condition", "default_steps", "default_guidance")
+    }
     if empty_condition is not None:
         config["empty_condition"] = empty_condition
     return MVDiffusionPipeline(**pipe.components | parts | config)
