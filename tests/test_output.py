@@ -10,7 +10,7 @@ import pytest
 from painted_sheet import painted_sheet
 
 from scenetex import InputError
-from scenetex.output import output_folder, write_files
+from scenetex.output import DiskFull, output_folder, write_files
 
 
 def listing(folder: Path) -> dict[str, bytes]:
@@ -103,6 +103,47 @@ def test_full_disk_inside_the_block_names_the_folder(tmp_path):
             (folder / "half").write_text("half")
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("number", "kind"), [(errno.ENOSPC, True), (errno.EDQUOT, True), (errno.EROFS, False)])
+def test_full_disks_are_told_from_other_trouble(tmp_path, number, kind):
+    with pytest.raises(InputError) as error, output_folder(tmp_path / "room"):
+        raise OSError(number, os.strerror(number))
+    assert isinstance(error.value, DiskFull) is kind
+
+
+def test_a_workplace_of_its_own(tmp_path):
+    for name in ("one", "two"):
+        with output_folder(tmp_path / "out" / "room", workplace=tmp_path / "work" / "place") as folder:
+            assert folder.parent == tmp_path / "work" / "place"
+            (folder / "report.json").write_text(name)
+        assert not list((tmp_path / "work" / "place").iterdir())
+    assert listing(tmp_path) == {"out/room/report.json": b"two"}
+    with pytest.raises(KeyboardInterrupt), output_folder(tmp_path / "a" / "room", workplace=tmp_path / "b"):
+        raise KeyboardInterrupt
+    assert {p.name for p in tmp_path.iterdir()} == {"out", "work"}
+
+
+def test_everything_is_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
+    events, sync, rename = [], os.fsync, Path.rename
+
+    def spy(handle):
+        events.append(os.path.basename(os.readlink(f"/proc/self/fd/{handle}")))
+        sync(handle)
+
+    def renamed(self, target):
+        events.append(f"-> {target.name}")
+        return rename(self, target)
+
+    monkeypatch.setattr(os, "fsync", spy)
+    monkeypatch.setattr(Path, "rename", renamed)
+    with output_folder(tmp_path / "room") as folder:
+        (folder / "views").mkdir()
+        (folder / "views" / "2.png").write_text("image")
+        (folder / "report.json").write_text("{}")
+    at = events.index("-> room")
+    assert {"views", "2.png", "report.json", folder.name} <= set(events[:at])
+    assert events[at + 1 :] == [tmp_path.name]
 
 
 def test_files_failing_midway_leave_the_old_ones(tmp_path):

@@ -14,6 +14,7 @@ from PIL import Image
 
 import scenetex
 from scenetex import InputError, load_scene, texture_command, texture_scene
+from scenetex.batch import process
 from scenetex.pipeline import choose_frames, read_photos, run_stages
 from scenetex.synthetic import read_room
 from scenetex.texture.textured_mesh import TexturedMesh
@@ -32,9 +33,9 @@ def sample(tmp_path_factory):
 
     output = tmp_path_factory.mktemp("textured")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(texture_command, "run_stages", remember)
+        patch.setattr(process, "run_stages", remember)
         assert texture_command.main([str(SAMPLE), "--images", "photos", "--output", str(output), "--quiet"]) == 0
-    assert [p.name for p in output.iterdir()] == ["sample_room"]
+    assert {p.name for p in output.iterdir()} == {"sample_room", ".stages"}
     return output / "sample_room", load_scene(SAMPLE), results[0]
 
 
@@ -96,6 +97,8 @@ def test_the_report_says_what_was_done(sample):
     seconds = report["seconds"]
     assert {"load", "keyframes", "photos", "refine", "unwrap", "render", "export", "preview", "total"} <= set(seconds)
     assert all(value >= 0 for value in seconds.values()) and seconds["total"] >= max(seconds.values())
+    # Keeping stages and hashing the input must not be felt.
+    assert seconds["hash"] < 0.05 * seconds["total"] and report["reused"] == report["notes"] == []
     assert 100 < report["peak_memory_mb"] < 8000
     assert report["versions"]["scenetex"] == scenetex.__version__ and "numpy" in report["versions"]
     assert report["settings"]["keyframes"] == "auto" and report["settings"]["refine_poses"] is True

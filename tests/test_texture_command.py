@@ -184,6 +184,10 @@ def test_a_truncated_sens(tmp_path, capsys, share):
         (("--keyframes", ","), "keyframes"),
         (("--keyframes", "-3"), "-3"),
         (("--colour", "red"), "--colour"),
+        (("--workers", "-1"), "--workers -1"),
+        (("--time-limit", "0"), "--time-limit 0"),
+        (("--shard", "4/4"), "--shard '4/4' is not understood"),
+        (("--list", "none.txt"), "none.txt: cannot be read"),
         (("--quality",), "--quality"),
     ],
     ids=" ".join,
@@ -235,17 +239,17 @@ def test_an_earlier_result_survives_a_failure_and_is_replaced_by_a_success(scan,
     (scan / "color" / "10.jpg").write_bytes(photo)
     assert main([*arguments, "--formats", "glb"]) == 0
     assert {p.name for p in (output / "room").iterdir()} == {"textured.glb", "views", "report.json"}
-    assert {p.name for p in output.iterdir()} == {"room"}
+    assert {p.name for p in output.iterdir()} == {"room", ".stages"}
     assert capsys.readouterr().out.count("\n") == 2
 
 
 def test_one_bad_scene_does_not_keep_the_others_from_their_result(scan, tmp_path, capsys):
     other = inner(tiny_scan.write_extracted(tmp_path / "hall"))
     without_faces(scan)
-    assert main([str(scan), str(other), "--output", str(tmp_path / "out"), *QUICK, "--quiet"]) == 2
+    assert main([str(scan), str(other), "--output", str(tmp_path / "out"), *QUICK, "--quiet"]) == 1
     said = capsys.readouterr()
     assert said.err.count("\n") == 1 and "room_vh_clean_2.ply" in said.err
-    assert {p.name for p in (tmp_path / "out").iterdir()} == {"hall"}
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"hall", "room.failed", ".stages"}
     assert "hall" in said.out
 
 

@@ -47,8 +47,10 @@ def work(connection: Connection, options: "TextureOptions", lane: int) -> None:
                 told, count = time.monotonic(), 0
 
         send("begin", stage, steps)
-        yield done
-        send("end", stage)
+        try:
+            yield done
+        finally:
+            send("end", stage)
 
     with terminable():
         try:

@@ -1,0 +1,106 @@
+"""Worker processes: same results, no scene lost with a process that dies, none that takes for ever."""
+
+import json
+import multiprocessing
+import signal
+import time
+from multiprocessing import Pipe
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from batch_runs import left, partial, rooms, run_until, texture
+
+from scenetex.batch import workers
+from scenetex.batch.progress import Board
+from scenetex.batch.workplace import Busy, workplace
+
+
+@pytest.fixture
+def quick_start(monkeypatch):
+    """Workers that need not import everything anew."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["batch_runs", "scenetex.batch.workers", "scenetex.preview"])
+    monkeypatch.setattr(workers, "get_context", lambda kind: context)
+
+
+def test_workers_come_to_the_same_as_one_process(tmp_path, capsys):
+    scenes = rooms(tmp_path / "scans", "a", "b", "c")
+    (tmp_path / "scans" / "b" / "color" / "2.jpg").write_bytes(b"no photo")
+    assert texture(scenes, tmp_path / "one") == 1
+    assert texture(scenes, tmp_path / "many", "--workers", "2") == 1
+    said = capsys.readouterr()
+    assert said.out.count("3 scenes: 2 done, 0 already there, 1 failed") == 2 and said.err.count("2.jpg") == 2
+    one, many = left(tmp_path / "one"), left(tmp_path / "many")
+    for found in (one, many):  # whose tracebacks and times differ
+        del found["b.failed/log.txt"], found["b.failed/failed.json"]
+    assert one == many
+
+
+def test_a_scene_whose_worker_dies_is_tried_again_once(tmp_path, quick_start, monkeypatch, capsys):
+    a, b, c = rooms(tmp_path / "scans", "a", "b", "c")
+    given, give = [], workers._Worker.give
+
+    def deadly(worker, scene, limit):
+        given.append(scene)
+        if scene == c or (scene == b and given.count(b) == 1):
+            worker.process.kill()
+        give(worker, scene, limit)
+
+    monkeypatch.setattr(workers._Worker, "give", deadly)
+    assert texture([a, b, c], tmp_path / "out", "--workers", "2") == 1
+    assert sorted(given) == [a, b, b, c, c]
+    said = capsys.readouterr()
+    assert "c: its process was ended by SIGKILL; if memory was short, use fewer --workers" in said.err
+    assert {p.name for p in (tmp_path / "out").glob("[!.]*")} == {"a", "b", "c.failed"}
+    assert json.loads((tmp_path / "out" / "c.failed" / "failed.json").read_text())["scene"] == "c"
+
+
+def test_a_scene_that_takes_too_long_fails(tmp_path, quick_start, capsys):
+    (scan,) = rooms(tmp_path / "scans", "a")
+    assert texture([scan], tmp_path / "out", "--time-limit", "0.02") == 1
+    assert "a: took longer than the 0.02 s of --time-limit" in capsys.readouterr().err
+    assert texture([scan], tmp_path / "out", "--time-limit", "300") == 0
+    assert {p.name for p in (tmp_path / "out").glob("[!.]*")} == {"a"} and not partial(tmp_path)
+
+
+def test_workers_do_not_outlive_a_run_that_is_killed(tmp_path):
+    (scan,) = rooms(tmp_path / "scans", "a")
+    # The parent's own first changes are few: it dies when it hears of the outcome, or before.
+    code, _ = run_until(3, signal.SIGKILL, [scan], tmp_path / "out", "--workers", "1")
+    assert code in (-signal.SIGKILL, 0)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            with workplace(tmp_path / "out", "a"):
+                return
+        except Busy:
+            time.sleep(0.1)
+    pytest.fail("a worker went on without its parent and holds the scene's lock")
+
+
+def test_a_worker_that_cannot_start_is_no_endless_loop(tmp_path, quick_start, monkeypatch, capsys):
+    monkeypatch.setattr(workers, "work", exit)
+    assert texture(rooms(tmp_path / "scans", "a", "b"), tmp_path / "out", "--workers", "1") == 2
+    assert "a worker process ended while it was starting" in capsys.readouterr().err
+
+
+def test_loading_a_model_is_not_the_scenes_time(monkeypatch):
+    now = 100.0
+    monkeypatch.setattr(workers, "time", SimpleNamespace(monotonic=lambda: now))
+    ours, theirs = Pipe()
+    worker, board = workers._Worker(0, None, ours, ready=True), Board(1, quiet=True)
+    worker.give(Path("room"), limit=10)
+    for message in (("begin", "total", None), ("begin", "model", None)):
+        theirs.send(message)
+    assert worker.hear(board) is None
+    now = 150.0
+    assert not worker.is_late()
+    theirs.send(("end", "model"))
+    worker.hear(board)
+    now = 159.9
+    assert not worker.is_late() and worker.failure("x").stage == "start"
+    theirs.send(("begin", "paint", 7))
+    worker.hear(board)
+    now = 160.1
+    assert worker.is_late() and worker.failure("x").stage == "paint"
