@@ -14,6 +14,8 @@ from .scene.scene import Scene
 from .stages import Stages
 from .views.viewset import ViewSet, render_views
 
+_DEPTH_SHARE = 2  # large images over the depth maps they are baked with, as for photos
+
 
 @dataclass(frozen=True)
 class Generation:
@@ -33,6 +35,8 @@ class Generation:
         joint_views: most views to denoise at once.
         panorama: generate the views of a panorama (square, as wide as `image_size`) from a point inside the scene,
             instead of views along its trajectory.
+        upscale: how many times larger to make the images once they are there; 1 = leave them.
+        upscale_tile: side of the tiles that this works on, pixels of the large images; None = whole images.
     """
 
     prompt: str
@@ -51,28 +55,35 @@ class Generation:
     between: int = 1
     joint_views: int = 16
     panorama: bool = False
+    upscale: int = 1
+    upscale_tile: int | None = None
 
     def __post_init__(self):
         if not self.prompt.strip():
             raise InputError("the prompt is empty; say in a few words what the room is to look like")
-        for name, least in (("between", 0), ("steps", 1), ("joint_views", 4)):
+        for name, least in (("between", 0), ("steps", 1), ("joint_views", 4), ("upscale", 1)):
             if getattr(self, name) is not None and getattr(self, name) < least:
                 raise InputError(f"{name} {getattr(self, name)} is too small; give {least} or more")
         if not 0 <= self.seed < 2**63:
             raise InputError(f"seed {self.seed} is out of range; give a number from 0 to 2^63 - 1")
+        if self.upscale > 1 and self.panorama:
+            raise InputError(f"upscale {self.upscale}: only views along a trajectory, not those of a panorama")
+        if self.upscale_tile is not None and self.upscale == 1:
+            raise InputError(f"upscale_tile {self.upscale_tile} is for images that are made larger; give upscale too")
 
 
 def load_model(generation: Generation):
     """The pipeline, on the device that is asked for; half precision on a GPU.
 
     Raises:
-        InputError: a device, model or checkpoint that is not there, or does not fit.
+        InputError: a device, model or checkpoint that is not there, or does not fit; a model that cannot upscale so.
     """
     import torch
 
     from .models import MultiViewUNet
     from .pipelines import MVDiffusionPanoramaPipeline, MVDiffusionPipeline
     from .pipelines.loading import load_controlnet, quiet_loading, resolve_device, unet_config
+    from .pipelines.upscale import check_factor
 
     pipeline, kind = (
         (MVDiffusionPanoramaPipeline, "panorama") if generation.panorama else (MVDiffusionPipeline, "depth")
@@ -87,7 +98,11 @@ def load_model(generation: Generation):
             config = unet_config(generation.model)
             unet = MultiViewUNet.from_mvdiffusion(generation.mvdiffusion_checkpoint, config, kind)
             parts |= {"unet": unet.to(*half.values()), "convention": "mvdiffusion"}
-        return pipeline.from_pretrained(generation.model, **half, **parts).to(device)
+        pipe = pipeline.from_pretrained(generation.model, **half, **parts).to(device)
+    if generation.upscale > 1:
+        # Said now, not after an hour of generating.
+        check_factor(pipe, generation.upscale)
+    return pipe
 
 
 def generate_images(
@@ -125,8 +140,15 @@ def generate_images(
         raise InputError(f"{scene.name}: no keyframe sees the mesh; poses and mesh have to share one frame and unit")
     found = stages.recall("images")
     if found is None:
-        found = {"images": _generated(pipe(), views, at, generation, stages, progress)}
+        images = _generated(pipe(), views, at, generation, stages, progress)
+        if generation.upscale > 1:
+            images = _upscaled(pipe(), views, images, generation, stages, progress)
+        found = {"images": images}
         stages.keep("images", **found)
+    if generation.upscale > 1:
+        with stages.stage("render large"):
+            fine = tuple(max(1, side * generation.upscale // _DEPTH_SHARE) for side in views.size)
+            views = render_views(scene, list(views.frame_ids), fine)
     return views, list(found["images"]), is_key
 
 
@@ -194,6 +216,25 @@ def _generated(
                 given[i] = image
             images = run(pipe.interpolate, "interpolate", views, given)
     return np.round(images * 255).astype(np.uint8)
+
+
+def _upscaled(
+    pipe, views: ViewSet, images: np.ndarray, generation: Generation, stages: Stages, progress: bool
+) -> np.ndarray:
+    """(m, H, W, 3) uint8, the images (m, h, w, 3) made larger."""
+    options = {name: _options(generation)[name] for name in ("negative_prompt", "correspondence", "shared_noise")}
+    options |= {"factor": generation.upscale, "tile": generation.upscale_tile}
+    pipe.set_progress_bar_config(disable=not progress, desc="upscale", leave=False)
+
+    def attempt(joint_views: int) -> np.ndarray:
+        seeded = _generator(generation)
+        return pipe.upscale(
+            images, views, generation.prompt, generator=seeded, joint_views=joint_views, **options
+        ).images
+
+    with stages.stage("upscale"):
+        large = with_less_memory(pipe, len(views), generation.joint_views, attempt, stages.notes.append)
+    return np.round(large * 255).astype(np.uint8)
 
 
 def frames_between(scene: Scene, keyframes: list[int], count: int) -> list[int]:

@@ -53,8 +53,9 @@ def with_less_memory(pipe, views: int, joint_views: int, call: Callable[[int], T
         fewer = max(_LEAST_JOINT, min(views, joint_views) // 2)
         note(f"out of memory with {min(views, joint_views)} joint views; tried again with {min(fewer, joint_views)}")
         joint_views = min(fewer, joint_views)
-        if hasattr(pipe.unet, "set_attention_memory"):
-            pipe.unet.set_attention_memory(attention)
+        for unet in (pipe.unet, pipe.upscale_unet):
+            if hasattr(unet, "set_attention_memory"):
+                unet.set_attention_memory(attention)
         pipe.enable_vae_slicing()
         attention //= 4
 

@@ -74,6 +74,10 @@ class TextureOptions:
     """Start places that show the same surface from the same noise."""
     fusion: bool = True
     """Let views agree on their shared surface during the first half of the steps."""
+    upscale: int = 1
+    """Make the generated images this many times larger: what the model was trained for (4, say), or 1."""
+    upscale_tile: int | None = None
+    """Side of tiles to do that in, pixels; bounds the memory. Default: whole images."""
     refine_poses: bool = True
     """Refine camera poses, focal length and centre against the mesh where that lowers the error."""
     texture_size: int = 2048
@@ -115,8 +119,9 @@ class TextureOptions:
             InputError: options that do not go together, or are out of range.
         """
         if self.images == "photos":
-            if self.prompt is not None:
-                raise InputError("--prompt is for generated images; add --images generated, or panorama")
+            for name, unset in (("prompt", None), ("upscale", 1)):
+                if getattr(self, name) != unset:
+                    raise InputError(f"--{name} is for generated images; add --images generated, or panorama")
             return None
         if self.prompt is None:
             raise InputError(f"--images {self.images} needs a text; add --prompt '...'")

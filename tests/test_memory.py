@@ -10,6 +10,8 @@ from scenetex.memory import is_out_of_memory, with_less_memory
 
 
 class Pipe:
+    upscale_unet = None
+
     def __init__(self):
         self.attention, self.sliced = [], 0
         self.unet = type("UNet", (), {"set_attention_memory": lambda _, megabytes: self.attention.append(megabytes)})()

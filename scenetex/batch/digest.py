@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _GENERATING = ("correspondence", "models", "pipelines", "generation.py", "memory.py")
 _APART = ("batch", "training", "metrics", "synthetic", "cli.py")
 # What the keyframes' own images do not depend on.
-_AFTER_KEYFRAMES = ("between",)
+_AFTER_KEYFRAMES = ("between", "upscale", "upscale_tile")
 
 
 def stage_keys(scene: Scene, options: "TextureOptions", files: "FileHashes") -> dict[str, str]:
