@@ -9,10 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from ..correspondence import from_depth
+from ..errors import InputError
+from ..pipelines.geometry import SHARED_OVERLAP
+from ..pipelines.noise import share_noise
 from .encoded import Encoded
 from .sample import Sample
 
 _PROMPT_DROPPED = 0.1
+# Share of the sets whose views start from common noise, as the pipelines let them if asked to.
+_NOISE_SHARED = 0.5
 # Real scans have rough surfaces: what the model is told about the surface gets as rough, for some views.
 _ROUGHNESS = 0.12
 
@@ -52,7 +58,7 @@ class Schedule:
 def image_items(sample: Sample, count: int, rng: np.random.Generator, latent_shape) -> list[Item]:
     """For the autoencoder: `count` views of a sample, some mirrored, and noise for their latents (c, h, w)."""
     items = []
-    for i in _choose(rng, len(sample), count):
+    for i in choose_views(rng, len(sample), count, together=False):
         image = sample.images[i][:, ::-1] if rng.random() < 0.5 else sample.images[i]
         pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float() / 127.5 - 1
         items.append({"images": pixels, "noise": _normal(rng, latent_shape)})
@@ -84,31 +90,57 @@ def multi_view_item(
     Args:
         between: True = every second view is given (interpolation), False = none is, None = there is no condition.
     """
-    m = len(encoded.latents)
-    place = int(rng.integers(len(encoded.prompts[0])))
-    dropped = rng.random() < _PROMPT_DROPPED
-    prompts = ["" if dropped else p[place % len(p)] for p in encoded.prompts]
-    item = {
-        "latents": encoded.latents,
-        "guide": encoded.guide,
-        "noise": _normal(rng, encoded.latents.shape),
-        "timesteps": torch.tensor(int(rng.integers(levels))),
-        "shared": torch.tensor(bool(rng.random() < 0.5)),
-        "input_ids": torch.stack([tokenize(p) for p in prompts]),
-        "depth": encoded.depth,
-        "intrinsics": encoded.intrinsics,
-        "cam_to_world": encoded.cam_to_world,
-    }
+    m, (h, w) = len(encoded.latents), encoded.latents.shape[-2:]
+    item = _set_item(encoded, rng, tokenize, levels, (h, w))
     if between is not None:
         item["given"] = (torch.arange(m) % 2 == int(rng.integers(2))) & between
     return item
 
 
+def super_resolution_item(
+    encoded: Encoded, rng: np.random.Generator, tokenize: Callable, levels: int, size: tuple[int, int]
+) -> Item:
+    """As `multi_view_item`, for latents that are the middle of views of `size` (h, w) cells."""
+    item = _set_item(encoded, rng, tokenize, levels, size)
+    h, w = encoded.latents.shape[-2:]
+    top, left = (size[0] - h) // 2, (size[1] - w) // 2
+    item["noise"] = item["noise"][..., top : top + h, left : left + w].contiguous()
+    return item
+
+
+def _set_item(
+    encoded: Encoded, rng: np.random.Generator, tokenize: Callable, levels: int, size: tuple[int, int]
+) -> Item:
+    """What the items of sets of views have in common; noise of `size` (h, w)."""
+    place = int(rng.integers(len(encoded.prompts[0])))
+    dropped = rng.random() < _PROMPT_DROPPED
+    prompts = ["" if dropped else p[place % len(p)] for p in encoded.prompts]
+    noise = _normal(rng, (*encoded.latents.shape[:2], *size))
+    timesteps = torch.tensor(int(rng.integers(levels)))
+    cameras = {"depth": encoded.depth, "intrinsics": encoded.intrinsics, "cam_to_world": encoded.cam_to_world}
+    if rng.random() < _NOISE_SHARED:
+        correspondence = from_depth(*(value[None] for value in cameras.values()), overlap=SHARED_OVERLAP)
+        noise = share_noise(noise, correspondence, [range(len(noise))])
+    return {
+        "latents": encoded.latents,
+        "guide": encoded.guide,
+        "noise": noise,
+        "timesteps": timesteps,
+        "input_ids": torch.stack([tokenize(p) for p in prompts]),
+        **cameras,
+    }
+
+
 def choose_views(rng: np.random.Generator, total: int, count: int, together: bool) -> list[int]:
-    """Views of a sample of `total`: any `count` of them, or `together` a run along the trajectory."""
+    """Views of a sample of `total`: any `count` of them, or `together` a run along the trajectory.
+
+    Raises:
+        InputError: there are not so many.
+    """
+    if total < count:
+        raise InputError(f"training: a sample has {total} views, but a step takes {count}; choose fewer --views")
     if not together:
-        return _choose(rng, total, count)
-    count = min(count, total)
+        return sorted(int(i) for i in rng.permutation(total)[:count])
     start = int(rng.integers(total - count + 1))
     return list(range(start, start + count))
 
@@ -122,10 +154,6 @@ def share(slots: list, part: int, parts: int) -> Iterator:
     """The slots of one of `parts` equal parts of a step (a process, or an accumulated part)."""
     size = len(slots) // parts
     yield from slots[part * size : (part + 1) * size]
-
-
-def _choose(rng: np.random.Generator, total: int, count: int) -> list[int]:
-    return sorted(int(i) for i in rng.permutation(total)[:count])
 
 
 def _prompt(sentences: tuple[str, ...], rng: np.random.Generator) -> str:

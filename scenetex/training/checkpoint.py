@@ -1,8 +1,14 @@
 """Checkpoints of a running training: whole or absent, the last two kept."""
 
+import errno
 import json
+import os
+import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import torch
@@ -12,6 +18,7 @@ from torch import nn
 
 from ..errors import InputError
 from ..output import output_folder
+from ..pipelines.loading import LOAD_ERRORS, first_line
 
 _MARKER = "state.json"
 _KEPT = 2
@@ -24,73 +31,102 @@ class Progress:
     Attributes:
         step: optimizer steps done.
         run: what makes the run what it is (stage, data, seed, batch); resuming with another is refused.
+        scaler: state of the loss scaling of half precision; empty without.
     """
 
     step: int
     run: dict
+    scaler: dict
 
 
-def save_checkpoint(folder: Path, progress: Progress, model: nn.Module, optimizer, average: nn.Module) -> Path:
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What a checkpoint holds: the weights in training, the optimizer, and the weights' moving averages."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    average: nn.Module
+
+
+def save_checkpoint(folder: Path, progress: Progress, trained: Trained) -> Path:
     """Writes ``folder/step-<n>`` and deletes all but the last two.
-
-    Args:
-        model: its trained parameters are saved.
-        average: holds the moving averages of the same parameters.
 
     Raises:
         InputError: the disk is full or not writable; earlier checkpoints stay.
     """
     final = folder / f"step-{progress.step:08d}"
-    with output_folder(final, marker=_MARKER) as partial:
-        save_file(_trained(model), partial / "weights.safetensors")
-        save_file(_trained(average), partial / "average.safetensors")
-        torch.save(optimizer.state_dict(), partial / "optimizer.pt")
-        (partial / _MARKER).write_text(json.dumps({"step": progress.step, "run": progress.run}, indent=1))
+    with output_folder(final, marker=_MARKER) as partial, disk_errors():
+        save_file(_trained(trained.model), partial / "weights.safetensors")
+        save_file(_trained(trained.average), partial / "average.safetensors")
+        # Written by torch itself, a full disk would be an error like any other.
+        moments = BytesIO()
+        torch.save(trained.optimizer.state_dict(), moments)
+        (partial / "optimizer.pt").write_bytes(moments.getbuffer())
+        state = {"step": progress.step, "run": progress.run, "scaler": progress.scaler}
+        (partial / _MARKER).write_text(json.dumps(state, indent=1))
     for old in _all(folder)[:-_KEPT]:
         shutil.rmtree(old, ignore_errors=True)
     return final
 
 
-def load_checkpoint(folder: Path, run: dict, model: nn.Module, optimizer, average: nn.Module) -> int:
-    """Takes up the last checkpoint in `folder`; the number of steps done, 0 if there is none.
+def load_checkpoint(folder: Path, run: dict, trained: Trained) -> Progress:
+    """Takes up the last checkpoint in `folder`; without one, nothing is changed and no step is done.
 
     Raises:
         InputError: a checkpoint of another run or architecture, or one that cannot be read.
     """
     found = _all(folder)
     if not found:
-        return 0
+        return Progress(0, run, {})
     last = found[-1]
     try:
         state = json.loads((last / _MARKER).read_text())
-        step, before = int(state["step"]), state["run"]
+        step, before, scaler = int(state["step"]), dict(state["run"]), dict(state.get("scaler", {}))
         weights, averages = (load_file(last / f"{name}.safetensors") for name in ("weights", "average"))
         moments = torch.load(last / "optimizer.pt", map_location="cpu", weights_only=True)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, SafetensorError) as error:
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{last}: cannot be read ({said}); delete that folder to go on from the one before") from None
-    for name in sorted(set(before) | set(run)):
-        if before.get(name) != run.get(name):
+    except (*LOAD_ERRORS, TypeError) as error:
+        raise _unreadable(last, error) from None
+    for name in before:
+        if name in run and before[name] != run[name]:
             raise InputError(
-                f"{last}: was made with {name} {before.get(name)}, not {run.get(name)}; choose another output "
-                "folder, or the same settings"
+                f"{last}: was made with {name} {before[name]}, not {run[name]}; choose another output folder, or the "
+                "same settings"
             )
-    _fill(model, weights, last)
-    _fill(average, averages, last)
-    optimizer.load_state_dict(moments)
-    return step
+    for model, values in ((trained.model, weights), (trained.average, averages)):
+        _check(model, values, last)
+    try:
+        trained.optimizer.load_state_dict(moments)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _unreadable(last, error) from None
+    for model, values in ((trained.model, weights), (trained.average, averages)):
+        _fill(model, values)
+    return Progress(step, before, scaler)
+
+
+@contextmanager
+def disk_errors() -> Iterator[None]:
+    """What safetensors says when a file cannot be written becomes the OSError that it was."""
+    try:
+        yield
+    except SafetensorError as error:
+        code = re.search(r"os error (\d+)", str(error))
+        number = int(code[1]) if code else errno.EIO
+        raise OSError(number, os.strerror(number)) from error
 
 
 def _all(folder: Path) -> list[Path]:
     return sorted(p for p in folder.glob("step-*") if (p / _MARKER).is_file())
 
 
+def _unreadable(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path}: cannot be read ({first_line(error)}); delete that folder to go on from the one before")
+
+
 def _trained(model: nn.Module) -> dict[str, torch.Tensor]:
     return {name: p.detach().contiguous() for name, p in model.named_parameters() if p.requires_grad}
 
 
-@torch.no_grad()
-def _fill(model: nn.Module, weights: dict[str, torch.Tensor], path: Path) -> None:
+def _check(model: nn.Module, weights: dict[str, torch.Tensor], path: Path) -> None:
     mine = _trained(model)
     for name in sorted(set(mine) | set(weights)):
         if name not in mine or name not in weights or mine[name].shape != weights[name].shape:
@@ -99,5 +135,10 @@ def _fill(model: nn.Module, weights: dict[str, torch.Tensor], path: Path) -> Non
                 f"{path}: is a checkpoint of another architecture ({name}: {have} there, {want} here); choose another "
                 "output folder, or the model it was made with"
             )
+
+
+@torch.no_grad()
+def _fill(model: nn.Module, weights: dict[str, torch.Tensor]) -> None:
+    mine = dict(model.named_parameters())
     for name, value in weights.items():
         mine[name].copy_(value)

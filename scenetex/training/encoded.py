@@ -1,21 +1,26 @@
-"""Samples as the diffusion model sees them, encoded once and kept on disk: encoding again each time would cost more
-than the training of a small model."""
+"""Samples as the diffusion models see them, and their files: encoding again each time would cost more than the training
+of a small model."""
 
 import json
-import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
+from ..errors import InputError
+from ..models import SuperResolutionUNet
 from ..models.patch_autoencoder import image_factor
+from ..output import write_files
 from ..pipelines.guide import make_guide
+from ..pipelines.upscale import enlarged
 from .sample import Sample
+
+_TENSORS = ("latents", "guide", "depth", "intrinsics", "cam_to_world")
+_TOGETHER = 8  # images that the autoencoder works on at a time
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,9 +29,9 @@ class Encoded:
 
     Attributes:
         latents: (m, c, h, w) float32, scaled as the UNet wants them.
-        guide: (m, g, h, w) float32, what the UNet is told about the surface.
+        guide: (m, g, h', w') float32, what the UNet is told: maps of the surface, or the latents of small images.
         depth: (m, H, W) float32, metres, for correspondences.
-        intrinsics: (m, 3, 3) float32, pixels of the images.
+        intrinsics: (m, 3, 3) float32, pixels of the depth.
         cam_to_world: (m, 4, 4) float32, metres.
         prompts: for each view, sentences to choose from.
     """
@@ -38,34 +43,38 @@ class Encoded:
     cam_to_world: torch.Tensor
     prompts: tuple[tuple[str, ...], ...]
 
-    def at(self, which: Sequence[int]) -> "Encoded":
-        """Some of the views."""
-        which = list(which)
-        tensors = {f.name: getattr(self, f.name)[which] for f in fields(self) if f.name != "prompts"}
-        return Encoded(**tensors, prompts=tuple(self.prompts[i] for i in which))
 
-
-@torch.no_grad()
 def encode_sample(sample: Sample, vae, guide_channels: int) -> Encoded:
-    """Encodes a sample.
+    """A sample for generation.
 
     Args:
         sample: m views.
         vae: the autoencoder.
         guide_channels: of the UNet's input, beside the latents, see `make_guide`.
     """
-    factor = image_factor(vae)
-    images = torch.from_numpy(sample.images).permute(0, 3, 1, 2)
-    rows = []
-    for part in images.split(8):
-        pixels = part.to(vae.device, vae.dtype) / 127.5 - 1
-        rows.append(vae.encode(pixels).latent_dist.mean.float().cpu() * vae.config.scaling_factor)
+    guide = make_guide(sample.views, guide_channels, image_factor(vae))
+    return _encoded(sample, _latents(vae, _planes(sample.images)), guide)
+
+
+def encode_large(sample: Sample, vae, unet: SuperResolutionUNet) -> Encoded:
+    """A sample of large images for super-resolution: latents of their middle, half as wide and high, and as guide those
+    of the whole small images; depth and cameras are of the small ones."""
+    small, cell = sample.shrunk(unet.config.factor), image_factor(vae)
+    height, width = sample.images.shape[1:3]
+    top, left = (side // cell // 4 // unet.alignment * unet.alignment * cell for side in (height, width))
+    middle = _planes(sample.images)[..., top : height - top, left : width - left]
+    guide = _latents(vae, enlarged(_planes(small.images) / 255, unet.config.enlarge) * 255)
+    return _encoded(small, _latents(vae, middle), guide)
+
+
+def _encoded(sample: Sample, latents: torch.Tensor, guide: torch.Tensor) -> Encoded:
     views = sample.views
     poses = views.cam_to_world.copy()
+    # In float32 a world whose origin is far away would be coarse.
     poses[:, :3, 3] -= poses[:, :3, 3].min(0)
     return Encoded(
-        torch.cat(rows),
-        make_guide(views, guide_channels, factor),
+        latents,
+        guide,
         torch.from_numpy(views.depth),
         torch.from_numpy(views.intrinsics.astype(np.float32)),
         torch.from_numpy(poses.astype(np.float32)),
@@ -73,25 +82,30 @@ def encode_sample(sample: Sample, vae, guide_channels: int) -> Encoded:
     )
 
 
+def _planes(images: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(images).permute(0, 3, 1, 2)
+
+
+@torch.no_grad()
+def _latents(vae, images: torch.Tensor) -> torch.Tensor:
+    """(m, c, h, w) of images (m, 3, H, W) 0..255: the mean, as the pipelines take it."""
+    rows = []
+    for part in images.split(_TOGETHER):
+        mean = vae.encode(part.to(vae.device, vae.dtype) / 127.5 - 1).latent_dist.mean.float().cpu()
+        rows.append((mean - (vae.config.shift_factor or 0)) * vae.config.scaling_factor)
+    return torch.cat(rows)
+
+
 def write_encoded(path: Path, encoded: Encoded) -> None:
-    """Writes a file that appears whole or not at all; latents and guide in half precision."""
-    temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.partial")
-    tensors = {
-        "latents": encoded.latents.half(),
-        "guide": encoded.guide.half(),
-        "depth": encoded.depth,
-        "intrinsics": encoded.intrinsics,
-        "cam_to_world": encoded.cam_to_world,
-    }
-    try:
-        save_file(
-            {name: value.contiguous() for name, value in tensors.items()},
-            temporary,
-            {"prompts": json.dumps(encoded.prompts)},
-        )
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Writes a file that appears whole or not at all; latents and guide in half precision.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    tensors = {name: getattr(encoded, name) for name in _TENSORS}
+    tensors |= {name: tensors[name].half() for name in ("latents", "guide")}
+    content = save({k: v.contiguous() for k, v in tensors.items()}, {"prompts": json.dumps(encoded.prompts)})
+    write_files({path: content})
 
 
 def read_encoded(path: Path, choose: Callable[[int], Sequence[int]] | None = None) -> Encoded | None:
@@ -102,11 +116,11 @@ def read_encoded(path: Path, choose: Callable[[int], Sequence[int]] | None = Non
     try:
         with safe_open(path, "pt") as file:
             prompts = json.loads(file.metadata()["prompts"])
-            which = range(len(prompts)) if choose is None else choose(len(prompts))
-            found = {}
-            for name in ("latents", "guide", "depth", "intrinsics", "cam_to_world"):
-                rows = file.get_slice(name)
-                found[name] = torch.stack([rows[i] for i in which]).float()
+            rows = {name: file.get_slice(name) for name in _TENSORS}
+            which = list(range(len(prompts)) if choose is None else choose(len(prompts)))
+            found = {name: torch.stack([part[i] for i in which]).float() for name, part in rows.items()}
+    except InputError:
+        raise
     except (OSError, SafetensorError, KeyError, TypeError, ValueError):
         return None
     return Encoded(**found, prompts=tuple(tuple(prompts[i]) for i in which))

@@ -10,10 +10,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ..correspondence import from_depth
-from ..models import MultiViewUNet
-from ..pipelines.geometry import SHARED_OVERLAP
-from ..pipelines.noise import share_noise
+from ..correspondence import Correspondence, from_depth
+from ..models import MultiViewUNet, SuperResolutionUNet
 
 # Relative to the error of the pixels; small, as latents only have to stay near each other and bounded (as in LDM).
 _KL_WEIGHT = 1e-4
@@ -71,6 +69,7 @@ class MultiViewObjective(nn.Module):
         text_encoder: frozen.
         scheduler: its noise schedule and what is predicted.
         conditioned: train the condition branch, too; every batch then has a condition.
+        convention: of the correspondence, see `from_depth`.
     """
 
     def __init__(self, unet: MultiViewUNet, text_encoder: nn.Module, scheduler, conditioned: bool, convention: str):
@@ -90,36 +89,56 @@ class MultiViewObjective(nn.Module):
     def forward(self, batch: Batch) -> torch.Tensor:
         """As for single views with (b, m, ...) in place of (n, ...), one of `timesteps` (b,) for all views of a set.
 
-        Further `depth` (b, m, H, W), `intrinsics`, `cam_to_world`; `shared` (b,) bool, sets whose views start from
-        common noise; and, when conditioned, `given` (b, m) bool, the key views.
+        Further `depth` (b, m, H, W), `intrinsics`, `cam_to_world`; and, when conditioned, `given` (b, m) bool, the key
+        views.
         """
-        latents, noise = batch["latents"], batch["noise"]
-        b, m = latents.shape[:2]
-        cameras = (batch["depth"], batch["intrinsics"], batch["cam_to_world"])
-        with torch.no_grad():
-            correspondence = from_depth(*cameras, convention=self.convention)
-            noise = torch.stack(
-                [
-                    _shared(n, *(c[i] for c in cameras)) if s else n
-                    for i, (n, s) in enumerate(zip(noise, batch["shared"], strict=True))
-                ]
-            )
-            hidden = self.text_encoder(batch["input_ids"].flatten(0, 1))[0].unflatten(0, (b, m))
-        timesteps = batch["timesteps"][:, None].expand(b, m)
-        noisy, target = noised(self.scheduler, latents.flatten(0, 1), noise.flatten(0, 1), timesteps.flatten())
+        noisy, target, timesteps, hidden = _noised_sets(self, batch)
         condition = None
         if "given" in batch:
+            latents = batch["latents"]
             mask = batch["given"][:, :, None, None, None].to(latents).expand_as(latents[:, :, :1])
             condition = torch.cat([latents * mask, mask], 2)
         out = self.unet(
-            torch.cat([noisy.unflatten(0, (b, m)), batch["guide"]], 2),
+            torch.cat([noisy, batch["guide"]], 2),
             timesteps,
             hidden,
-            correspondence=correspondence,
+            correspondence=_correspondence(batch, self.convention),
             condition=condition,
             return_dict=False,
         )[0]
-        return F.mse_loss(out.flatten(0, 1).float(), target)
+        return F.mse_loss(out.float(), target)
+
+
+class SuperResolutionObjective(nn.Module):
+    """Latents of the middle of large images from noise, guided by those of the whole small ones.
+
+    Args:
+        unet: trained.
+        text_encoder: frozen.
+        scheduler: its noise schedule and what is predicted.
+        freeze: train what is beside the base UNet only, which is stage two.
+    """
+
+    def __init__(self, unet: SuperResolutionUNet, text_encoder: nn.Module, scheduler, freeze: bool):
+        super().__init__()
+        unet.requires_grad_(True)
+        unet.unet.requires_grad_(not freeze)
+        self.unet, self.text_encoder = unet, text_encoder.requires_grad_(False)
+        self.scheduler = scheduler
+
+    def trained(self) -> Iterator[nn.Parameter]:
+        """All parameters of the UNet, or those beside the base UNet's."""
+        return (p for p in self.unet.parameters() if p.requires_grad)
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """As for sets of views; `latents` and `noise` (b, m, c, h, w) of the middle, `guide` (b, m, c, h', w') latents
+        of the small images."""
+        noisy, target, timesteps, hidden = _noised_sets(self, batch)
+        low = self.unet.read_low(batch["guide"])
+        corner = tuple((whole - part) // 2 for whole, part in zip(low[0].shape[-2:], noisy.shape[-2:], strict=True))
+        correspondence = _correspondence(batch, "visible") if noisy.shape[1] > 1 else None
+        out = self.unet(noisy, timesteps, hidden, low, correspondence, corner, return_dict=False)[0]
+        return F.mse_loss(out.float(), target)
 
 
 def noised(scheduler, latents: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor):
@@ -131,7 +150,17 @@ def noised(scheduler, latents: torch.Tensor, noise: torch.Tensor, timesteps: tor
     return noisy, noise if kind == "epsilon" else latents
 
 
-def _shared(noise: torch.Tensor, depth: torch.Tensor, intrinsics: torch.Tensor, cam_to_world: torch.Tensor):
-    """Noise (m, c, h, w) of one set as the pipeline shares it between views."""
-    correspondence = from_depth(depth[None], intrinsics[None], cam_to_world[None], overlap=SHARED_OVERLAP)
-    return share_noise(noise, correspondence, [range(len(noise))])
+def _noised_sets(objective, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Noisy latents and target (b, m, c, h, w), noise levels (b, m), embedded prompts (b, m, l, d)."""
+    b, m = batch["latents"].shape[:2]
+    timesteps = batch["timesteps"][:, None].expand(b, m)
+    flat = (batch["latents"].flatten(0, 1), batch["noise"].flatten(0, 1), timesteps.flatten())
+    noisy, target = (x.unflatten(0, (b, m)) for x in noised(objective.scheduler, *flat))
+    with torch.no_grad():
+        hidden = objective.text_encoder(batch["input_ids"].flatten(0, 1))[0].unflatten(0, (b, m))
+    return noisy, target, timesteps, hidden
+
+
+def _correspondence(batch: Batch, convention: str) -> Correspondence:
+    with torch.no_grad():
+        return from_depth(batch["depth"], batch["intrinsics"], batch["cam_to_world"], convention=convention)

@@ -1,10 +1,13 @@
 """Samples made ahead by other processes, while the model trains on earlier ones."""
 
+import os
+import signal
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from typing import Protocol
 
 from ..errors import InputError
@@ -12,7 +15,13 @@ from .sample import Sample
 
 
 class Source(Protocol):
-    """Where samples come from: `RoomStream` or `ScanFolder`. Its repr tells one source from another."""
+    """Where samples come from: `RoomStream` or `ScanFolder`. Its repr tells one source from another.
+
+    Attributes:
+        size: (width, height) of the views, pixels.
+    """
+
+    size: tuple[int, int]
 
     def sample(self, index: int) -> Sample:
         """Sample number `index`, the same whoever asks for it."""
@@ -31,7 +40,7 @@ def prefetch(source: Source, indices: Iterable[int], workers: int) -> Iterator[S
         yield from map(source.sample, indices)
         return
     # Processes, as threads would wait for each other in the ray caster; spawned ones inherit no locks of torch's.
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_one_thread)
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker)
     try:
         waiting = deque()
         for index in indices:
@@ -48,7 +57,16 @@ def prefetch(source: Source, indices: Iterable[int], workers: int) -> Iterator[S
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _one_thread() -> None:
+def _start_worker() -> None:
     import cv2
 
     cv2.setNumThreads(1)
+    # Ctrl-C reaches every process of the terminal; the parent tells its workers to stop.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Workers of a killed process would wait for work for ever."""
+    parent_process().join()
+    os._exit(1)

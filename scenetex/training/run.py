@@ -1,12 +1,13 @@
 """A training run from its options: data, stage, loop."""
 
-from pathlib import Path
+import torch
 
 from ..errors import InputError
 from ..output import naming
 from .batches import Schedule
 from .feed import Part
-from .loop import LoopSettings, make_accelerator, train
+from .loop import make_accelerator, train
+from .options import TrainOptions
 from .prefetch import Source
 from .rooms import RoomStream
 from .scans import ScanFolder
@@ -14,54 +15,48 @@ from .stages import Data, build_stage
 from .validation import make_painter
 
 
-def run_training(options) -> None:
-    """Trains as `train_command.TrainOptions` say.
+def run_training(options: TrainOptions) -> None:
+    """Trains, or goes on with a training.
 
     Raises:
         InputError: options, data or models that do not fit, a disk that is full.
     """
-    settings = LoopSettings(**{name: getattr(options, name) for name in LoopSettings.__dataclass_fields__})
-    accelerator = make_accelerator(settings)
-    world = accelerator.num_processes
-    if options.samples % (world * settings.accumulation) or options.views < 1:
+    options.check()
+    accelerator = make_accelerator(options)
+    part = Part(accelerator.process_index, accelerator.num_processes, options.accumulation)
+    if options.samples % (part.world * part.accumulation):
         raise InputError(
-            f"training: {options.samples} samples of {options.views} views cannot be shared by {world} processes in "
-            f"{settings.accumulation} parts; choose --samples that can"
+            f"--samples {options.samples} cannot be shared by {part.world} processes in {part.accumulation} parts; "
+            "choose a number that can"
         )
     source = _source(options)
-    total = options.rooms
     with naming(options.output):
-        Path(options.output).mkdir(parents=True, exist_ok=True)
-    data = Data(
-        source,
-        total,
-        Schedule(options.seed, options.samples, None if options.stage == "autoencoder" else total),
-        options.views,
-        Part(accelerator.process_index, world, settings.accumulation),
-        options.workers,
-        options.cache or options.output / "encoded",
-    )
-    stage = build_stage(options.stage, data, options.model, options.output, accelerator.device)
+        options.output.mkdir(parents=True, exist_ok=True)
+    # Fresh weights are drawn while the stage is built.
+    torch.manual_seed(options.seed)
+    rooms = None if options.stage == "autoencoder" else options.rooms
+    stage = build_stage(options, Data(source, Schedule(options.seed, options.samples, rooms), part), accelerator.device)
     accelerator.wait_for_everyone()
     run = {
         "stage": options.stage,
         "data": repr(source),
-        "rooms": total,
+        "rooms": options.rooms,
         "samples": options.samples,
         "views": options.views,
         "seed": options.seed,
-        **stage.describe,
+        "frozen": stage.frozen,
     }
     picture = None
-    if settings.picture_every and accelerator.is_main_process:
-        # Beyond the samples that the diffusion stages train on.
-        unseen = source.sample(total)
-        picture = make_painter(unseen, options.output / "pictures", options.seed, stage.pipeline)
-    train(stage.objective, stage.batches, settings, accelerator, options.output, run, stage.save, picture)
+    if options.picture_every and accelerator.is_main_process:
+        # The first room beyond those trained on; of scans, another run of frames.
+        picture = make_painter(source.sample(options.rooms), options.output / "pictures", stage.paint)
+    train(stage.objective, stage.batches, options, accelerator, options.output, run, stage.save, picture)
 
 
-def _source(options) -> Source:
+def _source(options: TrainOptions) -> Source:
     if options.data is not None:
-        return ScanFolder(str(options.data), tuple(options.image_size), options.depth, options.room_views, options.seed)
+        return ScanFolder(
+            str(options.data), options.size, options.depth, options.room_views, options.seed, options.views
+        )
     materials = None if options.materials is None else str(options.materials)
-    return RoomStream(options.seed, options.room_views, tuple(options.image_size), materials)
+    return RoomStream(options.seed, options.room_views, options.size, materials)

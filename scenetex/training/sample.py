@@ -1,9 +1,11 @@
 """What training sees of one scene: views with their true pictures and sentences about them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
+from ..scene.camera import resize_intrinsics
 from ..views.viewset import ViewSet
 
 
@@ -23,3 +25,18 @@ class Sample:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    def shrunk(self, factor: int) -> "Sample":
+        """The same at a size `factor` times smaller, which divides both sides: each pixel is the mean of its part."""
+        width, height = (side // factor for side in self.views.size)
+        intrinsics = resize_intrinsics(self.views.intrinsics, self.views.size, (width, height))
+        # Depth is that of one of the middle pixels: a mean would lie between the surfaces at an edge.
+        middle = slice(factor // 2, None, factor)
+        views = replace(
+            self.views,
+            intrinsics=intrinsics,
+            depth=np.ascontiguousarray(self.views.depth[:, middle, middle]),
+            face_id=np.ascontiguousarray(self.views.face_id[:, middle, middle]),
+        )
+        images = [cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) for image in self.images]
+        return Sample(views, np.stack(images), self.prompts)

@@ -1,6 +1,6 @@
 """A folder of scans to train on: scenes in ScanNet layout, with prompts."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -30,8 +30,9 @@ class ScanFolder:
         folder: holds the scenes' folders.
         size: (width, height) of the views, pixels.
         depth: "rendered", ray-cast from the mesh, or "sensor", the depth images seen from the colour camera.
-        views: frames in a run, fewer where a scene has fewer.
+        views: frames in a run, fewer where a scene has fewer; those without any depth are left out.
         seed: of the choice of runs.
+        least: views that a run must have in the end.
 
     Raises:
         InputError: a folder without scenes, or with a scene without prompts.
@@ -42,10 +43,11 @@ class ScanFolder:
     depth: str = "rendered"
     views: int = 16
     seed: int = 0
+    least: int = field(default=1, repr=False)
 
     def __post_init__(self):
         for scene in self.scenes:
-            if not (scene / "prompt.txt").is_file() and not any((scene / "prompt").glob("*.txt")):
+            if not _prompt_files(scene):
                 raise InputError(
                     f"{scene}: has no prompts; write prompt.txt, one sentence a line, or prompt/<frame id>.txt"
                 )
@@ -63,19 +65,14 @@ class ScanFolder:
 
     def words(self) -> set[str]:
         """All words of the prompts."""
-        texts = (
-            path.read_text(errors="replace")
-            for scene in self.scenes
-            for path in (scene / "prompt.txt", *(scene / "prompt").glob("*.txt"))
-            if path.is_file()
-        )
-        return {word for text in texts for word in split_words(text)}
+        files = [path for scene in self.scenes for path in _prompt_files(scene)]
+        return {word for path in files for sentence in _sentences(path) for word in split_words(sentence)}
 
     def sample(self, index: int) -> Sample:
         """Run number `index`.
 
         Raises:
-            InputError: a scene that cannot be read, one without photos or prompts, or whose depth is all zero.
+            InputError: a scene that cannot be read, one without photos or prompts, or with too few frames with depth.
         """
         folder = self.scenes[index % len(self.scenes)]
         scene = _load(folder)
@@ -91,10 +88,10 @@ class ScanFolder:
         if self.depth == "sensor":
             views = replace(views, depth=np.stack([_sensor_depth(frame, self.size) for frame in run]))
         seen = [i for i, depth in enumerate(views.depth) if (depth > 0).any()]
-        if not seen:
+        if len(seen) < self.least:
             raise InputError(
-                f"{folder}: depth is zero everywhere in frames {run[0].id} to {run[-1].id}; check that poses and mesh "
-                "share one frame and unit, or leave the scene out"
+                f"{folder}: {len(seen)} of the frames {run[0].id} to {run[-1].id} have {self.depth} depth, but a step "
+                f"takes {self.least}; check that poses and mesh share one frame and unit, or leave the scene out"
             )
         images = np.stack([cv2.resize(run[i].read_color(), self.size, interpolation=cv2.INTER_AREA) for i in seen])
         prompts = tuple(_prompts(folder, run[i].id) for i in seen)
@@ -106,15 +103,27 @@ def _load(folder: Path) -> Scene:
     return load_scene(folder)
 
 
+def _prompt_files(scene: Path) -> list[Path]:
+    """The scene's own file first."""
+    return [path for path in (scene / "prompt.txt", *sorted((scene / "prompt").glob("*.txt"))) if path.is_file()]
+
+
 def _prompts(scene: Path, frame: int) -> tuple[str, ...]:
     """The sentences for a frame: its own, or the scene's; file names may have leading zeros."""
-    own = [path for path in (scene / "prompt").glob("*.txt") if path.stem.isdigit() and int(path.stem) == frame]
-    path = own[0] if own else scene / "prompt.txt"
+    files = _prompt_files(scene)
+    own = [path for path in files if path.stem.isdigit() and int(path.stem) == frame]
+    found = own or [path for path in files if path.parent == scene]
+    if not found:
+        raise InputError(f"{scene}: frame {frame} has no prompt; add prompt/{frame}.txt or prompt.txt")
+    return _sentences(found[0])
+
+
+def _sentences(path: Path) -> tuple[str, ...]:
     try:
-        sentences = [line.strip() for line in path.read_text(errors="replace").splitlines()]
-    except OSError:
-        raise InputError(f"{scene}: frame {frame} has no prompt; add prompt/{frame}.txt or prompt.txt") from None
-    sentences = tuple(line for line in sentences if line)
+        lines = [line.strip() for line in path.read_text(errors="replace").splitlines()]
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); make it readable") from None
+    sentences = tuple(line for line in lines if line)
     if not sentences:
         raise InputError(f"{path}: is empty; write a sentence about what is seen")
     return sentences
@@ -123,6 +132,8 @@ def _prompts(scene: Path, frame: int) -> tuple[str, ...]:
 def _sensor_depth(frame: Frame, size: tuple[int, int]) -> np.ndarray:
     """(h, w) float32, the depth image as the colour camera sees it at `size`; the nearest of what falls on a pixel."""
     depth, camera = frame.read_depth(), frame.depth_camera
+    # Finer than the depth image's, a grid of pixels would have holes between its points.
+    grid = tuple(min(pair) for pair in zip(size, camera.size, strict=True))
     pose = frame.cam_to_world if frame.depth_cam_to_world is None else frame.depth_cam_to_world
     origin, direction = pixel_rays(camera.intrinsics, pose, camera.size)
     valid = depth.ravel() > 0
@@ -130,9 +141,9 @@ def _sensor_depth(frame: Frame, size: tuple[int, int]) -> np.ndarray:
     to_camera = np.linalg.inv(frame.cam_to_world)
     points = points @ to_camera[:3, :3].T + to_camera[:3, 3]
     points = points[points[:, 2] > 0]
-    k = resize_intrinsics(frame.camera.intrinsics, frame.camera.size, size)
+    k = resize_intrinsics(frame.camera.intrinsics, frame.camera.size, grid)
     column, row = (np.rint(points[:, :2] / points[:, 2:] * [k[0, 0], k[1, 1]] + k[:2, 2])).astype(np.int64).T
-    inside = (column >= 0) & (row >= 0) & (column < size[0]) & (row < size[1])
-    out = np.full(size[0] * size[1], np.inf, np.float32)
-    np.minimum.at(out, row[inside] * size[0] + column[inside], points[inside, 2].astype(np.float32))
-    return np.where(np.isfinite(out), out, 0).reshape(size[1], size[0])
+    inside = (column >= 0) & (row >= 0) & (column < grid[0]) & (row < grid[1])
+    out = np.full((grid[1], grid[0]), np.inf, np.float32)
+    np.minimum.at(out, (row[inside], column[inside]), points[inside, 2].astype(np.float32))
+    return cv2.resize(np.where(np.isfinite(out), out, 0), size, interpolation=cv2.INTER_NEAREST)

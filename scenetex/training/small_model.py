@@ -8,6 +8,7 @@ from tokenizers.models import WordLevel
 from tokenizers.processors import TemplateProcessing
 from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 
+from ..models import SuperResolutionUNet
 from ..models.patch_autoencoder import PatchAutoencoder
 from ..pipelines.surface_condition import surface_channels
 
@@ -47,6 +48,25 @@ def small_unet() -> UNet2DConditionModel:
         attention_head_dim=4,
         norm_num_groups=16,
     )
+
+
+def small_super_resolution(latents: int = _LATENTS, text_width: int = _TEXT_WIDTH) -> SuperResolutionUNet:
+    """Images four times as large, for `latents` channels and text embeddings of `text_width`; looks at the text on the
+    coarsest grid only, which is still as fine as the small model's finest."""
+    unet = UNet2DConditionModel(
+        sample_size=128,
+        in_channels=latents,
+        out_channels=latents,
+        block_out_channels=(48, 96, 128),
+        layers_per_block=1,
+        down_block_types=("DownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D", "UpBlock2D"),
+        cross_attention_dim=text_width,
+        attention_head_dim=4,
+        norm_num_groups=16,
+    )
+    # Enlarged before they are encoded, the small images lose next to nothing in the latents.
+    return SuperResolutionUNet.from_unet(unet, factor=4, enlarge=4)
 
 
 def small_text_encoder(tokenizer: PreTrainedTokenizerFast) -> CLIPTextModel:

@@ -2,36 +2,43 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL
+from diffusers import AutoencoderKL, ModelMixin
 from torch import nn
 
 from ..errors import InputError
-from ..models import MultiViewUNet
-from ..models.patch_autoencoder import PatchAutoencoder, image_factor
-from ..output import output_folder
+from ..models import MultiViewUNet, SuperResolutionUNet
+from ..models.patch_autoencoder import image_factor
 from ..pipelines import MVDiffusionPipeline
-from ..pipelines.loading import quiet_loading
-from .batches import Schedule, multi_view_item, single_view_items
-from .encoded import Encoded
-from .feed import EncodedStore, Part, encoded_batches, image_batches
-from .objectives import AutoencoderObjective, MultiViewObjective, SingleViewObjective
+from . import validation
+from .batches import Item, Schedule, multi_view_item, single_view_items, super_resolution_item
+from .digest import weights_digest
+from .encoded import Encoded, encode_large, encode_sample
+from .feed import Batches, Part, encoded_batches, image_batches
+from .model_folder import (
+    is_pipeline,
+    load_autoencoder,
+    load_pipeline,
+    load_unet,
+    save_autoencoder,
+    save_pipeline,
+    with_parts,
+)
+from .objectives import AutoencoderObjective, MultiViewObjective, SingleViewObjective, SuperResolutionObjective
+from .options import TrainOptions
 from .prefetch import Source
+from .sample import Sample
 from .small_model import (
-    SMALL_GUIDANCE,
-    SMALL_STEPS,
     small_autoencoder,
     small_scheduler,
+    small_super_resolution,
     small_text_encoder,
     small_unet,
     word_tokenizer,
 )
-
-STAGES = ("autoencoder", "single-view", "multi-view", "interpolation")
-_INDEX = "model_index.json"
+from .store import EncodedStore
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,193 +47,214 @@ class Stage:
 
     Attributes:
         objective: what is minimised.
-        batches: as `loop.train` takes them.
-        save: writes the model folder from the averaged objective.
-        describe: what of the model belongs to the run's identity.
-        pipeline: the pipeline with an objective's parts, for pictures; None for autoencoders.
+        batches: what to train on.
+        save: writes the model folder from an objective with averaged weights.
+        paint: images (m, h, w, 3) uint8 that an objective makes of a sample's views.
+        frozen: tells the weights that are not trained from others.
     """
 
     objective: nn.Module
-    batches: Callable
+    batches: Batches
     save: Callable[[nn.Module], None]
-    describe: dict
-    pipeline: Callable[[nn.Module], MVDiffusionPipeline] | None = None
+    paint: Callable[[nn.Module, Sample], np.ndarray]
+    frozen: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Data:
-    """What to train on.
-
-    Attributes:
-        source: samples.
-        scenes: number of different samples.
-        schedule: which of them a step takes.
-        views: views of each sample.
-        part: which part of each step is this process's.
-        workers: processes that make samples.
-        cache: folder for encoded samples.
-    """
+    """What to train on: samples, which of them a step takes, and which part of each step is this process's."""
 
     source: Source
-    scenes: int
     schedule: Schedule
-    views: int
     part: Part
-    workers: int
-    cache: Path
 
 
-def build_stage(name: str, data: Data, model: Path | None, output: Path, device: torch.device) -> Stage:
-    """A stage by its name in `STAGES`.
-
-    Args:
-        model: what to start from, see the stages' functions.
-        output: gets ``model``, the trained model in diffusers layout.
+def build_stage(options: TrainOptions, data: Data, device: torch.device) -> Stage:
+    """The stage that the options name; encodes what it trains on.
 
     Raises:
-        InputError: a model that does not fit the stage.
+        InputError: a model that does not fit the stage, data that cannot be read.
     """
-    build = {"autoencoder": autoencoder_stage, "single-view": single_view_stage}.get(name, multi_view_stage)
-    return build(name, data, model, output / "model", device)
+    build = {
+        "autoencoder": _autoencoder,
+        "single-view": _single_view,
+        "multi-view": _multi_view,
+        "interpolation": _multi_view,
+        "super-resolution": _super_resolution,
+    }
+    stage = build[options.stage](options, data, device)
+    if options.gradient_checkpointing:
+        for part in stage.objective.children():
+            if isinstance(part, ModelMixin):
+                part.enable_gradient_checkpointing()
+    return stage
 
 
-def autoencoder_stage(name: str, data: Data, model: Path | None, output: Path, device: torch.device) -> Stage:
-    """An autoencoder: the small one from scratch, or that of the folder `model`, trained on."""
-    vae = small_autoencoder() if model is None else load_autoencoder(model)
+def _autoencoder(options: TrainOptions, data: Data, device: torch.device) -> Stage:
+    """The small autoencoder from scratch, or that of a model, trained on."""
+    vae = small_autoencoder() if options.model is None else load_autoencoder(options.model)
     factor = image_factor(vae)
-    first = data.source.sample(0)
-    width, height = first.views.size
+    _check_size(options, factor)
+    images = data.source.sample(0).images
+    width, height = options.size
+
+    def save(average: AutoencoderObjective) -> None:
+        average.vae.register_to_config(scaling_factor=_scaling(average.vae, images))
+        save_autoencoder(options.output / "model", average.vae)
+
     shape = (vae.config.latent_channels, height // factor, width // factor)
-
-    def save(objective: AutoencoderObjective) -> None:
-        objective.vae.register_to_config(scaling_factor=_scaling(objective.vae, first.images, device))
-        _save(output, objective.vae, "vae")
-
-    batches = image_batches(data.source, data.schedule, data.part, data.views, data.workers, shape)
-    return Stage(AutoencoderObjective(vae), batches, save, {"size": [width, height]})
+    batches = image_batches(data.source, data.schedule, data.part, options.views, options.workers, shape)
+    paint = lambda average, sample: validation.reconstruct(average.vae, sample)  # noqa: E731
+    return Stage(AutoencoderObjective(vae), batches, save, paint, "")
 
 
-def single_view_stage(name: str, data: Data, model: Path | None, output: Path, device: torch.device) -> Stage:
-    """Stage one. `model` is a pipeline to tune, or the folder of an autoencoder for a small model from scratch."""
-    if model is None:
+def _single_view(options: TrainOptions, data: Data, device: torch.device) -> Stage:
+    """Stage one: tunes a pipeline's UNet, or makes a small model from scratch around an autoencoder."""
+    if options.model is None:
         raise InputError("train single-view: needs --model, a pipeline to tune or an autoencoder to start from")
-    scratch = not (model / _INDEX).is_file()
-    if scratch:
-        tokenizer = word_tokenizer(data.source.words())
-        pipe = MVDiffusionPipeline(
-            vae=load_autoencoder(model),
-            text_encoder=small_text_encoder(tokenizer),
-            tokenizer=tokenizer,
-            unet=small_unet(),
-            scheduler=small_scheduler(),
-            default_steps=SMALL_STEPS,
-            default_guidance=SMALL_GUIDANCE,
-        )
-    else:
-        pipe = _load(model)
-        if isinstance(pipe.unet, MultiViewUNet):
-            pipe.unet = pipe.unet.unet
+    scratch = not is_pipeline(options.model)
+    pipe = _small_pipeline(options.model, data.source) if scratch else load_pipeline(options.model)
+    if isinstance(pipe.unet, MultiViewUNet):
+        pipe.unet = pipe.unet.unet
     objective = SingleViewObjective(pipe.unet, pipe.text_encoder, pipe.scheduler, train_text=scratch)
 
-    def make(encoded: Encoded, number: int) -> list:
-        return single_view_items(encoded, data.schedule.rng(number), _tokenize(pipe), _levels(pipe))
+    def make(encoded: Encoded, number: int) -> list[Item]:
+        return single_view_items(encoded, data.schedule.rng(number), *_reading(pipe))
 
-    def pipeline(average: SingleViewObjective) -> MVDiffusionPipeline:
-        return _with(pipe, unet=average.unet, text_encoder=average.text_encoder)
+    def trained(average: SingleViewObjective) -> MVDiffusionPipeline:
+        return with_parts(pipe, unet=average.unet, text_encoder=average.text_encoder)
 
-    batches = encoded_batches(_store(pipe, pipe.unet, data, device), data.schedule, data.part, data.views, False, make)
-    return Stage(objective, batches, lambda average: _save(output, pipeline(average)), {}, pipeline)
+    store = _surface_store(options, data, pipe, device)
+    return _diffusion_stage(options, data, pipe, objective, store, make, trained)
 
 
-def multi_view_stage(name: str, data: Data, model: Path | None, output: Path, device: torch.device) -> Stage:
-    """Stage two, for generation ("multi-view") or for both in turn ("interpolation"), on the pipeline in `model`."""
-    if model is None or not (model / _INDEX).is_file():
-        raise InputError(f"train {name}: needs --model, a pipeline folder that stage one left behind")
-    pipe = _load(model)
-    unet = pipe.unet if isinstance(pipe.unet, MultiViewUNet) else MultiViewUNet.from_unet(pipe.unet)
-    conditioned = name == "interpolation"
-    objective = MultiViewObjective(unet, pipe.text_encoder, pipe.scheduler, conditioned, pipe.config.convention)
+def _multi_view(options: TrainOptions, data: Data, device: torch.device) -> Stage:
+    """Stage two, for generation ("multi-view"), or for it and interpolation in turn ("interpolation")."""
+    pipe = _tuned_pipeline(options)
+    if not isinstance(pipe.unet, MultiViewUNet):
+        pipe.unet = MultiViewUNet.from_unet(pipe.unet)
+    conditioned = options.stage == "interpolation"
+    objective = MultiViewObjective(pipe.unet, pipe.text_encoder, pipe.scheduler, conditioned, pipe.config.convention)
 
-    def make(encoded: Encoded, number: int) -> list:
+    def make(encoded: Encoded, number: int) -> list[Item]:
         between = number % 2 == 1 if conditioned else None
-        return [multi_view_item(encoded, data.schedule.rng(number), _tokenize(pipe), _levels(pipe), between)]
+        return [multi_view_item(encoded, data.schedule.rng(number), *_reading(pipe), between)]
 
-    def pipeline(average: MultiViewObjective) -> MVDiffusionPipeline:
+    def trained(average: MultiViewObjective) -> MVDiffusionPipeline:
         empty = pipe.config.empty_condition or conditioned
-        return _with(pipe, unet=average.unet, empty_condition=empty)
+        return with_parts(pipe, unet=average.unet, empty_condition=empty)
 
-    store = _store(pipe, unet.unet, data, device)
-    batches = encoded_batches(store, data.schedule, data.part, data.views, True, make)
-    return Stage(objective, batches, lambda average: _save(output, pipeline(average)), {}, pipeline)
-
-
-def load_autoencoder(model: Path) -> AutoencoderKL:
-    """The autoencoder of a model folder, or in a folder of its own.
-
-    Raises:
-        InputError: there is none.
-    """
-    folder = model / "vae" if (model / "vae").is_dir() else model
-    try:
-        config = AutoencoderKL.load_config(folder)
-        kind = PatchAutoencoder if config.get("_class_name") == "PatchAutoencoder" else AutoencoderKL
-        with quiet_loading():
-            return kind.from_pretrained(folder)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        said = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{folder}: holds no autoencoder that can be loaded ({said}); train one first") from None
+    store = _surface_store(options, data, pipe, device)
+    return _diffusion_stage(options, data, pipe, objective, store, make, trained)
 
 
-def _load(model: Path) -> MVDiffusionPipeline:
-    with quiet_loading():
-        return MVDiffusionPipeline.from_pretrained(model)
+def _super_resolution(options: TrainOptions, data: Data, device: torch.device) -> Stage:
+    """A pipeline's super-resolution, or a new one for it. With several views, one that is there already is taken for
+    trained on single views: its base UNet is frozen."""
+    pipe = _tuned_pipeline(options)
+    unet, known = pipe.upscale_unet, pipe.upscale_unet is not None
+    if options.upscale_unet is not None:
+        unet = SuperResolutionUNet.from_unet(load_unet(options.upscale_unet))
+    elif not known:
+        unet = small_super_resolution(pipe.vae.config.latent_channels, pipe.text_encoder.config.hidden_size)
+    pipe = with_parts(pipe, upscale_unet=unet)
+    freeze = known and options.upscale_unet is None and options.views > 1
+    objective = SuperResolutionObjective(unet, pipe.text_encoder, pipe.scheduler, freeze)
+    cell = image_factor(pipe.vae)
+    _check_size(options, max(cell * unet.alignment, cell * unet.ratio, unet.config.factor))
+    width, height = options.size
 
+    def make(encoded: Encoded, number: int) -> list[Item]:
+        size = (height // cell, width // cell)
+        return [super_resolution_item(encoded, data.schedule.rng(number), *_reading(pipe), size)]
 
-def _store(pipe, unet, data: Data, device: torch.device) -> EncodedStore:
-    guide = unet.config.in_channels - pipe.vae.config.latent_channels
-    if guide <= 0:
-        raise InputError(
-            "training: the UNet takes no depth; start from a depth UNet such as Stable Diffusion 2 depth's"
-        )
+    def trained(average: SuperResolutionObjective) -> MVDiffusionPipeline:
+        return with_parts(pipe, upscale_unet=average.unet)
+
+    def encode(sample: Sample) -> Encoded:
+        return encode_large(sample, vae, unet)
+
     vae = pipe.vae.to(device).requires_grad_(False).eval()
-    store = EncodedStore(data.source, vae, guide, data.cache)
-    store.fill(data.scenes, data.part, data.workers)
-    return store
+    how = f"super-resolution {unet.config.factor} {unet.config.enlarge} {unet.alignment}"
+    store = EncodedStore.within(options.cache_folder, data.source, encode, vae, how)
+    stage = _diffusion_stage(options, data, pipe, objective, store, make, trained)
+    return stage
 
 
-def _tokenize(pipe) -> Callable[[str], torch.Tensor]:
-    length = pipe.tokenizer.model_max_length
+def _diffusion_stage(
+    options: TrainOptions,
+    data: Data,
+    pipe: MVDiffusionPipeline,
+    objective: nn.Module,
+    store: EncodedStore,
+    make: Callable[[Encoded, int], list[Item]],
+    trained: Callable[[nn.Module], MVDiffusionPipeline],
+) -> Stage:
+    """What the stages with a UNet share; `trained` gives the pipeline with an objective's parts."""
+    store.fill(options.rooms, data.part.rank, data.part.world, options.workers)
+    together = options.stage != "single-view"
+    batches = encoded_batches(store, data.schedule, data.part, options.views, together, make)
+    draw = validation.upscale if options.stage == "super-resolution" else validation.generate
+    frozen = {name: p for name, p in objective.named_parameters() if not p.requires_grad} | pipe.vae.state_dict()
+    return Stage(
+        objective,
+        batches,
+        lambda average: save_pipeline(options.output / "model", trained(average)),
+        lambda average, sample: draw(trained(average), sample, options.seed),
+        weights_digest("", frozen.items()),
+    )
+
+
+def _small_pipeline(model: str, source: Source) -> MVDiffusionPipeline:
+    """An untrained small model around the autoencoder in a folder, which knows the words of the source."""
+    vae, tokenizer = load_autoencoder(model), word_tokenizer(source.words())
+    return MVDiffusionPipeline(
+        vae=vae,
+        text_encoder=small_text_encoder(tokenizer),
+        tokenizer=tokenizer,
+        unet=small_unet(),
+        scheduler=small_scheduler(),
+    )
+
+
+def _tuned_pipeline(options: TrainOptions) -> MVDiffusionPipeline:
+    if options.model is None:
+        raise InputError(f"train {options.stage}: needs --model, a pipeline that stage one left behind")
+    return load_pipeline(options.model)
+
+
+def _surface_store(options: TrainOptions, data: Data, pipe: MVDiffusionPipeline, device: torch.device) -> EncodedStore:
+    """Samples for a UNet that is told about the surface."""
+    if not pipe.takes_depth:
+        raise InputError(
+            f"{options.model}: the UNet takes no depth; start from a depth UNet such as Stable Diffusion 2 depth's"
+        )
+    _check_size(options, pipe.vae_scale_factor)
+    vae = pipe.vae.to(device).requires_grad_(False).eval()
+    channels = pipe.guide_channels
+    encode = lambda sample: encode_sample(sample, vae, channels)  # noqa: E731
+    return EncodedStore.within(options.cache_folder, data.source, encode, vae, str(channels))
+
+
+def _reading(pipe: MVDiffusionPipeline) -> tuple[Callable[[str], torch.Tensor], int]:
+    """How the pipeline reads prompts, and how many noise levels it knows."""
 
     def tokenize(text: str) -> torch.Tensor:
-        return pipe.tokenizer(
-            text, padding="max_length", max_length=length, truncation=True, return_tensors="pt"
-        ).input_ids[0]
+        length = pipe.tokenizer.model_max_length
+        tokens = pipe.tokenizer(text, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
+        return tokens.input_ids[0]
 
-    return tokenize
-
-
-def _levels(pipe) -> int:
-    return pipe.scheduler.config.num_train_timesteps
+    return tokenize, pipe.scheduler.config.num_train_timesteps
 
 
-def _with(pipe: MVDiffusionPipeline, empty_condition: bool | None = None, **parts) -> MVDiffusionPipeline:
-    """The pipeline with other parts."""
-    config = {
-        name: pipe.config[name] for name in ("convention", "empty_condition", "default_steps", "default_guidance")
-    }
-    if empty_condition is not None:
-        config["empty_condition"] = empty_condition
-    return MVDiffusionPipeline(**pipe.components | parts | config)
-
-
-def _save(output: Path, model, subfolder: str = "") -> None:
-    """Writes a model folder that appears whole or not at all."""
-    with output_folder(output, marker=f"{subfolder}/config.json" if subfolder else _INDEX) as partial:
-        model.save_pretrained(partial / subfolder)
+def _check_size(options: TrainOptions, multiple: int) -> None:
+    width, height = options.size
+    if width % multiple or height % multiple:
+        raise InputError(f"--image-size {width} {height}: choose multiples of {multiple} for this model")
 
 
 @torch.no_grad()
-def _scaling(vae: AutoencoderKL, images: np.ndarray, device: torch.device) -> float:
-    """What brings the latents to a standard deviation of one."""
-    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).to(device).float() / 127.5 - 1
+def _scaling(vae: AutoencoderKL, images: np.ndarray) -> float:
+    """What brings the latents of images (m, h, w, 3) to a standard deviation of one."""
+    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).to(vae.device).float() / 127.5 - 1
     return 1 / float(vae.encode(pixels).latent_dist.mean.std())

@@ -9,7 +9,7 @@ from torch import nn
 
 from ..output import naming, write_files
 from ..pipelines import MVDiffusionPipeline
-from .objectives import AutoencoderObjective
+from ..pipelines.windows import LEAST_JOINT
 from .pictures import draw_grid
 from .sample import Sample
 
@@ -18,42 +18,50 @@ _GUIDANCE = 4.0
 
 
 def make_painter(
-    sample: Sample, folder: Path, seed: int, pipeline_of: Callable[[nn.Module], MVDiffusionPipeline]
+    sample: Sample, folder: Path, paint: Callable[[nn.Module, Sample], np.ndarray]
 ) -> Callable[[nn.Module, int], None]:
-    """Called with an objective and a step, writes ``folder/step-<n>.png``: the truth above, the model's below.
+    """Called with an objective and a step, writes ``folder/step-<n>.png``: the truth, and below what `paint` makes."""
 
-    Args:
-        sample: what to paint.
-        pipeline_of: the pipeline with an objective's parts; not asked for autoencoders.
-    """
-
-    def paint(objective: nn.Module, step: int) -> None:
-        if isinstance(objective, AutoencoderObjective):
-            made = _through(objective.vae, sample.images)
-        else:
-            made = _generated(pipeline_of(objective), sample, seed)
+    def write(objective: nn.Module, step: int) -> None:
+        made = paint(objective, sample)
         with naming(folder):
             folder.mkdir(parents=True, exist_ok=True)
         write_files({folder / f"step-{step:08d}.png": draw_grid([sample.images, made])})
 
-    return paint
+    return write
 
 
 @torch.no_grad()
-def _through(vae, images: np.ndarray) -> np.ndarray:
-    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).to(vae.device).float() / 127.5 - 1
+def reconstruct(vae, sample: Sample) -> np.ndarray:
+    """The sample's images after an autoencoder, (m, h, w, 3) uint8."""
+    pixels = torch.from_numpy(sample.images).permute(0, 3, 1, 2).to(vae.device).float() / 127.5 - 1
     out = vae.decode(vae.encode(pixels).latent_dist.mean).sample
     return ((out.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
 
-def _generated(pipe: MVDiffusionPipeline, sample: Sample, seed: int) -> np.ndarray:
+def generate(pipe: MVDiffusionPipeline, sample: Sample, seed: int) -> np.ndarray:
+    """Images of the sample's views from its first sentence, (m, h, w, 3) uint8."""
+    return _bytes(pipe(_prompts(sample), sample.views, guidance_scale=_GUIDANCE, **_options(pipe, sample, seed)).images)
+
+
+def upscale(pipe: MVDiffusionPipeline, sample: Sample, seed: int) -> np.ndarray:
+    """The sample's images from themselves at a size as many times smaller as the model enlarges, (m, h, w, 3) uint8."""
+    small = sample.shrunk(pipe.upscale_unet.config.factor)
+    return _bytes(pipe.upscale(small.images, small.views, _prompts(sample), **_options(pipe, sample, seed)).images)
+
+
+def _prompts(sample: Sample) -> list[str]:
+    return [sentences[0] for sentences in sample.prompts]
+
+
+def _options(pipe: MVDiffusionPipeline, sample: Sample, seed: int) -> dict:
     pipe.set_progress_bar_config(disable=True)
-    images = pipe(
-        [sentences[0] for sentences in sample.prompts],
-        sample.views,
-        num_inference_steps=_STEPS,
-        guidance_scale=_GUIDANCE,
-        generator=torch.Generator().manual_seed(seed),
-        joint_views=max(len(sample), 4),
-    ).images
+    return {
+        "num_inference_steps": _STEPS,
+        "generator": torch.Generator().manual_seed(seed),
+        "joint_views": max(len(sample), LEAST_JOINT),
+    }
+
+
+def _bytes(images: np.ndarray) -> np.ndarray:
     return np.round(images * 255).astype(np.uint8)

@@ -1,0 +1,87 @@
+"""Model folders in diffusers layout: what training starts from and what it leaves behind."""
+
+from pathlib import Path
+
+from diffusers import AutoencoderKL, UNet2DConditionModel
+
+from ..errors import InputError
+from ..models.patch_autoencoder import PatchAutoencoder
+from ..output import output_folder
+from ..pipelines import MVDiffusionPipeline
+from ..pipelines.loading import LOAD_ERRORS, first_line, quiet_loading
+from .checkpoint import disk_errors
+
+_INDEX = "model_index.json"
+
+
+def is_pipeline(model: str) -> bool:
+    """Whether `model` is a whole pipeline, a folder or a Hub id, rather than the folder of an autoencoder."""
+    return not Path(model).is_dir() or (Path(model) / _INDEX).is_file()
+
+
+def load_pipeline(model: str) -> MVDiffusionPipeline:
+    """The pipeline in a folder, or of a Hub id.
+
+    Raises:
+        InputError: it cannot be loaded, or is of a kind that cannot be trained.
+    """
+    with quiet_loading():
+        pipe = MVDiffusionPipeline.from_pretrained(model)
+    if pipe.text_encoder_2 is not None:
+        raise InputError(f"{model}: Stable Diffusion XL cannot be trained; start from one with a single text encoder")
+    return pipe
+
+
+def load_autoencoder(model: str) -> AutoencoderKL:
+    """The autoencoder of a model folder, or in a folder of its own.
+
+    Raises:
+        InputError: there is none.
+    """
+    folder = Path(model) / "vae" if (Path(model) / "vae").is_dir() else Path(model)
+    try:
+        name = AutoencoderKL.load_config(folder, local_files_only=True).get("_class_name")
+        kind = PatchAutoencoder if name == PatchAutoencoder.__name__ else AutoencoderKL
+        with quiet_loading():
+            return kind.from_pretrained(folder, local_files_only=True)
+    except LOAD_ERRORS as error:
+        raise InputError(
+            f"{folder}: holds no autoencoder that can be loaded ({first_line(error)}); train one first"
+        ) from None
+
+
+def load_unet(folder: Path) -> UNet2DConditionModel:
+    """The UNet in a folder.
+
+    Raises:
+        InputError: there is none.
+    """
+    try:
+        with quiet_loading():
+            return UNet2DConditionModel.from_pretrained(folder, local_files_only=True)
+    except LOAD_ERRORS as error:
+        raise InputError(
+            f"{folder}: holds no UNet that can be loaded ({first_line(error)}); pass the unet folder of a model"
+        ) from None
+
+
+def with_parts(pipe: MVDiffusionPipeline, **changes) -> MVDiffusionPipeline:
+    """The pipeline with other parts, or other values of what it was made with."""
+    config = {name: pipe.config[name] for name in ("convention", "empty_condition")}
+    return MVDiffusionPipeline(**pipe.components | config | changes)
+
+
+def save_pipeline(output: Path, pipe: MVDiffusionPipeline) -> None:
+    """Writes a pipeline's folder, which appears whole or not at all.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    with output_folder(output, marker=_INDEX) as partial, disk_errors():
+        pipe.save_pretrained(partial)
+
+
+def save_autoencoder(output: Path, vae: AutoencoderKL) -> None:
+    """Writes a folder with an autoencoder in ``vae``; as `save_pipeline`."""
+    with output_folder(output, marker="vae/config.json") as partial, disk_errors():
+        vae.save_pretrained(partial / "vae")

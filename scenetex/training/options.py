@@ -1,0 +1,140 @@
+"""What a training run is asked to do. The fields' texts are the command line's help."""
+
+import math
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Literal, get_args, get_origin
+
+import tyro
+
+from ..errors import InputError
+
+_FINAL_RATE = 1e-7
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopOptions:
+    """How long and how to train."""
+
+    steps: int = 20000
+    """Steps in all; a run that has done them goes on when there are more."""
+    learning_rate: float = 2e-4
+    """Peak learning rate."""
+    warmup: int = 100
+    """Steps until then."""
+    schedule: Literal["cosine", "constant"] = "cosine"
+    """Learning rate after that: down to 1e-7 at the last step, or constant, to be gone on with."""
+    average: float = 0.999
+    """Decay of the moving average of the weights, which is what the model folder gets."""
+    accumulation: int = 1
+    """Parts that each step is computed in, one after the other: more need less memory."""
+    precision: Literal["no", "bf16", "fp16"] = "no"
+    """Mixed precision."""
+    save_every: int = 500
+    """Steps between checkpoints."""
+    picture_every: int = 0
+    """Steps between validation pictures; 0 = none."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train."""
+
+    def check(self) -> None:
+        """Raises InputError for values that are out of range."""
+        self._check_choices()
+        self._check_least(1, "steps", "accumulation", "save_every")
+        self._check_least(0, "warmup", "picture_every")
+        if not 0 < self.learning_rate < math.inf:
+            raise InputError(f"--learning-rate {self.learning_rate} must be greater than 0")
+        if not 0 <= self.average < 1:
+            raise InputError(f"--average {self.average} must be at least 0 and less than 1")
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step, counted from 0."""
+        rise = min(1.0, (step + 1) / max(self.warmup, 1))
+        if self.schedule == "constant":
+            return rise * self.learning_rate
+        fall = 0.5 + 0.5 * math.cos(math.pi * min(step / self.steps, 1.0))
+        return _FINAL_RATE + (rise * self.learning_rate - _FINAL_RATE) * fall
+
+    def _check_choices(self) -> None:
+        for field in fields(self):
+            kind = get_args(field.type)[0] if get_origin(field.type) is Annotated else field.type
+            value = getattr(self, field.name)
+            if get_origin(kind) is Literal and value not in get_args(kind):
+                raise InputError(f"{field.name} {value!r} is not one of {', '.join(get_args(kind))}")
+
+    def _check_least(self, least: int, *names: str) -> None:
+        for name in names:
+            if getattr(self, name) < least:
+                raise InputError(f"--{name.replace('_', '-')} {getattr(self, name)} must be at least {least}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainOptions(LoopOptions):
+    """Trains a model, stage by stage: autoencoder, single-view, multi-view, interpolation, super-resolution.
+
+    A run resumes from its last checkpoint when it is started again with the same options.
+    """
+
+    stage: Annotated[
+        Literal["autoencoder", "single-view", "multi-view", "interpolation", "super-resolution"], tyro.conf.Positional
+    ]
+    """What to train."""
+    output: Path
+    """Folder for the model, checkpoints, losses and pictures."""
+    model: str | None = None
+    """Model to start from: the folder that the stage before left, or Stable Diffusion with depth (folder or Hub id). A
+    folder with nothing but an autoencoder starts a small model from scratch."""
+    upscale_unet: Path | None = None
+    """Folder of a UNet that takes latents alone, to start super-resolution from; default: a small one from scratch."""
+    gradient_checkpointing: bool = False
+    """Compute parts of the model twice instead of keeping what is between: less memory, more time."""
+    data: Path | None = None
+    """Folder of scenes in ScanNet layout with prompts; default: procedural rooms."""
+    materials: Path | None = None
+    """Folder of material images by category, for the procedural rooms."""
+    rooms: int = 2000
+    """Number of different rooms, or runs of frames of scans; autoencoders see new ones all the time."""
+    room_views: int = 16
+    """Views of each room, or frames in a run."""
+    depth: Literal["rendered", "sensor"] = "rendered"
+    """Depth of scans: ray-cast from the mesh, or the sensor's."""
+    image_size: tuple[int, int] | None = None
+    """Width and height of the images, pixels; default: 256 192, four times that for super-resolution."""
+    cache: Path | None = None
+    """Folder for encoded samples, shared by runs; default: in the output folder. Delete it when scans change."""
+    workers: int = 2
+    """Processes that render or read samples."""
+    samples: int = 4
+    """Scenes in one step, over all processes."""
+    views: int = 4
+    """Views of each scene in a step."""
+    seed: int = 0
+    """Seed of everything random."""
+
+    def check(self) -> None:
+        """Raises InputError for values that are out of range or do not go together."""
+        super().check()
+        self._check_least(1, "rooms", "room_views", "samples", "views")
+        self._check_least(0, "workers", "seed")
+        if self.views > self.room_views:
+            raise InputError(
+                f"--views {self.views} of each scene in a step, but it has --room-views {self.room_views}; choose fewer"
+            )
+        if self.data is not None and self.materials is not None:
+            raise InputError("--materials are for procedural rooms; leave them out with --data")
+        if self.upscale_unet is not None and self.stage != "super-resolution":
+            raise InputError(f"--upscale-unet is for stage super-resolution; leave it out for {self.stage}")
+        if min(self.size) < 8:
+            raise InputError(f"--image-size {self.size[0]} {self.size[1]} is too small; choose 8 or more")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the images, pixels."""
+        if self.image_size is not None:
+            return tuple(self.image_size)
+        return (1024, 768) if self.stage == "super-resolution" else (256, 192)
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where encoded samples are kept."""
+        return self.output / "encoded" if self.cache is None else self.cache

@@ -1,0 +1,59 @@
+"""Encoded samples of a source, kept on disk."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from ..output import naming
+from .digest import weights_digest
+from .encoded import Encoded, read_encoded, write_encoded
+from .prefetch import Source, prefetch
+from .sample import Sample
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedStore:
+    """Encoded samples of a source, made when they are first needed.
+
+    Attributes:
+        source: where samples come from.
+        encode: what is kept of a sample.
+        folder: where they are kept; belongs to this source, this autoencoder and this way to encode.
+    """
+
+    source: Source
+    encode: Callable[[Sample], Encoded]
+    folder: Path
+
+    @classmethod
+    def within(cls, cache: Path, source: Source, encode: Callable[[Sample], Encoded], vae, how: str) -> "EncodedStore":
+        """A store in a folder of `cache` that its source, its autoencoder and the text `how` decide.
+
+        Raises:
+            InputError: `cache` cannot be written to.
+        """
+        head = f"{source!r} {how} {vae.config.scaling_factor}"
+        folder = cache / weights_digest(head, vae.state_dict().items())
+        with naming(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        return cls(source, encode, folder)
+
+    def fill(self, total: int, part: int, parts: int, workers: int) -> None:
+        """Makes what is missing of the first `total` samples; of several processes, each makes its part."""
+        missing = [i for i in range(part, total, parts) if not self._path(i).is_file()]
+        samples = prefetch(self.source, missing, workers)
+        for i in tqdm(missing, desc="encode", unit="scene", disable=part > 0 or not missing):
+            write_encoded(self._path(i), self.encode(next(samples)))
+
+    def get(self, index: int, choose: Callable[[int], list[int]] | None = None) -> Encoded:
+        """Sample number `index`, or the views of it that `choose` picks; made now if it is missing or damaged."""
+        found = read_encoded(self._path(index), choose)
+        if found is None:
+            write_encoded(self._path(index), self.encode(self.source.sample(index)))
+            found = read_encoded(self._path(index), choose)
+        return found
+
+    def _path(self, index: int) -> Path:
+        return self.folder / f"{index:08d}.safetensors"
