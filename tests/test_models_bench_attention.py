@@ -34,6 +34,14 @@ def test_bench_of_super_resolution(bench, capsys):
     assert "identical at zero initialisation: True" in out and "small images, once" in out and "ratio: " in out
 
 
+@pytest.mark.parametrize("convention", ["visible", "mvdiffusion"])
+def test_bench_of_a_panorama(bench, capsys, convention):
+    threads = torch.get_num_threads()
+    bench.main(bench.Config(12, (32, 64), (32, 64), convention, threads=threads, rounds=1, module="panorama"))
+    out = capsys.readouterr().out
+    assert "2.0 partners a view" in out and "identical at zero initialisation: True" in out and "ratio: " in out
+
+
 def test_walk_is_a_true_room(bench):
     """Every surface point lies on a wall of the room, and neighbouring views see each other's."""
     depth, intrinsics, poses = bench.walk(6, (24, 32))

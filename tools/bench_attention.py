@@ -2,7 +2,8 @@
 
 The two run in turn, in one process, so that a busy machine slows both alike. Weights are random; the views walk
 through a box room and look around, so that each sees several others. `--views 150` is the memory case. Super-resolution
-is that of one step: what is read from the small images once for all steps is reported apart.
+is that of one step: what is read from the small images once for all steps is reported apart. A panorama's eight views
+turn about one point; each query has nine keys in each view that it is seen in.
 """
 
 import resource
@@ -20,9 +21,10 @@ from diffusers import UNet2DConditionModel
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scenetex.correspondence import Correspondence, from_depth
+from scenetex.correspondence import Correspondence, from_depth, from_rotation
 from scenetex.errors import InputError
 from scenetex.models import MultiViewUNet, SuperResolutionUNet
+from scenetex.panorama import ring_intrinsics, ring_rotations
 
 _FACTOR = 4  # of super-resolution
 
@@ -47,8 +49,9 @@ class Config:
     """CPU threads."""
     rounds: int = 7
     """Timed rounds of both models; the median of the rounds' ratios counts."""
-    module: Literal["depth", "super-resolution"] = "depth"
-    """Generation of images of `size` with depth, or of images four times as large from them."""
+    module: Literal["depth", "super-resolution", "panorama"] = "depth"
+    """Generation of images of `size` with depth, of images four times as large from them, or of a panorama's eight
+    square views as wide as that."""
 
 
 def main(config: Config) -> None:
@@ -57,13 +60,11 @@ def main(config: Config) -> None:
     torch.set_num_threads(config.threads)
     torch.manual_seed(0)
     dtype = getattr(torch, config.dtype)
-    depth, intrinsics, poses = walk(config.views, config.size)
-    small = config.module == "super-resolution"
+    small, ring = config.module == "super-resolution", config.module == "panorama"
+    size = (config.size[1], config.size[1]) if ring else config.size
     start = time.perf_counter()
-    correspondence = from_depth(
-        torch.from_numpy(depth)[None].to(config.device), intrinsics[None], poses[None], convention=config.convention
-    )
-    image = tuple(side * (_FACTOR if small else 1) for side in config.size)
+    correspondence = turn(size[1], config) if ring else stroll(config)
+    image = tuple(side * (_FACTOR if small else 1) for side in size)
     channels = config.channels or ((64, 128, 192) if small else (64, 128, 256, 256))
     sizes = feature_sizes(image, len(channels))
     for size in sizes:
@@ -74,7 +75,7 @@ def main(config: Config) -> None:
     found = time.perf_counter() - start
     print(f"correspondence: {found:.2f} s, {correspondence.nbytes() / 1e6:.0f} MB")
     print(describe(correspondence, sizes[0], dtype))
-    case = super_resolution_case if small else depth_case
+    case = super_resolution_case if small else panorama_case if ring else depth_case
     plain, joint = case(channels, sizes[0], correspondence, {"device": config.device, "dtype": dtype})
 
     with torch.no_grad():
@@ -94,10 +95,35 @@ def main(config: Config) -> None:
         print(f"peak memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3:.0f} MB")
 
 
+def stroll(config: Config) -> Correspondence:
+    """Of views that walk through a room."""
+    depth, intrinsics, poses = walk(config.views, config.size)
+    depth = torch.from_numpy(depth)[None].to(config.device)
+    return from_depth(depth, intrinsics[None], poses[None], convention=config.convention)
+
+
+def turn(side: int, config: Config) -> Correspondence:
+    """Of the eight views of a panorama."""
+    rotations = torch.from_numpy(ring_rotations())[None].float().to(config.device)
+    intrinsics = torch.from_numpy(ring_intrinsics(side))[None].float()
+    return from_rotation(intrinsics, rotations, (side, side), convention=config.convention)
+
+
 def depth_case(channels: tuple[int, ...], size: tuple[int, int], correspondence: Correspondence, like: dict):
     """One step of generation at latents of `size`, without and with attention."""
-    model = MultiViewUNet.from_unet(build_unet(channels)).to(**like).eval().requires_grad_(False)
-    sample, step, prompt = noisy(correspondence.views, 5, size, like)
+    return generation_case(MultiViewUNet.from_unet(build_unet(channels, 5)), size, correspondence, like)
+
+
+def panorama_case(channels: tuple[int, ...], size: tuple[int, int], correspondence: Correspondence, like: dict):
+    """The same for a panorama; its UNet takes no depth."""
+    model = MultiViewUNet.from_unet(build_unet(channels, 4), kind="panorama")
+    return generation_case(model, size, correspondence, like)
+
+
+def generation_case(model: MultiViewUNet, size: tuple[int, int], correspondence: Correspondence, like: dict):
+    """The model's forward, without and with attention."""
+    model = model.to(**like).eval().requires_grad_(False)
+    sample, step, prompt = noisy(correspondence.views, model.unet.config.in_channels, size, like)
 
     @torch.no_grad()
     def plain() -> torch.Tensor:
@@ -138,11 +164,11 @@ def noisy(views: int, channels: int, size: tuple[int, int], like: dict) -> tuple
     return torch.randn(1, views, channels, *size, **like), steps, torch.randn(1, views, 16, 64, **like)
 
 
-def build_unet(channels: tuple[int, ...]) -> UNet2DConditionModel:
-    """A depth UNet of Stable Diffusion's structure: cross-attention in all blocks but the deepest."""
+def build_unet(channels: tuple[int, ...], inputs: int) -> UNet2DConditionModel:
+    """A UNet of Stable Diffusion's structure, `inputs` channels in: cross-attention in all blocks but the deepest."""
     n = len(channels) - 1
     return UNet2DConditionModel(
-        in_channels=5,
+        in_channels=inputs,
         out_channels=4,
         block_out_channels=channels,
         down_block_types=("CrossAttnDownBlock2D",) * n + ("DownBlock2D",),
