@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from .errors import InputError
-from .memory import with_less_memory
+from .memory import LEAST_JOINT, with_less_memory
 from .panorama.standpoint import panorama_views
 from .scene.scene import Scene
 from .stages import Stages
@@ -161,9 +161,15 @@ def _around(
     found = stages.recall("images")
     if found is None:
         with stages.stage("generate"):
-            call, seeded = pipe(), _generator(generation)
+            call = pipe()
             call.set_progress_bar_config(disable=not progress, desc="generate", leave=False)
-            images = call(generation.prompt, views=views, generator=seeded, **_options(generation)).images
+
+            def attempt(_) -> np.ndarray:
+                seeded = _generator(generation)
+                return call(generation.prompt, views=views, generator=seeded, **_options(generation)).images
+
+            # All views of a panorama are generated together: only the attention can do with less.
+            images = with_less_memory(call, len(views), LEAST_JOINT, attempt, stages.notes.append)
         found = {"images": np.round(images * 255).astype(np.uint8)}
         stages.keep("images", **found)
     return views, list(found["images"]), (True,) * len(views)
@@ -192,6 +198,9 @@ def _generated(
     pipe, views: ViewSet, at: list[int], generation: Generation, stages: Stages, progress: bool
 ) -> np.ndarray:
     """(m, h, w, 3) uint8 images of all views; the keyframes are those at the positions `at`."""
+    small = stages.recall("small")
+    if small is not None:
+        return small["images"]
     joint, options = generation.joint_views, _options(generation)
 
     def run(call, name: str, views: ViewSet, *args) -> np.ndarray:
@@ -215,7 +224,10 @@ def _generated(
             for i, image in zip(at, images, strict=True):
                 given[i] = image
             images = run(pipe.interpolate, "interpolate", views, given)
-    return np.round(images * 255).astype(np.uint8)
+    images = np.round(images * 255).astype(np.uint8)
+    if generation.upscale > 1:
+        stages.keep("small", images=images)
+    return images
 
 
 def _upscaled(

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from .errors import InputError
 
-_LEAST_JOINT = 4  # views that the pipeline can still generate together
+LEAST_JOINT = 4  # views that the pipeline can still generate together
 _ATTENTION = 128  # megabytes, half of what attention takes on a GPU by itself
 _LEAST_ATTENTION = 8
 
@@ -43,16 +43,16 @@ def with_less_memory(pipe, views: int, joint_views: int, call: Callable[[int], T
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-            if min(views, joint_views) <= _LEAST_JOINT and attention < _LEAST_ATTENTION:
+            if min(views, joint_views) <= LEAST_JOINT and attention < _LEAST_ATTENTION:
                 raise InputError(
-                    f"out of memory with {min(views, joint_views)} views at a time; choose a smaller image size or "
-                    "model, or free some memory"
+                    "out of memory even with as few views at a time as possible; choose a smaller image size or model, "
+                    "or free some memory"
                 ) from None
         # The error is gone by now, and with it the tensors that its traceback held.
         _collect()
-        fewer = max(_LEAST_JOINT, min(views, joint_views) // 2)
-        note(f"out of memory with {min(views, joint_views)} joint views; tried again with {min(fewer, joint_views)}")
-        joint_views = min(fewer, joint_views)
+        before, joint_views = joint_views, min(joint_views, max(LEAST_JOINT, min(views, joint_views) // 2))
+        less = f"{joint_views} instead of {before} joint views" if joint_views < before else "less attention memory"
+        note(f"out of memory while generating; tried again with {less}")
         for unet in (pipe.unet, pipe.upscale_unet):
             if hasattr(unet, "set_attention_memory"):
                 unet.set_attention_memory(attention)

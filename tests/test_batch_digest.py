@@ -31,11 +31,12 @@ def changed(before: dict, after: dict) -> set[str]:
 @pytest.mark.parametrize(
     ("change", "stages"),
     [
-        ({"prompt": "a blue room"}, {"generate", "images", "paint", "result"}),
-        ({"seed": 1}, {"generate", "images", "paint", "result"}),
-        ({"between": 2}, {"images", "paint", "result"}),
+        ({"prompt": "a blue room"}, {"generate", "small", "images", "paint", "result"}),
+        ({"seed": 1}, {"generate", "small", "images", "paint", "result"}),
+        ({"between": 2}, {"small", "images", "paint", "result"}),
+        ({"upscale": 4}, {"images", "paint", "result"}),
         ({"texture_size": 512}, {"unwrap", "paint", "result"}),
-        ({"keyframes": "3"}, {"keyframes", "generate", "images", "paint", "result"}),
+        ({"keyframes": "3"}, {"keyframes", "generate", "small", "images", "paint", "result"}),
         ({"formats": "obj"}, {"result"}),
         ({"output": Path("elsewhere"), "workers": 3, "quiet": True, "time_limit": 9.0, "scenes": ()}, set()),
     ],
@@ -82,7 +83,7 @@ def test_another_model_in_the_same_folder_counts(scan, tmp_path):
     before = keys(scan, options)
     assert keys(scan, options) == before
     weights.write_bytes(b"two!")
-    assert changed(before, keys(scan, options)) == {"generate", "images", "paint", "result"}
+    assert changed(before, keys(scan, options)) == {"generate", "small", "images", "paint", "result"}
 
 
 def test_a_photo_that_is_gone_is_named(scan):

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 # Parts of this package that only generated images depend on, and those that no result depends on.
 _GENERATING = ("correspondence", "models", "pipelines", "generation.py", "memory.py")
-_APART = ("batch", "training", "metrics", "synthetic", "cli.py")
-# What the keyframes' own images do not depend on.
-_AFTER_KEYFRAMES = ("between", "upscale", "upscale_tile")
+_APART = ("batch", "training", "metrics", "synthetic", "cli.py", "__main__.py")
+# What images do not depend on as long as there are only the keyframes', or as long as they are small.
+_LATER = {"generate": ("between", "upscale", "upscale_tile"), "small": ("upscale", "upscale_tile")}
 
 
 def stage_keys(scene: Scene, options: "TextureOptions", files: "FileHashes") -> dict[str, str]:
@@ -48,8 +48,8 @@ def stage_keys(scene: Scene, options: "TextureOptions", files: "FileHashes") -> 
         images = content_hash(seen, options.refine_poses)
     else:
         wanted = _generation_parts(generation) | {"code": _code(True)}
-        for_keyframes = {name: value for name, value in wanted.items() if name not in _AFTER_KEYFRAMES}
-        keys["generate"] = content_hash("generate", seen, for_keyframes)
+        for stage, later in _LATER.items():
+            keys[stage] = content_hash(stage, seen, {name: wanted[name] for name in wanted if name not in later})
         images = keys["images"] = content_hash("images", seen, wanted)
     keys["keyframes"] = content_hash("keyframes", seen)
     keys["paint"] = content_hash("paint", unwrap, images)
@@ -144,6 +144,6 @@ def _generation_parts(generation: "Generation") -> dict:
 def _code(generating: bool) -> str:
     """Hash of the sources that make images, or of the others: what another version made is not taken for this one's."""
     here = Path(__file__).resolve().parents[1]
-    files = {path.relative_to(here): path for path in sorted(here.rglob("*.py"))}
+    files = {path.relative_to(here): path for path in sorted(here.rglob("*.py")) if "_command" not in path.stem}
     chosen = [name for name in files if name.parts[0] not in _APART and (name.parts[0] in _GENERATING) == generating]
     return content_hash([(str(name), files[name].read_text()) for name in chosen])
