@@ -16,9 +16,7 @@ from .memory import is_out_of_memory
 from .output import write_files
 from .panorama import VIEWS, panorama_views
 from .scene.load import load_scene
-from .views.viewset import ViewSet
-
-_SCENE_VIEWS = 512  # pixels, of a scene's views unless --size says otherwise
+from .scene.scene import Scene
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class PanoramaOptions:
     controlnet: str | None = None
     """Depth ControlNet, folder or Hub id, for panoramas of scenes with models that do not take depth."""
     size: int | None = None
-    """Side of each view, pixels; default: what the model was trained at, 512 for scenes."""
+    """Side of each view, pixels; default: what the model was trained at."""
     height: int | None = None
     """Rows of the panorama; default: twice the size."""
     seed: int = 0
@@ -86,8 +84,10 @@ def _panorama(options: PanoramaOptions) -> np.ndarray:
     """(H, 2 H, 3) float32 0..1."""
     if len(options.prompt) not in (1, VIEWS):
         raise InputError(f"{len(options.prompt)} prompts; give one in quotes, or {VIEWS}, one for each view")
+    if options.size is not None and options.size < 1:
+        raise InputError(f"--size {options.size} is not a number of pixels; give a multiple of 8")
     image = None if options.image is None else read_square(options.image)
-    views = _views(options)
+    scene, position = _scene(options)
     generation = Generation(
         prompt=options.prompt[0],
         model=options.model,
@@ -103,8 +103,7 @@ def _panorama(options: PanoramaOptions) -> np.ndarray:
 
     pipe.set_progress_bar_config(disable=options.quiet, desc="panorama", leave=False)
     size = pipe.view_size if options.size is None else options.size
-    if views is not None:
-        size = views.size[0]
+    views = None if scene is None else panorama_views(scene, position, size)
     if image is not None:
         smaller = size < len(image)
         image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
@@ -129,12 +128,12 @@ def _panorama(options: PanoramaOptions) -> np.ndarray:
         raise
 
 
-def _views(options: PanoramaOptions) -> ViewSet | None:
-    """The views of the scene, if there is one."""
+def _scene(options: PanoramaOptions) -> tuple[Scene | None, list[float] | None]:
+    """The scene, if there is one, and the position in it, if that is given."""
     if options.scene is None:
         if options.position is not None:
             raise InputError("--position is for panoramas of scenes; add --scene SCENE")
-        return None
+        return None, None
     position = None
     if options.position is not None:
         try:
@@ -146,7 +145,7 @@ def _views(options: PanoramaOptions) -> ViewSet | None:
     scene = load_scene(options.scene)
     if scene.skipped and not options.quiet:
         print(f"{scene.name}: {len(scene.skipped)} frames without tracking left out", file=sys.stderr)
-    return panorama_views(scene, position, _SCENE_VIEWS if options.size is None else options.size)
+    return scene, position
 
 
 def read_square(path: Path) -> np.ndarray:

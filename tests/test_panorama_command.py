@@ -139,6 +139,7 @@ def test_released_weights_take_the_place_of_the_unet(tmp_path):
         (("--scene", "ROOM", "--position", "0,0,nan"), ["three numbers"]),
         (("--scene", "nowhere"), ["nowhere"]),
         (("--scene", "ROOM"), ["takes no depth", "ControlNet"]),
+        (("--size", "0"), ["--size 0", "multiple of 8"]),
         (("--size", "60"), ["60 pixels", "multiple of 8"]),
         (("--height", "30"), ["30 rows"]),
         (("--steps", "0"), ["steps 0"]),

@@ -17,6 +17,8 @@ from .multiview import MultiViewPipeline
 from .request import Request, Task
 from .ring_views import RingViews
 
+_CELLS = 64  # Stable Diffusion's latents, for models that do not say what they were trained at
+
 
 @dataclass
 class PanoramaOutput(BaseOutput):
@@ -113,7 +115,8 @@ class MVDiffusionPanoramaPipeline(MultiViewPipeline):
     def view_size(self) -> int:
         """Side of the views that the model was trained at, pixels."""
         base = self.unet.unet if isinstance(self.unet, MultiViewUNet) else self.unet
-        return base.config.sample_size * self.vae_scale_factor
+        cells = base.config.sample_size or _CELLS
+        return (cells if isinstance(cells, int) else max(cells)) * self.vae_scale_factor
 
     def _ring(self, views: ViewSet | None, size: int | None) -> RingViews:
         """The views to generate; raises InputError where they do not fit the model."""
