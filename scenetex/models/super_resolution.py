@@ -60,7 +60,7 @@ class SuperResolutionUNet(ExactFrequencies, ModelMixin, ConfigMixin):
             # From metres to centimetres of depth error.
             bands = torch.logspace(0, 1, width // 2, base=256.0)
             # At these sizes every layer counts; the UNet is light, and so are its blocks.
-            return CorrespondenceBlock(width, bands, residual=False, expansion=2)
+            return CorrespondenceBlock(width, bands, residual=False, expansion=1)
 
         self.low_attention = nn.ModuleList(block_of(b.resnets[0].in_channels) for b in self.unet.down_blocks)
         self.up_correspondence = nn.ModuleList(block_of(b.resnets[-1].out_channels) for b in self.unet.up_blocks)
