@@ -47,7 +47,7 @@ def locate_model(model: str | PathLike) -> str | PathLike:
     if str(model) != "mini":
         return model
     if not (_MINI / "model_index.json").is_file():
-        raise InputError("model 'mini': its weights are missing from this installation; install scenetex again")
+        raise InputError("model 'mini': this installation holds no weights of it; pass a model folder or a Hub id")
     return _MINI
 
 
