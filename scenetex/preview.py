@@ -57,22 +57,22 @@ def contact_sheet(views: ViewSet, images: Sequence[np.ndarray], textured: Textur
     facts = f"{len(views)} views, {drawn:,} faces, {pages}, {atlas.texels_per_metre:.0f} texels/m"
     label(_MARGIN, _MARGIN + _LINE, facts)
 
-    low, high = _depth_range(views.depth[shown])
+    low, high = depth_range(views.depth[shown])
     legend = f"depth {low:.1f} m to {high:.1f} m"
-    place(_WIDTH - _MARGIN - 160, _MARGIN + 7, _turbo(np.tile(np.linspace(0, 1, 160), (12, 1))))
+    place(_WIDTH - _MARGIN - 160, _MARGIN + 7, turbo(np.tile(np.linspace(0, 1, 160), (12, 1))))
     draw.text((_WIDTH - _MARGIN - 170, _MARGIN + 13), legend, _FAINT, ImageFont.load_default(15), anchor="rm")
     for column, view in enumerate(shown):
         x = _MARGIN + column * (tile[0] + _GAP)
         label(x, photos_at, f"frame {views.frame_ids[view]}", _FAINT)
         place(x, photos_at, _fit(images[view], tile))
-        place(x, depth_at, _fit(_depth_picture(views.depth[view], low, high), tile))
+        place(x, depth_at, _fit(depth_picture(views.depth[view], low, high), tile))
 
     part = f", {_MAX_PAGES} of {atlas.pages} pages" if atlas.pages > _MAX_PAGES else ""
     best = max(shown, key=lambda view: np.count_nonzero(views.depth[view]))
     intrinsics = resize_intrinsics(views.intrinsics[best], views.size, inside)
     with ThreadPoolExecutor(threads()) as pool:
-        from_frame = pool.submit(_smooth_render, textured, intrinsics, views.cam_to_world[best], inside, False)
-        from_above = pool.submit(_smooth_render, textured, *dollhouse_camera(textured, slot), slot, True)
+        from_frame = pool.submit(smooth_render, textured, intrinsics, views.cam_to_world[best], inside, False)
+        from_above = pool.submit(smooth_render, textured, *dollhouse_camera(textured, slot), slot, True)
         results = [
             (f"atlas{part} (red: unseen, filled in)", _atlas_picture(textured, large)),
             (f"result, from frame {views.frame_ids[best]}", _fit(from_frame.result(), slot)),
@@ -124,7 +124,7 @@ def dollhouse_camera(textured: TexturedMesh, size: tuple[int, int]) -> tuple[np.
     return intrinsics, pose
 
 
-def _smooth_render(textured, intrinsics, cam_to_world, size, cull_backfaces) -> np.ndarray:
+def smooth_render(textured, intrinsics, cam_to_world, size, cull_backfaces) -> np.ndarray:
     """A render with 2 x 2 rays per pixel."""
     fine = (2 * size[0], 2 * size[1])
     intrinsics = resize_intrinsics(intrinsics, size, fine)
@@ -140,17 +140,19 @@ def _atlas_picture(textured: TexturedMesh, side: int) -> np.ndarray:
     picture = np.full((side, side, 3), _PAPER, np.uint8)
     for page in range(pages):
         y, x = (cell + 4) * (page // columns), (cell + 4) * (page % columns)
-        picture[y : y + cell, x : x + cell] = _page_picture(textured, page, cell)
+        picture[y : y + cell, x : x + cell] = page_pictures(textured, page, cell)[1]
     return picture
 
 
-def _page_picture(textured: TexturedMesh, page: int, side: int) -> np.ndarray:
+def page_pictures(textured: TexturedMesh, page: int, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """A page as it is, and with red over texels that no view saw: (side, side, 3) uint8, dark outside charts."""
     color = cv2.resize(textured.textures[page], (side, side), interpolation=cv2.INTER_AREA).astype(np.float32)
     seen = cv2.resize(textured.coverage[page].astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
     inside = _chart_area(textured, page, side)[..., None]
     unseen = (0.7 * np.clip(1 - seen, 0, 1))[..., None]
     tinted = color * (1 - unseen) + np.float32(_UNSEEN) * unseen
-    return np.rint(tinted * inside + np.float32(_SLOT) * (1 - inside)).astype(np.uint8)
+    plain, marked = (np.rint(p * inside + np.float32(_SLOT) * (1 - inside)).astype(np.uint8) for p in (color, tinted))
+    return plain, marked
 
 
 def _chart_area(textured: TexturedMesh, page: int, side: int) -> np.ndarray:
@@ -167,7 +169,8 @@ def _chart_area(textured: TexturedMesh, page: int, side: int) -> np.ndarray:
     return cv2.resize(area, (side, side), interpolation=cv2.INTER_AREA)
 
 
-def _depth_range(depth: np.ndarray) -> tuple[float, float]:
+def depth_range(depth: np.ndarray) -> tuple[float, float]:
+    """Nearest and farthest surface, metres, strays left out, for the colours of `depth_picture`."""
     seen = depth[depth > 0]
     if not seen.size:
         return 0.0, 1.0
@@ -175,13 +178,15 @@ def _depth_range(depth: np.ndarray) -> tuple[float, float]:
     return float(low), float(max(high, low + 1e-3))
 
 
-def _depth_picture(depth: np.ndarray, low: float, high: float) -> np.ndarray:
-    picture = _turbo((depth - low) / (high - low))
+def depth_picture(depth: np.ndarray, low: float, high: float) -> np.ndarray:
+    """(h, w, 3) uint8 colours of a depth image (h, w) in metres; dark where there is nothing."""
+    picture = turbo((depth - low) / (high - low))
     picture[depth <= 0] = _SLOT
     return picture
 
 
-def _turbo(values: np.ndarray) -> np.ndarray:
+def turbo(values: np.ndarray) -> np.ndarray:
+    """(h, w, 3) uint8 colours of values (h, w) from 0 to 1, blue over green to red."""
     levels = np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
     return cv2.applyColorMap(levels, cv2.COLORMAP_TURBO)[:, :, ::-1]
 

@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import resource
+import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
@@ -26,7 +27,7 @@ REPORT = "report.json"
 
 
 def write_results(
-    folder: Path, scene: Scene, result: Result, options: "TextureOptions", stages: Stages, key: str
+    folder: Path, scene: Scene, result: Result, options: "TextureOptions", stages: Stages, key: str, start: float
 ) -> dict:
     """Writes everything but the report, whose content is returned; `write_report` adds it once all times are known.
 
@@ -37,6 +38,7 @@ def write_results(
         options: of the command.
         stages: of the run.
         key: hash of all that the result depends on, for later runs.
+        start: of the run, as `time.perf_counter` told.
     """
     with stages.stage("export"):
         for suffix in options.suffixes():
@@ -49,20 +51,30 @@ def write_results(
 
         with stages.stage("preview"):
             (folder / "preview.png").write_bytes(encode_png(contact_sheet(result.views, result.images, result.mesh)))
+    report = summarize(scene, result, options)
+    if options.report:
+        from .report.page import shown_frames, write_page
+
+        with stages.stage("report", len(shown_frames(result.keyframe))) as done:
+            write_page(folder, result, report | about_run(stages, time.perf_counter() - start), done)
     files = sorted(os.path.relpath(path, folder) for path in folder.rglob("*") if path.is_file())
-    return summarize(scene, result, options) | {"key": key, "files": files}
+    return report | {"key": key, "files": files}
 
 
 def write_report(folder: Path, report: dict, stages: Stages, total: float) -> None:
     """Adds what the run itself was like and writes `report.json`; `total` are seconds from start to end."""
+    (folder / REPORT).write_text(json.dumps(report | about_run(stages, total), indent=2) + "\n")
+
+
+def about_run(stages: Stages, total: float) -> dict:
+    """What a run was like so far: seconds per stage and in `total`, stages taken from disk, notes, memory."""
     seconds = {name: round(value, 3) for name, value in stages.seconds.items()} | {"total": round(total, 3)}
-    run = {
+    return {
         "seconds": seconds,
         "reused": sorted(set(stages.reused)),
         "notes": stages.notes,
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
     }
-    (folder / REPORT).write_text(json.dumps(report | run, indent=2) + "\n")
 
 
 def finished(folder: Path, key: str) -> dict | None:
@@ -117,6 +129,7 @@ def summarize(scene: Scene, result: Result, options: "TextureOptions") -> dict:
         "keyframes": sum(result.keyframe),
         "vertices": len(scene.mesh.vertices),
         "faces": len(scene.mesh.faces),
+        "axis_alignment": scene.mesh.axis_alignment.tolist(),
         "faces_without_area": int((atlas.page < 0).sum()),
         "texture_pages": atlas.pages,
         "texture_size": atlas.size,

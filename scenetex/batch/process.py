@@ -165,7 +165,7 @@ def _process(path: Path, options: "TextureOptions", stages: Stages, part: str, w
             stages=stages,
             model=_model,
         )
-        report = write_results(folder, scene, result, options, stages, keys["result"])
+        report = write_results(folder, scene, result, options, stages, keys["result"], start)
         write_report(folder, report, stages, time.perf_counter() - start)
     stages.store.drop(*_PASSING)
     _forget_failure(options.output, scene.name)

@@ -38,6 +38,8 @@ def run_alone(path: Path, options: "TextureOptions") -> int:
         for note in outcome.notes:
             print(f"{outcome.name}: {note}", file=sys.stderr)
     print(_line(outcome, options))
+    if options.report:
+        _write_overview(options)
     return 0
 
 
@@ -61,6 +63,8 @@ def run_batch(paths: list[Path], options: "TextureOptions", program: str) -> int
         board.close()
         if outcomes or not paths:
             print(_table(outcomes, len(paths)))
+    if options.report and all(outcome.state != "full" for outcome in outcomes):
+        _write_overview(options)
     return int(any(outcome.state in ("failed", "full") for outcome in outcomes))
 
 
@@ -98,6 +102,13 @@ def _tell(outcome: Outcome, options: "TextureOptions", program: str, board: Boar
         board.write(f"{program}: {outcome.name}: {outcome.says}", error=True)
     else:
         board.write(_line(outcome, options))
+
+
+def _write_overview(options: "TextureOptions") -> None:
+    from ..report.overview import INDEX, write_overview
+
+    write_overview(options.output)
+    print(f"{options.output / INDEX}: report, for a browser")
 
 
 def _line(outcome: Outcome, options: "TextureOptions") -> str:

@@ -1,0 +1,110 @@
+"""The index of a folder of results: every scene with its picture and figures, and what failed and why."""
+
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import quote
+
+from ..output import write_files
+from .html import document, text
+from .page import PAGE, THUMBNAIL, described
+
+INDEX = "index.html"
+_SORTING = (("name", "Name"), ("coverage", "Least coverage first"), ("seconds", "Longest time first"))
+_FROM_DISK = "'self' file:"
+
+
+def write_overview(output: Path) -> None:
+    """Writes `index.html`: all results in the folder, whichever run made them, and all failures.
+
+    Pictures and pages of the scenes are linked, so that an index of thousands stays light.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    write_files({output / INDEX: overview_page(output).encode()})
+
+
+def overview_page(output: Path) -> str:
+    """The index as HTML. Reports that cannot be read are left out; what they hold counts as other people's text."""
+    results = [found for path in output.glob("*/report.json") if (found := _read(path)) is not None]
+    failures = [found for path in output.glob("*.failed/failed.json") if (found := _read(path)) is not None]
+    results.sort(key=lambda found: found[0].name)
+    failures.sort(key=lambda found: found[0].name)
+    title = output.resolve().name or "Results"
+    parts = [
+        f'<header><div><h1>{text(title)}</h1><p class="prompt">Textured scenes</p></div></header>',
+        _facts([report for _, report in results], len(failures)),
+    ]
+    if failures:
+        parts.append(f"<h2>Failed</h2>{''.join(_failure(*found) for found in failures)}")
+    if len(results) > 1:
+        choices = "".join(f'<option value="{key}">{label}</option>' for key, label in _SORTING)
+        parts.append(
+            '<div class="sorting"><input id="filter" type="search" placeholder="Find a scene or prompt" '
+            f'aria-label="Find"><select id="sort" aria-label="Sort">{choices}</select></div>'
+        )
+    parts.append(f'<div class="tiles" id="tiles">{"".join(_tile(*found) for found in results)}</div>')
+    return document(f"{title} – scenetex", "\n".join(parts), ("index.js",), pictures=_FROM_DISK)
+
+
+def _read(path: Path) -> tuple[Path, dict] | None:
+    """The folder of a report, and its content."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return (path.parent, found) if isinstance(found, dict) else None
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
+def _seconds(report: dict) -> float:
+    seconds = report.get("seconds")
+    return _number(seconds.get("total")) if isinstance(seconds, dict) else math.nan
+
+
+def _known(values: Iterable[float]) -> list[float]:
+    return [value for value in values if math.isfinite(value)]
+
+
+def _facts(reports: list[dict], failed: int) -> str:
+    facts = [("Scenes", f"{len(reports):,}"), ("Failed", f"{failed:,}")]
+    if covered := _known(_number(report.get("coverage")) for report in reports):
+        facts.append(("Mean coverage", f"{100 * sum(covered) / len(covered):.1f} <small>%</small>"))
+    if spent := _known(map(_seconds, reports)):
+        facts.append(("Mean time", f"{sum(spent) / len(spent):.1f} <small>s</small>"))
+    return f'<dl class="facts">{"".join(f"<div><dt>{n}</dt><dd>{v}</dd></div>" for n, v in facts)}</dl>'
+
+
+def _failure(folder: Path, about: dict) -> str:
+    name = about.get("scene", folder.name)
+    log = f'<a href="{quote(folder.name)}/log.txt">Log</a>' if (folder / "log.txt").is_file() else ""
+    return (
+        f'<div class="failure"><strong>{text(name)}</strong> <em>in stage {text(about.get("stage", "?"))}</em> {log}'
+        f"<p>{text(about.get('message', ''))}</p></div>"
+    )
+
+
+def _tile(folder: Path, report: dict) -> str:
+    """A scene, linked to its page where that is there."""
+    coverage, seconds = _number(report.get("coverage")), _seconds(report)
+    link = quote(folder.name)
+    picture = '<span class="none">made without --report</span>'
+    if (folder / THUMBNAIL).is_file():
+        picture = f'<img src="{link}/{THUMBNAIL}" alt="" loading="lazy">'
+    figures = [
+        f"{100 * coverage:.1f} % seen" if math.isfinite(coverage) else "",
+        f"{seconds:.1f} s" if math.isfinite(seconds) else "",
+    ]
+    body = (
+        f"{picture}<div><strong>{text(folder.name)}</strong><p>{described(report)}</p>"
+        f"<p>{' · '.join(filter(None, figures))}</p></div>"
+    )
+    about = f'class="tile" data-coverage="{coverage:.5f}" data-seconds="{seconds:.3f}"'
+    if (folder / PAGE).is_file():
+        return f'<a {about} href="{link}/{PAGE}">{body}</a>'
+    return f"<span {about}>{body}</span>"

@@ -1,0 +1,185 @@
+"""The page of one scene: its model in a viewer, its frames, atlas, times and settings, in one HTML file."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ..pipeline import Result
+from ..preview import dollhouse_camera, page_pictures, smooth_render
+from .frames import frame_pictures, shown_frames
+from .html import document, encode_jpeg, picture_uri, table, text
+from .model import pack_cameras, pack_model
+
+_FILES = {"textured.glb": "GLB", "textured.obj": "OBJ", "preview.png": "Preview"}
+PAGE, THUMBNAIL = "report.html", "thumbnail.jpg"
+_MOST_PAGES = 9
+_THUMBNAIL_SIZE = (480, 360)
+
+
+def write_page(folder: Path, result: Result, report: dict, done: Callable[[], None] = lambda: None) -> None:
+    """Writes `report.html`, which needs no other file and no network, and `thumbnail.jpg` for the index.
+
+    The page holds at most 30 keyframes of 640 pixels and textures of 2,048 x 2,048 texels in all: with 700,000 faces
+    it stays below some 15 MB.
+
+    Args:
+        folder: where to; other files of the result that are there are linked.
+        result: what to show.
+        report: about it: `results.summarize` and `results.about_run` together.
+        done: called after each frame; `len(shown_frames(result.keyframe))` times.
+    """
+    links = {name: label for name, label in _FILES.items() if (folder / name).is_file()}
+    page = scene_page(result, report, links | {"report.json": "JSON"}, done)
+    (folder / PAGE).write_text(page, encoding="utf-8")
+    size = _THUMBNAIL_SIZE
+    thumbnail = smooth_render(result.mesh, *dollhouse_camera(result.mesh, size), size, True)
+    (folder / THUMBNAIL).write_bytes(encode_jpeg(thumbnail, 85))
+
+
+def scene_page(result: Result, report: dict, links: dict[str, str], done: Callable[[], None] = lambda: None) -> str:
+    """The page as HTML; `links`: other files by their paths, with what to call them; the rest as in `write_page`."""
+    shown = shown_frames(result.keyframe)
+    model = pack_model(result.mesh)
+    frames = frame_pictures(result.mesh, result.views, result.images, shown, done)
+    data = {
+        "model": model,
+        "cameras": pack_cameras(result.views, model["middle"]),
+        # The camera that looks farthest into the room.
+        "inside": int(np.argmax(result.views.depth.mean((1, 2)))),
+        "frames": frames["frames"],
+    }
+    kind = "photo" if report["settings"]["images"] == "photos" else "generated image"
+    body = "\n".join(
+        [
+            _header(report, links),
+            _VIEWER,
+            _facts(report),
+            _frames(frames, kind, len(shown), report["keyframes"]),
+            '<div class="columns">',
+            _atlas(result),
+            _times(report),
+            _section("Settings", report["settings"].items()),
+            f"<div>{_section('Result', _details(report))}{_section('Versions', report['versions'].items())}</div>",
+            "</div>",
+        ]
+    )
+    scripts = ("viewer.js", "controls.js", "compare.js", "page.js")
+    return document(f"{report['scene']} – scenetex", body, scripts, data)
+
+
+def described(report: dict) -> str:
+    """What a scene was painted with, as HTML."""
+    if "prompt" not in report:
+        return f"from {text(report.get('images', 0))} photos"
+    return f"“{text(report['prompt'])}” by {text(report.get('model'))}"
+
+
+_VIEWER = """<div id="stage">
+<canvas id="canvas" tabindex="0" aria-label="The textured model"></canvas>
+<div id="says">Unpacking the model …</div>
+<div class="tools">
+<div><button id="outside" aria-pressed="true">From above</button><button id="inside" aria-pressed="false">Inside</button></div>
+<div><button id="turning" aria-pressed="true">Turn</button><button id="walls" aria-pressed="true"
+ title="Leave out what turns its back: walls and ceiling between you and the room">Cutaway</button><button
+ id="cameras" aria-pressed="false">Cameras</button><button id="whole">Full screen</button></div>
+</div>
+</div>
+<p class="faint mouse">Drag to turn, right-drag to move, W A S D to walk. Click, then scroll to zoom.</p>
+<p class="faint touch">Drag to turn, two fingers to move and zoom.</p>
+<noscript><p>The viewer and the frames need JavaScript.</p></noscript>"""  # noqa: E501
+
+
+def _header(report: dict, links: dict[str, str]) -> str:
+    anchors = (f'<a href="{path}">{label}</a>' for path, label in ({"../index.html": "All scenes"} | links).items())
+    return (
+        f'<header><div><h1>{text(report["scene"])}</h1><p class="prompt">{described(report)}</p></div>'
+        f'<div class="links">{"".join(anchors)}</div></header>'
+    )
+
+
+def _facts(report: dict) -> str:
+    pages, side = report["texture_pages"], report["texture_size"]
+    facts = [
+        ("Coverage", f"{100 * report['coverage']:.1f} <small>%</small>"),
+        ("Faces", f"{report['faces']:,}"),
+        ("Keyframes", f"{report['keyframes']:,}"),
+        ("Texture", f"{side:,}² <small>texels{f' × {pages}' if pages > 1 else ''}</small>"),
+        ("Density", f"{report['texels_per_metre']:.0f} <small>texels/m</small>"),
+        ("Time", f"{report['seconds']['total']:.1f} <small>s</small>"),
+        ("Memory", f"{report['peak_memory_mb'] / 1024:.2f} <small>GB</small>"),
+    ]
+    return f'<dl class="facts">{"".join(f"<div><dt>{n}</dt><dd>{v}</dd></div>" for n, v in facts)}</dl>'
+
+
+def _section(title: str, rows) -> str:
+    return f"<section><h2>{title}</h2>{table(rows)}</section>"
+
+
+def _compare(left: str, right: str, names: tuple[str, str]) -> str:
+    """Two `img` tags with a line between them that can be moved, see compare.js."""
+    left_name, right_name = map(text, names)
+    label = f"{left_name} against {right_name}"
+    return (
+        f'<div class="compare">{left}{right}<i></i><span>{left_name}</span><span>{right_name}</span>'
+        f'<input type="range" min="0" max="100" step="0.5" value="50" aria-label="{label}"></div>'
+    )
+
+
+def _frames(frames: dict, kind: str, shown: int, all_of_them: int) -> str:
+    part = f"{shown} of {all_of_them}" if shown < all_of_them else f"{shown}"
+    slider = _compare(
+        f'<img id="image" alt="{kind.capitalize()}">', '<img id="render" alt="Baked">', (kind.capitalize(), "Baked")
+    )
+    colors = f'<img src="{frames["legend"]}" alt="">'
+    legend = f'<span class="legend">{frames["near"]:.1f} m {colors} {frames["far"]:.1f} m</span>'
+    return (
+        f"<section><h2>Keyframes <small>{part}</small></h2>"
+        f'<div class="pair"><figure>{slider}<figcaption><span>Frame <span id="frame"></span>: {kind}, and the textured '
+        'mesh from the same camera</span></figcaption></figure><figure><img id="depth" alt="Depth">'
+        f"<figcaption><span>Depth</span>{legend}</figcaption></figure></div>"
+        '<div id="strip"></div><button class="plain" id="from">Look from here in the viewer</button></section>'
+    )
+
+
+def _atlas(result: Result) -> str:
+    pages = min(result.mesh.atlas.pages, _MOST_PAGES)
+    side = 1024 if pages == 1 else 768 if pages <= 4 else 512
+    figures = []
+    for page in range(pages):
+        plain, marked = (
+            f'<img src="{picture_uri(picture, side)}" alt="">' for picture in page_pictures(result.mesh, page, side)
+        )
+        figures.append(f"<figure>{_compare(plain, marked, ('Colours', 'Unseen in red'))}</figure>")
+    part = f" <small>{pages} of {result.mesh.atlas.pages} pages</small>" if pages < result.mesh.atlas.pages else ""
+    return f'<section><h2>Atlas{part}</h2><div class="pages pages{pages}">{"".join(figures)}</div></section>'
+
+
+def _times(report: dict) -> str:
+    times = {name: seconds for name, seconds in report["seconds"].items() if name != "total"}
+    longest = max([*times.values(), 1e-3])
+    rows = "".join(
+        f'<b>{text(name)}</b><i style="--part:{100 * seconds / longest:.1f}%"></i><span>'
+        f"{'from disk' if name in report['reused'] else f'{seconds:.1f} s'}</span>"
+        for name, seconds in times.items()
+    )
+    title = "Time <small>unwrapping runs beside other stages</small>"
+    return f'<section><h2>{title}</h2><div class="times">{rows}</div></section>'
+
+
+def _details(report: dict) -> list[tuple[str, object]]:
+    refinement = report["pose_refinement"]
+    rows = [
+        ("frames", f"{report['frames']:,}"),
+        ("frames without tracking", f"{report['frames_without_tracking']:,}"),
+        ("images baked", f"{report['images']:,}"),
+        ("vertices", f"{report['vertices']:,}"),
+        ("faces without area", f"{report['faces_without_area']:,}"),
+        ("charts", f"{report['charts']:,}"),
+        ("texels on charts", f"{report['texels']:,}"),
+    ]
+    if refinement:
+        verdict = "accepted" if refinement["accepted"] else "not worth it"
+        errors = f"{refinement['error_before']:.2f} → {refinement['error_after']:.2f}"
+        rows.append(("camera refinement", f"{verdict}, error {errors}"))
+    return rows + [("note", note) for note in report["notes"]]
