@@ -23,8 +23,9 @@ help:
 demo: $(VENV)/ready
 	$(RUN) tools/texture_scene.py scenes/sample_room --images photos --output output
 
+# A process for each core, with one thread each.
 test: lint
-	$(RUN) -m pytest
+	OMP_NUM_THREADS=1 $(RUN) -m pytest -n auto
 
 lint: $(VENV)/ready
 	$(RUN) -m ruff check .
