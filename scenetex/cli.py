@@ -5,17 +5,19 @@ import io
 import os
 import re
 import sys
+import warnings
 from collections.abc import Callable
 from importlib import import_module
 from typing import TypeVar
 
-from .errors import InputError
+from .errors import InputError, InputWarning
 
 COMMANDS = {
     "texture": "scenetex.texture_command",
     "train": "scenetex.train_command",
     "panorama": "scenetex.panorama_command",
     "evaluate": "scenetex.evaluate_command",
+    "view": "scenetex.view_command",
 }
 
 # Colour codes, and the lines of boxes in Unicode or, where that cannot be printed, in dashes.
@@ -70,9 +72,20 @@ def parse(options: type[T], program: str, arguments: list[str] | None) -> T:
 
 
 def guarded(program: str, work: Callable[[], int]) -> int:
-    """Runs a command: `InputError` becomes one line on stderr and exit code 2, Ctrl-C exit code 130."""
+    """Runs a command: `InputError` becomes one line on stderr and exit code 2, Ctrl-C exit code 130; an `InputWarning`
+    is one line, too."""
+    show = warnings.showwarning
+
+    def show_in_a_line(message, category, *place) -> None:
+        if issubclass(category, InputWarning):
+            print(f"{program}: {' '.join(str(message).split())}", file=sys.stderr)
+        else:
+            show(message, category, *place)
+
     try:
-        return work()
+        with warnings.catch_warnings():
+            warnings.showwarning = show_in_a_line
+            return work()
     except InputError as error:
         print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

@@ -1,4 +1,4 @@
-"""The one error type that means "your input, not our bug"."""
+"""The error type that means "your input, not our bug", and its gentler kin."""
 
 
 class InputError(ValueError):
@@ -6,3 +6,7 @@ class InputError(ValueError):
 
     Command lines print the message and end with exit code 2; everything else is a bug and keeps its traceback.
     """
+
+
+class InputWarning(UserWarning):
+    """Input that will be worked on, though not as it may be meant: one line; command lines print it and go on."""

@@ -20,3 +20,11 @@ def shared_data() -> Path:
 def scan(tmp_path) -> Path:
     """A tiny scan in an extracted ScanNet folder, `room`, with frames 2, 10 and 100."""
     return tiny_scan.write_extracted(tmp_path / "room")
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory) -> Path:
+    """Folder with the tiny model of `tiny_training`, and what trainings have encoded with it so far."""
+    from tiny_training import write_models
+
+    return write_models(tmp_path_factory.mktemp("models"))

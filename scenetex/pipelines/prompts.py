@@ -1,11 +1,12 @@
 """Prompts as the UNet reads them: one or two text encoders."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from ..errors import InputError
+from ..errors import InputError, InputWarning
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,13 +42,20 @@ def one_per_view(prompt: str | Sequence[str], views: int, name: str) -> list[str
 
 
 def embed(pipe, prompts: list[str], negative: list[str] | None, device: torch.device) -> Embeddings:
-    """Embeds one prompt per view with the pipeline's text encoders.
+    """Embeds one prompt per view with the pipeline's text encoders; warns of words that the first does not know.
 
     Args:
         prompts: m prompts.
         negative: m negative prompts, "" where there is none, to put before them for guidance; None = no guidance.
     """
     texts = list(dict.fromkeys([*(negative or []), *prompts]))
+    unknown = unknown_words(pipe.tokenizer, texts)
+    if unknown:
+        warnings.warn(
+            f"prompt: the model does not know {', '.join(unknown)}; it passes over these words, so choose others",
+            InputWarning,
+            stacklevel=2,
+        )
     encoders = [(pipe.tokenizer, pipe.text_encoder), (pipe.tokenizer_2, pipe.text_encoder_2)]
     encoders = [(tokenizer, encoder) for tokenizer, encoder in encoders if encoder is not None]
     found = [_encode(*pair, texts, len(encoders) > 1, device) for pair in encoders]
@@ -58,6 +66,21 @@ def embed(pipe, prompts: list[str], negative: list[str] | None, device: torch.de
         hidden[texts.index("")], pooled[texts.index("")] = 0, 0
     dtype = pipe.unet.dtype
     return Embeddings(hidden[rows].to(dtype), None if pooled is None else pooled[rows].to(dtype))
+
+
+def unknown_words(tokenizer, texts: Sequence[str]) -> list[str]:
+    """The words of texts that a tokenizer of whole words does not know, each once; others cut any word into pieces."""
+    special = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
+    if not tokenizer.is_fast or tokenizer.unk_token_id in (None, *special):
+        return []
+    found = tokenizer(list(texts), truncation=True, return_offsets_mapping=True)
+    words = [
+        text[start:end]
+        for text, ids, places in zip(texts, found.input_ids, found.offset_mapping, strict=True)
+        for token, (start, end) in zip(ids, places, strict=True)
+        if token == tokenizer.unk_token_id
+    ]
+    return list(dict.fromkeys(words))
 
 
 def _encode(

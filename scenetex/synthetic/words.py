@@ -44,7 +44,7 @@ _SHARE = 0.2
 _NOUNS = (
     "sofa armchair chair chairs office bed double single duvet bedside table coffee dining round desk bench side "
     "sideboard wardrobe chest of drawers bookshelf kitchen counter lamp floor pendant ceiling plant picture curtains "
-    "rug fridge pouf leather wood"
+    "rug fridge pouf leather wood TV"
 )
 _REST = (
     "a an the and with in of on between furnished walls wall room floor painted carpeted tiled tile plank lit lamp "

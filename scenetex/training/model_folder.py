@@ -77,11 +77,11 @@ def save_pipeline(output: Path, pipe: MVDiffusionPipeline) -> None:
     Raises:
         InputError: it cannot be written.
     """
-    with output_folder(output, marker=_INDEX) as partial, disk_errors():
+    with output_folder(output, marker=_INDEX) as partial, disk_errors(), quiet_loading():
         pipe.save_pretrained(partial)
 
 
 def save_autoencoder(output: Path, vae: AutoencoderKL) -> None:
     """Writes a folder with an autoencoder in ``vae``; as `save_pipeline`."""
-    with output_folder(output, marker="vae/config.json") as partial, disk_errors():
+    with output_folder(output, marker="vae/config.json") as partial, disk_errors(), quiet_loading():
         vae.save_pretrained(partial / "vae")

@@ -1,0 +1,167 @@
+"""What a step sees: decided by seed and step alone, however it is shared out, each sample once a round."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_pipeline import room_views
+
+from scenetex import InputError
+from scenetex.training.batches import (
+    Schedule,
+    choose_views,
+    collate,
+    image_items,
+    multi_view_item,
+    share,
+    single_view_items,
+    super_resolution_item,
+)
+from scenetex.training.encoded import Encoded
+from scenetex.training.feed import Part
+from scenetex.training.sample import Sample
+
+VIEWS = room_views(4)
+PROMPTS = (("a red room", "a room of red"),) * 4
+
+
+def tokenize(text: str) -> torch.Tensor:
+    return torch.tensor([len(text), text.count("r")])
+
+
+def encoded(size=(6, 8), guide=(5, 6, 8)) -> Encoded:
+    generator = torch.Generator().manual_seed(0)
+    return Encoded(
+        torch.randn(4, 4, *size, generator=generator),
+        torch.rand(4, *guide, generator=generator).clamp(min=0.2) * (torch.arange(guide[1])[:, None] > 0),
+        torch.from_numpy(VIEWS.depth),
+        torch.from_numpy(VIEWS.intrinsics).float(),
+        torch.from_numpy(VIEWS.cam_to_world).float(),
+        PROMPTS,
+    )
+
+
+def same(one: dict, other: dict) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+
+
+@given(st.integers(0, 9), st.integers(1, 12), st.integers(1, 5))
+@settings(max_examples=40, deadline=None)
+def test_every_sample_is_seen_once_before_any_is_seen_again(seed, rooms, samples):
+    schedule = Schedule(seed, samples, rooms)
+    seen = [index for step in range(3 * rooms) for _, index in schedule.slots(step)]
+    for start in range(0, len(seen) - rooms + 1, rooms):
+        assert sorted(seen[start : start + rooms]) == list(range(rooms))
+    numbers = [number for step in range(4) for number, _ in schedule.slots(step)]
+    assert numbers == list(range(4 * samples))
+
+
+def test_rounds_and_seeds_differ_and_streams_never_repeat():
+    order = [
+        [i for s in range(r, r + 8) for _, i in Schedule(seed, 1, 8).slots(s)] for seed, r in ((0, 0), (0, 8), (1, 0))
+    ]
+    assert order[0] != order[1] and order[0] != order[2]
+    assert Schedule(3, 2, None).slots(5) == [(10, 10), (11, 11)]
+
+
+@given(st.integers(0, 5), st.sampled_from([(1, 1), (2, 1), (1, 2), (2, 3), (4, 1), (3, 4)]))
+@settings(max_examples=30, deadline=None)
+def test_processes_and_parts_share_a_step_without_changing_it(step, split):
+    world, accumulation = split
+    schedule = Schedule(0, 12, 5)
+    make = lambda number: single_view_items(encoded(), schedule.rng(number), tokenize, 1000)  # noqa: E731
+    whole = collate([item for number, _ in schedule.slots(step) for item in make(number)])
+    parts = []
+    for rank in range(world):
+        part = Part(rank, world, accumulation)
+        slots = next(part.slots(schedule, step))
+        parts += part.collated([make(number) for number, _ in slots])
+    assert len(parts) == world * accumulation
+    assert len({len(part["noise"]) for part in parts}) == 1, "means of equal parts are the mean"
+    assert same(whole, {name: torch.cat([part[name] for part in parts]) for name in whole})
+
+
+def test_shares_are_equal_and_in_order():
+    assert [list(share(list("abcdef"), i, 3)) for i in range(3)] == [["a", "b"], ["c", "d"], ["e", "f"]]
+
+
+@given(st.integers(0, 1000), st.integers(1, 8), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_chosen_views_are_different_and_in_order(seed, count, together):
+    chosen = choose_views(np.random.default_rng(seed), 8, count, together)
+    assert len(chosen) == count and chosen == sorted(set(chosen)) and set(chosen) <= set(range(8))
+    assert not together or chosen == list(range(chosen[0], chosen[0] + count))
+
+
+def test_more_views_than_there_are_is_named():
+    with pytest.raises(InputError, match="a sample has 3 views, but a step takes 4"):
+        choose_views(np.random.default_rng(0), 3, 4, together=True)
+
+
+def test_images_are_whole_or_mirrored():
+    images = np.random.default_rng(0).integers(0, 256, (4, 48, 64, 3), np.uint8)
+    seen = set()
+    for number in range(20):
+        items = image_items(Sample(VIEWS, images, PROMPTS), 3, Schedule(0, 1, None).rng(number), (4, 6, 8))
+        for item in items:
+            pixels = np.rint((item["images"].permute(1, 2, 0).numpy() + 1) * 127.5).astype(np.uint8)
+            found = [(i, m) for i in range(4) for m in (1, -1) if np.array_equal(images[i][:, ::m], pixels)]
+            assert len(found) == 1 and item["noise"].shape == (4, 6, 8)
+            seen |= set(found)
+    assert len(seen) == 8
+
+
+def test_single_views_have_a_level_a_prompt_and_noise_each():
+    told, items = encoded(), []
+    for number in range(60):
+        items += single_view_items(told, Schedule(0, 1, None).rng(number), tokenize, 1000)
+    levels = np.array([int(item["timesteps"]) for item in items])
+    assert levels.min() < 60 and levels.max() > 940 and abs(levels.mean() - 500) < 60
+    noise = torch.stack([item["noise"] for item in items])
+    assert abs(noise.mean()) < 0.02 and abs(noise.std() - 1) < 0.02
+    texts = [tuple(item["input_ids"].tolist()) for item in items]
+    known = {tuple(tokenize(text).tolist()): text for text in ("", *PROMPTS[0])}
+    counts = {text: texts.count(key) / len(texts) for key, text in known.items()}
+    assert sum(counts.values()) == pytest.approx(1) and 0.05 < counts[""] < 0.16
+    assert min(counts[text] for text in PROMPTS[0]) > 0.35
+    rough = [float((item["guide"] - told.guide[i % 4]).std()) for i, item in enumerate(items)]
+    assert rough.count(0.0) / len(rough) == pytest.approx(0.5, abs=0.1) and 0.05 < max(rough) < 0.13
+    assert all((item["guide"][:, 0] == 0).all() for item in items), "nothing stays nothing"
+
+
+def test_sets_share_a_level_a_prompt_and_their_geometry():
+    told, shared = encoded(), []
+    for number in range(30):
+        item = multi_view_item(told, Schedule(0, 1, None).rng(number), tokenize, 1000, None)
+        assert "given" not in item and item["timesteps"].ndim == 0
+        assert (item["input_ids"] == item["input_ids"][0]).all()
+        for name in ("latents", "guide", "depth", "intrinsics", "cam_to_world"):
+            assert torch.equal(item[name], getattr(told, name))
+        white = Schedule(0, 1, None).rng(number)
+        values = item["noise"].flatten(2).permute(0, 2, 1).reshape(-1, 4)
+        shared.append(len(values.unique(dim=0)) < len(values))
+        assert abs(float(item["noise"].std()) - 1) < 0.1 and white is not None
+    assert 8 < sum(shared) < 22, "about half of the sets start from common noise"
+
+
+def test_keys_alternate_in_interpolation_and_are_empty_in_generation():
+    told, starts = encoded(), set()
+    for number in range(12):
+        given = multi_view_item(told, Schedule(0, 1, None).rng(number), tokenize, 1000, True)["given"]
+        assert given.tolist() in ([True, False, True, False], [False, True, False, True])
+        starts.add(bool(given[0]))
+        empty = multi_view_item(told, Schedule(0, 1, None).rng(number), tokenize, 1000, False)["given"]
+        assert empty.dtype == torch.bool and not empty.any()
+    assert starts == {True, False}
+
+
+def test_the_middle_of_large_views_gets_the_middle_of_their_noise():
+    told = encoded(size=(12, 16), guide=(4, 6, 8))
+    for number in range(6):
+        item = super_resolution_item(told, Schedule(0, 1, None).rng(number), tokenize, 1000, (24, 32))
+        assert item["noise"].shape == (4, 4, 12, 16)
+        whole = super_resolution_item(
+            encoded(size=(24, 32), guide=(4, 6, 8)), Schedule(0, 1, None).rng(number), tokenize, 1000, (24, 32)
+        )
+        assert torch.equal(whole["noise"][..., 6:18, 8:24], item["noise"])

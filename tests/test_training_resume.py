@@ -1,0 +1,199 @@
+"""Runs that stop go on exactly: after a kill, in several processes, and only from what fits."""
+
+import json
+import resource
+import shutil
+import socket
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from tiny_training import launch, options
+
+from scenetex import InputError
+from scenetex.output import DiskFull
+from scenetex.training.run import run_training
+
+
+def checkpoints(output: Path) -> list[str]:
+    return sorted(p.name for p in (output / "checkpoints").glob("*"))
+
+
+def weights(output: Path, step: int, name: str = "weights") -> dict[str, torch.Tensor]:
+    return load_file(output / "checkpoints" / f"step-{step:08d}" / f"{name}.safetensors")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tiny_models, tmp_path_factory):
+    """A run of six steps, and its options."""
+    asked = options("interpolation", tiny_models, tmp_path_factory.mktemp("whole") / "run", steps=6, save_every=2)
+    run_training(asked)
+    return asked
+
+
+def same_weights(one: dict, other: dict, tolerance: float) -> None:
+    assert one.keys() == other.keys() and one
+    for name, value in one.items():
+        torch.testing.assert_close(value, other[name], rtol=0, atol=tolerance)
+
+
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(uninterrupted, tmp_path):
+    asked = options("interpolation", uninterrupted.cache.parent, tmp_path / "run", steps=6, save_every=2)
+    log = tmp_path / "log"
+    process = launch(asked, log)
+    while not list(asked.output.glob("checkpoints/step-*")):
+        assert process.is_alive(), log.read_text()
+        time.sleep(0.002)
+    process.kill()
+    process.join()
+    assert process.exitcode == -9 and "step-00000006" not in checkpoints(asked.output)
+    run_training(asked)
+    for name in ("weights", "average"):
+        same_weights(weights(uninterrupted.output, 6, name), weights(asked.output, 6, name), 1e-6)
+    rows = [(asked.output / "losses.jsonl").read_text() for asked in (uninterrupted, asked)]
+    assert [json.loads(r)["step"] for r in rows[1].splitlines()] == [1, 2, 3, 4, 5, 6]
+    for one, other in zip(*(map(json.loads, r.splitlines()) for r in rows), strict=True):
+        assert one["loss"] == pytest.approx(other["loss"], abs=2e-6)
+
+
+def test_the_last_two_checkpoints_are_kept(uninterrupted):
+    assert checkpoints(uninterrupted.output) == ["step-00000004", "step-00000006"]
+
+
+def test_a_finished_run_is_not_touched_and_more_steps_go_on(uninterrupted, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(uninterrupted.output, folder)
+    before = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
+    changes = dict(steps=6, save_every=2)
+    run_training(options("interpolation", uninterrupted.cache.parent, folder, **changes))
+    assert before == {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
+    run_training(options("interpolation", uninterrupted.cache.parent, folder, **(changes | {"steps": 7})))
+    assert checkpoints(folder) == ["step-00000006", "step-00000007"]
+
+
+def test_two_processes_give_the_gradient_of_one(tiny_models, tmp_path):
+    """The halves of a step, one in each process, against the whole: first moments hold a tenth of the gradient."""
+    one = options("multi-view", tiny_models, tmp_path / "one", steps=1)
+    run_training(one)
+    two = options("multi-view", tiny_models, tmp_path / "two", steps=1)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    shared = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    log = tmp_path / "log"
+    processes = [launch(two, log, RANK=str(rank), LOCAL_RANK=str(rank), **shared) for rank in range(2)]
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0], log.read_text()
+    moments = []
+    for asked in (one, two):
+        path = asked.output / "checkpoints" / "step-00000001" / "optimizer.pt"
+        state = torch.load(path, weights_only=True)["state"]
+        moments.append([10 * part["exp_avg"] for part in state.values()])
+    assert len(moments[0]) == len(moments[1]) > 20
+    largest = max(float(m.abs().max()) for m in moments[0])
+    for a, b in zip(*moments, strict=True):
+        assert float((a - b).abs().max()) < 1e-5 * largest
+    assert json.loads((one.output / "losses.jsonl").read_text()) == json.loads(
+        (two.output / "losses.jsonl").read_text()
+    )
+
+
+@pytest.fixture
+def stopped(uninterrupted, tmp_path):
+    """The run after its fourth step, to be gone on with."""
+    folder = tmp_path / "run"
+    shutil.copytree(uninterrupted.output, folder)
+    shutil.rmtree(folder / "checkpoints" / "step-00000006")
+    return options("interpolation", uninterrupted.cache.parent, folder, steps=6, save_every=2)
+
+
+def refused(asked, words: str) -> None:
+    """Training ends with one line, and what was there is still there."""
+    before = {p: p.read_bytes() for p in asked.output.rglob("*") if p.is_file()}
+    with pytest.raises(InputError, match=words) as error:
+        run_training(asked)
+    assert "\n" not in str(error.value)
+    assert before == {p: p.read_bytes() for p in asked.output.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"samples": 1}, "was made with samples 2, not 1; choose another output folder, or the same settings"),
+        ({"seed": 1}, "was made with data RoomStream.seed=0, .* not RoomStream.seed=1"),
+        ({"stage": "multi-view"}, "was made with stage interpolation, not multi-view"),
+    ],
+)
+def test_another_runs_settings_are_refused(stopped, change, words):
+    refused(type(stopped)(**{**vars(stopped), **change}), words)
+
+
+def test_a_run_on_other_frozen_weights_is_refused(stopped):
+    path = stopped.output / "checkpoints" / "step-00000004" / "state.json"
+    state = json.loads(path.read_text())
+    state["run"]["frozen"] = "0123456789abcdef"
+    path.write_text(json.dumps(state))
+    refused(stopped, "was made with frozen 0123456789abcdef")
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(stopped):
+    path = stopped.output / "checkpoints" / "step-00000004" / "weights.safetensors"
+    values = load_file(path)
+    name = sorted(values)[3]
+    save_file({**values, name: torch.zeros(3, 5)}, path)
+    refused(stopped, r"is a checkpoint of another architecture .* \(3, 5\) there, \(.*\) here")
+    save_file({k: v for k, v in values.items() if k != name}, path)
+    refused(stopped, "is a checkpoint of another architecture .* nothing there")
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "average.safetensors", "optimizer.pt", "state.json"])
+@pytest.mark.parametrize("damage", ["cut", "noise"])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_taken(stopped, name, damage):
+    newest = stopped.output / "checkpoints" / "step-00000005"
+    shutil.copytree(stopped.output / "checkpoints" / "step-00000004", newest)
+    path = newest / name
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 3] if damage == "cut" else b"\x80\x02noise" * 9)
+    refused(stopped, "step-00000005: cannot be read .*; delete that folder to go on from the one before")
+
+
+def test_moments_of_another_optimizer_are_named(stopped):
+    torch.save({"state": {}, "param_groups": []}, stopped.output / "checkpoints" / "step-00000004" / "optimizer.pt")
+    refused(stopped, "step-00000004: cannot be read")
+
+
+@pytest.mark.parametrize("limit", [60_000, 200_000])
+def test_a_full_disk_keeps_the_last_checkpoint(stopped, limit):
+    """Files cannot grow beyond a limit, which for writing programs is the same as a full disk."""
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    before = {p: p.read_bytes() for p in (stopped.output / "checkpoints").rglob("*") if p.is_file()}
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        with pytest.raises(
+            InputError, match=r"cannot be written \(File too large\); raise the file size limit"
+        ) as error:
+            run_training(stopped)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert "\n" not in str(error.value)
+    assert before == {p: p.read_bytes() for p in (stopped.output / "checkpoints").rglob("*") if p.is_file()}
+    assert not list(stopped.output.rglob("*.partial"))
+    run_training(stopped)
+    assert checkpoints(stopped.output)[-1] == "step-00000006"
+
+
+def test_a_disk_that_fills_up_is_told_apart(stopped, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("scenetex.training.checkpoint.save_file", full)
+    with pytest.raises(DiskFull, match=r"No space left on device\); free some space"):
+        run_training(stopped)
+    assert checkpoints(stopped.output) == ["step-00000004"]
+
+
+def test_a_damaged_log_is_named(stopped):
+    (stopped.output / "losses.jsonl").write_text('{"step": 1, "lo')
+    refused(stopped, "losses.jsonl: cannot be read; delete it")

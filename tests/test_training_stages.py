@@ -1,0 +1,227 @@
+"""Every stage learns, trains what it should and nothing else, and leaves a model that the pipelines load."""
+
+import numpy as np
+import pytest
+import torch
+from accelerate import Accelerator
+from diffusers import ControlNetModel
+from tiny_training import SIZE, FewRooms, options, tiny_pipeline, tiny_unet
+
+from scenetex import InputError, MVDiffusionPipeline
+from scenetex.models import MultiViewUNet, PatchAutoencoder
+from scenetex.training.batches import Schedule
+from scenetex.training.feed import Part
+from scenetex.training.loop import train
+from scenetex.training.model_folder import save_pipeline, with_parts
+from scenetex.training.rooms import RoomStream
+from scenetex.training.small_model import small_super_resolution
+from scenetex.training.stages import Data, build_stage
+
+
+@pytest.fixture
+def models(tiny_models):
+    return tiny_models
+
+
+def stage_of(asked):
+    torch.manual_seed(asked.seed)
+    source = FewRooms(asked.seed, asked.room_views, asked.size)
+    rooms = None if asked.stage == "autoencoder" else asked.rooms
+    return build_stage(
+        asked, Data(source, Schedule(asked.seed, asked.samples, rooms), Part(0, 1, 1)), torch.device("cpu")
+    )
+
+
+def trained(asked):
+    """The stage, its objective's state before the training, and the averaged objective after it."""
+    stage = stage_of(asked)
+    before = {name: value.clone() for name, value in stage.objective.state_dict().items()}
+    asked.output.mkdir(exist_ok=True)
+    average = train(stage.objective, stage.batches, asked, Accelerator(cpu=True), asked.output, {}, stage.save)
+    return stage, before, average
+
+
+def held_out_loss(stage, objective, count=4) -> float:
+    """Mean loss on steps far behind those trained on: other views and noise, the same for every objective."""
+    batches = stage.batches(10_000)
+    with torch.no_grad():
+        loss = np.mean([float(objective(next(batches)[0])) for _ in range(count)])
+    batches.close()
+    return loss
+
+
+@pytest.mark.parametrize(
+    ("stage", "steps", "falls"),
+    [
+        ("autoencoder", 20, 0.8),
+        ("single-view", 20, 0.8),
+        ("multi-view", 15, 0.9),
+        ("interpolation", 15, 0.9),
+        ("super-resolution", 12, 0.9),
+    ],
+)
+def test_the_loss_falls(models, tmp_path, stage, steps, falls):
+    light = {
+        "autoencoder": {"model": str(models / "autoencoder")},
+        "super-resolution": {"upscale_unet": models / "upscale"},
+    }
+    asked = options(stage, models, tmp_path / "run", steps=steps, average=0.5, samples=1, **light.get(stage, {}))
+    made, before, average = trained(asked)
+    after = held_out_loss(made, average)
+    made.objective.load_state_dict(before)
+    start = held_out_loss(made, made.objective)
+    print("RATIO", stage, after / start)
+    assert after < falls * start
+    rows = (asked.output / "losses.jsonl").read_text().splitlines()
+    assert len(rows) == steps and (asked.output / "losses.png").stat().st_size > 1000
+
+
+def changed(before: dict, after) -> set[str]:
+    """Names of what differs by a bit."""
+    return {name for name, value in after.state_dict().items() if not torch.equal(value, before[name])}
+
+
+@pytest.mark.parametrize("stage", ["multi-view", "interpolation"])
+def test_stage_two_leaves_everything_else_as_it_was(models, tmp_path, stage):
+    asked = options(stage, models, tmp_path / "run")
+    made, before, average = trained(asked)
+    for objective in (made.objective, average):
+        names = changed(before, objective)
+        parts = {name.split(".")[1] for name in names}
+        blocks = {"down_correspondence", "mid_correspondence", "up_correspondence"}
+        assert parts == (blocks | {"condition_branch"} if stage == "interpolation" else blocks)
+    saved = MVDiffusionPipeline.from_pretrained(asked.output / "model")
+    start = tiny_pipeline()
+    for part, other in (
+        (saved.unet.unet, start.unet),
+        (saved.text_encoder, start.text_encoder),
+        (saved.vae, start.vae),
+    ):
+        assert not changed(other.state_dict(), part)
+    assert saved.config.empty_condition == (stage == "interpolation")
+
+
+def test_frozen_weights_are_held_once(models, tmp_path):
+    made, _, average = trained(options("multi-view", models, tmp_path / "run", steps=1))
+    mine, other = (dict(objective.named_parameters()) for objective in (made.objective, average))
+    for name, value in mine.items():
+        assert (value is other[name]) == (not value.requires_grad), name
+
+
+def test_single_views_train_the_text_only_from_scratch(models, tmp_path):
+    made, before, _ = trained(options("single-view", models, tmp_path / "tuned"))
+    assert {name.split(".")[0] for name in changed(before, made.objective)} == {"unet"}
+    made, before, _ = trained(
+        options("single-view", models, tmp_path / "new", model=str(models / "autoencoder"), views=1, steps=1)
+    )
+    assert {name.split(".")[0] for name in changed(before, made.objective)} == {"unet", "text_encoder"}
+    saved = MVDiffusionPipeline.from_pretrained(tmp_path / "new" / "model")
+    assert isinstance(saved.vae, PatchAutoencoder) and saved.guide_channels == 80
+    assert saved.tokenizer.unk_token_id not in saved.tokenizer("a bright kitchen with red brick walls").input_ids
+
+
+def test_an_autoencoder_leaves_latents_of_about_unit_deviation(models, tmp_path):
+    asked = options("autoencoder", models, tmp_path / "run", steps=1)
+    _, _, average = trained(asked)
+    vae = PatchAutoencoder.from_pretrained(asked.output / "model" / "vae")
+    assert not changed(average.vae.state_dict(), vae)
+    images = torch.from_numpy(RoomStream(0, 4, SIZE).sample(0).images).permute(0, 3, 1, 2) / 127.5 - 1
+    with torch.no_grad():
+        latents = vae.encode(images).latent_dist.mean * vae.config.scaling_factor
+    assert float(latents.std()) == pytest.approx(1, abs=0.02)
+    again = stage_of(options("autoencoder", models, tmp_path / "more", model=str(asked.output / "model")))
+    assert not changed(vae.state_dict(), again.objective.vae)
+
+
+def test_super_resolution_is_trained_whole_then_around_its_unet(models, tmp_path):
+    asked = options("super-resolution", models, tmp_path / "one", views=1, steps=1)
+    made, before, _ = trained(asked)
+    assert {name.split(".")[1] for name in changed(before, made.objective)} >= {
+        "unet",
+        "low_attention",
+        "low_resolution",
+    }
+    more = options("super-resolution", models, tmp_path / "two", model=str(asked.output / "model"))
+    made, before, _ = trained(more)
+    parts = {name.split(".")[1] for name in changed(before, made.objective)}
+    assert parts == {"low_resolution", "low_attention", "up_correspondence"}
+    pipe = MVDiffusionPipeline.from_pretrained(more.output / "model")
+    assert pipe.upscale_unet.config.factor == 4
+    sample = RoomStream(0, 2, (128, 96)).sample(0)
+    for paint in (made.paint(made.objective, sample), sample.images):
+        assert paint.shape == (2, 96, 128, 3) and paint.dtype == np.uint8
+
+
+def test_super_resolution_starts_from_a_given_unet(models, tmp_path):
+    unet = tiny_unet(in_channels=4)
+    unet.save_pretrained(tmp_path / "unet")
+    made = stage_of(options("super-resolution", models, tmp_path / "run", upscale_unet=tmp_path / "unet"))
+    assert not changed(unet.state_dict(), made.objective.unet.unet)
+    assert made.objective.unet.config.enlarge == 1 and all(p.requires_grad for p in made.objective.unet.parameters())
+
+
+def test_validation_pictures_are_the_same_every_time(models, tmp_path):
+    made = stage_of(options("multi-view", models, tmp_path / "run"))
+    sample = RoomStream(0, 2, SIZE).sample(0)
+    one, two = (made.paint(made.objective, sample) for _ in range(2))
+    assert np.array_equal(one, two) and one.shape == sample.images.shape
+
+
+def test_gradient_checkpointing_gives_the_same_gradient(models, tmp_path):
+    found = []
+    for on in (False, True):
+        made = stage_of(options("multi-view", models, tmp_path / "run", gradient_checkpointing=on))
+        for p in made.objective.trained():
+            torch.nn.init.normal_(p, std=0.05, generator=torch.Generator().manual_seed(p.numel()))
+        batches = made.batches(0)
+        made.objective(next(batches)[0]).backward()
+        batches.close()
+        found.append([p.grad for p in made.objective.trained()])
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("stage", "change", "words"),
+    [
+        ("single-view", {"model": None}, "needs --model"),
+        ("multi-view", {"model": None}, "train multi-view: needs --model"),
+        ("multi-view", {"model": "{models}/autoencoder"}, "has no model_index.json"),
+        ("multi-view", {"model": "{models}/nothing"}, "no such model folder"),
+        ("single-view", {"model": "{models}/encoded"}, "holds no autoencoder"),
+        ("autoencoder", {"model": "{models}/nothing"}, "holds no autoencoder"),
+        ("super-resolution", {"upscale_unet": "{models}/nothing"}, "holds no UNet"),
+        ("super-resolution", {"upscale_unet": "{models}/pipeline/unet"}, "takes 84 channels"),
+        ("single-view", {"image_size": (60, 48)}, "--image-size 60 48: choose multiples of 8"),
+        ("autoencoder", {"image_size": (64, 44)}, "--image-size 64 44: choose multiples of 8"),
+        ("super-resolution", {"image_size": (128, 80)}, "--image-size 128 80: choose multiples of 32"),
+    ],
+)
+def test_starts_that_do_not_fit_are_named(models, tmp_path, stage, change, words):
+    (models / "encoded").mkdir(exist_ok=True)
+    change = {k: v.format(models=models) if isinstance(v, str) else v for k, v in change.items()}
+    with pytest.raises(InputError, match=words) as error:
+        stage_of(options(stage, models, tmp_path / "run", **change))
+    assert "\n" not in str(error.value)
+
+
+def test_a_unet_without_depth_is_named(models, tmp_path):
+    unet = tiny_unet(in_channels=4)
+    controlled = with_parts(tiny_pipeline(), unet=unet, controlnet=ControlNetModel.from_unet(unet))
+    save_pipeline(tmp_path / "controlled", controlled)
+    save_pipeline(tmp_path / "plain", tiny_pipeline())
+    unet.save_pretrained(tmp_path / "plain" / "unet")
+    for stage in ("single-view", "multi-view"):
+        for model in ("controlled", "plain"):
+            with pytest.raises(InputError, match=r"the UNet takes (no depth|4 channels, none for depth)"):
+                stage_of(options(stage, models, tmp_path / "run", model=str(tmp_path / model)))
+
+
+def test_stage_two_can_be_gone_on_with_and_stage_one_taken_up_again(models, tmp_path):
+    pipe = tiny_pipeline(MultiViewUNet.from_unet(tiny_unet()))
+    save_pipeline(tmp_path / "two", with_parts(pipe, upscale_unet=small_super_resolution(4, 32)))
+    asked = options("interpolation", models, tmp_path / "run", model=str(tmp_path / "two"), steps=1)
+    trained(asked)
+    assert MVDiffusionPipeline.from_pretrained(asked.output / "model").upscale_unet is not None
+    again = stage_of(options("single-view", models, tmp_path / "more", model=str(asked.output / "model")))
+    assert not changed(tiny_unet().state_dict(), again.objective.unet)
