@@ -80,6 +80,11 @@ def document(title: str, body: str, scripts: Iterable[str], data: Mapping | None
     )
 
 
+def encode_page(page: str) -> bytes:
+    """The file's content; names of files that are no text become readable at least in part."""
+    return page.encode("utf-8", errors="replace")
+
+
 def _json(data: Mapping) -> str:
     """JSON that cannot end the element it stands in."""
     plain = json.dumps(data, separators=(",", ":"), allow_nan=False)

@@ -46,7 +46,7 @@ def pack_model(textured: TexturedMesh) -> dict:
     low, high = np.quantile(points, [_STRAY, 1 - _STRAY], axis=0)
     middle = (low + high) / 2
     points -= middle
-    step = max(_STEP, float(np.abs(points).max()) / 2**30)
+    step = max(_STEP, float(np.abs(points).max()) / 2**29)
     u, v = np.rint(np.clip(atlas.uv[rows], 0, 1) * _UV_STEPS).astype(np.int64).T
     columns = [*np.rint(points / step).T, u, _UV_STEPS - v, corners]
     side = _TEXTURE // int(np.ceil(np.sqrt(len(pages))))
@@ -78,7 +78,7 @@ def pack_cameras(views: ViewSet, middle: Sequence[float]) -> list[dict]:
 
 
 def _planes(column: np.ndarray) -> bytes:
-    """Whole numbers below 2^31 in the coding of `pack_model`."""
+    """Whole numbers of less than 2^30 in size in the coding of `pack_model`."""
     change = np.diff(column.astype(np.int64), prepend=0)
     zigzag = ((change << 1) ^ (change >> 63)).astype("<u8").astype("<u4")
     return zigzag.view(np.uint8).reshape(-1, 4).T.tobytes()

@@ -2,12 +2,13 @@
 
 import json
 import math
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
 from ..output import write_files
-from .html import document, text
+from .html import document, encode_page, text
 from .page import PAGE, THUMBNAIL, described
 
 INDEX = "index.html"
@@ -23,15 +24,12 @@ def write_overview(output: Path) -> None:
     Raises:
         InputError: it cannot be written.
     """
-    write_files({output / INDEX: overview_page(output).encode()})
+    write_files({output / INDEX: encode_page(overview_page(output))})
 
 
 def overview_page(output: Path) -> str:
     """The index as HTML. Reports that cannot be read are left out; what they hold counts as other people's text."""
-    results = [found for path in output.glob("*/report.json") if (found := _read(path)) is not None]
-    failures = [found for path in output.glob("*.failed/failed.json") if (found := _read(path)) is not None]
-    results.sort(key=lambda found: found[0].name)
-    failures.sort(key=lambda found: found[0].name)
+    results, failures = _read_all(output, "[!.]*/report.json"), _read_all(output, "[!.]*.failed/failed.json")
     title = output.resolve().name or "Results"
     parts = [
         f'<header><div><h1>{text(title)}</h1><p class="prompt">Textured scenes</p></div></header>',
@@ -49,13 +47,17 @@ def overview_page(output: Path) -> str:
     return document(f"{title} – scenetex", "\n".join(parts), ("index.js",), pictures=_FROM_DISK)
 
 
-def _read(path: Path) -> tuple[Path, dict] | None:
-    """The folder of a report, and its content."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return (path.parent, found) if isinstance(found, dict) else None
+def _read_all(output: Path, pattern: str) -> list[tuple[Path, dict]]:
+    """Folders of reports, by name, and what the reports hold."""
+    found = []
+    for path in sorted(output.glob(pattern)):
+        try:
+            report = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(report, dict):
+            found.append((path.parent, report))
+    return found
 
 
 def _number(value: object) -> float:
@@ -82,7 +84,7 @@ def _facts(reports: list[dict], failed: int) -> str:
 
 def _failure(folder: Path, about: dict) -> str:
     name = about.get("scene", folder.name)
-    log = f'<a href="{quote(folder.name)}/log.txt">Log</a>' if (folder / "log.txt").is_file() else ""
+    log = f'<a href="{quote(os.fsencode(folder.name))}/log.txt">Log</a>' if (folder / "log.txt").is_file() else ""
     return (
         f'<div class="failure"><strong>{text(name)}</strong> <em>in stage {text(about.get("stage", "?"))}</em> {log}'
         f"<p>{text(about.get('message', ''))}</p></div>"
@@ -92,7 +94,7 @@ def _failure(folder: Path, about: dict) -> str:
 def _tile(folder: Path, report: dict) -> str:
     """A scene, linked to its page where that is there."""
     coverage, seconds = _number(report.get("coverage")), _seconds(report)
-    link = quote(folder.name)
+    link = quote(os.fsencode(folder.name))
     picture = '<span class="none">made without --report</span>'
     if (folder / THUMBNAIL).is_file():
         picture = f'<img src="{link}/{THUMBNAIL}" alt="" loading="lazy">'

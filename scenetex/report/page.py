@@ -8,7 +8,7 @@ import numpy as np
 from ..pipeline import Result
 from ..preview import dollhouse_camera, page_pictures, smooth_render
 from .frames import frame_pictures, shown_frames
-from .html import document, encode_jpeg, picture_uri, table, text
+from .html import document, encode_jpeg, encode_page, picture_uri, table, text
 from .model import pack_cameras, pack_model
 
 _FILES = {"textured.glb": "GLB", "textured.obj": "OBJ", "preview.png": "Preview"}
@@ -31,7 +31,7 @@ def write_page(folder: Path, result: Result, report: dict, done: Callable[[], No
     """
     links = {name: label for name, label in _FILES.items() if (folder / name).is_file()}
     page = scene_page(result, report, links | {"report.json": "JSON"}, done)
-    (folder / PAGE).write_text(page, encoding="utf-8")
+    (folder / PAGE).write_bytes(encode_page(page))
     size = _THUMBNAIL_SIZE
     thumbnail = smooth_render(result.mesh, *dollhouse_camera(result.mesh, size), size, True)
     (folder / THUMBNAIL).write_bytes(encode_jpeg(thumbnail, 85))
