@@ -50,6 +50,20 @@ def test_it_agrees_with_a_loop(seed):
     assert compared > 0
 
 
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10**6))
+def test_a_ray_is_blocked_where_its_first_hit_is_within_reach(seed):
+    rng = np.random.default_rng(seed)
+    caster = RayCaster(rng.uniform(-1, 1, (60, 3)), rng.permutation(60).reshape(20, 3))
+    origins, directions = rng.normal(0, 2, (200, 3)), rng.normal(0, 2, (200, 3))
+    hit = caster.cast(origins, directions)
+    for reach in (rng.uniform(0, 2, 200), 0.8, 0.0):
+        near = hit["distance"] / np.maximum(reach, 1e-9)
+        clear = np.abs(near - 1) > 1e-4
+        within = (hit["face"] >= 0) & (near < 1)
+        assert (caster.blocked(origins, directions, reach) == within)[clear].all()
+
+
 def test_distance_counts_in_lengths_of_the_direction():
     caster = RayCaster(np.array([[-1.0, -1, 4], [3, -1, 4], [-1, 3, 4]]), np.array([[0, 1, 2]]))
     hit = caster.cast(np.zeros((3, 3)), np.array([[0, 0, 1.0], [0, 0, 0.5], [0, 0, -1]]))
@@ -73,3 +87,4 @@ def test_faces_with_a_nan_corner_are_never_hit_and_ids_stay():
 def test_no_rays_no_hits():
     hit = RayCaster(np.eye(3), np.array([[0, 1, 2]])).cast(np.zeros((0, 3)), np.zeros((0, 3)))
     assert len(hit["face"]) == len(hit["distance"]) == 0
+    assert len(RayCaster(np.eye(3), np.array([[0, 1, 2]])).blocked(np.zeros((0, 3)), np.zeros((0, 3)), 1.0)) == 0

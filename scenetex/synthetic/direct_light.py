@@ -86,8 +86,8 @@ def _from_window(light: Window, origins, normals, surface, panes, count):
         # One low-discrepancy set for all samples: no noise, and its many faint shadow edges run together.
         u, v = (0.5 + i * 0.7548776662) % 1, (0.5 + i * 0.5698402910) % 1
         way = corner + np.float32(u) * a + np.float32(v) * b - origins[near]
-        squared = (way**2).sum(1)
-        cosines = np.maximum((way * normals[near]).sum(1), 0) * np.maximum(-(way @ facing), 0)
+        squared = _dot(way, way)
+        cosines = np.maximum(_dot(way, normals[near]), 0) * np.maximum(-(way @ facing), 0)
         value += cosines / squared**2 * _unblocked(surface.caster, origins[near], way, cosines > 0, 0.999)
     total[near] = value[:, None] * (np.asarray(light.radiance, np.float32) * area / (np.pi * count))
     return total
@@ -99,9 +99,9 @@ def _from_lamp(light: Lamp, origins, normals, surface, panes, count):
     count = max(count // 2, 1)  # lamps are smaller than windows: their shadows need fewer
     for i in range(count):
         way = center + np.float32(0.8 * light.radius) * _on_ball(i, count) - origins
-        squared = (way**2).sum(1)
+        squared = _dot(way, way)
         distance = np.sqrt(squared)
-        cosine = np.maximum((way * normals).sum(1), 0) / distance
+        cosine = np.maximum(_dot(way, normals), 0) / distance
         reach = np.clip((distance - 2 * light.radius) / distance, 0.0, 1)
         value += cosine / np.maximum(squared, 0.02) * _unblocked(surface.caster, origins, way, cosine > 0, reach)
     return value[:, None] * (np.asarray(light.intensity, np.float32) / count)
@@ -116,8 +116,12 @@ def _from_sun(light: Sun, origins, normals, surface, panes, count):
         way = np.broadcast_to(way, (len(lit), 3))
         face = surface.caster.cast(origins[lit], way)["face"]
         through = (face >= 0) & panes[surface.face_patch[face]]
-        value[lit] += through * np.maximum((way * normals[lit]).sum(1), 0)
+        value[lit] += through * np.maximum(_dot(way, normals[lit]), 0)
     return value[:, None] * (np.asarray(light.irradiance, np.float32) / count)
+
+
+def _dot(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.einsum("ij,ij->i", a, b)
 
 
 def _on_ball(i: int, count: int) -> np.ndarray:
@@ -135,7 +139,6 @@ def _unblocked(caster, origins, way, wanted, reach) -> np.ndarray:
     out = np.zeros(len(origins), np.float32)
     index = np.flatnonzero(wanted)
     if len(index):
-        hit = caster.cast(origins[index], way[index])
         limit = reach[index] if isinstance(reach, np.ndarray) else reach
-        out[index] = (hit["face"] < 0) | (hit["distance"] > limit)
+        out[index] = ~caster.blocked(origins[index], way[index], limit)
     return out

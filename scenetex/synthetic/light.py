@@ -91,6 +91,7 @@ def _gather(surface, lattice, origins, normals, reflected, ambient, rays, progre
     # A patch of sunlight is small and bright: as it is, it would leave blotches where few rays happen to meet it.
     reflected = np.minimum(reflected, 8 * reflected.mean(0))
     limit = (surface.light_shape - 1).astype(np.float32)
+    light_map = np.ascontiguousarray(surface.face_map[:, 2:])
     # Cosine-distributed directions from one lattice, dealt out to each 3 x 3 block of samples: blurring over the block
     # then gathers the whole lattice.
     share = (lattice.row % 3 * 3 + lattice.column % 3).astype(np.float32)
@@ -103,13 +104,13 @@ def _gather(surface, lattice, origins, normals, reflected, ambient, rays, progre
         hit = surface.caster.cast(origins, way)
         face = hit["face"]
         seen = face >= 0
-        front = np.flatnonzero(seen & ((way * face_normals[face]).sum(1) <= 0))
+        front = np.flatnonzero(seen & (np.einsum("ij,ij->i", way, np.take(face_normals, face, axis=0)) <= 0))
         front_hits[front] += 1
         at = face[front]
         patch = surface.face_patch[at]
         point = np.ones((len(front), 4), np.float32)
         point[:, :3] = origins[front] + hit["distance"][front, None] * way[front]
-        cell = np.einsum("nij,nj->ni", surface.face_map[at, 2:], point) - surface.light_origin[patch]
+        cell = np.einsum("nij,nj->ni", light_map[at], point) - surface.light_origin[patch]
         cell = np.clip(np.rint(cell), 0, limit[patch]).astype(np.int64)
         sample = lattice.start[patch] + cell[:, 0] * lattice.shape[patch, 1] + cell[:, 1]
         total[front] += reflected[sample] + ambient[patch]

@@ -20,6 +20,8 @@ from .plan import Plan, build_shell, make_plan
 from .surface import Surface, build_surface
 from .textures import Material, TexturePage, lookup, pack_materials
 
+_PIECE = 1 << 14
+
 
 @dataclass(frozen=True)
 class RoomSettings:
@@ -121,14 +123,14 @@ class Room:
             (n, 3) float32, sRGB 0..255.
         """
         out = np.empty((len(points), 3), np.float32)
-        # In pieces, so that a whole photo's samples stay in the processor's cache.
-        for i in range(0, len(points), 1 << 16):
-            part = slice(i, i + (1 << 16))
+        # In pieces that stay in the processor's cache.
+        for i in range(0, len(points), _PIECE):
+            part = slice(i, i + _PIECE)
             out[part] = self._color(points[part], face_ids[part], None if footprint is None else footprint[part])
         return out
 
     def _color(self, points, face_ids, footprint):
-        face_map = self.surface.face_map[face_ids]
+        face_map = np.take(self.surface.face_map, face_ids, axis=0)
         where = np.einsum("nij,nj->ni", face_map[..., :3], points.astype(np.float32, copy=False)) + face_map[..., 3]
         color = self.textures.sample(self.surface.face_material[face_ids], where[:, :2], footprint)
         color *= lookup(self.light, where[:, 2:])

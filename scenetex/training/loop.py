@@ -31,7 +31,7 @@ def make_accelerator(options: LoopOptions) -> Accelerator:
     """
     resolve_device(options.device)
     try:
-        return Accelerator(
+        accelerator = Accelerator(
             cpu=options.device == "cpu",
             mixed_precision=options.precision,
             # A set of views without overlap gives some blocks no gradient.
@@ -39,6 +39,10 @@ def make_accelerator(options: LoopOptions) -> Accelerator:
         )
     except ValueError as error:
         raise InputError(f"--precision {options.precision}: {str(error).splitlines()[0]}; choose another") from None
+    # Accelerate would go on in whole precision, and say nothing.
+    if options.precision == "fp16" and accelerator.device.type == "cpu":
+        raise InputError("--precision fp16: needs a GPU; choose another")
+    return accelerator
 
 
 def train(

@@ -50,7 +50,7 @@ class RoomStream:
         # Half of the rooms mix what taste would not, or the words of a style would stand in for those of its floors.
         mixed = {"floor": str(rng.choice(list(FLOORS))), "walls": str(rng.choice(list(WALLS)))}
         room = make_room(int(rng.integers(2**62)), settings, **(mixed if rng.random() < 0.5 else {}))
-        camera = self._camera(rng)
+        camera = self.camera(rng)
         poses = walk(room, self.views, rng, camera)
         color, depth, face_id = render_room(room, camera, poses)
         views = ViewSet(
@@ -68,7 +68,8 @@ class RoomStream:
         """All words that its prompts can hold."""
         return vocabulary()
 
-    def _camera(self, rng: np.random.Generator) -> Camera:
+    def camera(self, rng: np.random.Generator) -> Camera:
+        """A camera of the stream."""
         width, height = self.size
         focal = 0.5 * width / np.tan(np.radians(rng.uniform(*_FIELD_OF_VIEW)) / 2)
         center = (np.array(self.size) - 1) / 2 + rng.normal(0, 0.006, 2) * width

@@ -36,3 +36,16 @@ class RayCaster:
             np.ascontiguousarray(origins, np.float32), np.ascontiguousarray(directions, np.float32), output=1
         )
         return {"face": hit["primID"], "distance": hit["tfar"], "u": hit["u"], "v": hit["v"]}
+
+    def blocked(self, origins: np.ndarray, directions: np.ndarray, reach: np.ndarray | float) -> np.ndarray:
+        """Whether each ray hits anything within `reach` (n,), in units of its direction's length: (n,) bool.
+
+        Takes less time than `cast`, which looks for the first hit.
+        """
+        hit = self._scene.run(
+            np.ascontiguousarray(origins, np.float32),
+            np.ascontiguousarray(directions, np.float32),
+            dists=np.full(len(origins), reach, np.float32),
+            query="OCCLUDED",
+        )
+        return hit >= 0
