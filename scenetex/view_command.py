@@ -1,0 +1,279 @@
+"""``scenetex view``: a textured mesh, or a scan, in a local viewer with its cameras drawn in."""
+
+import json
+import struct
+import time
+import webbrowser
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import numpy as np
+import tyro
+
+from .cli import guarded, parse
+from .errors import InputError
+from .scene.mesh import Mesh
+
+if TYPE_CHECKING:
+    import viser
+
+_GLB = "textured.glb"
+_THUMBNAIL = 200  # pixels of a thumbnail's longer side
+_MOST = 200  # cameras of a scan; more are thinned out evenly
+_LENGTH = 0.12  # size of a camera, metres
+_FROM_ABOVE = np.array([-0.5, -0.6, 0.8])  # the way to the first view, times half the box's diagonal
+_Y_UP = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # from a GLB's axes to z up
+
+
+@dataclass(frozen=True)
+class ViewOptions:
+    """Opens a local viewer of a textured GLB, of a result with its cameras, or of a scan with its trajectory."""
+
+    path: Annotated[Path, tyro.conf.Positional]
+    """A .glb file, the result folder of a scene, or a scene."""
+    port: int = 8080
+    """Where the viewer is served, on this machine only; the next free one if it is taken."""
+    open: bool = True
+    """Open it in the browser."""
+
+
+@dataclass(frozen=True, eq=False)
+class CameraView:
+    """A camera to draw in.
+
+    Attributes:
+        name: of its frame.
+        cam_to_world: (4, 4) float64, OpenCV axes, gravity-aligned world (z up), metres.
+        slopes: of the rays to the image's right and lower edge.
+        image: (h, w, 3) uint8 sRGB thumbnail, or None.
+    """
+
+    name: str
+    cam_to_world: np.ndarray
+    slopes: tuple[float, float]
+    image: np.ndarray | None
+
+
+@dataclass(frozen=True, eq=False)
+class Exhibit:
+    """What is shown.
+
+    Attributes:
+        glb: the mesh as the bytes of a GLB file, y up, faces to be seen from their front only.
+        box: (2, 3) lowest and highest corner of the mesh, metres, z up.
+        cameras: those to draw in.
+    """
+
+    glb: bytes
+    box: np.ndarray
+    cameras: Sequence[CameraView] = ()
+
+
+def main(arguments: list[str] | None = None, program: str = "scenetex view") -> int:
+    """Runs the command until Ctrl-C; the exit code: 0, or 2 after bad input."""
+
+    def work() -> int:
+        options = parse(ViewOptions, program, arguments)
+        if not 1 <= options.port <= 65535:
+            raise InputError(f"--port {options.port} is out of range; choose 1 to 65535")
+        _require_viser()
+        server = serve(collect(options.path), options.port)
+        address = f"http://localhost:{server.get_port()}"
+        print(f"{options.path}: {address} (Ctrl-C ends it)", flush=True)
+        if options.open:
+            webbrowser.open(address)
+        try:
+            while True:
+                time.sleep(1)
+        except KeyboardInterrupt:
+            return 0
+        finally:
+            server.stop()
+
+    return guarded(program, work)
+
+
+def collect(path: Path) -> Exhibit:
+    """What is at a path.
+
+    Args:
+        path: a `.glb` file, a folder that `scenetex texture` wrote, or a scene for `load_scene`.
+
+    Raises:
+        InputError: none of these, a result without GLB, or a file that is damaged.
+    """
+    from .scene.mesh_file import read_mesh
+
+    file = path / _GLB if path.is_dir() else path
+    if file.suffix.lower() == ".glb" and file.is_file():
+        box = np.sort(_box(read_mesh(file)) @ _Y_UP.T, 0)
+        return Exhibit(_one_sided(_read(file)), box, _result_cameras(path) if path.is_dir() else ())
+    if (path / "report.json").is_file():
+        raise InputError(f"{path}: a result without {_GLB}; texture the scene again with --formats glb")
+    return _scan(path)
+
+
+def serve(exhibit: Exhibit, port: int) -> "viser.ViserServer":
+    """Starts the viewer, on this machine only; needs viser."""
+    import viser
+    from viser.transforms import SO3
+
+    server = viser.ViserServer("localhost", port, verbose=False)
+    server.scene.set_up_direction("+z")
+    server.scene.add_glb("/mesh", exhibit.glb, wxyz=SO3.from_matrix(_Y_UP).wxyz)
+    frustums = []
+    for camera in exhibit.cameras:
+        pose, (right, below) = camera.cam_to_world, camera.slopes
+        frustum = server.scene.add_camera_frustum(
+            f"/cameras/{camera.name}",
+            fov=2 * np.arctan(below),
+            aspect=right / below,
+            scale=_LENGTH,
+            color=(255, 158, 51),
+            image=camera.image,
+            wxyz=SO3.from_matrix(pose[:3, :3]).wxyz,
+            position=pose[:3, 3],
+        )
+        frustums.append(frustum)
+
+        @frustum.on_click
+        def _(event, pose=pose) -> None:
+            _look(event.client, pose[:3, 3], pose[:3, 3] + pose[:3, 2])
+
+    if frustums:
+        box = server.gui.add_checkbox("Cameras", True)
+
+        @box.on_update
+        def _(_) -> None:
+            for frustum in frustums:
+                frustum.visible = box.value
+
+    middle, half = exhibit.box.mean(0), np.linalg.norm(np.ptp(exhibit.box, 0)) / 2
+    server.on_client_connect(lambda client: _look(client, middle + 1.6 * half * _FROM_ABOVE, middle))
+    return server
+
+
+def _require_viser() -> None:
+    try:
+        import viser  # noqa: F401
+    except ImportError:
+        raise InputError("scenetex view needs viser, which is not installed; pip install 'scenetex[view]'") from None
+
+
+def _look(client, eye: np.ndarray, target: np.ndarray) -> None:
+    client.camera.position = eye
+    client.camera.look_at = target
+
+
+def _scan(path: Path) -> Exhibit:
+    from .scene.load import load_scene
+
+    scene = load_scene(path, align=True)
+    cameras, count = [], len(scene.frames)
+    for i in np.unique(np.linspace(0, count - 1, min(count, _MOST)).round().astype(int)):
+        frame = scene.frames[i]
+        k, (width, height) = frame.camera.intrinsics, frame.camera.size
+        image = None if frame.color is None else _thumbnail(frame.read_color())
+        slopes = width / (2 * k[0, 0]), height / (2 * k[1, 1])
+        cameras.append(CameraView(str(frame.id), frame.cam_to_world, slopes, image))
+    return Exhibit(_encode_scan(scene.mesh), _box(scene.mesh), cameras)
+
+
+def _encode_scan(mesh: Mesh) -> bytes:
+    """A scan as GLB, y up; unlit where it has colours, as these have the light in them."""
+    import trimesh
+    from trimesh.exchange.gltf import export_glb
+
+    colors = None
+    if mesh.colors is not None:
+        srgb = mesh.colors / 255
+        # glTF's vertex colours are linear.
+        linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+        colors = np.rint(255 * linear).astype(np.uint8)
+
+    def unlit(tree: dict) -> None:
+        if colors is None:
+            return
+        tree["extensionsUsed"] = ["KHR_materials_unlit"]
+        tree["materials"] = [{"extensions": {"KHR_materials_unlit": {}}}]
+        for part in (part for shape in tree["meshes"] for part in shape["primitives"]):
+            part["material"] = 0
+
+    faces = mesh.faces[np.isfinite(mesh.triangles).all((1, 2))]
+    shape = trimesh.Trimesh(np.nan_to_num(mesh.vertices) @ _Y_UP, faces, vertex_colors=colors, process=False)
+    return export_glb(trimesh.Scene(shape), tree_postprocessor=unlit)
+
+
+def _one_sided(glb: bytes) -> bytes:
+    """The same GLB with faces seen from their front only: one looks past the near walls into the room."""
+    (length,) = struct.unpack_from("<I", glb, 12)
+    tree, rest = json.loads(glb[20 : 20 + length]), glb[20 + length :]
+    tree["materials"] = [material | {"doubleSided": False} for material in tree.get("materials", [])]
+    text = json.dumps(tree).encode()
+    text += b" " * (-len(text) % 4)
+    head = struct.pack("<4sIII4s", b"glTF", 2, 20 + len(text) + len(rest), len(text), b"JSON")
+    return head + text + rest
+
+
+def _box(mesh: Mesh) -> np.ndarray:
+    """(2, 3) lowest and highest corner of all faces, in the mesh's own frame."""
+    corners = mesh.triangles.reshape(-1, 3)
+    return np.stack([np.nanmin(corners, 0), np.nanmax(corners, 0)])
+
+
+def _result_cameras(folder: Path) -> list[CameraView]:
+    from .scene.image_source import ImageSource, decode_color
+
+    path, cameras = folder / "views" / "cameras.json", []
+    if not path.is_file():
+        return []
+    alignment = _alignment(folder / "report.json")
+    for name, camera in _json(path).items():
+        try:
+            size = int(camera["width"]), int(camera["height"])
+            k = np.array(camera["intrinsics"], np.float64).reshape(3, 3)
+            pose = np.array(camera["cam_to_world"], np.float64).reshape(4, 4)
+            if not (int(name) >= 0 and np.isfinite(pose).all() and k[0, 0] > 0 and k[1, 1] > 0 and min(size) > 0):
+                raise ValueError
+        except (KeyError, TypeError, ValueError):
+            raise InputError(f"{path}: camera '{name}' is not one; texture the scene again") from None
+        image = path.with_name(f"{int(name)}.png")
+        picture = _thumbnail(decode_color(ImageSource(image), size, str(image))) if image.is_file() else None
+        slopes = size[0] / (2 * k[0, 0]), size[1] / (2 * k[1, 1])
+        cameras.append(CameraView(name, alignment @ pose, slopes, picture))
+    return cameras
+
+
+def _alignment(report: Path) -> np.ndarray:
+    """(4, 4) from the result's own frame to the gravity-aligned one of its GLB."""
+    try:
+        return np.array(_json(report)["axis_alignment"], np.float64).reshape(4, 4)
+    except (KeyError, TypeError, ValueError):
+        raise InputError(f"{report}: does not say where up is (axis_alignment); texture the scene again") from None
+
+
+def _thumbnail(image: np.ndarray) -> np.ndarray:
+    import cv2
+
+    scale = min(1.0, _THUMBNAIL / max(image.shape[:2]))
+    size = [max(1, round(side * scale)) for side in image.shape[1::-1]]
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the file") from None
+
+
+def _json(path: Path) -> dict:
+    try:
+        found = json.loads(_read(path))
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise InputError(f"{path}: holds no JSON object; texture the scene again")
+    return found
