@@ -199,6 +199,18 @@ def test_frames_are_chosen_in_the_strip(tab):
         assert tab.run(pressed) == [i == index for i in range(4)]
 
 
+def test_without_webgl_the_rest_of_the_page_works(tab):
+    broken = tab.call(
+        "Page.addScriptToEvaluateOnNewDocument", source="HTMLCanvasElement.prototype.getContext = () => null"
+    )
+    tab.open(tab.folder / "room" / "report.html")
+    tab.wait_for("document.getElementById('says').textContent.includes('WebGL 2')")
+    tab.run("document.querySelectorAll('#strip button')[1].click()")
+    assert tab.run("document.getElementById('frame').textContent") == "2" and tab.said == []
+    tab.call("Page.removeScriptToEvaluateOnNewDocument", identifier=broken["identifier"])
+    open_page(tab)
+
+
 def test_it_fits_a_phone_and_darkness(tab):
     light = tab.picture().mean()
     tab.prefer("dark")
