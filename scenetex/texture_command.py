@@ -93,7 +93,7 @@ class TextureOptions:
     preview: bool = True
     """Write preview.png, a contact sheet."""
     report: bool = False
-    """Write report.html, the result in a viewer with keyframes, atlas, times and settings, and an index of all scenes."""
+    """Write report.html, the result in a viewer with its keyframes, and an index of all scenes."""
     align: bool = False
     """Apply the scene's axisAlignment to mesh and poses, so that the OBJ is gravity-aligned too."""
     quiet: bool = False
