@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from painted_sheet import painted_sheet, true_color
 
-from scenetex.texture.render import render_textured, sample_texture
+from scenetex.texture.render import render_many, render_textured, sample_texture
 from scenetex.views.viewset import cast_views, pixel_rays
 
 INTRINSICS = np.array([[80, 0, 31.5], [0, 80, 23.5], [0, 0, 1]], np.float64)
@@ -36,6 +36,20 @@ def test_render_shows_the_true_colour(pages, origin):
     origin_at, direction = pixel_rays(INTRINSICS, above(), SIZE)
     points = origin_at + direction.reshape(48, 64, 3) * view.depth[0][..., None]
     assert np.abs(image[seen] - true_color(points[seen])).max() < 1.2  # rounding of the texture and of the image
+
+
+@pytest.mark.parametrize("origin", [(0, 0, 0), (448_262.25, 5_411_932.5, 310.0)])
+def test_many_renders_are_as_one_by_one(origin):
+    textured = painted_sheet(2, size=128, dirty=True, origin=origin)
+    poses = np.stack([above(x, height=1.2 + x) for x in (0.1, 0.5, 0.9)])
+    poses[:, :3, 3] += origin
+    lenses = np.stack([INTRINSICS * [[s], [s], [1]] for s in (0.8, 1.0, 1.3)])
+    together = list(render_many(textured, lenses, poses, SIZE, (1, 2, 3)))
+    assert len(together) == 3
+    for image, lens, pose in zip(together, lenses, poses, strict=True):
+        alone = render_textured(textured, lens, pose, SIZE, background=(1, 2, 3))
+        # Rays start elsewhere in float32: the edge of the sheet may fall differently.
+        assert (np.abs(image.astype(int) - alone).max(2) <= 1).mean() > 0.998
 
 
 def test_backfaces_are_seen_unless_culled():

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..preview import depth_picture, depth_range, turbo
 from ..scene.camera import resize_intrinsics
-from ..texture.render import render_textured
+from ..texture.render import render_many
 from ..texture.textured_mesh import TexturedMesh
 from ..views.viewset import ViewSet
 from .html import picture_uri
@@ -46,10 +46,10 @@ def frame_pictures(
     height, width = images[0].shape[:2]
     scale = min(1.0, LONGEST / max(width, height))
     size = max(1, round(width * scale)), max(1, round(height * scale))
+    intrinsics = resize_intrinsics(views.intrinsics[shown], views.size, size)
+    renders = render_many(textured, intrinsics, views.cam_to_world[shown], size, _BACKGROUND)
     frames = []
-    for i in shown:
-        intrinsics = resize_intrinsics(views.intrinsics[i], views.size, size)
-        render = render_textured(textured, intrinsics, views.cam_to_world[i], size, background=_BACKGROUND)
+    for i, render in zip(shown, renders, strict=True):
         frames.append(
             {
                 "view": i,

@@ -144,7 +144,7 @@ def _frames(frames: dict, kind: str, shown: int, all_of_them: int) -> str:
 
 def _atlas(result: Result) -> str:
     pages = min(result.mesh.atlas.pages, _MOST_PAGES)
-    side = 1024 if pages == 1 else 768 if pages <= 4 else 512
+    side = 768 if pages == 1 else 512
     figures = []
     for page in range(pages):
         plain, marked = (

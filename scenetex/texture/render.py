@@ -1,5 +1,6 @@
 """Look at a textured mesh: ray-cast renders with exact bilinear texture lookup, no lighting."""
 
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -47,21 +48,59 @@ def render_textured(
     image[:] = background
     if not len(drawn):
         return image
-    caster = RayCaster(vertices, mesh.faces[drawn])
+    _shade(image, textured, RayCaster(vertices, mesh.faces[drawn]), drawn, intrinsics, camera)
+    return image
+
+
+def render_many(
+    textured: TexturedMesh,
+    intrinsics: np.ndarray,
+    cam_to_world: np.ndarray,
+    size: tuple[int, int],
+    background: tuple[int, int, int] = (0, 0, 0),
+) -> Iterator[np.ndarray]:
+    """`render_textured` from m cameras, one after another: the mesh is made ready for rays only once.
+
+    Args:
+        textured, size, background: as in `render_textured`; at least one face has texture.
+        intrinsics: (m, 3, 3).
+        cam_to_world: (m, 4, 4).
+    """
+    mesh, drawn = textured.mesh, np.flatnonzero(textured.atlas.page >= 0)
+    corners = mesh.vertices[np.unique(mesh.faces[drawn])]
+    middle = 0.5 * (corners.min(0) + corners.max(0))
+    caster = RayCaster(mesh.vertices - middle, mesh.faces[drawn])
+    for k, pose in zip(intrinsics, cam_to_world, strict=True):
+        image = np.empty((size[1], size[0], 3), np.uint8)
+        image[:] = background
+        camera = np.array(pose, np.float64)
+        camera[:3, 3] -= middle
+        _shade(image, textured, caster, drawn, k, camera)
+        yield image
+
+
+def _shade(
+    image: np.ndarray,
+    textured: TexturedMesh,
+    caster: RayCaster,
+    drawn: np.ndarray,
+    intrinsics: np.ndarray,
+    camera: np.ndarray,
+) -> None:
+    """Paints what the camera (4, 4) sees over the image; `drawn` (n,) are the faces that the caster holds."""
 
     def band(top: int) -> None:
         rows = image[top : top + _BAND]
         shifted = np.array(intrinsics, np.float64)
         shifted[1, 2] -= top
-        origin, direction = pixel_rays(shifted, camera, (size[0], len(rows)))
+        origin, direction = pixel_rays(shifted, camera, (image.shape[1], len(rows)))
         hit = caster.cast(np.broadcast_to(origin, direction.shape), direction)
         seen = hit["face"] >= 0
         colors = sample_texture(textured, drawn[hit["face"][seen]], hit["u"][seen], hit["v"][seen])
         rows[seen.reshape(rows.shape[:2])] = np.clip(np.rint(colors), 0, 255)
 
     with ThreadPoolExecutor(threads()) as pool:
-        list(pool.map(band, range(0, size[1], _BAND)))
-    return image
+        list(pool.map(band, range(0, len(image), _BAND)))
 
 
 def sample_texture(textured: TexturedMesh, faces: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
