@@ -31,6 +31,7 @@ def said(capsys, *given: str) -> str:
     [
         ({"steps": 0}, "--steps 0 must be at least 1"),
         ({"views": 5}, "--views 5 of each scene in a step, but it has --room-views 4"),
+        ({"views": 1}, "--views 1: stage multi-view joins views; choose 2 or more"),
         ({"workers": -1}, "--workers -1 must be at least 0"),
         ({"learning_rate": 0.0}, "--learning-rate 0.0 must be greater than 0"),
         ({"learning_rate": float("nan")}, "--learning-rate nan must be greater than 0"),

@@ -96,19 +96,23 @@ def measure(options: Options, loop: LoopOptions) -> None:
     objective = backbone(options)
     trained = sum(p.numel() for p in objective.trained())
     print(f"{sum(p.numel() for p in objective.parameters()) / 1e6:.0f} M parameters, {trained / 1e6:.0f} M trained")
-    moments = []
+    clocks = []
+
+    def look(*_) -> None:
+        clocks.append((time.perf_counter(), time.process_time()))
 
     def batches(start: int) -> Iterator[list[dict[str, torch.Tensor]]]:
         item = item_of(options)
         while True:
-            moments.append(time.perf_counter())
+            look()
             yield [{name: value[None] for name, value in item.items()}]
 
     with tempfile.TemporaryDirectory() as folder:
-        train(
-            objective, batches, loop, accelerator, Path(folder), {}, lambda average: moments.append(time.perf_counter())
-        )
-    print(f"{moments[-1] - moments[-2]:.1f} s for a step of {options.views} views on {accelerator.device}")
+        train(objective, batches, loop, accelerator, Path(folder), {}, save_model=look)
+    wall, processor = (end - start for start, end in zip(*clocks[-2:], strict=True))
+    print(
+        f"{wall:.1f} s for a step of {options.views} views on {accelerator.device}, {processor:.1f} s of processor time"
+    )
     print(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GB of memory at the most")
     if accelerator.device.type == "cuda":
         print(f"{torch.cuda.max_memory_allocated() / 2**30:.1f} GB of GPU memory at the most")

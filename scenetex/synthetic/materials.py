@@ -106,7 +106,9 @@ def list_swatches(folder: str | Path) -> dict[str, list[Path]]:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder of material swatches; expected one folder of images per category")
     found = {
-        category.name: sorted(p for p in category.iterdir() if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
+        category.name: sorted(
+            (p for p in category.iterdir() if p.suffix.lower() in (".jpg", ".jpeg", ".png")), key=lambda p: p.name
+        )
         for category in sorted(folder.iterdir())
         if category.is_dir()
     }

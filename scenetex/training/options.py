@@ -120,6 +120,8 @@ class TrainOptions(LoopOptions):
             raise InputError(
                 f"--views {self.views} of each scene in a step, but it has --room-views {self.room_views}; choose fewer"
             )
+        if self.views < 2 and self.stage in ("multi-view", "interpolation"):
+            raise InputError(f"--views {self.views}: stage {self.stage} joins views; choose 2 or more")
         if self.data is not None and self.materials is not None:
             raise InputError("--materials are for procedural rooms; leave them out with --data")
         if self.upscale_unet is not None and self.stage != "super-resolution":

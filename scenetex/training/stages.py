@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -104,8 +105,13 @@ def _autoencoder(options: TrainOptions, data: Data, device: torch.device) -> Sta
 
     shape = (vae.config.latent_channels, height // factor, width // factor)
     batches = image_batches(data.source, data.schedule, data.part, options.views, options.workers, shape)
-    paint = lambda average, sample: validation.reconstruct(average.vae, sample)  # noqa: E731
-    return Stage(AutoencoderObjective(vae), batches, save, paint, "")
+    return Stage(
+        AutoencoderObjective(vae),
+        batches,
+        save,
+        paint=lambda average, sample: validation.reconstruct(average.vae, sample),
+        frozen="",
+    )
 
 
 def _single_view(options: TrainOptions, data: Data, device: torch.device) -> Stage:
@@ -171,14 +177,11 @@ def _super_resolution(options: TrainOptions, data: Data, device: torch.device) -
     def trained(average: SuperResolutionObjective) -> MVDiffusionPipeline:
         return with_parts(pipe, upscale_unet=average.unet)
 
-    def encode(sample: Sample) -> Encoded:
-        return encode_large(sample, vae, unet)
-
     vae = pipe.vae.to(device).requires_grad_(False).eval()
     how = f"super-resolution {unet.config.factor} {unet.config.enlarge} {unet.alignment}"
+    encode = partial(encode_large, vae=vae, unet=unet)
     store = EncodedStore.within(options.cache_folder, data.source, encode, vae, how)
-    stage = _diffusion_stage(options, data, pipe, objective, store, make, trained)
-    return stage
+    return _diffusion_stage(options, data, pipe, objective, store, make, trained)
 
 
 def _diffusion_stage(
@@ -199,9 +202,9 @@ def _diffusion_stage(
     return Stage(
         objective,
         batches,
-        lambda average: save_pipeline(options.output / "model", trained(average)),
-        lambda average, sample: draw(trained(average), sample, options.seed),
-        weights_digest("", frozen.items()),
+        save=lambda average: save_pipeline(options.output / "model", trained(average)),
+        paint=lambda average, sample: draw(trained(average), sample, options.seed),
+        frozen=weights_digest("", frozen.items()),
     )
 
 
@@ -231,9 +234,8 @@ def _surface_store(options: TrainOptions, data: Data, pipe: MVDiffusionPipeline,
         )
     _check_size(options, pipe.vae_scale_factor)
     vae = pipe.vae.to(device).requires_grad_(False).eval()
-    channels = pipe.guide_channels
-    encode = lambda sample: encode_sample(sample, vae, channels)  # noqa: E731
-    return EncodedStore.within(options.cache_folder, data.source, encode, vae, str(channels))
+    encode = partial(encode_sample, vae=vae, guide_channels=pipe.guide_channels)
+    return EncodedStore.within(options.cache_folder, data.source, encode, vae, str(pipe.guide_channels))
 
 
 def _reading(pipe: MVDiffusionPipeline) -> tuple[Callable[[str], torch.Tensor], int]:
