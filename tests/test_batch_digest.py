@@ -11,7 +11,9 @@ import tiny_scan
 from hypothesis import given
 from hypothesis import strategies as st
 
+import scenetex
 from scenetex import InputError, load_scene
+from scenetex.batch import digest
 from scenetex.batch.digest import FileHashes, content_hash, stage_keys
 from scenetex.texture_command import TextureOptions
 
@@ -84,6 +86,40 @@ def test_another_model_in_the_same_folder_counts(scan, tmp_path):
     assert keys(scan, options) == before
     weights.write_bytes(b"two!")
     assert changed(before, keys(scan, options)) == {"generate", "small", "images", "paint", "result"}
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A copy of the package whose files are those that count."""
+    copy = tmp_path / "scenetex"
+    shutil.copytree(Path(scenetex.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__", "weights"))
+    monkeypatch.setattr(digest, "_PACKAGE", copy)
+    digest._code.cache_clear()
+    yield copy
+    digest._code.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("file", "photos", "generated"),
+    [
+        ("view_command.py", set(), set()),
+        ("metrics/overlap.py", set(), set()),
+        ("report/page.py", {"result"}, {"result"}),
+        ("report/page.js", {"result"}, {"result"}),
+        ("preview.py", {"result"}, {"result"}),
+        ("panorama/standpoint.py", set(), {"generate", "small", "images", "paint", "result"}),
+        ("pipelines/noise.py", set(), {"generate", "small", "images", "paint", "result"}),
+        ("texture/bake.py", None, None),
+    ],
+)
+def test_code_counts_where_it_is_used(scan, package, file, photos, generated):
+    before = keys(scan), keys(scan, GENERATED)
+    with open(package / file, "a") as source:
+        source.write("\n")
+    digest._code.cache_clear()
+    after = keys(scan), keys(scan, GENERATED)
+    for old, new, stages in zip(before, after, (photos, generated), strict=True):
+        assert changed(old, new) == (set(old) if stages is None else stages)
 
 
 def test_a_photo_that_is_gone_is_named(scan):

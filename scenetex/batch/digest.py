@@ -18,9 +18,13 @@ if TYPE_CHECKING:
     from ..generation import Generation
     from ..texture_command import TextureOptions
 
-# Parts of this package that only generated images depend on, and those that no result depends on.
-_GENERATING = ("correspondence", "models", "pipelines", "generation.py", "memory.py")
+_PACKAGE = Path(__file__).resolve().parents[1]
+# Parts of this package that only generated images depend on, those that only show what came out, and those that no
+# result depends on; nor does any on the files of other commands, `*_command.py`.
+_GENERATING = ("correspondence", "models", "panorama", "pipelines", "generation.py", "memory.py")
+_SHOWING = ("report", "preview.py", "results.py")
 _APART = ("batch", "training", "metrics", "synthetic", "cli.py", "__main__.py")
+_SOURCES = (".py", ".js", ".css")
 # What images do not depend on as long as there are only the keyframes', or as long as they are small.
 _LATER = {"generate": ("between", "upscale", "upscale_tile"), "small": ("upscale", "upscale_tile")}
 
@@ -36,7 +40,7 @@ def stage_keys(scene: Scene, options: "TextureOptions", files: "FileHashes") -> 
     Raises:
         InputError: a photo that cannot be read.
     """
-    shape = content_hash(_code(False), scene.mesh.vertices, scene.mesh.faces)
+    shape = content_hash(_code("geometry"), scene.mesh.vertices, scene.mesh.faces)
     cameras = [part for f in scene.frames for part in (f.id, f.camera.size, f.camera.intrinsics, f.cam_to_world)]
     unwrap = content_hash("unwrap", shape, options.texture_size, options.texels_per_metre, options.packer)
     keys = {"unwrap": unwrap}
@@ -47,14 +51,15 @@ def stage_keys(scene: Scene, options: "TextureOptions", files: "FileHashes") -> 
         keys["refine"] = content_hash("refine", seen)
         images = content_hash(seen, options.refine_poses)
     else:
-        wanted = _generation_parts(generation) | {"code": _code(True)}
+        wanted = _generation_parts(generation) | {"code": _code("images")}
         for stage, later in _LATER.items():
             keys[stage] = content_hash(stage, seen, {name: wanted[name] for name in wanted if name not in later})
         images = keys["images"] = content_hash("images", seen, wanted)
     keys["keyframes"] = content_hash("keyframes", seen)
     keys["paint"] = content_hash("paint", unwrap, images)
     alignment = scene.mesh.axis_alignment
-    keys["result"] = content_hash("result", keys["paint"], scene.name, alignment, scene.skipped, options.settings())
+    shown = scene.name, alignment, scene.skipped, options.settings(), _code("showing")
+    keys["result"] = content_hash("result", keys["paint"], *shown)
     return keys
 
 
@@ -141,9 +146,15 @@ def _generation_parts(generation: "Generation") -> dict:
 
 
 @cache
-def _code(generating: bool) -> str:
-    """Hash of the sources that make images, or of the others: what another version made is not taken for this one's."""
-    here = Path(__file__).resolve().parents[1]
-    files = {path.relative_to(here): path for path in sorted(here.rglob("*.py")) if "_command" not in path.stem}
-    chosen = [name for name in files if name.parts[0] not in _APART and (name.parts[0] in _GENERATING) == generating]
-    return content_hash([(str(name), files[name].read_text()) for name in chosen])
+def _code(purpose: str) -> str:
+    """Hash of the sources that serve a purpose: what another version made is not taken for what this one makes."""
+    files = {path.relative_to(_PACKAGE): path for path in sorted(_PACKAGE.rglob("*")) if path.suffix in _SOURCES}
+    return content_hash([(str(name), files[name].read_text()) for name in files if _purpose(name) == purpose])
+
+
+def _purpose(name: Path) -> str | None:
+    """What a file of the package, named from there, is for: "geometry", "images", "showing", or None for no result."""
+    part = name.parts[0]
+    if part in _APART or name.stem.endswith("_command"):
+        return None
+    return "images" if part in _GENERATING else "showing" if part in _SHOWING else "geometry"
