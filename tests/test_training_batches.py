@@ -1,5 +1,7 @@
 """What a step sees: decided by seed and step alone, however it is shared out, each sample once a round."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -103,13 +105,50 @@ def test_images_are_whole_or_mirrored():
     images = np.random.default_rng(0).integers(0, 256, (4, 48, 64, 3), np.uint8)
     seen = set()
     for number in range(20):
-        items = image_items(Sample(VIEWS, images, PROMPTS), 3, Schedule(0, 1, None).rng(number), (4, 6, 8))
+        items = image_items(Sample(VIEWS, images, PROMPTS), 3, Schedule(0, 1, None).rng(number), (4, 6, 8), (64, 48))
         for item in items:
             pixels = np.rint((item["images"].permute(1, 2, 0).numpy() + 1) * 127.5).astype(np.uint8)
             found = [(i, m) for i in range(4) for m in (1, -1) if np.array_equal(images[i][:, ::m], pixels)]
             assert len(found) == 1 and item["noise"].shape == (4, 6, 8)
             seen |= set(found)
     assert len(seen) == 8
+
+
+def test_parts_of_images_come_from_everywhere():
+    images = np.random.default_rng(0).integers(0, 256, (4, 48, 64, 3), np.uint8)
+    corners = set()
+    for number in range(200):
+        sample = Sample(VIEWS, images, PROMPTS)
+        (item,) = image_items(sample, 1, Schedule(0, 1, None).rng(number), (4, 5, 7), (56, 40))
+        pixels = np.rint((item["images"].permute(1, 2, 0).numpy() + 1) * 127.5).astype(np.uint8)
+        found = [
+            (y, x)
+            for image in (*images, *images[:, :, ::-1])
+            for y in range(9)
+            for x in range(9)
+            if np.array_equal(image[y : y + 40, x : x + 56], pixels)
+        ]
+        assert len(found) == 1
+        corners |= set(found)
+    assert {y for y, _ in corners} == {x for _, x in corners} == set(range(9))
+
+
+def test_parts_of_single_views_keep_latents_and_guide_together():
+    whole = encoded()
+    place = torch.arange(48.0).view(1, 1, 6, 8)
+    told = replace(whole, latents=place.expand(whole.latents.shape), guide=place.expand(whole.guide.shape) + 1)
+    starts = set()
+    for number in range(60):
+        rng = Schedule(0, 1, None).rng(number)
+        for item in single_view_items(told, rng, tokenize, 1000, (4, 6)):
+            latents = item["latents"]
+            assert latents.shape[-2:] == item["guide"].shape[-2:] == item["noise"].shape[-2:] == (4, 6)
+            start = int(latents[0, 0, 0])
+            assert torch.equal(latents[0], place[0, 0, start // 8 : start // 8 + 4, start % 8 : start % 8 + 6])
+            # Some guides are roughened.
+            assert float((item["guide"][0] - latents[0]).median()) == pytest.approx(1, abs=0.2)
+            starts.add(start)
+    assert starts == {8 * y + x for y in range(3) for x in range(3)}
 
 
 def test_single_views_have_a_level_a_prompt_and_noise_each():

@@ -147,6 +147,26 @@ def test_what_is_trained():
     assert rest == count(upscale.multiview_parameters()) < whole
 
 
+WHOLE = [(y, x) for y in range(0, 48, 8) for x in range(0, 64, 8)]
+# Gradients need a next pixel: the last row and column have none.
+HALVES = [(y, x) for y in range(0, 47 - 7, 4) for x in range(0, 63 - 7, 4)]
+
+
+def areas(images, y, x):
+    return images[..., y : y + 8, x : x + 8]
+
+
+def opponent(difference):
+    r, g, b = difference.unbind(1)
+    return torch.stack([(r + g + b) / 3, 3 * (r - g), 2 * b - r - g]).abs().mean()
+
+
+def roughness(images, y, x):
+    down = areas(images, y + 1, x) - areas(images, y, x)
+    right = areas(images, y, x + 1) - areas(images, y, x)
+    return ((down**2 + right**2).mean((2, 3)) + 1e-4).sqrt()
+
+
 def test_an_autoencoder_that_returns_its_input_scores_only_its_latents():
     vae = tiny_autoencoder()
     objective = AutoencoderObjective(vae)
@@ -159,6 +179,8 @@ def test_an_autoencoder_that_returns_its_input_scores_only_its_latents():
         apart = out - images
         across = (apart[..., 1:] - apart[..., :-1]).abs().mean() + (apart[..., 1:, :] - apart[..., :-1, :]).abs().mean()
         kl = latents.kl().mean() / latents.mean[0].numel()
-        exact = apart.abs().mean() + 0.3 * (apart**2).mean() + 0.5 * across + 1e-4 * kl
+        color = sum(opponent((areas(out, y, x) - areas(images, y, x)).mean((2, 3))) for y, x in WHOLE) / len(WHOLE)
+        rough = sum((roughness(out, y, x) - roughness(images, y, x)).abs().mean() for y, x in HALVES) / len(HALVES)
+        exact = apart.abs().mean() + 0.3 * (apart**2).mean() + 0.5 * across + color + 0.5 * rough + 1e-4 * kl
     assert loss == pytest.approx(float(exact), rel=1e-4)
     assert sum(p.numel() for p in objective.trained()) == sum(p.numel() for p in vae.parameters())

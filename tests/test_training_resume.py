@@ -73,11 +73,13 @@ def test_a_finished_run_is_not_touched_and_more_steps_go_on(uninterrupted, tmp_p
     assert checkpoints(folder) == ["step-00000006", "step-00000007"]
 
 
-def test_two_processes_give_the_gradient_of_one(tiny_models, tmp_path):
-    """The halves of a step, one in each process, against the whole: first moments hold a tenth of the gradient."""
-    one = options("multi-view", tiny_models, tmp_path / "one", steps=1)
+@pytest.mark.parametrize("changes", [{}, {"device": "auto", "optimizer": "muon"}], ids=["adamw", "muon"])
+def test_two_processes_give_the_gradient_of_one(tiny_models, tmp_path, changes):
+    """The halves of a step, one in each process, against the whole: first moments hold a part of the gradient."""
+    name, share = ("momentum", 0.05) if changes else ("exp_avg", 0.1)
+    one = options("multi-view", tiny_models, tmp_path / "one", steps=1, **changes)
     run_training(one)
-    two = options("multi-view", tiny_models, tmp_path / "two", steps=1)
+    two = options("multi-view", tiny_models, tmp_path / "two", steps=1, **changes)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
@@ -91,7 +93,7 @@ def test_two_processes_give_the_gradient_of_one(tiny_models, tmp_path):
     for asked in (one, two):
         path = asked.output / "checkpoints" / "step-00000001" / "optimizer.pt"
         state = torch.load(path, weights_only=True)["state"]
-        moments.append([10 * part["exp_avg"] for part in state.values()])
+        moments.append([part[name] / share for part in state.values() if name in part])
     assert len(moments[0]) == len(moments[1]) > 20
     largest = max(float(m.abs().max()) for m in moments[0])
     for a, b in zip(*moments, strict=True):

@@ -55,25 +55,34 @@ class Schedule:
         return np.random.default_rng([self.seed, 2, number])
 
 
-def image_items(sample: Sample, count: int, rng: np.random.Generator, latent_shape) -> list[Item]:
-    """For the autoencoder: `count` views of a sample, some mirrored, and noise for their latents (c, h, w)."""
+def image_items(
+    sample: Sample, count: int, rng: np.random.Generator, latent_shape, crop: tuple[int, int]
+) -> list[Item]:
+    """For the autoencoder: parts of `count` views of a sample, (width, height) `crop`, some mirrored, and noise for
+    their latents (c, h, w)."""
     items = []
     for i in choose_views(rng, len(sample), count, together=False):
         image = sample.images[i][:, ::-1] if rng.random() < 0.5 else sample.images[i]
+        image = image[_part(rng, image.shape[:2], crop[::-1])]
         pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float() / 127.5 - 1
         items.append({"images": pixels, "noise": _normal(rng, latent_shape)})
     return items
 
 
-def single_view_items(encoded: Encoded, rng: np.random.Generator, tokenize: Callable, levels: int) -> list[Item]:
-    """Each view of `encoded` by itself, with its own noise level out of `levels`."""
+def single_view_items(
+    encoded: Encoded, rng: np.random.Generator, tokenize: Callable, levels: int, crop: tuple[int, int] | None = None
+) -> list[Item]:
+    """Each view of `encoded` by itself, with its own noise level out of `levels`; `crop` (h, w) cells of it."""
     items = []
     for i in range(len(encoded.latents)):
-        latents = encoded.latents[i]
+        latents, guide = encoded.latents[i], encoded.guide[i]
+        if crop is not None:
+            part = (..., *_part(rng, latents.shape[-2:], crop))
+            latents, guide = latents[part].contiguous(), guide[part].contiguous()
         items.append(
             {
                 "latents": latents,
-                "guide": _roughened(encoded.guide[i], rng),
+                "guide": _roughened(guide, rng),
                 "noise": _normal(rng, latents.shape),
                 "timesteps": torch.tensor(int(rng.integers(levels))),
                 "input_ids": tokenize(_prompt(encoded.prompts[i], rng)),
@@ -154,6 +163,12 @@ def share(slots: list, part: int, parts: int) -> Iterator:
     """The slots of one of `parts` equal parts of a step (a process, or an accumulated part)."""
     size = len(slots) // parts
     yield from slots[part * size : (part + 1) * size]
+
+
+def _part(rng: np.random.Generator, whole: tuple[int, int], part: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows and columns of a random part (h, w) of a whole (h, w)."""
+    corner = [int(rng.integers(w - p + 1)) for w, p in zip(whole, part, strict=True)]
+    return tuple(slice(c, c + p) for c, p in zip(corner, part, strict=True))
 
 
 def _prompt(sentences: tuple[str, ...], rng: np.random.Generator) -> str:

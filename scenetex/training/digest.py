@@ -6,6 +6,11 @@ from hashlib import blake2b
 import torch
 
 
+def text_digest(text: str) -> str:
+    """16 hexadecimal letters for a text."""
+    return blake2b(text.encode(), digest_size=8).hexdigest()
+
+
 def weights_digest(head: str, weights: Iterable[tuple[str, torch.Tensor]]) -> str:
     """16 hexadecimal letters for named weights and a text before them."""
     digest = blake2b(head.encode(), digest_size=8)

@@ -39,16 +39,22 @@ class Part:
 
 
 def image_batches(
-    source: Source, schedule: Schedule, part: Part, views: int, workers: int, latent_shape: tuple[int, int, int]
+    source: Source,
+    schedule: Schedule,
+    part: Part,
+    views: int,
+    workers: int,
+    latent_shape: tuple[int, int, int],
+    crop: tuple[int, int],
 ) -> Batches:
-    """Batches for the autoencoder: `views` images of each sample."""
+    """Batches for the autoencoder: parts of `views` images of each sample, (width, height) `crop`."""
 
     def batches(start: int) -> Iterator[list[Item]]:
         indices = (index for _, index in chain.from_iterable(part.slots(schedule, start)))
         with closing(prefetch(source, indices, workers)) as samples:
             for slots in part.slots(schedule, start):
                 yield part.collated(
-                    [image_items(next(samples), views, schedule.rng(number), latent_shape) for number, _ in slots]
+                    [image_items(next(samples), views, schedule.rng(number), latent_shape, crop) for number, _ in slots]
                 )
 
     return lambda start: _in_background(batches(start))

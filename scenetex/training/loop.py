@@ -17,6 +17,7 @@ from ..output import write_files
 from ..pipelines.loading import resolve_device
 from .checkpoint import Progress, Trained, load_checkpoint, save_checkpoint
 from .feed import Batches
+from .muon import muon
 from .options import LoopOptions
 from .pictures import draw_losses
 
@@ -29,10 +30,11 @@ def make_accelerator(options: LoopOptions) -> Accelerator:
     Raises:
         InputError: a device that is not there, a precision that it lacks.
     """
-    resolve_device(options.device)
+    # Told of no GPU, accelerate would take the processes of a CPU run for single ones, each doing all the work.
+    device = resolve_device(options.device)
     try:
         accelerator = Accelerator(
-            cpu=options.device == "cpu",
+            cpu=device.type == "cpu",
             mixed_precision=options.precision,
             # A set of views without overlap gives some blocks no gradient.
             kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
@@ -71,7 +73,11 @@ def train(
     objective = objective.to(accelerator.device)
     # What is frozen stays the same in both: there is one of it.
     average = copy.deepcopy(objective, {id(p): p for p in objective.parameters() if not p.requires_grad})
-    optimizer = torch.optim.AdamW(objective.trained(), lr=options.learning_rate, betas=(0.9, 0.99), weight_decay=1e-2)
+    settings = {"lr": options.learning_rate, "betas": (0.9, 0.99), "weight_decay": 1e-2}
+    if options.optimizer == "muon":
+        optimizer = muon(objective, objective.trained(), **settings)
+    else:
+        optimizer = torch.optim.AdamW(objective.trained(), **settings)
     trained = Trained(objective, optimizer, average)
     progress = load_checkpoint(folder / "checkpoints", run, trained)
     if accelerator.scaler is not None and progress.scaler:

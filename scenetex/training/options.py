@@ -22,6 +22,8 @@ class LoopOptions:
     """Peak learning rate."""
     warmup: int = 100
     """Steps until then."""
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    """AdamW, or Muon: learns more per step, at ten times the learning rate; for models from scratch."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """Learning rate after that: down to 1e-7 at the last step, or constant, to be gone on with."""
     average: float = 0.999
@@ -93,15 +95,20 @@ class TrainOptions(LoopOptions):
     materials: Path | None = None
     """Folder of material images by category, for the procedural rooms."""
     rooms: int = 2000
-    """Number of different rooms, or runs of frames of scans; autoencoders see new ones all the time."""
+    """Number of different rooms, or runs of frames of scans; autoencoders see new ones all the time, unless there is a
+    cache."""
     room_views: int = 16
     """Views of each room, or frames in a run."""
     depth: Literal["rendered", "sensor"] = "rendered"
     """Depth of scans: ray-cast from the mesh, or the sensor's."""
     image_size: tuple[int, int] | None = None
     """Width and height of the images, pixels; default: 256 192, four times that for super-resolution."""
+    crop: tuple[int, int] | None = None
+    """Width and height of a random part of each image to train on, pixels: faster steps, for the autoencoder and single
+    views; default: whole images."""
     cache: Path | None = None
-    """Folder for encoded samples, shared by runs; default: in the output folder. Delete it when scans change."""
+    """Folder for rendered and encoded samples, shared by runs; default: in the output folder. Delete it when scans
+    change."""
     workers: int = 2
     """Processes that render or read samples."""
     samples: int = 4
@@ -126,6 +133,11 @@ class TrainOptions(LoopOptions):
             raise InputError("--materials are for procedural rooms; leave them out with --data")
         if self.upscale_unet is not None and self.stage != "super-resolution":
             raise InputError(f"--upscale-unet is for stage super-resolution; leave it out for {self.stage}")
+        if self.crop is not None:
+            if self.stage not in ("autoencoder", "single-view"):
+                raise InputError(f"--crop is for autoencoder and single-view; leave it out for {self.stage}")
+            if min(self.crop) < 8 or any(part > whole for part, whole in zip(self.crop, self.size, strict=True)):
+                raise InputError(f"--crop {self.crop[0]} {self.crop[1]}: choose 8 pixels or more, within the images")
         if min(self.size) < 8:
             raise InputError(f"--image-size {self.size[0]} {self.size[1]} is too small; choose 8 or more")
 

@@ -6,6 +6,7 @@ from ..errors import InputError
 from ..output import naming
 from .batches import Schedule
 from .feed import Part
+from .kept import KeptSource
 from .loop import make_accelerator, train
 from .options import TrainOptions
 from .prefetch import Source
@@ -34,7 +35,7 @@ def run_training(options: TrainOptions) -> None:
         options.output.mkdir(parents=True, exist_ok=True)
     # Fresh weights are drawn while the stage is built.
     torch.manual_seed(options.seed)
-    rooms = None if options.stage == "autoencoder" else options.rooms
+    rooms = None if options.stage == "autoencoder" and options.cache is None else options.rooms
     stage = build_stage(options, Data(source, Schedule(options.seed, options.samples, rooms), part), accelerator.device)
     accelerator.wait_for_everyone()
     run = {
@@ -59,4 +60,5 @@ def _source(options: TrainOptions) -> Source:
             str(options.data), options.size, options.depth, options.room_views, options.seed, options.views
         )
     materials = None if options.materials is None else str(options.materials)
-    return RoomStream(options.seed, options.room_views, options.size, materials)
+    rooms = RoomStream(options.seed, options.room_views, options.size, materials)
+    return rooms if options.cache is None else KeptSource.within(options.cache, rooms)

@@ -35,7 +35,7 @@ def small_autoencoder() -> PatchAutoencoder:
 
 
 def small_unet() -> UNet2DConditionModel:
-    """Takes noisy latents and surface maps; looks at the text from the second grid on."""
+    """Takes noisy latents and surface maps; looks at the text from the second grid on, at itself on the coarsest."""
     return UNet2DConditionModel(
         sample_size=32,
         in_channels=_LATENTS + surface_channels(8),
@@ -44,6 +44,7 @@ def small_unet() -> UNet2DConditionModel:
         layers_per_block=1,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        only_cross_attention=(False, True, False),
         cross_attention_dim=_TEXT_WIDTH,
         attention_head_dim=4,
         norm_num_groups=16,

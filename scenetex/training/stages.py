@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, ModelMixin
+from diffusers import ModelMixin
 from torch import nn
 
 from ..errors import InputError
@@ -39,7 +39,10 @@ from .small_model import (
     small_unet,
     word_tokenizer,
 )
+from .standardize import standardized
 from .store import EncodedStore
+
+_MEASURED = 4  # samples whose latents' means and deviations stand for all
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,16 +98,17 @@ def _autoencoder(options: TrainOptions, data: Data, device: torch.device) -> Sta
     """The small autoencoder from scratch, or that of a model, trained on."""
     vae = small_autoencoder() if options.model is None else load_autoencoder(options.model)
     factor = image_factor(vae)
-    _check_size(options, factor)
-    images = data.source.sample(0).images
-    width, height = options.size
+    width, height = crop = options.size if options.crop is None else tuple(options.crop)
+    _check_multiple("--image-size" if options.crop is None else "--crop", crop, factor)
+    # A run that starts from a model goes on with its latents, so that they still fit its UNet.
+    scratch = options.model is None
+    images = np.concatenate([data.source.sample(i).images for i in range(_MEASURED)]) if scratch else None
 
     def save(average: AutoencoderObjective) -> None:
-        average.vae.register_to_config(scaling_factor=_scaling(average.vae, images))
-        save_autoencoder(options.output / "model", average.vae)
+        save_autoencoder(options.output / "model", standardized(average.vae, images) if scratch else average.vae)
 
     shape = (vae.config.latent_channels, height // factor, width // factor)
-    batches = image_batches(data.source, data.schedule, data.part, options.views, options.workers, shape)
+    batches = image_batches(data.source, data.schedule, data.part, options.views, options.workers, shape, crop)
     return Stage(
         AutoencoderObjective(vae),
         batches,
@@ -119,13 +123,18 @@ def _single_view(options: TrainOptions, data: Data, device: torch.device) -> Sta
     if options.model is None:
         raise InputError("train single-view: needs --model, a pipeline to tune or an autoencoder to start from")
     scratch = not is_pipeline(options.model)
-    pipe = _small_pipeline(options.model, data.source) if scratch else load_pipeline(options.model)
+    pipe = _small_pipeline(options, data.source) if scratch else load_pipeline(options.model)
     if isinstance(pipe.unet, MultiViewUNet):
         pipe.unet = pipe.unet.unet
     objective = SingleViewObjective(pipe.unet, pipe.text_encoder, pipe.scheduler, train_text=scratch)
 
+    crop = None
+    if options.crop is not None:
+        _check_multiple("--crop", options.crop, pipe.vae_scale_factor)
+        crop = tuple(side // pipe.vae_scale_factor for side in reversed(options.crop))
+
     def make(encoded: Encoded, number: int) -> list[Item]:
-        return single_view_items(encoded, data.schedule.rng(number), *_reading(pipe))
+        return single_view_items(encoded, data.schedule.rng(number), *_reading(pipe), crop)
 
     def trained(average: SingleViewObjective) -> MVDiffusionPipeline:
         return with_parts(pipe, unet=average.unet, text_encoder=average.text_encoder)
@@ -208,11 +217,13 @@ def _diffusion_stage(
     )
 
 
-def _small_pipeline(model: str, source: Source) -> MVDiffusionPipeline:
-    """An untrained small model around the autoencoder in a folder, which knows the words of the source."""
-    vae, tokenizer = load_autoencoder(model), word_tokenizer(source.words())
+def _small_pipeline(options: TrainOptions, source: Source) -> MVDiffusionPipeline:
+    """An untrained small model around the autoencoder in a folder, which knows the words of the source; a run that goes
+    on keeps those that it began with."""
+    begun = options.output / "model"
+    tokenizer = load_pipeline(str(begun)).tokenizer if begun.is_dir() else word_tokenizer(source.words())
     return MVDiffusionPipeline(
-        vae=vae,
+        vae=load_autoencoder(options.model),
         text_encoder=small_text_encoder(tokenizer),
         tokenizer=tokenizer,
         unet=small_unet(),
@@ -250,13 +261,10 @@ def _reading(pipe: MVDiffusionPipeline) -> tuple[Callable[[str], torch.Tensor], 
 
 
 def _check_size(options: TrainOptions, multiple: int) -> None:
-    width, height = options.size
+    _check_multiple("--image-size", options.size, multiple)
+
+
+def _check_multiple(name: str, size: tuple[int, int], multiple: int) -> None:
+    width, height = size
     if width % multiple or height % multiple:
-        raise InputError(f"--image-size {width} {height}: choose multiples of {multiple} for this model")
-
-
-@torch.no_grad()
-def _scaling(vae: AutoencoderKL, images: np.ndarray) -> float:
-    """What brings the latents of images (m, h, w, 3) to a standard deviation of one."""
-    pixels = torch.from_numpy(images).permute(0, 3, 1, 2).to(vae.device).float() / 127.5 - 1
-    return 1 / float(vae.encode(pixels).latent_dist.mean.std())
+        raise InputError(f"{name} {width} {height}: choose multiples of {multiple} for this model")
