@@ -22,7 +22,6 @@ _AREA = 8  # pixels across the areas whose mean colour and roughness are compare
 # Brightness, red against green, blue against yellow. Hues weigh more than their small share of the pixels' error, or
 # one of the two is the last thing that four channels are spent on.
 _OPPONENT = ((1 / 3, 1 / 3, 1 / 3), (3.0, -3.0, 0.0), (-1.0, -1.0, 2.0))
-_RED_WEIGHT, _RED_SCALE = 0.2, 5.0
 
 Batch = Mapping[str, torch.Tensor]
 
@@ -34,16 +33,11 @@ class AutoencoderObjective(nn.Module):
     The roughness, the root mean square of an area's gradients, is what makes up for the blur that an error per pixel
     asks for wherever four numbers cannot tell the pattern: it wants a pattern as strong as the true one, wherever its
     lines lie.
-
-    Args:
-        vae: trained.
-        scratch: its latents mean nothing yet; the last channel is pulled towards red against green, which training
-            alone finds late or never, once other channels are busy with brightness, warmth and pattern.
     """
 
-    def __init__(self, vae: nn.Module, scratch: bool):
+    def __init__(self, vae: nn.Module):
         super().__init__()
-        self.vae, self.scratch = vae, scratch
+        self.vae = vae
 
     def trained(self) -> Iterator[nn.Parameter]:
         """All of it."""
@@ -59,11 +53,7 @@ class AutoencoderObjective(nn.Module):
         color, rough = (F.l1_loss(measure(out), measure(images)) for measure in (_opponent_colors, _roughness))
         pixels = F.l1_loss(out, images) + 0.3 * F.mse_loss(out, images)
         areas = _COLOR_WEIGHT * color + _TEXTURE_WEIGHT * rough
-        loss = pixels + _GRADIENT_WEIGHT * steps + areas + _KL_WEIGHT * kl
-        if self.scratch:
-            red = F.adaptive_avg_pool2d(images[:, 0] - images[:, 1], latents.mean.shape[-2:])
-            loss = loss + _RED_WEIGHT * F.l1_loss(latents.mean[:, -1].float(), _RED_SCALE * red)
-        return loss
+        return pixels + _GRADIENT_WEIGHT * steps + areas + _KL_WEIGHT * kl
 
 
 class SingleViewObjective(nn.Module):

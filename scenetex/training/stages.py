@@ -110,7 +110,7 @@ def _autoencoder(options: TrainOptions, data: Data, device: torch.device) -> Sta
     shape = (vae.config.latent_channels, height // factor, width // factor)
     batches = image_batches(data.source, data.schedule, data.part, options.views, options.workers, shape, crop)
     return Stage(
-        AutoencoderObjective(vae, scratch),
+        AutoencoderObjective(vae),
         batches,
         save,
         paint=lambda average, sample: validation.reconstruct(average.vae, sample),
