@@ -117,7 +117,7 @@ def summarize(scene: Scene, result: Result, options: "TextureOptions") -> dict:
     atlas, refinement = result.mesh.atlas, result.refinement
     texels = result.mesh.texels or 0
     settings = options.settings()
-    generated = options.images != "photos"
+    generated = options.source != "photos"
     libraries = ["numpy", "scipy", "opencv-python-headless", "uvunwrap", "embreex"]
     libraries += ["torch", "diffusers", "transformers"] * generated
     return {

@@ -39,9 +39,9 @@ class TextureOptions:
     """Ray cluster to work on: its address, or local for one on this machine (extra [batch])."""
     time_limit: float | None = None
     """Seconds that a scene may take, loading a model not counted; a scene that takes longer has failed."""
-    images: Literal["photos", "generated", "panorama"] = "photos"
+    images: Literal["auto", "photos", "generated", "panorama"] = "auto"
     """What to paint with: the trajectory's own photos, or images generated from a prompt, for views along the
-    trajectory or all around one point of it (panorama)."""
+    trajectory or all around one point of it (panorama). Auto: generated if there is a prompt, else photos."""
     prompt: str | None = None
     """What the room is to look like."""
     negative_prompt: str | None = None
@@ -110,9 +110,16 @@ class TextureOptions:
         return parts
 
     @property
+    def source(self) -> str:
+        """What to paint with: "photos", "generated" or "panorama"."""
+        if self.images == "auto":
+            return "photos" if self.prompt is None else "generated"
+        return self.images
+
+    @property
     def panorama(self) -> bool:
         """Whether to generate the views of a panorama."""
-        return self.images == "panorama"
+        return self.source == "panorama"
 
     def generation(self) -> Generation | None:
         """How to generate, from the options of the same names; None for photos.
@@ -120,7 +127,7 @@ class TextureOptions:
         Raises:
             InputError: options that do not go together, or are out of range.
         """
-        if self.images == "photos":
+        if self.source == "photos":
             for name, unset in (("prompt", None), ("upscale", 1)):
                 if getattr(self, name) != unset:
                     raise InputError(f"--{name} is for generated images; add --images generated, or panorama")
@@ -135,7 +142,7 @@ class TextureOptions:
 
     def settings(self) -> dict:
         """What decides on the result, ready for JSON."""
-        given = {name: value for name, value in asdict(self).items() if name not in _WORK}
+        given = {name: value for name, value in asdict(self).items() if name not in _WORK} | {"images": self.source}
         return {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
 
     def check(self) -> None:

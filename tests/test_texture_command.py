@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tiny_scan
 
-from scenetex.texture_command import main
+from scenetex.texture_command import TextureOptions, main
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 QUICK = ("--texture-size", "128", "--no-preview", "--images", "photos")
@@ -298,3 +298,19 @@ def test_walls_that_turn_their_backs_are_refused(scan, capsys):
     tiny_scan.write_ply(mesh_of(scan), faces=tiny_scan.ROOM_FACES)
     line = refused(capsys, scan)
     assert "back" in line
+
+
+@pytest.mark.parametrize(
+    ("images", "prompt", "source"),
+    [
+        ("auto", None, "photos"),
+        ("auto", "a red room", "generated"),
+        ("photos", None, "photos"),
+        ("generated", "a red room", "generated"),
+        ("panorama", "a red room", "panorama"),
+    ],
+)
+def test_a_prompt_asks_for_generated_images(images, prompt, source):
+    options = TextureOptions(scenes=(Path("room"),), output=Path("out"), images=images, prompt=prompt)
+    assert options.source == options.settings()["images"] == source
+    assert (options.generation() is None) == (source == "photos")

@@ -141,7 +141,7 @@ class _Driver:
 
     def _new_job(self) -> _Job | None:
         """The next scene, unless enough are waiting for a painter already."""
-        generating = self._options.images != "photos"
+        generating = self._options.source != "photos"
         ahead = len(self._to_paint) + sum(job.parts[0] == "layout" for job in self._jobs())
         if generating and ahead >= _AHEAD * self._painter_count:
             return None
