@@ -139,7 +139,7 @@ def test_which_mesh(write):
     write_ply(folder / "scan" / "room.ply", faces=np.array([[0, 1, 2]]))
     assert len(load_scene(folder).mesh.faces) == 1
     # The sparse points that nerfstudio writes are no mesh: the one beside them is.
-    folder = write(INTRINSICS | {"ply_file_path": "sparse_pc.ply"}, mesh=None)
+    folder = write(INTRINSICS | {"ply_file_path": "sparse_pc.ply"}, mesh=None, frame={"depth_file_path": None})
     write_ply(folder / "sparse_pc.ply", faces=np.zeros((0, 3), int))
     assert len(load_scene(folder).mesh.faces) == 10
     (folder / "only.ply").unlink()

@@ -59,6 +59,7 @@ def remove(scan: Path, pattern: str) -> None:
 
 
 def without_mesh(scan):
+    remove(scan, "depth/*")  # from which one might be fused
     mesh_of(scan).unlink()
 
 

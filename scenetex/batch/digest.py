@@ -127,6 +127,9 @@ def _photo(frame, files: FileHashes) -> list:
     photo = frame.color
     if photo is None:
         return []
+    if photo.codec == "scenezoo":
+        # Published data sets stay as they are, and only scenezoo knows which files hold a photo.
+        return [str(photo.path)]
     return [
         files.of(photo.path, photo.label(frame.id)),
         *(photo.offset, photo.length, photo.codec, photo.size, photo.distortion),

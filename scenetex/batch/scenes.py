@@ -10,6 +10,8 @@ from ..scene.load import scene_name
 from .workplace import STAGES
 
 FAILED = ".failed"
+# A # within a word belongs to a scene of a data set.
+_COMMENT = re.compile(r"(^|\s)#.*")
 
 
 def find_scenes(
@@ -54,7 +56,7 @@ def _lines(path: Path) -> list[str]:
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "not text"
         raise InputError(f"{path}: cannot be read ({why}); give a text file with one scene per line") from None
-    lines = (line.split("#")[0].strip() for line in text.splitlines())
+    lines = (_COMMENT.sub("", line).strip() for line in text.splitlines())
     return [line for line in lines if line]
 
 

@@ -3,10 +3,13 @@
 from pathlib import Path
 
 from ..errors import InputError
+from .colmap import find_model, load_colmap
 from .scannet import load_extracted
 from .scannet_release import find_sens, load_release
 from .scene import Scene
 from .transforms_json import load_transforms
+from .tum import is_tum, load_tum
+from .zoo import load_zoo, zoo_spec
 
 _MESH_SUFFIXES = (".ply", ".obj", ".glb")
 
@@ -19,10 +22,18 @@ def load_scene(path: str | Path, align: bool = False) -> Scene:
     - the extracted ScanNet folder: `pose/<frame>.txt`, `intrinsic/`, `color/<frame>.jpg` (or .png; may be absent),
       `depth/<frame>.png` (16 bit, millimetres; may be absent), the mesh and `<scene>.txt`;
     - the folder ScanNet releases: `<scene>.sens`, the mesh and `<scene>.txt`;
-    - nerfstudio's `transforms.json` with its photos, and a mesh in the same frame.
+    - nerfstudio's `transforms.json` with its photos, and a mesh in the same frame;
+    - a COLMAP model (`cameras` and `images`, .txt or .bin, in the folder, `sparse/0/` or `dense/sparse/`) with the
+      photos in `images/`, and a mesh in the same frame;
+    - a TUM RGB-D trajectory: `groundtruth.txt`, `rgb.txt`, `depth.txt` with what they list, `calibration.txt`, and a
+      mesh in the same frame.
+
+    Where there is no mesh, but depth, a mesh is fused from the depth images, if Open3D is installed (`pip install
+    'scenetex[fusion]'`); an `InputWarning` says so.
 
     Args:
-        path: the folder, or its `.sens` or `transforms.json` file.
+        path: the folder, or its `.sens` or `transforms.json` file; or `data set:root#scene` for a scene of a published
+            data set that scenezoo reads (`pip install 'scenetex[datasets]'`), such as `arkitscenes:/data#41069021`.
         align: move mesh and poses together into the gravity-aligned frame (z up) that `axisAlignment` leads to. By
             default both stay as stored, and the transform is kept in `Scene.axis_alignment`.
 
@@ -34,8 +45,10 @@ def load_scene(path: str | Path, align: bool = False) -> Scene:
             is absent, damaged, empty, without faces or all NaN, a missing or malformed pose or intrinsic matrix, no
             frame with a finite pose, no frame with both pose and photo, a `.sens` file that is cut short.
     """
-    path = Path(path)
-    if path.is_dir():
+    spec, path = zoo_spec(path), Path(path)
+    if spec:
+        scene = load_zoo(spec, scene_name(path))
+    elif path.is_dir():
         scene = _load_folder(path, scene_name(path))
     elif not path.exists():
         raise InputError(f"{path}: no such file or folder; give the scene's folder")
@@ -46,7 +59,7 @@ def load_scene(path: str | Path, align: bool = False) -> Scene:
     elif path.suffix.lower() in _MESH_SUFFIXES:
         raise InputError(
             f"{path}: a mesh alone has no cameras; give a folder that holds it with pose/ and intrinsic/ (ScanNet), "
-            "or with a transforms.json"
+            "or with a transforms.json, a COLMAP model or a TUM trajectory"
         )
     else:
         raise InputError(f"{path}: not a scene; give a ScanNet folder, a .sens file or a transforms.json")
@@ -54,8 +67,10 @@ def load_scene(path: str | Path, align: bool = False) -> Scene:
 
 
 def scene_name(path: str | Path) -> str:
-    """The name that `load_scene` gives the scene at that path: its folder's."""
-    path = Path(path)
+    """The name that `load_scene` gives the scene at that path: its folder's, or its id in a data set."""
+    spec, path = zoo_spec(path), Path(path)
+    if spec:
+        return Path(spec.scene).name.replace("..", "") or "scene"
     if path.suffix.lower() in (".sens", ".json") and not path.is_dir():
         return path.resolve().parent.name or "scene"
     # "." and "scene/.." have no name of their own.
@@ -70,11 +85,15 @@ def _load_folder(folder: Path, name: str) -> Scene:
             return load_release(folder, sens, name)
         if (folder / "transforms.json").is_file():
             return load_transforms(folder / "transforms.json", name)
+        if model := find_model(folder):
+            return load_colmap(folder, *model, name)
+        if is_tum(folder):
+            return load_tum(folder, name)
         if any((folder / part).is_dir() for part in ("color", "depth", "intrinsic")):
             return load_extracted(folder, name)
     except PermissionError as error:
         raise InputError(f"{error.filename or folder}: permission denied; make it readable") from None
     raise InputError(
         f"{folder}: no scene in a known layout; it needs pose/ and intrinsic/ (ScanNet), a .sens file, "
-        "or a transforms.json"
+        "a transforms.json, a COLMAP model (cameras and images, .txt or .bin) or a TUM trajectory (groundtruth.txt)"
     )

@@ -51,6 +51,18 @@ def read_mesh(path: str | Path) -> Mesh:
     return Mesh(vertices, faces.astype(np.int32), colors)
 
 
+def mesh_files(folder: Path, besides: Path | None = None) -> list[Path]:
+    """The folder's mesh files by name, without meshes of labels and without `besides`."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in _READERS
+        and path.is_file()
+        and not path.name.endswith(_NOT_A_SCAN)
+        and path != besides
+    )
+
+
 def find_mesh(folder: Path, name: str, besides: Path | None = None) -> Path:
     """The mesh file of a scene's folder.
 
@@ -60,14 +72,7 @@ def find_mesh(folder: Path, name: str, besides: Path | None = None) -> Path:
     Raises:
         InputError: there is none, or several with equal right.
     """
-    files = sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in _READERS
-        and path.is_file()
-        and not path.name.endswith(_NOT_A_SCAN)
-        and path != besides
-    )
+    files = mesh_files(folder, besides)
     if not files:
         raise InputError(f"{folder}: no mesh; put the scan's .ply, .obj or .glb there, such as {name}_vh_clean_2.ply")
     choices = (

@@ -8,8 +8,9 @@ import numpy as np
 from ..errors import InputError
 from .camera import Camera
 from .frame import Frame
+from .fusion import read_or_fuse_mesh
 from .image_source import ImageSource, image_size
-from .mesh_file import find_mesh, read_mesh
+from .mesh_file import find_mesh, mesh_files
 from .pose import read_extrinsic, read_intrinsics, read_pose, rigid_all
 from .scan_info import ScanInfo, read_scan_info
 from .scene import Scene
@@ -37,8 +38,9 @@ def load_extracted(folder: Path, name: str) -> Scene:
     ids = sorted(poses.keys() & colors.keys() if colors else poses)
     if not ids:
         raise InputError(f"{folder}: no photo in color/ has the number of a pose in pose/; name both <frame number>.*")
-    mesh_path = find_mesh(folder, name)
-    info = read_scan_info(folder, [name, mesh_path.stem.split("_vh_clean")[0]])
+    # Where there is no mesh, one is fused from the depth images in the end.
+    mesh_path = find_mesh(folder, name) if mesh_files(folder) or not depths else None
+    info = read_scan_info(folder, [name, mesh_path.stem.split("_vh_clean")[0] if mesh_path else name])
     ids, skipped, rig = _read_poses(ids, poses, folder)
 
     color_camera, color_rig = _color_camera(folder, info, colors, depths, ids)
@@ -57,7 +59,7 @@ def load_extracted(folder: Path, name: str) -> Scene:
         )
         for i, pose in zip(ids, rig, strict=True)
     )
-    mesh = read_mesh(mesh_path)
+    mesh = read_or_fuse_mesh(folder, name, frames)
     return Scene(name, mesh.with_axis_alignment(info.axis_alignment), frames, skipped, folder)
 
 

@@ -7,8 +7,8 @@ import numpy as np
 from ..errors import InputError
 from .camera import Camera
 from .frame import Frame
+from .fusion import read_or_fuse_mesh
 from .image_source import ImageSource, image_size
-from .mesh_file import find_mesh, read_mesh
 from .pose import checked_intrinsics, rigid
 from .scan_info import read_scan_info
 from .scannet import camera_for, split_lost
@@ -57,9 +57,9 @@ def load_release(folder: Path, sens: Path, name: str) -> Scene:
                 depth_cam_to_world=pose @ depth_on_rig if depth else None,
             )
         )
-    mesh_path = find_mesh(folder, name)
+    mesh = read_or_fuse_mesh(folder, name, frames)
     info = read_scan_info(folder, [sens.stem, name])
-    return Scene(name, read_mesh(mesh_path).with_axis_alignment(info.axis_alignment), tuple(frames), skipped, folder)
+    return Scene(name, mesh.with_axis_alignment(info.axis_alignment), tuple(frames), skipped, folder)
 
 
 def _source(index: SensIndex, sens: Path, kind: str, frame: int) -> ImageSource:

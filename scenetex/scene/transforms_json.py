@@ -19,9 +19,10 @@ import numpy as np
 from ..errors import InputError
 from .camera import Camera
 from .frame import Frame
+from .fusion import read_or_fuse_mesh
 from .image_source import ImageSource, image_size
 from .mesh import Mesh
-from .mesh_file import find_mesh, read_mesh
+from .mesh_file import read_mesh
 from .ply import ply_face_count
 from .pose import checked_intrinsics
 from .scannet import camera_for, split_lost
@@ -79,7 +80,7 @@ def load_transforms(path: Path, name: str) -> Scene:
         first = next(entry["file_path"] for entry in entries if "file_path" in entry)
         raise InputError(f"{path}: none of its photos is there, such as {first}; put them where file_path says")
     kept = [i for i in range(len(fields)) if photos[i] or not any(photos)]
-    numbers = dict(zip(kept, _ids([entries[i].get("file_path") for i in kept]), strict=True))
+    numbers = dict(zip(kept, frame_numbers([entries[i].get("file_path") for i in kept]), strict=True))
     kept.sort(key=numbers.__getitem__)
 
     poses = np.stack([_matrix(fields[i]) for i in kept])
@@ -102,7 +103,7 @@ def load_transforms(path: Path, name: str) -> Scene:
                 depth_cam_to_world=pose if depth else None,
             )
         )
-    return Scene(name, _mesh(meta, path, name), tuple(frames), tuple(numbers[i] for i in skipped), folder)
+    return Scene(name, _mesh(meta, path, name, frames), tuple(frames), tuple(numbers[i] for i in skipped), folder)
 
 
 def _parse(path: Path) -> tuple[dict, list[dict]]:
@@ -122,7 +123,7 @@ def _parse(path: Path) -> tuple[dict, list[dict]]:
     return meta, entries
 
 
-def _ids(names: list[str | None]) -> list[int]:
+def frame_numbers(names: list[str | None]) -> list[int]:
     """The number each file name ends with, if all have one and they differ; else positions."""
     found = [re.search(r"(\d{1,18})$", Path(name).stem, re.ASCII) if name else None for name in names]
     numbers = [int(match[1]) for match in found if match]
@@ -189,7 +190,7 @@ def _size_once(path: Path, key, sizes: dict) -> tuple[int, int]:
     return sizes[key]
 
 
-def _mesh(meta: dict, path: Path, name: str) -> Mesh:
+def _mesh(meta: dict, path: Path, name: str, frames: list[Frame]) -> Mesh:
     own = _Fields(meta, {}, str(path))
     named, cloud = own.text("mesh"), own.text("ply_file_path")
     if named:
@@ -198,6 +199,6 @@ def _mesh(meta: dict, path: Path, name: str) -> Mesh:
         cloud = path.parent / cloud
         # nerfstudio means the sparse points that splats start from, which have no faces.
         if cloud.is_file() and cloud.suffix.lower() == ".ply" and not ply_face_count(cloud):
-            return read_mesh(find_mesh(path.parent, name, besides=cloud))
+            return read_or_fuse_mesh(path.parent, name, frames, besides=cloud)
         return read_mesh(cloud)
-    return read_mesh(find_mesh(path.parent, name))
+    return read_or_fuse_mesh(path.parent, name, frames)
