@@ -151,6 +151,20 @@ def test_parts_of_single_views_keep_latents_and_guide_together():
     assert starts == {8 * y + x for y in range(3) for x in range(3)}
 
 
+@pytest.mark.parametrize("bias", [1.0, 3.0])
+def test_noise_levels_are_as_biased_as_asked(bias):
+    told = encoded()
+    items = [
+        item
+        for number in range(300)
+        for item in single_view_items(told, Schedule(0, 1, None).rng(number), tokenize, 1000, noise_bias=bias)
+    ]
+    levels = np.array([int(item["timesteps"]) for item in items])
+    assert levels.min() >= 0 and levels.max() < 1000
+    for level in (250, 500, 750):
+        assert np.mean(levels < level) == pytest.approx((level / 1000) ** bias, abs=0.05)
+
+
 def test_single_views_have_a_level_a_prompt_and_noise_each():
     told, items = encoded(), []
     for number in range(60):

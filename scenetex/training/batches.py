@@ -70,9 +70,20 @@ def image_items(
 
 
 def single_view_items(
-    encoded: Encoded, rng: np.random.Generator, tokenize: Callable, levels: int, crop: tuple[int, int] | None = None
+    encoded: Encoded,
+    rng: np.random.Generator,
+    tokenize: Callable,
+    levels: int,
+    crop: tuple[int, int] | None = None,
+    noise_bias: float = 1.0,
 ) -> list[Item]:
-    """Each view of `encoded` by itself, with its own noise level out of `levels`; `crop` (h, w) cells of it."""
+    """Each view of `encoded` by itself, with its own noise level.
+
+    Args:
+        levels: number of noise levels.
+        crop: (h, w) cells of a random part of each view; None = all of it.
+        noise_bias: shares of the levels grow with their power of this less 1; 1 = all alike.
+    """
     items = []
     for i in range(len(encoded.latents)):
         latents, guide = encoded.latents[i], encoded.guide[i]
@@ -84,7 +95,7 @@ def single_view_items(
                 "latents": latents,
                 "guide": _roughened(guide, rng),
                 "noise": _normal(rng, latents.shape),
-                "timesteps": torch.tensor(int(rng.integers(levels))),
+                "timesteps": torch.tensor(int(levels * rng.random() ** (1 / noise_bias))),
                 "input_ids": tokenize(_prompt(encoded.prompts[i], rng)),
             }
         )

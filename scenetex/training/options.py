@@ -106,6 +106,9 @@ class TrainOptions(LoopOptions):
     crop: tuple[int, int] | None = None
     """Width and height of a random part of each image to train on, pixels: faster steps, for the autoencoder and single
     views; default: whole images."""
+    noise_bias: float = 1.0
+    """How much more to train on high noise levels, where colours and layout are decided, on single views: 1 = on all
+    alike; a level's share grows with its power of this less 1."""
     cache: Path | None = None
     """Folder for rendered and encoded samples, shared by runs; default: in the output folder. Delete it when scans
     change."""
@@ -133,6 +136,8 @@ class TrainOptions(LoopOptions):
             raise InputError("--materials are for procedural rooms; leave them out with --data")
         if self.upscale_unet is not None and self.stage != "super-resolution":
             raise InputError(f"--upscale-unet is for stage super-resolution; leave it out for {self.stage}")
+        if not 0 < self.noise_bias < math.inf:
+            raise InputError(f"--noise-bias {self.noise_bias} must be greater than 0")
         if self.crop is not None:
             if self.stage not in ("autoencoder", "single-view"):
                 raise InputError(f"--crop is for autoencoder and single-view; leave it out for {self.stage}")

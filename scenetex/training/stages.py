@@ -134,7 +134,7 @@ def _single_view(options: TrainOptions, data: Data, device: torch.device) -> Sta
         crop = tuple(side // pipe.vae_scale_factor for side in reversed(options.crop))
 
     def make(encoded: Encoded, number: int) -> list[Item]:
-        return single_view_items(encoded, data.schedule.rng(number), *_reading(pipe), crop)
+        return single_view_items(encoded, data.schedule.rng(number), *_reading(pipe), crop, options.noise_bias)
 
     def trained(average: SingleViewObjective) -> MVDiffusionPipeline:
         return with_parts(pipe, unet=average.unet, text_encoder=average.text_encoder)
