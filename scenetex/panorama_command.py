@@ -15,6 +15,7 @@ from .generation import Generation, load_model
 from .memory import is_out_of_memory
 from .output import write_files
 from .panorama import VIEWS, panorama_views
+from .scene.image_source import ImageSource, decode_color, image_size
 from .scene.load import load_scene
 from .scene.scene import Scene
 
@@ -154,16 +155,13 @@ def read_square(path: Path) -> np.ndarray:
     Raises:
         InputError: a file that cannot be read, is no image, or not square.
     """
+    source = ImageSource(path)
     try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error}); give an image file") from None
-    except cv2.error:
-        image = None
-    if image is None:
-        raise InputError(f"{path}: is not an image that can be read; give a PNG or JPEG file")
-    height, width = image.shape[:2]
-    if height != width:
-        raise InputError(f"{path}: {width} x {height} pixels are not square; crop it to 90 degrees each way")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+        size = image_size(source, str(path))
+    except InputError:
+        if not path.is_file():
+            raise
+        raise InputError(f"{path}: is not an image that can be read; give a PNG or JPEG file") from None
+    if size[0] != size[1]:
+        raise InputError(f"{path}: {size[0]} x {size[1]} pixels are not square; crop it to 90 degrees each way")
+    return decode_color(source, size, str(path), upright=True)

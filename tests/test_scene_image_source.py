@@ -1,6 +1,8 @@
 """Pixels come out as they were stored, and damaged images are refused before they cost memory."""
 
 import struct
+import subprocess
+import sys
 import zlib
 
 import cv2
@@ -216,3 +218,75 @@ def test_frames_without_images_say_so():
         frame.read_gray(2)
     with pytest.raises(InputError, match="frame 4: has no depth image"):
         frame.read_depth()
+
+
+def tiff_of_two_sizes(first: tuple[int, int], second: tuple[int, int]) -> bytes:
+    """A grey TIFF with each of its sides given twice: which one counts is up to the reader."""
+    tags = [(256, 4, first[0]), (256, 4, second[0]), (257, 4, first[1]), (257, 4, second[1])]
+    tags += [(258, 3, 8), (259, 3, 1), (262, 3, 1), (273, 4, 8), (277, 3, 1), (278, 4, max(first[1], second[1]))]
+    tags += [(279, 4, 3072)]
+    body = b"II*\0" + struct.pack("<I", 8 + 3072) + bytes(3072) + struct.pack("<H", len(tags))
+    for tag, kind, value in tags:
+        body += struct.pack("<HHII", tag, kind, 1, value)
+    return body + bytes(4)
+
+
+@pytest.mark.parametrize("sizes", [((64, 48), (9000, 9000)), ((9000, 9000), (64, 48)), ((64, 48), (48, 64))])
+def test_images_that_two_readers_take_in_two_ways_are_refused_or_right(tmp_path, sizes):
+    source = stored(tmp_path, tiff_of_two_sizes(*sizes), "photo.tif")
+
+    def read():
+        try:
+            size = image_size(source, "photo")
+            assert decode_color(source, size, "photo").shape == (size[1], size[0], 3)
+            decode_gray(source, size, 4, "photo")
+        except InputError:
+            pass
+
+    assert peak_bytes(read) < 5_000_000
+
+
+def test_photos_too_large_to_undistort_say_so(tmp_path):
+    source = stored(tmp_path, png(np.zeros((4, 40_000), np.uint8)), distortion=(0.1, 0.0, 0.0, 0.0))
+    frame = Frame(0, np.eye(4), Camera(np.array([[40.0, 0, 20_000], [0, 40, 2], [0, 0, 1]]), 40_000, 4), source)
+    with pytest.raises(InputError, match="image: more than 32766 pixels a side"):
+        frame.read_color()
+    assert frame.read_gray(4).shape == (1, 10_000)
+
+
+def test_images_without_pixels_are_none(tmp_path):
+    for data in (b"P6 0 4 255\n", b"P6 4 0 255\n", b"P5 0 0 255\n"):
+        with pytest.raises(InputError, match="not a readable image"):
+            image_size(stored(tmp_path, data), "photo")
+
+
+def test_pictures_of_no_calibrated_camera_are_turned_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(NOISE[:, :48]).save(tmp_path / "turned.jpg", quality=95, exif=exif)
+    source = ImageSource(tmp_path / "turned.jpg")
+    stored_as, upright = (decode_color(source, (48, 48), "photo", upright) for upright in (False, True))
+    np.testing.assert_array_equal(np.rot90(stored_as, -1), upright)
+
+
+@pytest.mark.parametrize(("chunk", "length"), [(b"IDAT", 800 << 20), (b"tEXt", (1 << 31) - 1)])
+def test_chunks_that_promise_megabytes_are_refused(tmp_path, chunk, length):
+    """In a process of its own, whose memory tells: OpenCV's is not traced."""
+    data = png(DEPTH)
+    extra = struct.pack(">I", 0) + b"tEXt" + struct.pack(">I", zlib.crc32(b"tEXt"))
+    data = data[:33] + extra + data[33:]
+    at = data.index(chunk) - 4
+    source = stored(tmp_path, data[:at] + struct.pack(">I", length) + data[at + 4 :])
+    code = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from scenetex.scene.image_source import ImageSource, decode_depth\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "try:\n"
+        "    decode_depth(ImageSource(Path(sys.argv[1])), (32, 24), 'depth')\n"
+        "except ValueError as error:\n"
+        "    assert 'image is damaged' in str(error) or 'not a readable image' in str(error), error\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code, str(source.path)], capture_output=True, text=True, check=True)
+    assert int(run.stdout) < 20_000

@@ -40,7 +40,7 @@ class Frame:
         image = decode_color(self.color, self.camera.size, self.color.label(self.id))
         if self.color.distortion is None:
             return image
-        return undistort(image, self.camera.intrinsics, self.color.distortion, depth=False)
+        return undistort(image, self.camera.intrinsics, self.color.distortion, False, self.color.label(self.id))
 
     def read_gray(self, shrink: int = 1) -> np.ndarray:
         """A quick look at the photo: (h / shrink, w / shrink) uint8 luma, `shrink` one of 1, 2, 4, 8.
@@ -58,4 +58,4 @@ class Frame:
         image = decode_depth(self.depth, self.depth_camera.size, self.depth.label(self.id))
         if self.depth.distortion is None:
             return image
-        return undistort(image, self.depth_camera.intrinsics, self.depth.distortion, depth=True)
+        return undistort(image, self.depth_camera.intrinsics, self.depth.distortion, True, self.depth.label(self.id))

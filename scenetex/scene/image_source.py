@@ -16,6 +16,14 @@ from ..errors import InputError
 # damaged, and is not worth the memory it asks for.
 _MAX_PIXELS_PER_BYTE = 2048
 _MAX_INFLATION = 1040  # deflate cannot do better than 1032 : 1
+_LONGEST_SIDE = 32766  # pixels; OpenCV counts those it resamples in 16 bits
+_SHRUNK = {
+    1: cv2.IMREAD_GRAYSCALE,
+    2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
+    4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
+    8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
+}
+_SMALLER = tuple(_SHRUNK[shrink] for shrink in (2, 4, 8))
 _FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "PPM")
 
 
@@ -60,13 +68,18 @@ def image_size(source: ImageSource, label: str) -> tuple[int, int]:
     return _header_size(io.BytesIO(_read_bytes(source, label)), label)
 
 
-def decode_color(source: ImageSource, size: tuple[int, int], label: str) -> np.ndarray:
-    """The photo as it is stored: (h, w, 3) uint8 sRGB of `size` (width, height), or `InputError`."""
+def decode_color(source: ImageSource, size: tuple[int, int], label: str, upright: bool = False) -> np.ndarray:
+    """The photo as it is stored: (h, w, 3) uint8 sRGB of `size` (width, height), or `InputError`.
+
+    With `upright` it is turned as its orientation tag says; only for pictures whose camera nobody has calibrated.
+    """
     data = _read_bytes(source, label)
     if source.codec == "raw_rgb":
         _check_length(data, size[0] * size[1] * 3, label)
         return np.frombuffer(data, np.uint8).reshape(size[1], size[0], 3).copy()
-    return cv2.cvtColor(_decode(data, size, cv2.IMREAD_COLOR, label), cv2.COLOR_BGR2RGB)
+    # Calibration speaks of pixels as stored: an orientation tag must not turn them.
+    flags = cv2.IMREAD_COLOR if upright else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    return cv2.cvtColor(_decode(data, size, flags, label), cv2.COLOR_BGR2RGB)
 
 
 def decode_gray(source: ImageSource, size: tuple[int, int], shrink: int, label: str) -> np.ndarray:
@@ -74,13 +87,7 @@ def decode_gray(source: ImageSource, size: tuple[int, int], shrink: int, label: 
     if source.codec == "raw_rgb":
         gray = cv2.cvtColor(decode_color(source, size, label), cv2.COLOR_RGB2GRAY)
         return cv2.resize(gray, (max(1, size[0] // shrink), max(1, size[1] // shrink)), interpolation=cv2.INTER_AREA)
-    flag = {
-        1: cv2.IMREAD_GRAYSCALE,
-        2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
-        4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
-        8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
-    }[shrink]
-    return _decode(_read_bytes(source, label), size, flag, label)
+    return _decode(_read_bytes(source, label), size, _SHRUNK[shrink] | cv2.IMREAD_IGNORE_ORIENTATION, label)
 
 
 def decode_depth(source: ImageSource, size: tuple[int, int], label: str) -> np.ndarray:
@@ -89,7 +96,7 @@ def decode_depth(source: ImageSource, size: tuple[int, int], label: str) -> np.n
         raise InputError(f"{label}: depth is stored as occi_ushort, which is not supported; convert it to zlib_ushort")
     data = _read_bytes(source, label)
     if source.codec == "image":
-        raw = _decode(data, size, cv2.IMREAD_UNCHANGED, label)
+        raw = _decode(data, size, cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION, label)
         if raw.dtype != np.uint16 or raw.ndim != 2:
             raise InputError(f"{label}: not a 16-bit depth image; store depth as 16-bit PNG in millimetres")
     else:
@@ -102,13 +109,18 @@ def decode_depth(source: ImageSource, size: tuple[int, int], label: str) -> np.n
     return (raw * float(source.depth_unit)).astype(np.float32)
 
 
-def undistort(image: np.ndarray, intrinsics: np.ndarray, distortion: tuple[float, ...], depth: bool) -> np.ndarray:
+def undistort(
+    image: np.ndarray, intrinsics: np.ndarray, distortion: tuple[float, ...], depth: bool, label: str = "image"
+) -> np.ndarray:
     """The image a pinhole camera of the same `intrinsics` (3, 3) would have taken.
 
     Photos are resampled linearly and carry their border's colour outwards where the lens did not see, so that no black
-    rim gets painted on a surface; depth is taken from the nearest pixel and is 0 there.
+    rim gets painted on a surface; depth is taken from the nearest pixel and is 0 there. Raises `InputError` for an
+    image that is larger than OpenCV resamples.
     """
     height, width = image.shape[:2]
+    if max(height, width) > _LONGEST_SIDE:
+        raise InputError(f"{label}: more than {_LONGEST_SIDE} pixels a side cannot be undistorted; make it smaller")
     u, v = _undistortion_map(intrinsics.tobytes(), tuple(distortion), width, height)
     if depth:
         return cv2.remap(image, u, v, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
@@ -138,9 +150,11 @@ def _header_size(file, label: str) -> tuple[int, int]:
     # Pillow reads headers without touching the pixels, and takes a damaged one with many kinds of exception.
     try:
         with Image.open(file, formats=_FORMATS) as image:
-            return image.size
+            if min(image.size) > 0:
+                return image.size
     except Exception:
-        raise InputError(f"{label}: not a readable image; replace it or delete the frame") from None
+        pass
+    raise InputError(f"{label}: not a readable image; replace it or delete the frame")
 
 
 def _decode(data: bytes, size: tuple[int, int], flags: int, label: str) -> np.ndarray:
@@ -150,13 +164,14 @@ def _decode(data: bytes, size: tuple[int, int], flags: int, label: str) -> np.nd
             f"{label}: image is {found[0]}x{found[1]}, its camera {size[0]}x{size[1]}; resize it or fix the intrinsics"
         )
     image = None
-    if found[0] * found[1] <= _MAX_PIXELS_PER_BYTE * len(data) and not _is_cut_jpeg(data):
+    if found[0] * found[1] <= _MAX_PIXELS_PER_BYTE * len(data) and not _is_cut_jpeg(data) and not _is_cut_png(data):
         try:
-            # Calibration speaks of pixels as stored: an orientation tag must not turn them.
-            image = cv2.imdecode(np.frombuffer(data, np.uint8), flags | cv2.IMREAD_IGNORE_ORIENTATION)
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
         except cv2.error:
             pass
-    if image is None:
+    # Two readers may take one file in two ways. Whether it is smaller on purpose, its flags tell.
+    asked = flags & ~cv2.IMREAD_IGNORE_ORIENTATION
+    if image is None or (asked not in _SMALLER and sorted(image.shape[:2]) != sorted(size)):
         raise InputError(f"{label}: image is damaged or cut short; replace it or delete the frame")
     return image
 
@@ -173,6 +188,18 @@ def _is_cut_jpeg(data: bytes) -> bool:
             return data.find(b"\xff\xd9", at) < 0
         # Segments before the scan are stepped over, since a thumbnail in one has an end marker of its own.
         at += 1 if data[at + 1] == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return True
+
+
+def _is_cut_png(data: bytes) -> bool:
+    """Whether a PNG's chunks do not lead to its end: OpenCV makes room for each before it looks whether it is there."""
+    if data[:8] != b"\x89PNG\r\n\x1a\n":
+        return False
+    at = 8
+    while at + 12 <= len(data):
+        if data[at + 4 : at + 8] == b"IEND":
+            return False
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
     return True
 
 
