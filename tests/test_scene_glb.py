@@ -69,7 +69,8 @@ def test_nodes_move_their_meshes_and_mirrors_keep_the_outside_out(tmp_path):
         (lambda h: h["accessors"][1].pop("bufferView"), "sparse"),
         (lambda h: h["buffers"].append({"uri": "other.bin", "byteLength": 8}), "refers to other files"),
         (lambda h: h["meshes"][0]["primitives"][0].update(extensions={"KHR_draco_mesh_compression": {}}), "Draco"),
-        (lambda h: h["bufferViews"][0].update(byteLength=1 << 40), "not a readable GLB"),
+        (lambda h: h["bufferViews"][0].update(byteLength=1 << 40), "not a GLB 2.0 file"),
+        (lambda h: h["bufferViews"][0].update(byteOffset=1 << 40), "not a readable GLB"),
         (lambda h: h["nodes"][0].update(matrix=[1, 2]), "not a readable GLB"),
         (
             lambda h: h.update(
@@ -126,3 +127,56 @@ def test_mutated_files_give_a_mesh_or_an_input_error(tmp_path_factory, box, edit
         assert vertices.shape[1] == faces.shape[1] == 3
     except InputError as error:
         assert "fuzzed.glb" in str(error)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        # Every view is a copy of its bytes.
+        lambda h: h["bufferViews"].extend([{"buffer": 0, "byteLength": h["buffers"][0]["byteLength"]}] * 2000),
+        # Accessors without bytes are zeros.
+        lambda h: h["accessors"].extend([{"componentType": 5126, "type": "MAT4", "count": 50_000}] * 200),
+        # Rows that overlap.
+        lambda h: (
+            h["bufferViews"].append({"buffer": 0, "byteLength": 600, "byteStride": 1}),
+            h["accessors"].extend(
+                [{"bufferView": 2, "componentType": 5126, "type": "MAT4", "count": 530, "byteOffset": 0}] * 500
+            ),
+        ),
+        # Every primitive is a mesh of its own, with its own copy of the vertices.
+        lambda h: h["meshes"][0].update(primitives=h["meshes"][0]["primitives"] * 3000),
+        lambda h: h.update(nodes=[{"mesh": 0, "children": [i + 1]} for i in range(3000)] + [{}], scene=0),
+        lambda h: h.update(nodes=[{"children": [i + 1]} for i in range(3000)] + [{"mesh": 0}], scene=0),
+    ],
+)
+def test_few_bytes_that_become_many_are_refused(tmp_path, edit):
+    path = tmp_path / "ball.glb"
+    path.write_bytes(edited(glb(trimesh.Scene(trimesh.creation.icosphere(subdivisions=4))), edit))
+    size = path.stat().st_size
+
+    def refused():
+        with pytest.raises(InputError, match=r"ball\.glb: (not a GLB|repeats its meshes|has too many parts)"):
+            read_glb(path)
+
+    assert peak_bytes(refused) < 20 * size + 1_000_000
+
+
+def test_shared_vertices_and_chairs_at_many_places_pass(tmp_path):
+    """What modellers and game engines export: one mesh at 60 places, in groups within groups."""
+    scene = trimesh.Scene(trimesh.creation.box())
+    path = tmp_path / "chairs.glb"
+    path.write_bytes(
+        edited(
+            glb(scene),
+            lambda h: h.update(
+                nodes=[
+                    {"mesh": 0, "translation": [i, 0, 0], **({"children": [i + 1]} if i < 59 else {})}
+                    for i in range(60)
+                ],
+                scenes=[{"nodes": [0]}],
+            ),
+        )
+    )
+    vertices, faces, _ = read_glb(path)
+    assert faces.shape == (60 * 12, 3)
+    np.testing.assert_allclose(vertices[:, 0].max(), 0.5 + sum(range(60)))

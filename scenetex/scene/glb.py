@@ -9,7 +9,12 @@ import numpy as np
 
 from ..errors import InputError
 
-_LARGEST_INFLATION = 64  # triangles of the scene over those stored: the same chair at 60 places is a scene, not a bomb
+_LARGEST_INFLATION = 64  # vertices of the scene over those stored: the same chair at 60 places is a scene, not a bomb
+_LARGEST_OVERLAP = 16  # bytes that views, or accessors, read over those of the file: parts may share their vertices
+_MOST_PARTS = 20_000  # each becomes a mesh of its own on the way
+_DEEPEST = 500  # nodes within nodes
+_NUMBERS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}
+_BYTES = {5120: 1, 5121: 1, 5122: 2, 5123: 2, 5125: 4, 5126: 4}
 
 
 def read_glb(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
@@ -21,7 +26,7 @@ def read_glb(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         InputError: not a GLB file, damaged, or one that needs other files or a decoder for its geometry.
     """
     data = path.read_bytes()
-    stored = _check(data, path)
+    _check(data, path)
     from trimesh.exchange.load import load_scene
 
     try:
@@ -31,8 +36,6 @@ def read_glb(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
             for node in scene.graph.nodes_geometry
             if hasattr(scene.geometry[scene.graph[node][1]], "faces")
         ]
-        if sum(len(mesh.vertices) for _, mesh in parts) > _LARGEST_INFLATION * stored:
-            raise InputError(f"{path}: repeats its meshes too often for one scene; export it as a single mesh")
         return _joined(parts)
     except InputError:
         raise
@@ -60,8 +63,8 @@ def _joined(parts: list) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     return np.concatenate(vertices), np.concatenate(faces), whole
 
 
-def _check(data: bytes, path: Path) -> int:
-    """Holds what the JSON chunk announces against the bytes that are there; returns how many vertices are stored."""
+def _check(data: bytes, path: Path) -> None:
+    """Holds what the JSON chunk announces against the bytes that are there."""
     try:
         magic, version, length, json_length, json_kind = struct.unpack_from("<4sIII4s", data)
         if magic != b"glTF" or version != 2 or json_kind != b"JSON" or length > len(data):
@@ -78,10 +81,48 @@ def _check(data: bytes, path: Path) -> int:
             raise InputError(f"{path}: refers to other files; export it as one self-contained GLB")
         if any("sparse" in accessor or "bufferView" not in accessor for accessor in positions):
             raise InputError(f"{path}: positions are stored as a sparse array; export the mesh again without it")
-        if any(not 0 <= int(accessor["count"]) <= len(data) for accessor in accessors):
-            raise ValueError
-        return sum(int(accessor["count"]) for accessor in positions)
+        _check_sizes(header.get("bufferViews", []), accessors, len(data))
+        _check_copies(header, path)
     except InputError:
         raise
     except Exception:  # JSON of any shape may stand there
         raise InputError(f"{path}: not a GLB 2.0 file, or cut short; export the mesh again") from None
+
+
+def _check_sizes(views: list, accessors: list, size: int) -> None:
+    """Raises ValueError where views or accessors hold more than a file of `size` bytes can, even if they overlap."""
+    lengths = [int(view["byteLength"]) for view in views]
+    counts = [int(accessor["count"]) for accessor in accessors]
+    if not all(0 <= number <= size for number in (*lengths, *counts)):
+        raise ValueError
+    widths = [_NUMBERS[accessor["type"]] * _BYTES[accessor["componentType"]] for accessor in accessors]
+    read = sum(count * width for count, width in zip(counts, widths, strict=True))
+    if max(sum(lengths), read) > _LARGEST_OVERLAP * size:
+        raise ValueError
+
+
+def _check_copies(header: dict, path: Path) -> None:
+    """Raises InputError for few vertices at many places, for too many parts, and for nodes nested without end."""
+    counts = [int(accessor["count"]) for accessor in header.get("accessors", [])]
+    meshes = [[part["attributes"]["POSITION"] for part in mesh["primitives"]] for mesh in header.get("meshes", [])]
+    stored = sum(counts[position] for position in {position for mesh in meshes for position in mesh})
+    parts, vertices = sum(map(len, meshes)), sum(counts[position] for mesh in meshes for position in mesh)
+    nodes, scenes = header.get("nodes", []), header.get("scenes", [])
+    level = [(-1, node) for node in scenes[header.get("scene", 0)].get("nodes", [])] if scenes else []
+    seen, depth, placed = set(), 0, 0
+    while level and depth <= _DEEPEST:
+        below = []
+        for edge in level:
+            if edge in seen:  # a circle
+                continue
+            seen.add(edge)
+            node = nodes[edge[1]]
+            if "mesh" in node:
+                parts += len(meshes[node["mesh"]])
+                placed += sum(counts[position] for position in meshes[node["mesh"]])
+            below += [(edge[1], child) for child in node.get("children", [])]
+        level, depth = below, depth + 1
+    if max(vertices, placed) > _LARGEST_INFLATION * stored:
+        raise InputError(f"{path}: repeats its meshes too often for one scene; export it as a single mesh")
+    if parts > 2 * _MOST_PARTS or level:
+        raise InputError(f"{path}: has too many parts, or parts nested too deeply; export it as a single mesh")
