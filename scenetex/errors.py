@@ -8,5 +8,10 @@ class InputError(ValueError):
     """
 
 
+def shown(text: str, longest: int = 200) -> str:
+    """Text of a file as a message can print it: in its line, cut where it is long, with nothing a terminal obeys."""
+    return repr(text[:longest])[1:-1]
+
+
 class InputWarning(UserWarning):
     """Input that will be worked on, though not as it may be meant: one line; command lines print it and go on."""

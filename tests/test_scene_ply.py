@@ -143,3 +143,18 @@ def test_mutated_files_give_a_mesh_or_an_input_error(tmp_path_factory, encoding,
             assert "fuzzed.ply" in str(error)
 
     assert peak_bytes(read) < 5_000_000
+
+
+def test_names_from_the_file_cannot_write_to_the_terminal(tmp_path):
+    path = tmp_path / "mesh.ply"
+    path.write_bytes(mixed_ply("ascii").replace(b"extra 2", b"\x1b[31m\x07 99999"))
+    with pytest.raises(InputError, match="the file ends before") as caught:
+        read_ply(path)
+    assert str(caught.value).isprintable()
+
+
+def test_counting_the_faces_of_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(InputError, match=r"gone\.ply: cannot be read"):
+        ply_face_count(tmp_path / "gone.ply")
+    with pytest.raises(InputError, match="cannot be read"):
+        ply_face_count(tmp_path)

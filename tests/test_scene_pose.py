@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 from tiny_scan import look
 
 from scenetex import InputError
-from scenetex.scene.pose import read_extrinsic, read_intrinsics, read_pose, rigid_all
+from scenetex.scene.pose import read_extrinsic, read_intrinsics, read_pose, rigid, rigid_all
 
 
 def test_poses_that_text_rounded_stay_as_they_are():
@@ -116,3 +116,10 @@ def test_intrinsics_that_are_none(tmp_path, text, message):
 
 def test_no_extrinsic_file_means_identity(tmp_path):
     np.testing.assert_array_equal(read_extrinsic(tmp_path / "extrinsic_color.txt"), np.eye(4))
+
+
+@pytest.mark.filterwarnings("error")
+def test_matrices_far_from_a_rotation_are_refused_without_warnings():
+    for matrix in (np.zeros((4, 4)), np.full((4, 4), 1e9), np.diag([1e300, 1, 1, 1]), np.diag([1e-200, 1e-200, 1, 1])):
+        with pytest.raises(InputError, match="pose is not a rigid transform"):
+            rigid(matrix, "pose")

@@ -192,3 +192,45 @@ def test_json_that_is_none(tmp_path, text, message):
     (tmp_path / "transforms.json").write_bytes(text.encode("latin-1"))
     with pytest.raises(InputError, match=message):
         load_scene(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"camera_model": [[]] * 3}, "camera model of list is not a pinhole"),
+        ({"camera_angle_x": 5e-324, "camera_angle_y": 5e-324, "fl_x": None, "fl_y": None}, "has no focal length"),
+        ({"mesh": "a" * 300 + ".ply"}, "mesh is not a file name"),
+        ({"mesh": "\ud800.ply"}, "mesh is not a file name"),
+        ({"mesh": "a\nb.ply"}, "mesh is not a file name"),
+        ({"mesh": "a/" * 3000 + "b.ply"}, "mesh is not a file name"),
+    ],
+)
+def test_values_that_are_odd_in_the_whole_file(write, change, says):
+    folder = write(INTRINSICS | change)
+    with pytest.raises(InputError, match=says) as caught:
+        load_scene(folder)
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"file_path": "a" * 300}, "file_path is not a file name"),
+        ({"file_path": "\x1b[31m"}, "file_path is not a file name"),
+        ({"depth_file_path": "a\nb.png"}, "depth_file_path is not a file name"),
+        ({"depth_unit_scale_factor": 0}, "depth_unit_scale_factor 0 is no unit of depth"),
+        ({"depth_unit_scale_factor": 1e300}, r"depth_unit_scale_factor 1e\+300 is no unit of depth"),
+    ],
+)
+def test_values_that_are_odd_in_a_frame(write, change, says):
+    with pytest.raises(InputError, match=says) as caught:
+        load_scene(write(frame=change))
+    assert str(caught.value).isprintable()
+
+
+def test_models_nested_deeper_than_python_can_print(write):
+    folder = write()
+    text = (folder / "transforms.json").read_text()
+    (folder / "transforms.json").write_text('{"camera_model": ' + "[" * 900 + "]" * 900 + ", " + text[1:])
+    with pytest.raises(InputError):
+        load_scene(folder)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, shown
 from .camera import Camera
 from .colmap_model import ColmapCamera, ColmapImage, is_model, read_model
 from .frame import Frame
@@ -61,7 +61,8 @@ def load_colmap(folder: Path, model: Path, images: Path, name: str) -> Scene:
     photos = {image.name: _photo(images, image.name) for image in registered}
     kept = sorted((image for image in registered if photos[image.name]), key=lambda image: image.name)
     if not kept:
-        raise InputError(f"{images}: none of the model's images is there, such as {registered[0].name}; add the photos")
+        first = shown(registered[0].name)
+        raise InputError(f"{images}: none of the model's images is there, such as {first}; add the photos")
     numbers = dict(zip((image.name for image in kept), frame_numbers([image.name for image in kept]), strict=True))
     kept.sort(key=lambda image: numbers[image.name])
     poses = np.stack([image.cam_to_world for image in kept])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, shown
 from .pose import checked_intrinsics
 from .quaternion import rotation_matrices
 
@@ -62,8 +62,8 @@ class ColmapCamera:
         """
         if self.model not in _FOCAL_LENGTHS:
             raise InputError(
-                f"{self.where}: camera model {self.model} is not supported; undistort the photos first (colmap "
-                "image_undistorter)"
+                f"{self.where}: camera model {shown(self.model, 40)} is not supported; undistort the photos first "
+                "(colmap image_undistorter)"
             )
         count = _FOCAL_LENGTHS[self.model]
         fx, fy = self.parameters[0], self.parameters[count - 1]
@@ -118,7 +118,7 @@ def read_model(folder: Path) -> tuple[dict[int, ColmapCamera], list[ColmapImage]
         if not image.name.isprintable():
             raise InputError(f"{image.where}: {image.name[:60]!r} is no file name; rename the photo")
         if names.setdefault(image.name, image) is not image:
-            raise InputError(f"{image.where}: {image.name} was there before; export the model again")
+            raise InputError(f"{image.where}: {shown(image.name)} was there before; export the model again")
     lost = next((image for image in images if image.camera not in cameras), None)
     if lost:
         raise InputError(f"{lost.where}: its camera {lost.camera} is not in {cameras_path.name}; export both again")
@@ -170,7 +170,9 @@ def _checked_camera(model: str, size: tuple[int, int], parameters: tuple[float, 
         raise InputError(f"{where}: {size[0]}x{size[1]} is not an image size; export the model again")
     wanted = _PARAMETERS.get(model, len(parameters))
     if len(parameters) != wanted:
-        raise InputError(f"{where}: {model} has {len(parameters)} parameters, not {wanted}; export the model again")
+        raise InputError(
+            f"{where}: {shown(model, 40)} has {len(parameters)} parameters, not {wanted}; export the model again"
+        )
     return ColmapCamera(model, size, parameters, where)
 
 

@@ -1,8 +1,9 @@
 """Load a scene from whichever layout its folder has."""
 
+import os
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import InputError, shown
 from .colmap import find_model, load_colmap
 from .scannet import load_extracted
 from .scannet_release import find_sens, load_release
@@ -45,6 +46,7 @@ def load_scene(path: str | Path, align: bool = False) -> Scene:
             is absent, damaged, empty, without faces or all NaN, a missing or malformed pose or intrinsic matrix, no
             frame with a finite pose, no frame with both pose and photo, a `.sens` file that is cut short.
     """
+    _check_path(path)
     spec, path = zoo_spec(path), Path(path)
     if spec:
         scene = load_zoo(spec, scene_name(path))
@@ -75,6 +77,17 @@ def scene_name(path: str | Path) -> str:
         return path.resolve().parent.name or "scene"
     # "." and "scene/.." have no name of their own.
     return path.name if path.name not in ("", "..") else path.resolve().name or "scene"
+
+
+def _check_path(path: str | Path) -> None:
+    """Raises InputError for a path that cannot even be looked up; one where there is nothing passes."""
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "no path has such characters"
+        raise InputError(f"{shown(str(path))}: cannot be read ({why}); check the path") from None
 
 
 def _load_folder(folder: Path, name: str) -> Scene:

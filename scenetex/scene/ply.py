@@ -6,15 +6,17 @@ Every count a header announces is held against the bytes that are there before a
 
 import re
 import warnings
+from array import array
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, shown
 from .mesh import fan_triangles
 
 _LARGEST_HEADER = 1 << 20
+_LARGEST_ROW = 1 << 30  # bytes; NumPy's types end at twice that
 _TYPES = {
     **{"char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4"},
     **{"float": "f4", "double": "f8"},
@@ -70,9 +72,13 @@ def read_ply(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
 
 
 def ply_face_count(path: Path) -> int:
-    """Faces a PLY file announces; 0 for a point cloud. Raises `InputError` for a file that is no PLY."""
-    with open(path, "rb") as file:
-        _, elements, _ = _parse_header(file.read(_LARGEST_HEADER), path)
+    """Faces a PLY file announces; 0 for a point cloud. Raises `InputError` for a file that is no PLY, or not there."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read(_LARGEST_HEADER)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the file") from None
+    _, elements, _ = _parse_header(data, path)
     return sum(element.count for element in elements if element.name == "face")
 
 
@@ -103,7 +109,7 @@ def _parse_header(data: bytes, path: Path) -> tuple[str | None, list[_Element], 
                 order = {"ascii": None, "binary_little_endian": "<", "binary_big_endian": ">"}[words[1]]
             elif words[:1] == ["element"]:
                 elements.append(_Element(words[1], int(words[2]), []))
-                if elements[-1].count < 0:
+                if not 0 <= elements[-1].count < 1 << 63:
                     raise ValueError
             elif words[:2] == ["property", "list"]:
                 count, item, name = words[2:5]
@@ -158,14 +164,14 @@ class _Binary:
                 if at + count.itemsize > len(self._data):
                     raise _Ragged
                 length = int(np.frombuffer(self._data, count, 1, at)[0])
-                if not 0 <= length * item.itemsize <= left:
+                if not 0 <= length * item.itemsize <= min(left, _LARGEST_ROW):
                     raise _Ragged
                 fields += [(f"n {p.name}", count), (p.name, item, (length,))]
                 at += count.itemsize + length * item.itemsize
             else:
                 fields.append((p.name, item))
                 at += item.itemsize
-        if (at - self._at) * element.count > left:
+        if (at - self._at) * element.count > left or at - self._at > _LARGEST_ROW:
             raise _Ragged
         rows = np.frombuffer(self._data, np.dtype(fields), element.count, self._at)
         columns = {}
@@ -181,8 +187,9 @@ class _Binary:
         return columns
 
     def _ragged_rows(self, element: _Element) -> dict:
-        starts = {p.name: [] for p in element.properties}
-        counts = {p.name: [] for p in element.properties if p.count_dtype}
+        # Arrays, not lists: a row may be of one byte, and an int object takes 32.
+        starts = {p.name: array("q") for p in element.properties}
+        counts = {p.name: array("q") for p in element.properties if p.count_dtype}
         sizes = [np.dtype(p.dtype).itemsize for p in element.properties]
         count_types = [p.count_dtype and np.dtype(self._order + p.count_dtype) for p in element.properties]
         at, end = self._at, len(self._data)
@@ -202,10 +209,9 @@ class _Binary:
         columns = {}
         raw = np.frombuffer(self._data, np.uint8)
         for p, size in zip(element.properties, sizes, strict=True):
-            start = np.array(starts[p.name], np.int64)
-            lengths = np.array(counts[p.name] if p.count_dtype else [1] * len(start), np.int64)
-            within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-            items = np.repeat(start, lengths) + within * size
+            start = np.frombuffer(starts[p.name], np.int64)
+            lengths = np.frombuffer(counts[p.name], np.int64) if p.count_dtype else np.ones(len(start), np.int64)
+            items = _run_positions(start, lengths, size)
             values = raw[items[:, None] + np.arange(size)].view(self._order + p.dtype)[:, 0]
             columns[p.name] = (lengths, values) if p.count_dtype else values
         return columns
@@ -257,8 +263,8 @@ class _Ascii:
         return columns
 
     def _ragged_rows(self, element: _Element, numbers: np.ndarray) -> dict:
-        values = {p.name: [] for p in element.properties}
-        counts = {p.name: [] for p in element.properties}
+        starts = {p.name: array("q") for p in element.properties}
+        counts = {p.name: array("q") for p in element.properties}
         at = 0
         for _ in range(element.count):
             for p in element.properties:
@@ -269,14 +275,21 @@ class _Ascii:
                 if not 0 <= length <= len(numbers) - at:
                     raise _cut(self._path, element)
                 counts[p.name].append(int(length))
-                values[p.name].append(numbers[at : at + int(length)])
+                starts[p.name].append(at)
                 at += int(length)
         self._at += at
         columns = {}
         for p in element.properties:
-            column = _typed(np.concatenate(values[p.name]), p, self._path)
-            columns[p.name] = (np.array(counts[p.name]), column) if p.count_dtype else column
+            start, lengths = np.frombuffer(starts[p.name], np.int64), np.frombuffer(counts[p.name], np.int64)
+            column = _typed(numbers[_run_positions(start, lengths, 1)], p, self._path)
+            columns[p.name] = (lengths, column) if p.count_dtype else column
         return columns
+
+
+def _run_positions(start: np.ndarray, lengths: np.ndarray, step: int) -> np.ndarray:
+    """Positions start, start + step, ... of runs one after the other; `start` and `lengths` (n,) int64."""
+    within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return np.repeat(start, lengths) + within * step
 
 
 def _typed(numbers: np.ndarray, p: _Property, path: Path) -> np.ndarray:
@@ -284,9 +297,11 @@ def _typed(numbers: np.ndarray, p: _Property, path: Path) -> np.ndarray:
     if p.dtype[0] == "f":
         return numbers
     if not (np.abs(numbers) < 2**53).all() or (numbers != np.rint(numbers)).any():
-        raise InputError(f"{path}: PLY property {p.name} holds something that is not a whole number; export it again")
+        name = shown(p.name)
+        raise InputError(f"{path}: PLY property {name} holds something that is not a whole number; export it again")
     return numbers.astype(np.int64)
 
 
 def _cut(path: Path, element: _Element) -> InputError:
-    return InputError(f"{path}: the file ends before its {element.count} {element.name} rows do; export the mesh again")
+    name = shown(element.name)
+    return InputError(f"{path}: the file ends before its {element.count} {name} rows do; export the mesh again")

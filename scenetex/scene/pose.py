@@ -92,7 +92,9 @@ def rigid_all(matrices: np.ndarray, names: list[str]) -> np.ndarray:
     huge = np.abs(out).max(axis=(1, 2), initial=0) > 1e9
     safe = np.where(huge[:, None, None], 0.0, rotation)
     error = np.abs(safe.transpose(0, 2, 1) @ safe - np.eye(3)).max(axis=(1, 2))
-    bad = huge | (error > _RIGID_TOLERANCE) | (np.linalg.det(safe) <= 0)
+    with np.errstate(all="ignore"):  # what is far from a rotation may have any determinant
+        mirrored = ~(np.linalg.det(safe) > 0)
+    bad = huge | (error > _RIGID_TOLERANCE) | mirrored
     bad |= np.abs(out[:, 3] - [0, 0, 0, 1]).max(axis=1, initial=0) > 1e-3
     if bad.any():
         raise InputError(f"{names[int(np.argmax(bad))]} is not a rigid transform (rotation and shift); export it again")

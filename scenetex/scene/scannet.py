@@ -15,6 +15,7 @@ from .pose import read_extrinsic, read_intrinsics, read_pose, rigid_all
 from .scan_info import ScanInfo, read_scan_info
 from .scene import Scene
 
+_MOST_DIGITS = 18
 _COLOR_SUFFIXES = (".jpg", ".jpeg", ".png")
 
 
@@ -66,15 +67,20 @@ def load_extracted(folder: Path, name: str) -> Scene:
 def numbered_files(folder: Path, suffixes: tuple[str, ...]) -> dict[int, Path]:
     """The files `<number>.<suffix>` of a folder by number; none where there is no such folder.
 
+    Other things with such names (folders, pipes, which would be waited for) are passed over, and so are numbers beyond
+    what fits in 64 bits.
+
     Raises:
         InputError: the folder has files of that kind, but none is named by a number.
     """
     found, others = {}, []
-    for file_name in sorted(os.listdir(folder)) if folder.is_dir() else ():
+    entries = sorted(os.scandir(folder), key=lambda entry: entry.name) if folder.is_dir() else ()
+    for entry in entries:
+        file_name = entry.name
         stem, suffix = os.path.splitext(file_name)
-        if suffix.lower() not in suffixes:
+        if suffix.lower() not in suffixes or not entry.is_file():
             continue
-        if stem.isascii() and stem.isdigit():
+        if stem.isascii() and stem.isdigit() and len(stem) <= _MOST_DIGITS:
             found.setdefault(int(stem), folder / file_name)
         else:
             others.append(file_name)

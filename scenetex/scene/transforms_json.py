@@ -33,6 +33,9 @@ _PINHOLE_MODELS = {"OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "PERSPECTIVE", "SIMPLE
 _DISTORTION = ("k1", "k2", "p1", "p2", "k3")  # OpenCV's order
 _MISSING_SUFFIXES = (".png", ".jpg", ".jpeg")
 _LARGEST_SIDE = 1 << 16
+_LONGEST_NAME = 1024
+_UNITS = 1e-9, 1e3  # metres per unit of depth
+_NARROWEST = 1e-6  # radians
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,16 @@ class _Fields:
 
     def text(self, key: str) -> str | None:
         value = self.own.get(key)
-        if value is not None and (not isinstance(value, str) or not value or "\0" in value):
+        if value is not None and not _is_file_name(value):
             raise InputError(f"{self.where}: {key} is not a file name; fix it")
         return value
+
+
+def _is_file_name(value) -> bool:
+    """Whether a value of JSON, which can be any, is a name the system takes and a message can print in its line."""
+    if not isinstance(value, str) or not value.isprintable():
+        return False
+    return 0 < len(value) <= _LONGEST_NAME and all(len(part.encode()) <= 250 for part in value.split("/"))
 
 
 def load_transforms(path: Path, name: str) -> Scene:
@@ -92,6 +102,8 @@ def load_transforms(path: Path, name: str) -> Scene:
         camera, distortion = _camera(fields[i], photos[i], sizes)
         depth = _existing(folder, fields[i].text("depth_file_path"))
         unit = fields[i].number("depth_unit_scale_factor", 0.001)
+        if not _UNITS[0] <= unit <= _UNITS[1]:
+            raise InputError(f"{fields[i].where}: depth_unit_scale_factor {unit:g} is no unit of depth; fix it")
         frames.append(
             Frame(
                 id=numbers[i],
@@ -116,10 +128,11 @@ def _parse(path: Path) -> tuple[dict, list[dict]]:
     entries = meta.get("frames") if isinstance(meta, dict) else None
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
         raise InputError(f'{path}: has no list of "frames"; scenetex reads nerfstudio\'s transforms.json')
-    models = [str(part["camera_model"]) for part in (meta, *entries) if "camera_model" in part]
-    unknown = next((model for model in models if model not in _PINHOLE_MODELS), None)
-    if unknown is not None:
-        raise InputError(f"{path}: camera model {unknown[:40]!r} is not a pinhole; undistort the photos first")
+    models = [part["camera_model"] for part in (meta, *entries) if "camera_model" in part]
+    for model in models:
+        if not isinstance(model, str) or model not in _PINHOLE_MODELS:
+            said = repr(model[:40]) if isinstance(model, str) else f"of {type(model).__name__}"
+            raise InputError(f"{path}: camera model {said} is not a pinhole; undistort the photos first")
     return meta, entries
 
 
@@ -180,7 +193,7 @@ def _camera(fields: _Fields, photo: Path | None, sizes: dict) -> tuple[Camera, t
 
 
 def _focal(angle: float | None, side: float) -> float | None:
-    return None if angle is None or not 0 < angle < math.pi else 0.5 * side / math.tan(0.5 * angle)
+    return None if angle is None or not _NARROWEST < angle < math.pi else 0.5 * side / math.tan(0.5 * angle)
 
 
 def _size_once(path: Path, key, sizes: dict) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, shown
 from .camera import Camera
 from .frame import Frame
 from .fusion import read_or_fuse_mesh
@@ -168,7 +168,7 @@ def _images(folder: Path, kind: str) -> tuple[np.ndarray, list[Path]]:
         found.append((time, folder / " ".join(words[1:])))
     there = sorted((time, file) for time, file in found if _is_file(file))
     if not there:
-        first = f"none of its images is there, such as {found[0][1]}" if found else "lists no image"
+        first = f"none of its images is there, such as {shown(str(found[0][1]))}" if found else "lists no image"
         raise InputError(f"{path}: {first}; put the files where the list says")
     return np.array([time for time, _ in there]), [file for _, file in there]
 
@@ -184,7 +184,8 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
     """Number and words of each line that is not a comment; commas separate like blanks, as in TUM's own tools."""
     try:
         with open(path, "rb") as file:
-            data = file.read(_LARGEST_TEXT + 1)
+            # Asked for more than there is, Python makes room for all of it first.
+            data = file.read(min(_LARGEST_TEXT, os.fstat(file.fileno()).st_size) + 1)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the file") from None
     if len(data) > _LARGEST_TEXT or b"\0" in data:
