@@ -82,6 +82,9 @@ def guarded(program: str, work: Callable[[], int]) -> int:
         else:
             show(message, category, *place)
 
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # names of files need not be text
+            stream.reconfigure(errors="backslashreplace")
     try:
         with warnings.catch_warnings():
             warnings.showwarning = show_in_a_line

@@ -1,7 +1,9 @@
 """What is kept of a stage comes back as it was, or not at all."""
 
 import errno
+import io
 import os
+import zipfile
 
 import numpy as np
 import pytest
@@ -82,3 +84,26 @@ def test_stages_give_numbers_back_as_numbers(tmp_path):
             assert stages.has("refine")
     assert found["size"].tolist() == [160, 120] and found["error"] == 2.5 and found["accepted"] is True
     assert stages.reused == ["refine"]
+
+
+def test_headers_that_lie_about_anything_count_as_missing(tmp_path):
+    """Every byte of the zip's and the array's headers set to something else, one at a time."""
+    store = DiskStore(tmp_path, {"unwrap": "k"})
+    store.write("unwrap", {"a": np.arange(6, dtype=np.float32)})
+    (file,) = tmp_path.iterdir()
+    data = file.read_bytes()
+    for at in range(len(data)):
+        for value in (0, 1, 57, 255):
+            changed = bytearray(data)
+            changed[at] = value
+            file.write_bytes(changed)
+            found = store.read("unwrap")
+            assert found is None or all(array.nbytes <= 4096 for array in found.values())
+
+
+def test_shapes_beyond_all_memory_count_as_missing(tmp_path):
+    with zipfile.ZipFile(tmp_path / "unwrap-k.npz", "w") as archive:
+        header = io.BytesIO()
+        np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**9, 10**6)})
+        archive.writestr("a.npy", header.getvalue())
+    assert DiskStore(tmp_path, {"unwrap": "k"}).read("unwrap") is None

@@ -121,7 +121,10 @@ def record_failure(outcome: Outcome, output: Path, log: str) -> None:
     with suppress(Busy, InputError), workplace(output, outcome.name) as work:
         with output_folder(output / (outcome.name + FAILED), marker="failed.json", workplace=work) as folder:
             write_files(
-                {folder / "log.txt": log.encode(), folder / "failed.json": json.dumps(about, indent=2).encode()}
+                {
+                    folder / "log.txt": log.encode(errors="backslashreplace"),
+                    folder / "failed.json": json.dumps(about, indent=2).encode(),
+                }
             )
 
 

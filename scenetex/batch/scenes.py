@@ -21,19 +21,19 @@ def find_scenes(
 
     Args:
         named: scenes that were named one by one.
-        listed: text file with one scene per line, a path or a name under `root`; empty lines and what follows # are
-            left out.
+        listed: text file with one scene per line, a path, or with `root` a name in it; empty lines and what follows #
+            are left out.
         root: folder of scenes; without a list, every folder in it is one.
         shard: "I/N", I from 0 to N - 1: only every Nth scene from the Ith on.
         output: folder of the results, which is no scene if it lies in `root`.
 
     Raises:
-        InputError: no scene at all, a list or folder that cannot be read, two scenes of one name, a shard that is not
-            understood.
+        InputError: no scene at all, a list or folder that cannot be read, a name that leads out of `root`, two scenes
+            of one name, a shard that is not understood.
     """
     scenes = [Path(scene) for scene in named]
     if listed is not None:
-        scenes += [Path(line) if root is None else root / line for line in _lines(listed)]
+        scenes += [Path(line) if root is None else root / _below(line, listed) for line in _lines(listed)]
     elif root is not None:
         scenes += _folders(root, output)
     if not scenes:
@@ -57,7 +57,18 @@ def _lines(path: Path) -> list[str]:
         why = getattr(error, "strerror", None) or "not text"
         raise InputError(f"{path}: cannot be read ({why}); give a text file with one scene per line") from None
     lines = (_COMMENT.sub("", line).strip() for line in text.splitlines())
-    return [line for line in lines if line]
+    found = [line for line in lines if line]
+    odd = next((line for line in found if not line.isprintable()), None)
+    if odd is not None:
+        raise InputError(f"{path}: {odd[:60]!r} is no path; give a text file with one scene per line")
+    return found
+
+
+def _below(line: str, listed: Path) -> str:
+    """The line itself, a name in the folder --root. Raises InputError for one that leads out of it."""
+    if Path(line).is_absolute() or ".." in Path(line).parts:
+        raise InputError(f"{listed}: {line[:200]!r} is not in the folder --root; list paths without --root")
+    return line
 
 
 def _folders(root: Path, output: Path) -> list[Path]:
