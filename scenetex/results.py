@@ -83,7 +83,7 @@ def finished(folder: Path, key: str) -> dict | None:
         report = json.loads((folder / REPORT).read_text())
         if report["key"] == key and all((folder / name).is_file() for name in report["files"]):
             return report
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass
     return None
 

@@ -210,7 +210,8 @@ def _one_sided(glb: bytes) -> bytes:
     """The same GLB with faces seen from their front only: one looks past the near walls into the room."""
     (length,) = struct.unpack_from("<I", glb, 12)
     tree, rest = json.loads(glb[20 : 20 + length]), glb[20 + length :]
-    tree["materials"] = [material | {"doubleSided": False} for material in tree.get("materials", [])]
+    if isinstance(materials := tree.get("materials"), list):
+        tree["materials"] = [m | {"doubleSided": False} if isinstance(m, dict) else m for m in materials]
     text = json.dumps(tree).encode()
     text += b" " * (-len(text) % 4)
     head = struct.pack("<4sIII4s", b"glTF", 2, 20 + len(text) + len(rest), len(text), b"JSON")
@@ -237,7 +238,7 @@ def _result_cameras(folder: Path) -> list[CameraView]:
             pose = np.array(camera["cam_to_world"], np.float64).reshape(4, 4)
             if not (int(name) >= 0 and np.isfinite(pose).all() and k[0, 0] > 0 and k[1, 1] > 0 and min(size) > 0):
                 raise ValueError
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             raise InputError(f"{path}: camera '{name}' is not one; texture the scene again") from None
         image = path.with_name(f"{int(name)}.png")
         picture = _thumbnail(decode_color(ImageSource(image), size, str(image))) if image.is_file() else None
@@ -250,7 +251,7 @@ def _alignment(report: Path) -> np.ndarray:
     """(4, 4) from the result's own frame to the gravity-aligned one of its GLB."""
     try:
         return np.array(_json(report)["axis_alignment"], np.float64).reshape(4, 4)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise InputError(f"{report}: does not say where up is (axis_alignment); texture the scene again") from None
 
 
@@ -272,7 +273,7 @@ def _read(path: Path) -> bytes:
 def _json(path: Path) -> dict:
     try:
         found = json.loads(_read(path))
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise InputError(f"{path}: holds no JSON object; texture the scene again")

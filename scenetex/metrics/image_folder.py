@@ -69,7 +69,7 @@ def read_images(folder: Path, scene_path: Path) -> ImageFolder:
             size = int(camera["width"]), int(camera["height"])
             if not (np.isfinite(poses[-1]).all() and np.linalg.det(intrinsics[-1]) and np.linalg.det(poses[-1])):
                 raise ValueError
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             raise InputError(
                 f"{views_folder / 'cameras.json'}: camera '{key}' is not one; write the result again"
             ) from None
@@ -134,7 +134,7 @@ def _read_json(path: Path, cure: str) -> dict:
         found = json.loads(path.read_text())
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); {cure}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InputError(f"{path}: is not JSON; {cure}") from None
     if not isinstance(found, dict):
         raise InputError(f"{path}: holds no JSON object; {cure}")

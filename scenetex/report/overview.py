@@ -53,7 +53,7 @@ def _read_all(output: Path, pattern: str) -> list[tuple[Path, dict]]:
     for path in sorted(output.glob(pattern)):
         try:
             report = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             continue
         if isinstance(report, dict):
             found.append((path.parent, report))
