@@ -9,25 +9,26 @@ the same inputs with the engine "own". Atheris, which looks for inputs that reac
 """
 
 import importlib.util
+import io
 import multiprocessing
 import os
 import resource
 import shutil
-import signal
 import sys
 import tempfile
 import time
-import traceback
 import tracemalloc
 import warnings
-from contextlib import suppress
-from dataclasses import dataclass, field
-from hashlib import sha256
+from contextlib import redirect_stderr
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from fuzz_probe import LONGEST, Probe, Tally, peak_resident, save
 
 from scenetex.cli import guarded, parse
 from scenetex.errors import InputError
@@ -37,10 +38,7 @@ NAMES = (
     *("ply", "obj", "glb", "sens", "pose", "info", "transforms", "colmap", "colmap-images", "tum"),
     *("photo", "depth", "square", "list", "stage"),
 )
-_LONGEST = 1 << 16  # bytes of an input
-_SECONDS = 20.0  # of processor time an input may take
 _HEADROOM = 4 << 30  # bytes of address space a reader may ask for before the system refuses
-_SLACK = 32 << 20  # bytes by which the process may grow beyond a reader's bound, for what libraries keep
 _KEPT = 64  # inputs that were read without complaint, to start from again
 
 
@@ -58,118 +56,6 @@ class Options:
     """What makes the inputs: mutations from a seed, or atheris, which is guided by coverage."""
     output: Path = Path("fuzz")
     """Folder for inputs that were found, each with its traceback."""
-
-
-class TooLong(BaseException):
-    """An input that keeps a reader busy; no Exception, so that nobody takes it for a damaged file."""
-
-
-@dataclass
-class Tally:
-    """What became of a reader's inputs.
-
-    Attributes:
-        read, refused: inputs that were read, and that ended in InputError.
-        bad: found, by what happened and where: how often.
-        most: bytes allocated for an input, at most.
-        share: of its bound that an input came to, at most.
-        seconds: spent in the reader and in making its inputs.
-    """
-
-    read: int = 0
-    refused: int = 0
-    bad: dict[str, int] = field(default_factory=dict)
-    most: int = 0
-    share: float = 0.0
-    seconds: float = 0.0
-    resident: int = 0
-
-    @property
-    def inputs(self) -> int:
-        """How many there were."""
-        return self.read + self.refused + sum(self.bad.values())
-
-
-class Probe:
-    """One reader in its working folder, and what became of its inputs so far."""
-
-    def __init__(self, target, folder: Path, output: Path):
-        self.target, self.output, self.tally = target, output, Tally()
-        self.path = folder / target.file
-        signal.signal(signal.SIGVTALRM, _too_long)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        target.prepare(folder)
-        for seed in target.seeds:  # whatever is loaded on first use counts for no input
-            self._write(seed)
-            with suppress(InputError):  # several readers share the files of matrices
-                target.read(self.path)
-
-    def feed(self, data: bytes) -> bool:
-        """Reads an input; whether it was read without complaint."""
-        self._write(data)
-        tracemalloc.reset_peak()
-        before, resident, found, done = tracemalloc.get_traced_memory()[0], _resident(), None, False
-        signal.setitimer(signal.ITIMER_VIRTUAL, _SECONDS)
-        try:
-            self.target.read(self.path)
-            done = True
-        except InputError as error:
-            if not _is_one_line(str(error)):
-                found = f"a message of several lines, or one that cannot be printed: {str(error)!r:.300}"
-        except (Exception, TooLong) as error:
-            found = _where(error)
-        finally:
-            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        took, grown = tracemalloc.get_traced_memory()[1] - before, _resident() - resident
-        bound = self.target.times * len(data) + self.target.floor
-        if found is None and (took > bound or grown > bound + _SLACK):
-            found = f"{max(took, grown)} bytes allocated for a file of {len(data)}; its bound is {bound}"
-        tally = self.tally
-        tally.most, tally.share = max(tally.most, took), max(tally.share, took / bound)
-        if found is not None:
-            self._save(data, found)
-            return False
-        tally.read, tally.refused = tally.read + done, tally.refused + (not done)
-        return done
-
-    def _write(self, data: bytes) -> None:
-        # By hand: Path.write_bytes takes longer than some of the readers.
-        handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.write(handle, data)
-        os.close(handle)
-
-    def _save(self, data: bytes, found: str) -> None:
-        key = found.splitlines()[0]
-        for kind in ("bytes allocated", "a message"):
-            key = kind if kind in key else key
-        if key not in self.tally.bad:
-            save(self.output, self.target.name, self.path.suffix, data, found)
-        self.tally.bad[key] = self.tally.bad.get(key, 0) + 1
-
-
-def save(output: Path, name: str, suffix: str, data: bytes, found: str) -> Path:
-    """Writes an input, and what it did."""
-    output.mkdir(parents=True, exist_ok=True)
-    path = output / f"{name}-{sha256(data).hexdigest()[:12]}{suffix}"
-    path.write_bytes(data)
-    path.with_name(path.name + ".log").write_text(found + "\n", errors="backslashreplace")
-    return path
-
-
-def _resident() -> int:
-    """Most memory of this process so far, bytes: libraries in C allocate where tracemalloc does not look."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def _where(error: BaseException) -> str:
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if "fuzz_" not in f.filename]
-    own = [f for f in frames if "scenetex" in f.filename] or frames
-    place = f"{Path(own[-1].filename).name}:{own[-1].lineno}" if own else "?"
-    return f"{type(error).__name__} at {place}\n" + "".join(traceback.format_exception(error))
-
-
-def _is_one_line(message: str) -> bool:
-    return len(message) < _LONGEST and message.isprintable()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -261,11 +147,11 @@ def _print_row(name: str, tally: Tally) -> None:
 
 def _work(name: str, options: Options, count: int, round_: int, folder: Path, pipe) -> None:
     """The process of a reader: `count` inputs, and now and then what became of them."""
-    sys.path.insert(0, str(Path(__file__).resolve().parent))
     if options.engine == "atheris":
         import atheris
 
-        with atheris.instrument_imports(include=["scenetex.scene", "scenetex.batch", "scenetex.panorama_command"]):
+        included = ["scenetex.scene", "scenetex.batch", "scenetex.panorama_command"]
+        with redirect_stderr(io.StringIO()), atheris.instrument_imports(include=included):
             from fuzz_targets import targets
     else:
         from fuzz_targets import targets
@@ -281,11 +167,11 @@ def _work(name: str, options: Options, count: int, round_: int, folder: Path, pi
     tracemalloc.start()
 
     def tell() -> None:
-        probe.tally.resident = _resident()
+        probe.tally.resident = peak_resident()
         pipe.send(probe.tally)
 
     def feed(data: bytes) -> bool:
-        done = probe.feed(data[:_LONGEST])
+        done = probe.feed(data[:LONGEST])
         if probe.tally.inputs % 1000 == 0:
             tell()
         if probe.tally.inputs >= count:
@@ -299,7 +185,7 @@ def _work(name: str, options: Options, count: int, round_: int, folder: Path, pi
     pool, rng = list(target.seeds), Random(f"{options.seed} {round_} {name}")
     while True:
         data = mutate(rng.choice(pool), rng, target.words, target.kind)
-        if feed(data) and len(data) < _LONGEST // 4:
+        if feed(data) and len(data) < LONGEST // 4:
             if len(pool) < _KEPT:
                 pool.append(data)
             elif rng.random() < 0.05:
@@ -319,13 +205,9 @@ def _with_atheris(target, feed, mutate, corpus: Path, seed: int) -> None:
             return bytes(atheris.Mutate(data, largest))
         return mutate(data, rng, target.words, target.kind)[:largest]
 
-    options = [PROGRAM, f"-seed={seed + 1}", f"-max_len={_LONGEST}", "-verbosity=0", str(corpus)]
+    options = [PROGRAM, f"-seed={seed + 1}", f"-max_len={LONGEST}", "-verbosity=0", str(corpus)]
     atheris.Setup(options, lambda data: feed(data) and None, custom_mutator=mutated)
     atheris.Fuzz()
-
-
-def _too_long(number, frame) -> None:
-    raise TooLong(f"more than {_SECONDS} s")
 
 
 if __name__ == "__main__":
