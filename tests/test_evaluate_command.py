@@ -109,6 +109,8 @@ def test_bad_folders(capsys, tmp_path, scan, result):
         ("[]", "holds no JSON object"),
         ("{}", "names no camera"),
         (json.dumps({"one": whole["2"]}), "camera 'one' is not one"),
+        (json.dumps({"2": whole["2"] | {"width": float("inf")}}), "camera '2' is not one"),
+        ("[" * 100_000, "is not JSON"),
         (json.dumps({"2": whole["2"] | {"intrinsics": [1, 2]}}), "camera '2' is not one"),
         (json.dumps({"7": whole["2"]}), "7.png: cannot be read"),
         (json.dumps({"2": whole["2"] | {"width": 10}}), "image is 64x48, its camera 10x48"),

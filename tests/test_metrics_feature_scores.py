@@ -127,8 +127,9 @@ def test_inception_weights_that_are_none(tmp_path):
         frechet_distance(pictures(2), pictures(2), tmp_path / "absent.pth")
     torch.save({"other": torch.ones(2)}, tmp_path / "other.pth")
     (tmp_path / "cut.pth").write_bytes(b"PK\x03\x04")
+    (tmp_path / "short.pth").write_bytes(b"\x80\x02K")
     (tmp_path / "code.pth").write_bytes(pickle.dumps(Trap(str(tmp_path / "ran"))))
-    for name in ("other.pth", "cut.pth", "code.pth"):
+    for name in ("other.pth", "cut.pth", "short.pth", "code.pth"):
         with pytest.raises(InputError, match=f"{name}: does not hold the weights of FID's Inception v3"):
             inception_score(pictures(2), tmp_path / name)
     assert not (tmp_path / "ran").exists(), "a weight file must not run anything"

@@ -1,6 +1,8 @@
 """``scenetex panorama``, and scenes painted from a panorama, with tiny models of random weights."""
 
 import json
+import struct
+import zlib
 
 import cv2
 import numpy as np
@@ -10,6 +12,7 @@ import tiny_scan
 import trimesh
 from safetensors.torch import save_file
 from tiny_panorama import make_panorama_model, make_panorama_pipeline
+from tiny_scan import peak_bytes
 from tiny_unet import make_unet
 
 import scenetex
@@ -218,3 +221,16 @@ def test_views_of_a_panorama_bake_like_any_others(room):
         assert error.mean() < 2 and np.quantile(error, 0.99) < 12
     seen = np.concatenate([c.ravel() for c in mesh.coverage]).sum() / mesh.texels
     assert 0.5 < seen < 0.98
+
+
+def test_an_image_that_promises_gigabytes_is_refused(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((8, 8), np.uint8))
+    data = (tmp_path / "a.png").read_bytes()
+    head = b"IHDR" + struct.pack(">II", 13_000, 13_000) + data[24:29]
+    (tmp_path / "a.png").write_bytes(data[:12] + head + struct.pack(">I", zlib.crc32(head)) + data[33:])
+
+    def refused():
+        with pytest.raises(scenetex.InputError, match=r"a\.png: image is damaged"):
+            read_square(tmp_path / "a.png")
+
+    assert peak_bytes(refused) < 5_000_000

@@ -111,6 +111,9 @@ def damage_camera(folder: Path, **changes) -> None:
         (lambda f: damage_camera(f, cam_to_world=[1, 2]), "camera '10' is not one"),
         (lambda f: damage_camera(f, intrinsics=[[0] * 3] * 3), "camera '10' is not one"),
         (lambda f: damage_camera(f, width="wide"), "camera '10' is not one"),
+        (lambda f: damage_camera(f, width=float("inf")), "camera '10' is not one"),
+        (lambda f: damage_camera(f, cam_to_world=[10**400] * 16), "camera '10' is not one"),
+        (lambda f: (f / "views" / "cameras.json").write_text("[" * 100_000), "cameras.json: holds no JSON object"),
         (lambda f: (f / "views" / "cameras.json").write_text("[]"), "cameras.json: holds no JSON object"),
         (lambda f: (f / "report.json").write_text("{}"), "report.json: does not say where up is"),
         (lambda f: (f / "textured.glb").write_bytes(b"glTF"), "textured.glb: not a GLB 2.0 file"),
@@ -129,6 +132,18 @@ def test_damaged_results_are_refused_in_one_line(output, tmp_path, damage, says)
     with pytest.raises(InputError) as refused:
         collect(copy)
     assert says in str(refused.value) and "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("odd", [[3], 7, {"a": 1}, ["x", {}]])
+def test_materials_of_any_shape_are_the_viewers_matter(output, tmp_path, odd):
+    data = (output / "textured.glb").read_bytes()
+    length = struct.unpack_from("<I", data, 12)[0]
+    text = json.dumps(json.loads(data[20 : 20 + length]) | {"materials": odd}).encode()
+    text += b" " * (-len(text) % 4)
+    rest = text + data[20 + length :]
+    head = struct.pack("<4sIII4s", b"glTF", 2, 20 + len(rest), len(text), b"JSON")
+    (tmp_path / "odd.glb").write_bytes(head + rest)
+    assert len(collect(tmp_path / "odd.glb").glb) >= len(rest)
 
 
 @pytest.mark.parametrize("path", ["nothing", "nothing.glb", "."])
