@@ -63,22 +63,25 @@ def test_the_painted_box(open3d, tmp_path):
     np.testing.assert_array_equal(mesh.faces, again.faces)
 
 
-def test_surfaces_are_not_beside_where_depth_says(open3d, tmp_path):
-    """Seen at a slant, half a pixel would be half a voxel."""
-    k = pinhole((80, 60))
-    mesh = fuse(frames_in(tmp_path, k, (80, 60)), "box", voxel=0.04)
-    middle = (LOW + HIGH) / 2
-    off = np.where(np.abs(mesh.vertices - middle) > 0.9 * (HIGH - LOW) / 2, mesh.vertices - middle, 0)
-    beyond = np.sign(off) * off - (HIGH - LOW) / 2
-    flat = (off != 0).sum(1) == 1
-    assert flat.sum() > 1000
-    assert abs(beyond[flat][off[flat] != 0].mean()) < 0.002
+def test_a_slanted_wall_is_where_depth_says(open3d, tmp_path):
+    """To a twentieth of a voxel on average, where half a pixel beside would be nearly half of one."""
+    camera, pose = Camera(np.array([[130, 0, 79.5], [0, 130, 59.5], [0, 0, 1.0]]), *SIZE), POSES[1]
+    normal, away = np.array([0.6, 0.3, 1.0]) / np.linalg.norm([0.6, 0.3, 1.0]), 2.0
+    v, u = np.mgrid[: SIZE[1], : SIZE[0]]
+    rays = np.stack([(u - 79.5) / 130, (v - 59.5) / 130, np.ones(u.shape)], -1)
+    write_image(tmp_path / "0.png", np.rint(away / (rays @ normal) * 1e4).astype(np.uint16))
+    mesh = fuse([Frame(0, pose, camera, None, ImageSource(tmp_path / "0.png", depth_unit=1e-4), camera, pose)], "wall")
+    in_camera = (mesh.vertices - pose[:3, 3]) @ pose[:3, :3]
+    assert len(mesh.faces) > 5000 and abs((in_camera @ normal - away).mean()) < 0.05 * VOXEL
 
 
 def test_a_scan_without_its_mesh(open3d, tmp_path):
     """The sample room, as if it had been recorded without a mesh, against its true surface."""
     folder = tmp_path / "room"
     shutil.copytree(Path(__file__).parents[1] / "scenes" / "sample_room", folder)
+    for pose in (folder / "pose").iterdir():
+        if int(pose.stem) % 48:  # a quarter of the frames will do
+            pose.unlink()
     scanned = load_scene(folder)
     (folder / "sample_room_vh_clean_2.ply").unlink()
     shutil.move(folder / "sample_room.txt", folder / "room.txt")

@@ -5,6 +5,7 @@ It is not kept anywhere: who wants to load it again faster writes it down once, 
 `scene.mesh.to_trimesh().export(folder / "mesh.ply")`.
 """
 
+import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,13 +17,17 @@ from .frame import Frame
 from .mesh import Mesh
 from .mesh_file import find_mesh, mesh_files, read_mesh
 
-VOXEL = 0.02  # metres: half a million faces for a furnished room
+VOXEL = 0.02  # metres: some 200,000 faces for a furnished room
 _TRUNCATION = 4.0  # voxels; thicker shells round edges off, thinner ones lose to a sensor's noise
 _FARTHEST = 6.0  # metres, where depth sensors are off by more than a voxel
 _MOST_IMAGES = 1000  # spread over the trajectory: neighbours in a video see the same
 _BLOCK = 8  # voxels on the side of a block of the grid
 _FIRST_BLOCKS = 4096  # the grid grows as it needs
 _SPECK = 100  # faces; smaller loose pieces are noise
+# A surface cut from a grid has steps and slivers, of which unwrapping would make charts of their own. Smoothed a little
+# and with three in ten faces, it is as near to the truth, and is unwrapped in a quarter of the time.
+_SMOOTHINGS = 5
+_KEPT_FACES = 0.3
 
 
 def read_or_fuse_mesh(folder: Path, name: str, frames: Sequence[Frame], besides: Path | None = None) -> Mesh:
@@ -49,7 +54,7 @@ def fuse(frames: Sequence[Frame], where: str, voxel: float = VOXEL) -> Mesh:
     Args:
         frames: those with depth are used, evenly spread ones if there are more than a thousand.
         where: what errors name.
-        voxel: side of a voxel, metres, which is about the size of the mesh's edges.
+        voxel: side of a voxel, metres, which is about the length of the mesh's shortest edges.
 
     Returns:
         Mesh in the frames' world, its faces towards the cameras, small loose pieces left out, without colours. The
@@ -82,7 +87,8 @@ def fuse(frames: Sequence[Frame], where: str, voxel: float = VOXEL) -> Mesh:
     mesh = grid.extract_triangle_mesh(weight_threshold=0.5) if grid.hashmap().size() else None
     if mesh is None or "indices" not in mesh.triangle or not len(mesh.triangle.indices):
         raise InputError(f"{where}: depth images show no surface within {_FARTHEST:g} m; check their unit")
-    return _tidy(mesh.vertex.positions.numpy().astype(np.float64), mesh.triangle.indices.numpy())
+    vertices, faces = _tidy(mesh.vertex.positions.numpy().astype(np.float64), mesh.triangle.indices.numpy())
+    return _simplified(o3d, vertices, faces)
 
 
 def _open3d(where: str):
@@ -102,7 +108,13 @@ def _open3d(where: str):
     return open3d
 
 
-def _tidy(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
+def _simplified(o3d, vertices: np.ndarray, faces: np.ndarray) -> Mesh:
+    mesh = o3d.geometry.TriangleMesh(o3d.utility.Vector3dVector(vertices), o3d.utility.Vector3iVector(faces))
+    mesh = mesh.filter_smooth_taubin(_SMOOTHINGS).simplify_quadric_decimation(math.ceil(_KEPT_FACES * len(faces)))
+    return Mesh(np.array(mesh.vertices), np.array(mesh.triangles, np.int32))
+
+
+def _tidy(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Without specks, and in an order that does not depend on which thread was first."""
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
@@ -123,4 +135,4 @@ def _tidy(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
     # Turned so that the smallest corner comes first, which leaves the front where it is.
     turn = (faces.argmin(1)[:, None] + np.arange(3)) % 3
     faces = np.take_along_axis(faces, turn, 1)
-    return Mesh(vertices[order], faces[np.lexsort(faces.T[::-1])].astype(np.int32))
+    return vertices[order], faces[np.lexsort(faces.T[::-1])].astype(np.int32)
