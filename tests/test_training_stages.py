@@ -16,7 +16,7 @@ from scenetex.training.feed import Part
 from scenetex.training.loop import train
 from scenetex.training.model_folder import save_pipeline, with_parts
 from scenetex.training.rooms import RoomStream
-from scenetex.training.small_model import small_super_resolution
+from scenetex.training.small_model import SMALL_GUIDANCE, SMALL_STEPS, small_super_resolution
 from scenetex.training.stages import Data, build_stage
 
 
@@ -117,6 +117,7 @@ def test_single_views_train_the_text_only_from_scratch(models, tmp_path):
     assert {name.split(".")[0] for name in changed(before, made.objective)} == {"unet", "text_encoder"}
     saved = MVDiffusionPipeline.from_pretrained(tmp_path / "new" / "model")
     assert isinstance(saved.vae, PatchAutoencoder) and saved.guide_channels == 80
+    assert (saved.config.default_steps, saved.config.default_guidance) == (SMALL_STEPS, SMALL_GUIDANCE)
     assert saved.tokenizer.unk_token_id not in saved.tokenizer("a bright kitchen with red brick walls").input_ids
 
 

@@ -12,6 +12,7 @@ from ..pipelines.loading import LOAD_ERRORS, first_line, quiet_loading
 from .checkpoint import disk_errors
 
 _INDEX = "model_index.json"
+_SETTINGS = ("convention", "empty_condition", "default_steps", "default_guidance")
 
 
 def is_pipeline(model: str) -> bool:
@@ -67,7 +68,7 @@ def load_unet(folder: Path) -> UNet2DConditionModel:
 
 def with_parts(pipe: MVDiffusionPipeline, **changes) -> MVDiffusionPipeline:
     """The pipeline with other parts, or other values of what it was made with."""
-    config = {name: pipe.config[name] for name in ("convention", "empty_condition")}
+    config = {name: pipe.config[name] for name in _SETTINGS}
     return MVDiffusionPipeline(**pipe.components | config | changes)
 
 

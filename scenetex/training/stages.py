@@ -32,6 +32,8 @@ from .options import TrainOptions
 from .prefetch import Source
 from .sample import Sample
 from .small_model import (
+    SMALL_GUIDANCE,
+    SMALL_STEPS,
     small_autoencoder,
     small_scheduler,
     small_super_resolution,
@@ -228,6 +230,8 @@ def _small_pipeline(options: TrainOptions, source: Source) -> MVDiffusionPipelin
         tokenizer=tokenizer,
         unet=small_unet(),
         scheduler=small_scheduler(),
+        default_steps=SMALL_STEPS,
+        default_guidance=SMALL_GUIDANCE,
     )
 
 
