@@ -1,5 +1,7 @@
 """PLY files of every encoding come out as they went in; damaged ones are refused without reaching for memory."""
 
+import struct
+
 import numpy as np
 import pytest
 import trimesh
@@ -158,3 +160,39 @@ def test_counting_the_faces_of_a_file_that_is_not_there(tmp_path):
         ply_face_count(tmp_path / "gone.ply")
     with pytest.raises(InputError, match="cannot be read"):
         ply_face_count(tmp_path)
+
+
+def test_lists_longer_than_64_bits_can_say(tmp_path):
+    """After a row of another length, rows are read one by one."""
+    head = (
+        b"ply\nformat binary_little_endian 1.0\nelement face 3\nproperty list uint64 uchar vertex_index\nend_header\n"
+    )
+    path = tmp_path / "mesh.ply"
+    path.write_bytes(head + bytes([1]) + bytes(8) + bytes(8) + b"\xff" * 8 + bytes(100))
+    with pytest.raises(InputError, match="the file ends before its 3 face rows do"):
+        read_ply(path)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("encoding", ["ascii", "binary_little_endian"])
+def test_nan_that_signals_and_corners_that_are_no_numbers(tmp_path, encoding):
+    head = f"ply\nformat {encoding} 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty double z\n"
+    head += "element face 1\nproperty list uchar float vertex_index\nend_header\n"
+    path = tmp_path / "mesh.ply"
+    for corner, word in ((np.array([0, 1, 2], "<f4"), "2"), (np.array([0, 1, np.nan], "<f4"), "nan")):
+        if encoding == "ascii":
+            body = f"nan 0 0 1 0 0 0 1 0 3 0 1 {word}".encode()
+        else:
+            signalling = struct.pack("<I", 0x7FA00000)
+            rest = [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)]
+            body = (
+                signalling + struct.pack("<fd", *rest[0]) + b"".join(struct.pack("<ffd", 0, *row) for row in rest[1:])
+            )
+            body += b"\3" + corner.tobytes()
+        path.write_bytes(head.encode() + body)
+        if word == "nan":
+            with pytest.raises(InputError, match="a vertex that is not there"):
+                read_ply(path)
+        else:
+            vertices, faces, _ = read_ply(path)
+            assert np.isnan(vertices[0, 0]) and faces.tolist() == [[0, 1, 2]]

@@ -182,10 +182,11 @@ def _work(name: str, options: Options, count: int, round_: int, folder: Path, pi
     tell()
     if options.engine == "atheris":
         _with_atheris(target, feed, mutate, folder / "corpus", options.seed + round_)
+    longest = 2 * max(map(len, target.seeds))
     pool, rng = list(target.seeds), Random(f"{options.seed} {round_} {name}")
     while True:
         data = mutate(rng.choice(pool), rng, target.words, target.kind)
-        if feed(data) and len(data) < LONGEST // 4:
+        if feed(data) and len(data) <= longest:
             if len(pool) < _KEPT:
                 pool.append(data)
             elif rng.random() < 0.05:

@@ -60,14 +60,18 @@ def read_ply(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         if element.name == "vertex" and element.count:
             if not {"x", "y", "z"} <= columns.keys() or any(isinstance(columns[axis], tuple) for axis in "xyz"):
                 raise InputError(f"{path}: its vertices have no x, y, z; export the mesh again")
-            vertices = np.stack([columns[axis] for axis in "xyz"], 1).astype(np.float64)
+            with np.errstate(invalid="ignore"):  # a NaN that signals becomes one that does not
+                vertices = np.stack([columns[axis] for axis in "xyz"], 1).astype(np.float64)
             colors = _colors(columns)
         elif element.name == "face" and element.count:
             lists = {name: column for name, column in columns.items() if isinstance(column, tuple)}
             corners = next((lists[name] for name in _CORNER_NAMES if name in lists), None)
             if corners is None:
                 raise InputError(f"{path}: its faces have no vertex_indices; export the mesh again")
-            faces = fan_triangles(corners[0].astype(np.int64), corners[1].astype(np.int64))
+            numbers = corners[1]
+            if numbers.dtype.kind == "f" and not (np.abs(numbers) < 2**53).all():
+                raise InputError(f"{path}: a face refers to a vertex that is not there; export the mesh again")
+            faces = fan_triangles(corners[0].astype(np.int64), numbers.astype(np.int64))
     return vertices, faces, colors
 
 
@@ -200,11 +204,12 @@ class _Binary:
                 if count is not None:
                     length = int.from_bytes(self._data[at : at + count.itemsize], byteorder, signed=count.kind == "i")
                     at += count.itemsize
+                if not 0 <= length * size <= end - at:
+                    raise _cut(self._path, element)
+                if count is not None:
                     counts[p.name].append(length)
                 starts[p.name].append(at)
                 at += length * size
-                if length < 0 or at > end:
-                    raise _cut(self._path, element)
         self._at = at
         columns = {}
         raw = np.frombuffer(self._data, np.uint8)
