@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo       texture the sample room from its photos, into output/"
+	@echo "make demo       texture the sample room from a sentence, into output/"
 	@echo "make test       lint and run all tests"
 	@echo "make lint       ruff check and format check"
 	@echo "make format     let ruff fix and format the code"
@@ -21,7 +21,8 @@ help:
 	@echo "make clean      remove the environment and all that was made"
 
 demo: $(VENV)/ready
-	$(RUN) tools/texture_scene.py scenes/sample_room --images photos --output output
+	$(RUN) tools/texture_scene.py scenes/sample_room --output output \
+		--prompt "a living room with yellow walls, a walnut plank floor and a green sofa"
 
 # A process for each core, with one thread each.
 test: lint

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import tyro
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from scenetex.cli import guarded, parse
@@ -21,7 +23,7 @@ from scenetex.errors import InputError
 class Arguments:
     """Packs a trained model for shipping."""
 
-    model: Path
+    model: tyro.conf.Positional[Path]
     """Model folder in diffusers layout."""
     output: Path
     """Folder to write."""

@@ -1,0 +1,103 @@
+"""The small model that ships: whole, small, and worth its place: it obeys, follows depth and keeps views together."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors import safe_open
+
+import scenetex
+from scenetex import MVDiffusionPipeline
+from scenetex.metrics import edge_agreement, measure_detail, overlap_psnr
+from scenetex.training.rooms import RoomStream
+
+FOLDER = Path(scenetex.__file__).parent / "weights" / "mini"
+STEPS = 8
+UNSEEN = RoomStream(1_000_003, 4)
+
+
+@pytest.fixture(scope="module")
+def mini():
+    pipe = MVDiffusionPipeline.from_pretrained("mini")
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+@pytest.fixture(scope="module")
+def sample():
+    return UNSEEN.sample(0)
+
+
+def generate(pipe, sample, prompt, **switches) -> list[np.ndarray]:
+    seeded = torch.Generator().manual_seed(0)
+    made = pipe(prompt, sample.views, num_inference_steps=STEPS, generator=seeded, **switches).images
+    return list(np.round(made * 255).astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def images(mini, sample):
+    return generate(mini, sample, sample.prompts[0][0])
+
+
+def test_it_is_small_and_of_safe_tensors_in_half_precision():
+    files = [p for p in FOLDER.rglob("*") if p.is_file()]
+    assert sum(p.stat().st_size for p in files) <= 60 * 2**20
+    assert {p.suffix for p in files} <= {".json", ".safetensors", ".md"}
+    for path in FOLDER.rglob("*.safetensors"):
+        with safe_open(path, "pt") as file:
+            kinds = {file.get_slice(name).get_dtype() for name in file.keys()}
+        assert kinds <= {"F16", "I64"}, path
+
+
+def test_its_card_says_what_it_is():
+    card = (FOLDER / "README.md").read_text()
+    for word in ("Data", "Steps", "Hardware", "Seed", "Limits", "scenetex evaluate model mini"):
+        assert word.lower() in card.lower(), word
+
+
+def test_it_has_all_parts_of_the_method(mini):
+    assert mini.vae_scale_factor == 8 and mini.vae.config.latent_channels == 4
+    assert mini.unet.condition_branch is not None and mini.config.empty_condition
+    assert max(float(p.abs().max()) for p in mini.unet.multiview_parameters()) > 0
+
+
+def test_its_images_are_no_blur_and_follow_the_depth(sample, images):
+    mine, truth = measure_detail(images), measure_detail(list(sample.images))
+    assert mine.contrast > 0.5 * truth.contrast and mine.sharpness > 0.4 * truth.sharpness
+    assert edge_agreement(sample.views, images) > 0.5 * edge_agreement(sample.views, list(sample.images))
+
+
+def test_its_views_agree_more_than_single_ones(mini, sample, images):
+    alone = generate(mini, sample, sample.prompts[0][0], correspondence=False, shared_noise=False, fusion=False)
+    together, apart = (overlap_psnr(sample.views, made).mean for made in (images, alone))
+    assert together > apart + 2
+
+
+def test_it_does_what_it_is_told(mini, sample):
+    """Of a blue and of a red floor, each is more so than the other, and on the floor rather than anywhere."""
+    floor = sample.views.normal[..., 2] > 0.9
+    reds = {}
+    for color in ("red", "blue"):
+        made = np.stack(generate(mini, sample, f"a bedroom with white paint walls and {color} carpet")).astype(float)
+        balance = made[..., 0] - made[..., 2]
+        reds[color] = balance[floor].mean(), balance[~floor].mean()
+    assert reds["red"][0] > reds["blue"][0] + 20
+    assert reds["red"][0] - reds["blue"][0] > reds["red"][1] - reds["blue"][1]
+
+
+def test_the_same_seed_gives_the_same_images(mini, sample, images):
+    again = generate(mini, sample, sample.prompts[0][0])
+    assert all(np.array_equal(a, b) for a, b in zip(images, again, strict=True))
+
+
+def test_the_package_takes_it_along():
+    import tomllib
+
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+    patterns = project["tool"]["setuptools"]["package-data"]["scenetex"]
+    root = Path(scenetex.__file__).parent
+    taken = {p for pattern in patterns for p in root.glob(pattern)}
+    assert {p for p in FOLDER.rglob("*") if p.is_file()} <= taken
+    assert json.loads((FOLDER / "model_index.json").read_text())["_class_name"] == "MVDiffusionPipeline"
