@@ -22,7 +22,7 @@ from .worker import work
 if TYPE_CHECKING:
     from ..texture_command import TextureOptions
 
-THREADS = ("OMP_NUMTHREADS", "OPENBLAS_NUMTHREADS", "MKL_NUMTHREADS", "RAYON_NUMTHREADS")
+THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
 _LOOK = 0.5  # seconds between looks at the clock
 _PATIENCE = 5.0  # seconds that workers have to tidy up when the run is stopped
 _TRIES = 2  # a worker may have died of what its neighbours did, as when memory ran out
