@@ -2,7 +2,10 @@
 
 import json
 import multiprocessing
+import os
 import signal
+import subprocess
+import sys
 import time
 from multiprocessing import Pipe
 from pathlib import Path
@@ -13,6 +16,7 @@ from batch_runs import left, partial, rooms, run_until, texture
 
 from scenetex.batch import workers
 from scenetex.batch.progress import Board
+from scenetex.batch.workers import THREADS
 from scenetex.batch.workplace import Busy, workplace
 
 
@@ -104,3 +108,15 @@ def test_loading_a_model_is_not_the_scenes_time(monkeypatch):
     worker.hear(board)
     now = 160.1
     assert worker.is_late() and worker.failure("x").stage == "paint"
+
+
+def test_the_libraries_take_one_thread_of_a_worker():
+    alone = {name: value for name, value in os.environ.items() if not name.endswith("_THREADS")}
+    told = subprocess.run(
+        [sys.executable, "-c", "import torch; print(torch.get_num_threads())"],
+        env=alone | dict.fromkeys(THREADS, "1"),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert told.stdout.strip() == "1"
