@@ -56,7 +56,7 @@ def held_out_loss(stage, objective, count=4) -> float:
     ("stage", "steps", "falls"),
     [
         ("autoencoder", 20, 0.8),
-        ("single-view", 20, 0.8),
+        ("single-view", 40, 0.8),
         ("multi-view", 15, 0.9),
         ("interpolation", 15, 0.9),
         ("super-resolution", 12, 0.9),
