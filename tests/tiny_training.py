@@ -1,6 +1,7 @@
 """A tiny model that is told about the surface, procedural rooms for it, and the options of short trainings."""
 
 import os
+import signal
 import sys
 from dataclasses import dataclass
 from functools import cache
@@ -137,6 +138,8 @@ def launch(asked: TrainOptions, log: Path, **environment: str) -> BaseProcess:
 def _run(given: list[str], log: str, environment: dict[str, str]) -> None:
     os.environ.update(environment)
     torch.set_num_threads(1)
+    # A shell's background jobs ignore Ctrl-C, and so do their children.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for stream in (1, 2):
         os.dup2(handle, stream)
