@@ -98,12 +98,12 @@ def build_stage(options: TrainOptions, data: Data, device: torch.device) -> Stag
 
 def _autoencoder(options: TrainOptions, data: Data, device: torch.device) -> Stage:
     """The small autoencoder from scratch, or that of a model, trained on."""
-    vae = small_autoencoder() if options.model is None else load_autoencoder(options.model)
+    # A run that starts from a model goes on with its latents, so that they still fit its UNet.
+    scratch = options.model is None
+    vae = small_autoencoder() if scratch else load_autoencoder(options.model)
     factor = image_factor(vae)
     width, height = crop = options.size if options.crop is None else tuple(options.crop)
     _check_multiple("--image-size" if options.crop is None else "--crop", crop, factor)
-    # A run that starts from a model goes on with its latents, so that they still fit its UNet.
-    scratch = options.model is None
     images = np.concatenate([data.source.sample(i).images for i in range(_MEASURED)]) if scratch else None
 
     def save(average: AutoencoderObjective) -> None:
