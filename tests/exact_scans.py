@@ -1,9 +1,11 @@
 """One room with a fine pattern and exact photos of it, for the readers of other people's layouts to be held against."""
 
+from importlib import import_module
 from pathlib import Path
 
 import cv2
 import numpy as np
+import pytest
 from painted_box import box, photograph, pinhole, views_of, walk_around
 from scipy.spatial.transform import Rotation
 from tiny_scan import write_ply
@@ -12,6 +14,15 @@ SIZE = 160, 120
 MESH = box()
 K = pinhole(SIZE)
 POSES = walk_around(4)
+
+
+def needed(extra: str, *modules: str):
+    """The first of the modules that an extra brings; the test is skipped, visibly, where one of them does not load."""
+    try:
+        first, *_ = [import_module(name) for name in modules]
+        return first
+    except (ImportError, OSError) as error:
+        pytest.skip(f"needs {' and '.join(modules)}: pip install 'scenetex[{extra}]' ({error})")
 
 
 def stripes(points: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from exact_scans import MESH, depths, write_image
+from exact_scans import MESH, depths, needed, write_image
 from painted_box import HIGH, LOW, pinhole, walk_around
 from tiny_scan import write_extracted
 
@@ -24,11 +24,7 @@ POSES = walk_around(14)
 
 @pytest.fixture(scope="module")
 def open3d():
-    try:
-        import open3d
-    except (ImportError, OSError) as error:
-        pytest.skip(f"needs Open3D: pip install 'scenetex[fusion]' ({error})")
-    return open3d
+    return needed("fusion", "open3d")
 
 
 def frames_in(folder, k, size=SIZE, poses=POSES) -> list[Frame]:

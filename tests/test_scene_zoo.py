@@ -12,6 +12,7 @@ from exact_scans import (
     assert_depth_fits,
     assert_photos_fit,
     depths,
+    needed,
     photos,
     quaternion,
     write_image,
@@ -33,13 +34,7 @@ UPRIGHT = np.array([0, -1.0, 0])
 
 @pytest.fixture(scope="module")
 def zoo():
-    try:
-        import open3d  # noqa: F401
-        import scenezoo
-        import scenezoo.io.video
-    except (ImportError, OSError) as error:
-        pytest.skip(f"needs scenezoo and what it builds on: pip install 'scenetex[datasets]' ({error})")
-    return scenezoo
+    return needed("datasets", "scenezoo", "scenezoo.io.video", "open3d")
 
 
 def rolled(poses: np.ndarray, sky: str) -> np.ndarray:
