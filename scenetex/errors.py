@@ -1,5 +1,17 @@
 """The error type that means "your input, not our bug", and its gentler kin."""
 
+import pickle
+import struct
+import zipfile
+import zlib
+
+# What libraries end in that read a damaged file, and check little of what they take from it: a size that is too large
+# is a MemoryError, a flag that is set means a password or a method that nobody has.
+DAMAGE = (
+    *(OSError, ValueError, TypeError, RuntimeError, AttributeError, LookupError, ArithmeticError, AssertionError),
+    *(EOFError, MemoryError, struct.error, pickle.UnpicklingError, zipfile.BadZipFile, zlib.error),
+)
+
 
 class InputError(ValueError):
     """Bad input: one line that says what is wrong, where, and what to do.

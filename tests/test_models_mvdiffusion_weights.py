@@ -3,6 +3,7 @@
 import json
 import pickle
 from pathlib import Path
+from random import Random
 
 import numpy as np
 import pytest
@@ -203,3 +204,21 @@ def test_contents_that_are_no_weights(tmp_path):
         MultiViewUNet.from_mvdiffusion({"state_dict": [1]}, unet_config=TINY)
     with pytest.raises(InputError, match="kind 'video'"):
         MultiViewUNet.from_mvdiffusion(released(), unet_config=TINY, kind="video")
+
+
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
+def test_damage_anywhere_is_bad_input(tmp_path):
+    """Whatever bytes are lost: torch's reader believes much of what the pickle in the file says."""
+    torch.save({"state_dict": {"a": torch.zeros(3), "b": torch.ones(2, 2)}}, tmp_path / "small.ckpt")
+    whole, path, rng = (tmp_path / "small.ckpt").read_bytes(), tmp_path / "damaged.ckpt", Random(0)
+    start = whole.index(b"\x80\x02")
+    inner = start, whole.index(b"PK", start)
+    for turn in range(240):
+        data, (first, last) = bytearray(whole), inner if turn % 4 else (0, len(whole))
+        for _ in range(rng.randint(1, 3)):
+            data[rng.randrange(first, last)] = rng.randrange(256)
+        path.write_bytes(data if turn % 5 else data[: rng.randrange(len(data))])
+        # Read or refused, it is no model of this configuration.
+        with pytest.raises(InputError) as error:
+            MultiViewUNet.from_mvdiffusion(path, unet_config=TINY)
+        assert "\n" not in str(error.value)

@@ -1,18 +1,12 @@
 """Outputs of stages on disk, each under the content hash of all that it depends on."""
 
 import io
-import struct
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
+from ..errors import DAMAGE
 from ..output import write_files
-
-# What damage anywhere in a zip of arrays ends in: a size that is too large is a MemoryError, a flag that is set means a
-# password or a method that nobody has.
-_DAMAGE = (OSError, ValueError, EOFError, KeyError, TypeError, RuntimeError, OverflowError, MemoryError, struct.error)
 
 
 class DiskStore:
@@ -35,7 +29,7 @@ class DiskStore:
         try:
             with np.load(self._path(name), allow_pickle=False) as file:
                 return {key: file[key] for key in file.files}
-        except (*_DAMAGE, zipfile.BadZipFile, zlib.error):
+        except DAMAGE:
             return None
 
     def write(self, name: str, arrays: dict[str, np.ndarray]) -> None:

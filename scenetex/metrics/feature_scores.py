@@ -1,24 +1,17 @@
 """FID, Inception Score and CLIP score by torchmetrics, with weights from local files: nothing is downloaded."""
 
-import pickle
-import struct
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import DAMAGE, InputError
 
 _TOGETHER = 16  # images that a network works on at a time
 _SPLITS = 10
 _INCEPTION = (
     "download weights-inception-2015-12-05-6726825d.pth of torch-fidelity's release v0.2.0 on GitHub, and pass its path"
-)
-# What reading a damaged weight file ends in; torch's own reader of pickles checks little of what it takes from them.
-_UNREADABLE = (
-    *(OSError, RuntimeError, EOFError, ValueError, TypeError, AttributeError, LookupError, AssertionError, MemoryError),
-    *(pickle.UnpicklingError, struct.error),
 )
 _CLIP = "download a CLIP model, such as openai/clip-vit-large-patch14 from the Hub, and pass its folder"
 
@@ -137,7 +130,7 @@ def _inception(weights: str | Path, feature: str):
         # torch-fidelity would run what a pickle asks for: a file with anything but tensors stops here.
         torch.load(weights, map_location="cpu", weights_only=True)
         network = NoTrainInceptionV3("inception-v3-compat", [feature], str(weights))
-    except _UNREADABLE:
+    except DAMAGE:
         raise InputError(f"{weights}: does not hold the weights of FID's Inception v3; {_INCEPTION}") from None
     network.num_features = 2048  # else FID tries a picture to find out
     return network

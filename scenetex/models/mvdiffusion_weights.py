@@ -10,7 +10,7 @@ import safetensors
 import safetensors.torch
 import torch
 
-from ..errors import InputError
+from ..errors import DAMAGE, InputError
 
 _PREFIX = "mv_base_model."
 _STABLE_DIFFUSION_2 = {
@@ -82,7 +82,7 @@ def _read(checkpoint: str | PathLike | Mapping[str, torch.Tensor]) -> tuple[Mapp
             f"{path}: not a checkpoint, or one that holds code, which is never run ({_line(error)}); "
             "save its state_dict as safetensors where you trust it"
         ) from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, UnicodeDecodeError) as error:
+    except DAMAGE as error:
         raise InputError(f"{path}: not a checkpoint ({_line(error)}); download it again") from None
     if not isinstance(content, Mapping):
         raise InputError(f"{path}: holds a {type(content).__name__}, not a state dict")
