@@ -83,7 +83,7 @@ def _shared_out(matrices: list[torch.Tensor]) -> list[torch.Tensor]:
     """Updates for average gradients; every process works out its part of them and gets all."""
     world = distributed.get_world_size() if distributed.is_initialized() else 1
     rank = distributed.get_rank() if world > 1 else 0
-    # As bfloat16, which they are worked out in: half as much to send.
+    # Half as much to send as in float32.
     updates = [torch.zeros_like(m, dtype=torch.bfloat16) for m in matrices]
     for i in range(rank, len(matrices), world):
         updates[i] = orthogonalized(matrices[i]).mul_(_LIKE_ADAM * max(matrices[i].shape) ** 0.5)
@@ -95,9 +95,9 @@ def _shared_out(matrices: list[torch.Tensor]) -> list[torch.Tensor]:
 
 
 def orthogonalized(matrix: torch.Tensor) -> torch.Tensor:
-    """(m, n) bfloat16 of the same singular vectors, its singular values near 1 (0.7 to 1.2): five quintic
-    Newton-Schulz iterations, which tolerate the precision."""
-    x = matrix.bfloat16()
+    """(m, n) of the same singular vectors, its singular values near 1 (0.7 to 1.2): five quintic Newton-Schulz
+    iterations. They tolerate bfloat16, which GPUs compute in; processors that lack it would take ten times as long."""
+    x = matrix.float() if matrix.device.type == "cpu" else matrix.bfloat16()
     tall = x.shape[0] > x.shape[1]
     if tall:
         x = x.mT
