@@ -226,7 +226,8 @@ def test_gradient_checkpointing_gives_the_same_gradient(models, tmp_path):
         ("multi-view", {"model": "{models}/autoencoder"}, "has no model_index.json"),
         ("multi-view", {"model": "{models}/nothing"}, "no such model folder"),
         ("single-view", {"model": "{models}/encoded"}, "holds no autoencoder"),
-        ("autoencoder", {"model": "{models}/nothing"}, "holds no autoencoder"),
+        ("autoencoder", {"model": "{models}/nothing"}, "no such model folder"),
+        ("autoencoder", {"model": "{models}/encoded"}, "holds no autoencoder"),
         ("super-resolution", {"upscale_unet": "{models}/nothing"}, "holds no UNet"),
         ("super-resolution", {"upscale_unet": "{models}/pipeline/unet"}, "takes 84 channels"),
         ("single-view", {"image_size": (60, 48)}, "--image-size 60 48: choose multiples of 8"),
@@ -260,5 +261,24 @@ def test_stage_two_can_be_gone_on_with_and_stage_one_taken_up_again(models, tmp_
     asked = options("interpolation", models, tmp_path / "run", model=str(tmp_path / "two"), steps=1)
     trained(asked)
     assert MVDiffusionPipeline.from_pretrained(asked.output / "model").upscale_unet is not None
-    again = stage_of(options("single-view", models, tmp_path / "more", model=str(asked.output / "model")))
-    assert not changed(tiny_unet().state_dict(), again.objective.unet)
+    trained_blocks = MVDiffusionPipeline.from_pretrained(asked.output / "model").unet
+    again, before, average = trained(
+        options("single-view", models, tmp_path / "more", model=str(asked.output / "model"), steps=1)
+    )
+    assert not changed(tiny_unet().state_dict(), trained_blocks.unet) and changed(before, again.objective)
+    saved = MVDiffusionPipeline.from_pretrained(tmp_path / "more" / "model")
+    assert saved.upscale_unet is not None and not changed(average.unet.state_dict(), saved.unet.unet)
+    # The blocks are those that were there, around the tuned UNet.
+    parts = zip(trained_blocks.multiview_parameters(), saved.unet.multiview_parameters(), strict=True)
+    assert all(torch.equal(old, new) for old, new in parts)
+
+
+def test_of_a_pipeline_the_autoencoder_stage_tunes_the_decoder_alone(models, tmp_path):
+    asked = options("autoencoder", models, tmp_path / "run", model=str(models / "pipeline"), steps=1)
+    made, before, average = trained(asked)
+    parts = {name.split(".")[1] for name in changed(before, made.objective)}
+    assert parts <= {"decoder", "post_quant_conv"} and "decoder" in parts
+    saved, start = (MVDiffusionPipeline.from_pretrained(p) for p in (asked.output / "model", models / "pipeline"))
+    assert not changed(average.vae.state_dict(), saved.vae)
+    assert not changed(start.unet.state_dict(), saved.unet)
+    assert not changed(start.vae.encoder.state_dict(), saved.vae.encoder)

@@ -1,5 +1,6 @@
 """A diffusion UNet for many views at once: any `UNet2DConditionModel` with correspondence blocks between its blocks."""
 
+import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from os import PathLike
@@ -98,6 +99,12 @@ class MultiViewUNet(ExactFrequencies, ModelMixin, ConfigMixin):
         from .mvdiffusion_weights import load_mvdiffusion
 
         return load_mvdiffusion(cls, checkpoint, unet_config, kind)
+
+    def with_base(self, unet: UNet2DConditionModel) -> "MultiViewUNet":
+        """These blocks around another base UNet of the same configuration; neither is copied."""
+        model = copy.copy(self)
+        model._modules = self._modules | {"unet": unet}
+        return model
 
     def multiview_parameters(self) -> Iterator[nn.Parameter]:
         """The parameters beside the base UNet's: correspondence blocks and condition branch."""

@@ -33,15 +33,22 @@ class AutoencoderObjective(nn.Module):
     The roughness, the root mean square of an area's gradients, is what makes up for the blur that an error per pixel
     asks for wherever four numbers cannot tell the pattern: it wants a pattern as strong as the true one, wherever its
     lines lie.
+
+    Args:
+        vae: the autoencoder.
+        decoder_only: leave the encoder as it is.
     """
 
-    def __init__(self, vae: nn.Module):
+    def __init__(self, vae: nn.Module, decoder_only: bool = False):
         super().__init__()
-        self.vae = vae
+        self.vae = vae.requires_grad_(not decoder_only)
+        for part in (vae.decoder, vae.post_quant_conv):
+            if part is not None:
+                part.requires_grad_(True)
 
     def trained(self) -> Iterator[nn.Parameter]:
-        """All of it."""
-        return self.vae.parameters()
+        """Those of the decoder, and of the encoder if it is trained."""
+        return (p for p in self.vae.parameters() if p.requires_grad)
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """`images` (n, 3, h, w) in -1..1 and `noise` (n, c, h / f, w / f)."""

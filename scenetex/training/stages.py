@@ -97,38 +97,45 @@ def build_stage(options: TrainOptions, data: Data, device: torch.device) -> Stag
 
 
 def _autoencoder(options: TrainOptions, data: Data, device: torch.device) -> Stage:
-    """The small autoencoder from scratch, or that of a model, trained on."""
-    # A run that starts from a model goes on with its latents, so that they still fit its UNet.
+    """The small autoencoder from scratch, or one that is trained on; of a pipeline only the decoder is, so that the
+    latents still fit its UNet."""
     scratch = options.model is None
-    vae = small_autoencoder() if scratch else load_autoencoder(options.model)
+    pipe = load_pipeline(options.model) if not scratch and is_pipeline(options.model) else None
+    vae = small_autoencoder() if scratch else load_autoencoder(options.model) if pipe is None else pipe.vae
     factor = image_factor(vae)
     width, height = crop = options.size if options.crop is None else tuple(options.crop)
     _check_multiple("--image-size" if options.crop is None else "--crop", crop, factor)
     images = np.concatenate([data.source.sample(i).images for i in range(_MEASURED)]) if scratch else None
 
     def save(average: AutoencoderObjective) -> None:
-        save_autoencoder(options.output / "model", standardized(average.vae, images) if scratch else average.vae)
+        if pipe is not None:
+            save_pipeline(options.output / "model", with_parts(pipe, vae=average.vae))
+        else:
+            save_autoencoder(options.output / "model", standardized(average.vae, images) if scratch else average.vae)
 
     shape = (vae.config.latent_channels, height // factor, width // factor)
     batches = image_batches(data.source, data.schedule, data.part, options.views, options.workers, shape, crop)
+    objective = AutoencoderObjective(vae, decoder_only=pipe is not None)
+    frozen = {name: p for name, p in objective.named_parameters() if not p.requires_grad}
     return Stage(
-        AutoencoderObjective(vae),
+        objective,
         batches,
         save,
         paint=lambda average, sample: validation.reconstruct(average.vae, sample),
-        frozen="",
+        frozen=weights_digest("", frozen.items()) if frozen else "",
     )
 
 
 def _single_view(options: TrainOptions, data: Data, device: torch.device) -> Stage:
-    """Stage one: tunes a pipeline's UNet, or makes a small model from scratch around an autoencoder."""
+    """Stage one: tunes a pipeline's UNet, or makes a small model from scratch around an autoencoder. Blocks that the
+    pipeline has already stay as they are, to be trained on around the tuned UNet."""
     if options.model is None:
         raise InputError("train single-view: needs --model, a pipeline to tune or an autoencoder to start from")
     scratch = not is_pipeline(options.model)
     pipe = _small_pipeline(options, data.source) if scratch else load_pipeline(options.model)
-    if isinstance(pipe.unet, MultiViewUNet):
-        pipe.unet = pipe.unet.unet
-    objective = SingleViewObjective(pipe.unet, pipe.text_encoder, pipe.scheduler, train_text=scratch)
+    blocks = pipe.unet if isinstance(pipe.unet, MultiViewUNet) else None
+    base = pipe.unet if blocks is None else blocks.unet
+    objective = SingleViewObjective(base, pipe.text_encoder, pipe.scheduler, train_text=scratch)
 
     crop = None
     if options.crop is not None:
@@ -139,7 +146,8 @@ def _single_view(options: TrainOptions, data: Data, device: torch.device) -> Sta
         return single_view_items(encoded, data.schedule.rng(number), *_reading(pipe), crop, options.noise_bias)
 
     def trained(average: SingleViewObjective) -> MVDiffusionPipeline:
-        return with_parts(pipe, unet=average.unet, text_encoder=average.text_encoder)
+        unet = average.unet if blocks is None else blocks.with_base(average.unet)
+        return with_parts(pipe, unet=unet, text_encoder=average.text_encoder)
 
     store = _surface_store(options, data, pipe, device)
     return _diffusion_stage(options, data, pipe, objective, store, make, trained)

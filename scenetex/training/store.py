@@ -12,6 +12,8 @@ from .encoded import Encoded, read_encoded, write_encoded
 from .prefetch import Source, prefetch
 from .sample import Sample
 
+_DECODER = ("decoder.", "post_quant_conv.")  # trained on, it leaves what was encoded as it is
+
 
 @dataclass(frozen=True, eq=False)
 class EncodedStore:
@@ -20,7 +22,7 @@ class EncodedStore:
     Attributes:
         source: where samples come from.
         encode: what is kept of a sample.
-        folder: where they are kept; belongs to this source, this autoencoder and this way to encode.
+        folder: where they are kept; belongs to this source, this encoder and this way to encode.
     """
 
     source: Source
@@ -29,13 +31,14 @@ class EncodedStore:
 
     @classmethod
     def within(cls, cache: Path, source: Source, encode: Callable[[Sample], Encoded], vae, how: str) -> "EncodedStore":
-        """A store in a folder of `cache` that its source, its autoencoder and the text `how` decide.
+        """A store in a folder of `cache` that its source, its encoder and the text `how` decide.
 
         Raises:
             InputError: `cache` cannot be written to.
         """
         head = f"{source!r} {how} {vae.config.scaling_factor}"
-        folder = cache / weights_digest(head, vae.state_dict().items())
+        encoder = [item for item in vae.state_dict().items() if not item[0].startswith(_DECODER)]
+        folder = cache / weights_digest(head, encoder)
         with naming(folder):
             folder.mkdir(parents=True, exist_ok=True)
         return cls(source, encode, folder)
