@@ -1,5 +1,7 @@
 """Fusion of clean latents, and the conversions between model output and clean latents."""
 
+import math
+
 import diffusers
 import pytest
 import torch
@@ -80,13 +82,47 @@ def test_views_of_one_wall_come_to_agree():
     assert torch.allclose(out[0][:, :, 4:], (clean[0][:, :, 4:] + clean[1][:, :, :-4]) / 2, atol=1e-4)
 
 
-def test_given_views_do_not_move():
+def test_coarse_fusion_is_the_loop_written_gaussian_mean_of_the_changes():
+    torch.manual_seed(0)
+    clean = torch.randn(3, 4, *SIZE)
+    fusion, level = fusion_of(room_views(3)), NoiseLevel(0.6, 0.8, "sample")
+    change = fusion.apply(clean, clean, level) - clean
+    tokens, _ = fusion.fuse(clean)
+    moved = torch.zeros(3 * SIZE[0] * SIZE[1], dtype=torch.bool)
+    moved[tokens] = True
+    moved = moved.view(3, *SIZE)
+    out = fusion.apply(clean, clean, level, coarse=True)
+    assert torch.equal(out.permute(0, 2, 3, 1)[~moved], clean.permute(0, 2, 3, 1)[~moved])
+    for view, row, column in moved.nonzero()[::17].tolist():
+        total, weight = torch.zeros(4), 0.0
+        for y in range(max(row - 2, 0), min(row + 3, SIZE[0])):
+            for x in range(max(column - 2, 0), min(column + 3, SIZE[1])):
+                if moved[view, y, x]:
+                    share = math.exp(-((y - row) ** 2 + (x - column) ** 2) / 2)
+                    total, weight = total + share * change[view, :, y, x], weight + share
+        expected = clean[view, :, row, column] + total / weight
+        assert torch.allclose(out[view, :, row, column], expected, atol=1e-5)
+
+
+def test_coarse_fusion_joins_shades_and_keeps_detail():
+    """Two views of one wall, one brighter than the other, each with its own checks of single cells."""
+    checks = (torch.arange(32)[:, None] + torch.arange(48)) % 2 - 0.5
+    clean = torch.stack([(checks + 1).expand(4, -1, -1), (-checks - 1).expand(4, -1, -1)])
+    fusion, level = fusion_of(wall([0, 8]), size=(32, 48)), NoiseLevel(0.6, 0.8, "sample")
+    fine, coarse = (fusion.apply(clean, clean, level, kind)[0, :, 4:-4, 8:-4] for kind in (False, True))
+    assert fine.mean().abs() < 0.02 and coarse.mean().abs() < 0.02
+    assert fine.std() < 0.02 and coarse.std() > 0.9 * clean[0].std()
+
+
+@pytest.mark.parametrize("coarse", [False, True])
+def test_given_views_do_not_move(coarse):
     clean = torch.randn(2, 4, 32, 48)
     level = NoiseLevel(0.6, 0.8, "sample")
-    out = fusion_of(wall([0, 8]), [True, False], (32, 48)).apply(clean, clean, level)
+    out = fusion_of(wall([0, 8]), [True, False], (32, 48)).apply(clean, clean, level, coarse)
     assert torch.equal(out[0], clean[0])
+    assert not torch.equal(out[1], clean[1])
     mean = (4 * clean[0][:, :, 4:] + clean[1][:, :, :-4]) / 5
-    assert torch.allclose(out[1][:, :, :-4], mean, atol=1e-4)
+    assert coarse or torch.allclose(out[1][:, :, :-4], mean, atol=1e-4)
 
 
 @pytest.mark.parametrize("prediction", PREDICTIONS)

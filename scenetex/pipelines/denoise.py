@@ -95,14 +95,13 @@ def denoise(
     for step, t in enumerate(timesteps):
         x = scheduler.scale_model_input(latents, t)
         output = predict(x, t)
-        fuse = part.fusion is not None and step < FUSED_PART * len(timesteps)
-        if fuse or hold:
+        if part.fusion is not None or hold:
             level = noise_level(scheduler, step, t)
             if hold:
                 exact = level.output(x.float(), part.known.float()).to(output.dtype)
                 output = torch.where(part.given[:, None, None, None], exact, output)
-            if fuse:
-                output = part.fusion.apply(x, output, level)
+            if part.fusion is not None:
+                output = part.fusion.apply(x, output, level, coarse=step >= FUSED_PART * len(timesteps))
         latents = scheduler.step(output, t, latents, **extra, return_dict=False)[0]
         go_on = part.on_step(step, t, latents)
         if go_on is None:

@@ -8,8 +8,9 @@ from torch.nn import functional as F
 from ..correspondence import Correspondence
 from ..errors import InputError
 
-# Views agree while the large shapes form; the last steps are left to the fine detail, which averaging would blur.
+# Views agree in everything while the large shapes form. Then each has its own fine detail, which averaging would blur.
 FUSED_PART = 0.5
+_COARSE = 1.0  # latent cells, standard deviation of the Gaussian that tells what is not fine
 # A view that is already painted counts for more than one that is still forming.
 _GIVEN_WEIGHT = 4.0
 _PREDICTIONS = ("epsilon", "v_prediction", "sample")
@@ -109,10 +110,33 @@ class Fusion:
             values.append((total / (1 + weight.sum(1, keepdim=True)))[moves])
         return torch.cat(tokens), torch.cat(values)
 
-    def apply(self, x: torch.Tensor, output: torch.Tensor, level: NoiseLevel) -> torch.Tensor:
-        """The model's output (m, c, h, w) with fused clean latents; cells without a partner are left as they are."""
-        tokens, fused = self.fuse(level.clean(x.float(), output.float()))
-        out = output.permute(0, 2, 3, 1).reshape(-1, output.shape[1]).clone()
-        at = x.float().permute(0, 2, 3, 1).reshape(out.shape)[tokens]
+    def apply(self, x: torch.Tensor, output: torch.Tensor, level: NoiseLevel, coarse: bool = False) -> torch.Tensor:
+        """The model's output (m, c, h, w) with fused clean latents; cells without a partner are left as they are.
+
+        Args:
+            coarse: views come to agree in what is not fine alone: of the change, its smooth part is made.
+        """
+        clean = level.clean(x.float(), output.float())
+        tokens, fused = self.fuse(clean)
+        rows = clean.permute(0, 2, 3, 1).reshape(-1, clean.shape[1])
+        if coarse:
+            fused = rows[tokens] + self._smooth(tokens, fused - rows[tokens], clean.shape)
+        out = output.permute(0, 2, 3, 1).reshape(rows.shape).clone()
+        at = x.float().permute(0, 2, 3, 1).reshape(rows.shape)[tokens]
         out[tokens] = level.output(at, fused).to(out.dtype)
         return out.view(output.shape[0], *output.shape[2:], -1).permute(0, 3, 1, 2).contiguous()
+
+    def _smooth(self, tokens: torch.Tensor, change: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+        """Changes (n, c) of tokens, each the Gaussian mean of those around it in its view (m, c, h, w); cells that do
+        not change have no say."""
+        m, c, h, w = shape
+        field = change.new_zeros(m * h * w, c + 1)
+        field[tokens, :c], field[tokens, c] = change, 1.0
+        field = field.view(m, h, w, c + 1).permute(0, 3, 1, 2)
+        reach = round(2 * _COARSE)
+        offset = torch.arange(-reach, reach + 1, device=field.device, dtype=field.dtype)
+        bell = torch.exp(-0.5 * (offset / _COARSE) ** 2).expand(c + 1, 1, 1, -1)
+        for kernel in (bell, bell.mT):
+            field = F.conv2d(field, kernel, padding=tuple(side // 2 for side in kernel.shape[2:]), groups=c + 1)
+        total = field.permute(0, 2, 3, 1).reshape(-1, c + 1)[tokens]
+        return total[:, :c] / total[:, c:]

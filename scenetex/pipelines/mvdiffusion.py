@@ -61,7 +61,8 @@ class MVDiffusionPipeline(MultiViewPipeline):
             images: m entries, the images of the views that are there already, None for the others; see `interpolate`.
             correspondence: use the UNet's correspondence attention.
             shared_noise: corresponding places of different views start from the same noise.
-            fusion: during the first half of the steps, views agree on the clean latents they are heading for.
+            fusion: at each step, views agree on the clean latents they are heading for; from the second half of the
+                steps on, not on their fine detail.
             joint_views: most views to denoise at once, 4 or more; bounds the memory.
             eta: of the DDIM paper, for schedulers that have it.
             controlnet_conditioning_scale: weight of the ControlNet.
