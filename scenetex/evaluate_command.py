@@ -53,16 +53,14 @@ class PhotosOptions:
     """No progress bars."""
 
 
-@dataclass(frozen=True)
-class ModelOptions:
-    """Measures a model on procedural rooms that it has not seen."""
+@dataclass(frozen=True, kw_only=True)
+class _RoomsOptions:
+    """What is measured on procedural rooms."""
 
     model: tyro.conf.Positional[str]
     """Model: a folder in diffusers layout or a Hub id."""
     rooms: int = 20
     """Number of rooms."""
-    views: int = 12
-    """Keyframes of each room."""
     seed: int = 1_000_003
     """Of rooms and noise; the rooms must not be those of the training."""
     steps: int | None = None
@@ -77,10 +75,36 @@ class ModelOptions:
     """No progress bars."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ModelOptions(_RoomsOptions):
+    """Measures a model on procedural rooms that it has not seen."""
+
+    views: int = 12
+    """Keyframes of each room."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PanoramaOptions(_RoomsOptions):
+    """Measures a model's panoramas in procedural rooms that it has not seen."""
+
+    size: int = 256
+    """Side of the eight views, pixels."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpscaleOptions(_RoomsOptions):
+    """Measures a model's super-resolution on procedural rooms that it has not seen."""
+
+    views: int = 4
+    """Views of each room."""
+
+
 Options = (
     Annotated[ImagesOptions, tyro.conf.subcommand("images")]
     | Annotated[PhotosOptions, tyro.conf.subcommand("photos")]
     | Annotated[ModelOptions, tyro.conf.subcommand("model")]
+    | Annotated[PanoramaOptions, tyro.conf.subcommand("panorama")]
+    | Annotated[UpscaleOptions, tyro.conf.subcommand("super-resolution")]
 )
 
 
@@ -90,7 +114,13 @@ def main(arguments: list[str] | None = None, program: str = "scenetex evaluate")
     def work() -> int:
         options = parse(Options, program, arguments)
         _check_output(options.output)
-        run = {ImagesOptions: _images, PhotosOptions: _photos, ModelOptions: _model}[type(options)]
+        run = {
+            ImagesOptions: _images,
+            PhotosOptions: _photos,
+            ModelOptions: _model,
+            PanoramaOptions: _panoramas,
+            UpscaleOptions: _upscaling,
+        }[type(options)]
         figures, more = run(options)
         print(table(figures))
         if options.output is not None:
@@ -168,22 +198,51 @@ def _photos(options: PhotosOptions) -> tuple[list[Figure], dict]:
 
 
 def _model(options: ModelOptions) -> tuple[list[Figure], dict]:
-    from .generation import Generation, load_model
     from .metrics.model_report import model_figures, room_rows
     from .metrics.obedience import ASKED_FLOORS, ask_rooms
-    from .metrics.rooms import STEPS_PER_ROOM, Settings, score_rooms
+    from .metrics.rooms import STEPS_PER_ROOM, score_rooms
 
-    settings = Settings(
-        rooms=options.rooms,
-        views=options.views,
-        seed=options.seed,
-        steps=options.steps,
-        guidance_scale=options.guidance_scale,
-    )
-    pipe = load_model(Generation("a room", model=options.model, device=options.device))
-    pipe.set_progress_bar_config(disable=True)
+    settings = _settings(options, views=options.views)
+    pipe = _quiet_model(options)
     with _bar("rooms", options.rooms * STEPS_PER_ROOM, options.quiet) as done:
         scores = list(score_rooms(pipe, settings, done))
     with _bar("prompts", len(ASKED_FLOORS), options.quiet) as done:
         answers = ask_rooms(pipe, settings, done)
     return model_figures(scores, answers), room_rows(scores, answers)
+
+
+def _panoramas(options: PanoramaOptions) -> tuple[list[Figure], dict]:
+    from .metrics.panoramas import STEPS_PER_PANORAMA, panorama_figures, score_panoramas
+
+    settings = _settings(options, size=(options.size, options.size))
+    pipe = _quiet_model(options, panorama=True)
+    with _bar("panoramas", options.rooms * STEPS_PER_PANORAMA, options.quiet) as done:
+        scores = list(score_panoramas(pipe, settings, done))
+    return panorama_figures(scores), {}
+
+
+def _upscaling(options: UpscaleOptions) -> tuple[list[Figure], dict]:
+    from .metrics.upscaling import STEPS_PER_ROOM, score_upscaling, upscale_figures
+    from .pipelines.upscale import check_factor
+
+    settings = _settings(options, views=options.views)
+    pipe = _quiet_model(options)
+    check_factor(pipe, None)
+    with _bar("rooms", options.rooms * STEPS_PER_ROOM, options.quiet) as done:
+        scores = list(score_upscaling(pipe, settings, done))
+    return upscale_figures(scores), {}
+
+
+def _settings(options: _RoomsOptions, **more):
+    from .metrics.rooms import Settings
+
+    names = ("rooms", "seed", "steps", "guidance_scale")
+    return Settings(**{name: getattr(options, name) for name in names}, **more)
+
+
+def _quiet_model(options: _RoomsOptions, panorama: bool = False):
+    from .generation import Generation, load_model
+
+    pipe = load_model(Generation("a room", model=options.model, device=options.device, panorama=panorama))
+    pipe.set_progress_bar_config(disable=True)
+    return pipe

@@ -6,6 +6,7 @@ import torch
 from diffusers.pipelines.pipeline_utils import ImagePipelineOutput
 
 from ..errors import InputError
+from ..models import MultiViewUNet
 from ..views.viewset import ViewSet
 from .geometry import SceneViews
 from .images import picture
@@ -20,7 +21,8 @@ class MVDiffusionPipeline(MultiViewPipeline):
     Its parts are those of `MultiViewPipeline`; a UNet without depth channel comes with a depth ControlNet.
 
     Raises:
-        InputError: a UNet that neither takes depth nor comes with a ControlNet, an unknown convention.
+        InputError: a UNet that neither takes depth nor comes with a ControlNet, or is made for panoramas; an unknown
+            convention.
     """
 
     @torch.no_grad()
@@ -202,6 +204,11 @@ class MVDiffusionPipeline(MultiViewPipeline):
         return ImagePipelineOutput(found) if return_dict else (found,)
 
     def _check_parts(self) -> None:
+        if isinstance(self.unet, MultiViewUNet) and self.unet.config.kind != "depth":
+            raise InputError(
+                f'the UNet is of kind "{self.unet.config.kind}", made for panoramas; pass one of kind "depth", or use '
+                "MVDiffusionPanoramaPipeline"
+            )
         if not self.takes_depth and self.controlnet is None:
             raise InputError(
                 f"the UNet takes {self.vae.config.latent_channels} channels, none for depth; pass a depth ControlNet, "

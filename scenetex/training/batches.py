@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from ..correspondence import from_depth
+from ..correspondence import from_depth, from_rotation
 from ..errors import InputError
 from ..pipelines.geometry import SHARED_OVERLAP
 from ..pipelines.noise import share_noise
@@ -117,6 +117,14 @@ def multi_view_item(
     return item
 
 
+def ring_item(encoded: Encoded, rng: np.random.Generator, tokenize: Callable, levels: int, outpaint: bool) -> Item:
+    """All views of a ring together, at one noise level; one of them is given if they are to be outpainted from it."""
+    m, (h, w) = len(encoded.latents), encoded.latents.shape[-2:]
+    item = _set_item(encoded, rng, tokenize, levels, (h, w), ring=True)
+    item["given"] = (torch.arange(m) == int(rng.integers(m))) & outpaint
+    return item
+
+
 def super_resolution_item(
     encoded: Encoded, rng: np.random.Generator, tokenize: Callable, levels: int, size: tuple[int, int]
 ) -> Item:
@@ -129,9 +137,14 @@ def super_resolution_item(
 
 
 def _set_item(
-    encoded: Encoded, rng: np.random.Generator, tokenize: Callable, levels: int, size: tuple[int, int]
+    encoded: Encoded,
+    rng: np.random.Generator,
+    tokenize: Callable,
+    levels: int,
+    size: tuple[int, int],
+    ring: bool = False,
 ) -> Item:
-    """What the items of sets of views have in common; noise of `size` (h, w)."""
+    """What the items of sets of views have in common; noise of `size` (h, w), of a `ring` common by direction."""
     place = int(rng.integers(len(encoded.prompts[0])))
     dropped = rng.random() < _PROMPT_DROPPED
     prompts = ["" if dropped else p[place % len(p)] for p in encoded.prompts]
@@ -139,7 +152,12 @@ def _set_item(
     timesteps = torch.tensor(int(rng.integers(levels)))
     cameras = {"depth": encoded.depth, "intrinsics": encoded.intrinsics, "cam_to_world": encoded.cam_to_world}
     if rng.random() < _NOISE_SHARED:
-        correspondence = from_depth(*(value[None] for value in cameras.values()), overlap=SHARED_OVERLAP)
+        depth, intrinsics, poses = (value[None] for value in cameras.values())
+        if ring:
+            where = intrinsics, poses[..., :3, :3], depth.shape[-2:]
+            correspondence = from_rotation(*where, overlap=SHARED_OVERLAP, reach=0)
+        else:
+            correspondence = from_depth(depth, intrinsics, poses, overlap=SHARED_OVERLAP)
         noise = share_noise(noise, correspondence, [range(len(noise))])
     return {
         "latents": encoded.latents,

@@ -50,10 +50,11 @@ def encode_sample(sample: Sample, vae, guide_channels: int) -> Encoded:
     Args:
         sample: m views.
         vae: the autoencoder.
-        guide_channels: of the UNet's input, beside the latents, see `make_guide`.
+        guide_channels: of the UNet's input, beside the latents, see `make_guide`; 0 = it is told nothing.
     """
-    guide = make_guide(sample.views, guide_channels, image_factor(vae))
-    return _encoded(sample, _latents(vae, _planes(sample.images)), guide)
+    latents = _latents(vae, _planes(sample.images))
+    guide = make_guide(sample.views, guide_channels, image_factor(vae)) if guide_channels else latents[:, :0]
+    return _encoded(sample, latents, guide)
 
 
 def encode_large(sample: Sample, vae, unet: SuperResolutionUNet) -> Encoded:

@@ -9,6 +9,7 @@ from ..models.patch_autoencoder import PatchAutoencoder
 from ..output import output_folder
 from ..pipelines import MVDiffusionPipeline
 from ..pipelines.loading import LOAD_ERRORS, first_line, quiet_loading
+from ..pipelines.multiview import MultiViewPipeline
 from .checkpoint import disk_errors
 
 _INDEX = "model_index.json"
@@ -20,14 +21,14 @@ def is_pipeline(model: str) -> bool:
     return not Path(model).is_dir() or (Path(model) / _INDEX).is_file()
 
 
-def load_pipeline(model: str) -> MVDiffusionPipeline:
-    """The pipeline in a folder, or of a Hub id.
+def load_pipeline(model: str, kind: type[MultiViewPipeline] = MVDiffusionPipeline) -> MultiViewPipeline:
+    """The pipeline in a folder, or of a Hub id, as one of class `kind`.
 
     Raises:
         InputError: it cannot be loaded, or is of a kind that cannot be trained.
     """
     with quiet_loading():
-        pipe = MVDiffusionPipeline.from_pretrained(model)
+        pipe = kind.from_pretrained(model)
     if pipe.text_encoder_2 is not None:
         raise InputError(f"{model}: Stable Diffusion XL cannot be trained; start from one with a single text encoder")
     return pipe
@@ -66,13 +67,13 @@ def load_unet(folder: Path) -> UNet2DConditionModel:
         ) from None
 
 
-def with_parts(pipe: MVDiffusionPipeline, **changes) -> MVDiffusionPipeline:
+def with_parts(pipe: MultiViewPipeline, **changes) -> MultiViewPipeline:
     """The pipeline with other parts, or other values of what it was made with."""
     config = {name: pipe.config[name] for name in _SETTINGS}
-    return MVDiffusionPipeline(**pipe.components | config | changes)
+    return type(pipe)(**pipe.components | config | changes)
 
 
-def save_pipeline(output: Path, pipe: MVDiffusionPipeline) -> None:
+def save_pipeline(output: Path, pipe: MultiViewPipeline) -> None:
     """Writes a pipeline's folder, which appears whole or not at all.
 
     Raises:

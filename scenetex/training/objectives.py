@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ..correspondence import Correspondence, from_depth
+from ..correspondence import Correspondence, from_depth, from_rotation
 from ..models import MultiViewUNet, SuperResolutionUNet
 
 # Relative to the error of the pixels; small, as latents only have to stay near each other and bounded (as in LDM).
@@ -91,7 +91,7 @@ class MultiViewObjective(nn.Module):
         text_encoder: frozen.
         scheduler: its noise schedule and what is predicted.
         conditioned: train the condition branch, too; every batch then has a condition.
-        convention: of the correspondence, see `from_depth`.
+        convention: of the correspondence, see `from_depth` and, for a UNet of kind "panorama", `from_rotation`.
     """
 
     def __init__(self, unet: MultiViewUNet, text_encoder: nn.Module, scheduler, conditioned: bool, convention: str):
@@ -124,7 +124,7 @@ class MultiViewObjective(nn.Module):
             torch.cat([noisy, batch["guide"]], 2),
             timesteps,
             hidden,
-            correspondence=_correspondence(batch, self.convention),
+            correspondence=_correspondence(batch, self.convention, self.unet.config.kind),
             condition=condition,
             return_dict=False,
         )[0]
@@ -158,7 +158,7 @@ class SuperResolutionObjective(nn.Module):
         noisy, target, timesteps, hidden = _noised_sets(self, batch)
         low = self.unet.read_low(batch["guide"])
         corner = tuple((whole - part) // 2 for whole, part in zip(low[0].shape[-2:], noisy.shape[-2:], strict=True))
-        correspondence = _correspondence(batch, "visible") if noisy.shape[1] > 1 else None
+        correspondence = _correspondence(batch, "visible", "depth") if noisy.shape[1] > 1 else None
         out = self.unet(noisy, timesteps, hidden, low, correspondence, corner, return_dict=False)[0]
         return F.mse_loss(out.float(), target)
 
@@ -196,6 +196,9 @@ def _noised_sets(objective, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, t
     return noisy, target, timesteps, hidden
 
 
-def _correspondence(batch: Batch, convention: str) -> Correspondence:
+def _correspondence(batch: Batch, convention: str, kind: str) -> Correspondence:
+    depth, intrinsics, poses = batch["depth"], batch["intrinsics"], batch["cam_to_world"]
     with torch.no_grad():
-        return from_depth(batch["depth"], batch["intrinsics"], batch["cam_to_world"], convention=convention)
+        if kind == "panorama":
+            return from_rotation(intrinsics, poses[..., :3, :3], depth.shape[-2:], convention)
+        return from_depth(depth, intrinsics, poses, convention=convention)

@@ -72,13 +72,14 @@ class LoopOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions(LoopOptions):
-    """Trains a model, stage by stage: autoencoder, single-view, multi-view, interpolation, super-resolution.
+    """Trains a model, stage by stage: autoencoder, single-view, multi-view, interpolation, panorama, super-resolution.
 
     A run resumes from its last checkpoint when it is started again with the same options.
     """
 
     stage: Annotated[
-        Literal["autoencoder", "single-view", "multi-view", "interpolation", "super-resolution"], tyro.conf.Positional
+        Literal["autoencoder", "single-view", "multi-view", "interpolation", "panorama", "super-resolution"],
+        tyro.conf.Positional,
     ]
     """What to train."""
     output: Path
@@ -98,11 +99,12 @@ class TrainOptions(LoopOptions):
     """Number of different rooms, or runs of frames of scans; autoencoders see new ones all the time, unless there is a
     cache."""
     room_views: int = 16
-    """Views of each room, or frames in a run."""
+    """Views of each room, or frames in a run; of panoramas always 8."""
     depth: Literal["rendered", "sensor"] = "rendered"
     """Depth of scans: ray-cast from the mesh, or the sensor's."""
     image_size: tuple[int, int] | None = None
-    """Width and height of the images, pixels; default: 256 192, four times that for super-resolution."""
+    """Width and height of the images, pixels; default: 256 192, 256 256 for panoramas, 1024 768 for
+    super-resolution."""
     crop: tuple[int, int] | None = None
     """Width and height of a random part of each image to train on, pixels: faster steps, for the autoencoder and single
     views; default: whole images."""
@@ -117,7 +119,7 @@ class TrainOptions(LoopOptions):
     samples: int = 4
     """Scenes in one step, over all processes."""
     views: int = 4
-    """Views of each scene in a step."""
+    """Views of each scene in a step; of panoramas always 8."""
     seed: int = 0
     """Seed of everything random."""
 
@@ -134,6 +136,8 @@ class TrainOptions(LoopOptions):
             raise InputError(f"--views {self.views}: stage {self.stage} joins views; choose 2 or more")
         if self.data is not None and self.materials is not None:
             raise InputError("--materials are for procedural rooms; leave them out with --data")
+        if self.data is not None and self.stage == "panorama":
+            raise InputError("--data: panoramas are trained on procedural rooms; leave it out for panorama")
         if self.upscale_unet is not None and self.stage != "super-resolution":
             raise InputError(f"--upscale-unet is for stage super-resolution; leave it out for {self.stage}")
         if not 0 < self.noise_bias < math.inf:
@@ -143,6 +147,8 @@ class TrainOptions(LoopOptions):
                 raise InputError(f"--crop is for autoencoder and single-view; leave it out for {self.stage}")
             if min(self.crop) < 8 or any(part > whole for part, whole in zip(self.crop, self.size, strict=True)):
                 raise InputError(f"--crop {self.crop[0]} {self.crop[1]}: choose 8 pixels or more, within the images")
+        if self.stage == "panorama" and self.size[0] != self.size[1]:
+            raise InputError(f"--image-size {self.size[0]} {self.size[1]}: views of panoramas are square")
         if min(self.size) < 8:
             raise InputError(f"--image-size {self.size[0]} {self.size[1]} is too small; choose 8 or more")
 
@@ -151,7 +157,7 @@ class TrainOptions(LoopOptions):
         """(width, height) of the images, pixels."""
         if self.image_size is not None:
             return tuple(self.image_size)
-        return (1024, 768) if self.stage == "super-resolution" else (256, 192)
+        return {"super-resolution": (1024, 768), "panorama": (256, 256)}.get(self.stage, (256, 192))
 
     @property
     def cache_folder(self) -> Path:

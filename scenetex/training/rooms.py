@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..scene.camera import Camera
-from ..synthetic import RoomSettings, describe, make_room, render_room, walk
+from ..synthetic import Room, RoomSettings, describe, make_room, render_room, walk
 from ..synthetic.materials import list_swatches
 from ..synthetic.palette import FLOORS, WALLS
 from ..synthetic.words import vary, vocabulary
@@ -50,8 +50,7 @@ class RoomStream:
         # Half of the rooms mix what taste would not, or the words of a style would stand in for those of its floors.
         mixed = {"floor": str(rng.choice(list(FLOORS))), "walls": str(rng.choice(list(WALLS)))}
         room = make_room(int(rng.integers(2**62)), settings, **(mixed if rng.random() < 0.5 else {}))
-        camera = self.camera(rng)
-        poses = walk(room, self.views, rng, camera)
+        camera, poses = self.look(room, rng)
         color, depth, face_id = render_room(room, camera, poses)
         views = ViewSet(
             tuple(range(self.views)),
@@ -67,6 +66,11 @@ class RoomStream:
     def words(self) -> set[str]:
         """All words that its prompts can hold."""
         return vocabulary()
+
+    def look(self, room: Room, rng: np.random.Generator) -> tuple[Camera, np.ndarray]:
+        """The camera that sees a room, and its poses (views, 4, 4)."""
+        camera = self.camera(rng)
+        return camera, walk(room, self.views, rng, camera)
 
     def camera(self, rng: np.random.Generator) -> Camera:
         """A camera of the stream."""

@@ -10,6 +10,7 @@ from .kept import KeptSource
 from .loop import make_accelerator, train
 from .options import TrainOptions
 from .prefetch import Source
+from .rings import RingStream
 from .rooms import RoomStream
 from .scans import ScanFolder
 from .stages import Data, build_stage
@@ -60,5 +61,8 @@ def _source(options: TrainOptions) -> Source:
             str(options.data), options.size, options.depth, options.room_views, options.seed, options.views
         )
     materials = None if options.materials is None else str(options.materials)
-    rooms = RoomStream(options.seed, options.room_views, options.size, materials)
+    if options.stage == "panorama":
+        rooms = RingStream(options.seed, size=options.size, materials=materials)
+    else:
+        rooms = RoomStream(options.seed, options.room_views, options.size, materials)
     return rooms if options.cache is None else KeptSource.within(options.cache, rooms)

@@ -12,9 +12,11 @@ from torch import nn
 from ..errors import InputError
 from ..models import MultiViewUNet, SuperResolutionUNet
 from ..models.patch_autoencoder import image_factor
-from ..pipelines import MVDiffusionPipeline
+from ..panorama import VIEWS
+from ..pipelines import MVDiffusionPanoramaPipeline, MVDiffusionPipeline
+from ..pipelines.multiview import MultiViewPipeline
 from . import validation
-from .batches import Item, Schedule, multi_view_item, single_view_items, super_resolution_item
+from .batches import Item, Schedule, multi_view_item, ring_item, single_view_items, super_resolution_item
 from .digest import weights_digest
 from .encoded import Encoded, encode_large, encode_sample
 from .feed import Batches, Part, encoded_batches, image_batches
@@ -86,6 +88,7 @@ def build_stage(options: TrainOptions, data: Data, device: torch.device) -> Stag
         "single-view": _single_view,
         "multi-view": _multi_view,
         "interpolation": _multi_view,
+        "panorama": _panorama,
         "super-resolution": _super_resolution,
     }
     stage = build[options.stage](options, data, device)
@@ -173,6 +176,27 @@ def _multi_view(options: TrainOptions, data: Data, device: torch.device) -> Stag
     return _diffusion_stage(options, data, pipe, objective, store, make, trained)
 
 
+def _panorama(options: TrainOptions, data: Data, device: torch.device) -> Stage:
+    """Stage two for panoramas: blocks that attend along directions, and the branch through which every second ring is
+    outpainted from one of its views. A UNet that takes depth is told the rooms' own."""
+    pipe = _tuned_pipeline(options, MVDiffusionPanoramaPipeline)
+    if not (isinstance(pipe.unet, MultiViewUNet) and pipe.unet.config.kind == "panorama"):
+        base = pipe.unet.unet if isinstance(pipe.unet, MultiViewUNet) else pipe.unet
+        pipe = with_parts(pipe, unet=MultiViewUNet.from_unet(base, "panorama"), convention="visible")
+    conditioned = pipe.unet.condition_branch is not None
+    objective = MultiViewObjective(pipe.unet, pipe.text_encoder, pipe.scheduler, conditioned, pipe.config.convention)
+
+    def make(encoded: Encoded, number: int) -> list[Item]:
+        item = ring_item(encoded, data.schedule.rng(number), *_reading(pipe), outpaint=number % 2 == 1)
+        return [item if conditioned else {name: value for name, value in item.items() if name != "given"}]
+
+    def trained(average: MultiViewObjective) -> MVDiffusionPanoramaPipeline:
+        return with_parts(pipe, unet=average.unet, empty_condition=conditioned)
+
+    store = _surface_store(options, data, pipe, device)
+    return _diffusion_stage(options, data, pipe, objective, store, make, trained)
+
+
 def _super_resolution(options: TrainOptions, data: Data, device: torch.device) -> Stage:
     """A pipeline's super-resolution, or a new one for it. With several views, one that is there already is taken for
     trained on single views: its base UNet is frozen."""
@@ -206,17 +230,19 @@ def _super_resolution(options: TrainOptions, data: Data, device: torch.device) -
 def _diffusion_stage(
     options: TrainOptions,
     data: Data,
-    pipe: MVDiffusionPipeline,
+    pipe: MultiViewPipeline,
     objective: nn.Module,
     store: EncodedStore,
     make: Callable[[Encoded, int], list[Item]],
-    trained: Callable[[nn.Module], MVDiffusionPipeline],
+    trained: Callable[[nn.Module], MultiViewPipeline],
 ) -> Stage:
     """What the stages with a UNet share; `trained` gives the pipeline with an objective's parts."""
     store.fill(options.rooms, data.part.rank, data.part.world, options.workers)
-    together = options.stage != "single-view"
-    batches = encoded_batches(store, data.schedule, data.part, options.views, together, make)
-    draw = validation.upscale if options.stage == "super-resolution" else validation.generate
+    together, views = options.stage != "single-view", VIEWS if options.stage == "panorama" else options.views
+    batches = encoded_batches(store, data.schedule, data.part, views, together, make)
+    draw = {"super-resolution": validation.upscale, "panorama": validation.surround}.get(
+        options.stage, validation.generate
+    )
     frozen = {name: p for name, p in objective.named_parameters() if not p.requires_grad} | pipe.vae.state_dict()
     return Stage(
         objective,
@@ -243,15 +269,15 @@ def _small_pipeline(options: TrainOptions, source: Source) -> MVDiffusionPipelin
     )
 
 
-def _tuned_pipeline(options: TrainOptions) -> MVDiffusionPipeline:
+def _tuned_pipeline(options: TrainOptions, kind: type[MultiViewPipeline] = MVDiffusionPipeline) -> MultiViewPipeline:
     if options.model is None:
         raise InputError(f"train {options.stage}: needs --model, a pipeline that stage one left behind")
-    return load_pipeline(options.model)
+    return load_pipeline(options.model, kind)
 
 
-def _surface_store(options: TrainOptions, data: Data, pipe: MVDiffusionPipeline, device: torch.device) -> EncodedStore:
-    """Samples for a UNet that is told about the surface."""
-    if not pipe.takes_depth:
+def _surface_store(options: TrainOptions, data: Data, pipe: MultiViewPipeline, device: torch.device) -> EncodedStore:
+    """Samples for a UNet that is told about the surface, as all are but those of panoramas."""
+    if not pipe.takes_depth and options.stage != "panorama":
         raise InputError(
             f"{options.model}: the UNet takes no depth; start from a depth UNet such as Stable Diffusion 2 depth's"
         )
@@ -261,7 +287,7 @@ def _surface_store(options: TrainOptions, data: Data, pipe: MVDiffusionPipeline,
     return EncodedStore.within(options.cache_folder, data.source, encode, vae, str(pipe.guide_channels))
 
 
-def _reading(pipe: MVDiffusionPipeline) -> tuple[Callable[[str], torch.Tensor], int]:
+def _reading(pipe: MultiViewPipeline) -> tuple[Callable[[str], torch.Tensor], int]:
     """How the pipeline reads prompts, and how many noise levels it knows."""
 
     def tokenize(text: str) -> torch.Tensor:

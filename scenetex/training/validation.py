@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from ..output import naming, write_files
-from ..pipelines import MVDiffusionPipeline
+from ..pipelines import MVDiffusionPanoramaPipeline, MVDiffusionPipeline
 from ..pipelines.windows import LEAST_JOINT
 from .pictures import draw_grid
 from .sample import Sample
@@ -44,6 +44,14 @@ def generate(pipe: MVDiffusionPipeline, sample: Sample, seed: int) -> np.ndarray
     return _bytes(pipe(_prompts(sample), sample.views, guidance_scale=_GUIDANCE, **_options(pipe, sample, seed)).images)
 
 
+def surround(pipe: MVDiffusionPanoramaPipeline, sample: Sample, seed: int) -> np.ndarray:
+    """Images of a ring of views from its first sentence, with its depth if the model takes that, (8, s, s, 3) uint8."""
+    options = _options(pipe, sample, seed)
+    options.pop("joint_views")
+    seen = {"views": sample.views} if pipe.takes_depth else {"size": sample.views.size[0]}
+    return _bytes(pipe(_prompts(sample), guidance_scale=_GUIDANCE, **seen, **options).images)
+
+
 def upscale(pipe: MVDiffusionPipeline, sample: Sample, seed: int) -> np.ndarray:
     """The sample's images from themselves at a size as many times smaller as the model enlarges, (m, h, w, 3) uint8."""
     small = sample.shrunk(pipe.upscale_unet.config.factor)
@@ -54,7 +62,7 @@ def _prompts(sample: Sample) -> list[str]:
     return [sentences[0] for sentences in sample.prompts]
 
 
-def _options(pipe: MVDiffusionPipeline, sample: Sample, seed: int) -> dict:
+def _options(pipe, sample: Sample, seed: int) -> dict:
     pipe.set_progress_bar_config(disable=True)
     return {
         "num_inference_steps": _STEPS,

@@ -1,0 +1,93 @@
+"""What a model makes of panoramas in procedural rooms that it has not seen: whether neighbours agree, and the seam."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ..panorama.ring import VIEWS
+from ..training.rings import RingStream
+from .detail import measure_detail
+from .overlap import overlap_scores
+from .report import Figure
+from .rooms import VARIANTS, Settings
+
+NEIGHBOURS = [(i, (i + 1) % VIEWS) for i in range(VIEWS)]
+STEPS_PER_PANORAMA = len(VARIANTS)
+
+
+@dataclass(frozen=True, eq=False)
+class PanoramaScore:
+    """Figures of one panorama.
+
+    Attributes:
+        psnr: overlap PSNR, dB, of the eight pairs of neighbours, by image set: those of `VARIANTS`, and "truth".
+        seam: mean difference of the columns left and right of +-180 degrees, over the greatest of any other two
+            columns side by side.
+        sharpness: of the images, over that of the truth.
+    """
+
+    psnr: dict[str, np.ndarray]
+    seam: float
+    sharpness: float
+
+
+def score_panoramas(pipe, settings: Settings, done: Callable[[], None] = lambda: None) -> Iterator[PanoramaScore]:
+    """Measures a pipeline on room after room, each looked at all around from one point.
+
+    Args:
+        pipe: a `MVDiffusionPanoramaPipeline`; if it takes depth, it gets the room's.
+        settings: which rooms, and how to generate; the size's width is that of the square views.
+        done: called `STEPS_PER_PANORAMA` times a room.
+    """
+    side = settings.size[0]
+    stream = RingStream(settings.seed, size=(side, side))
+    for index in range(settings.rooms):
+        sample = stream.sample(index)
+        seen = {"views": sample.views} if pipe.takes_depth else {"size": side}
+        sets, panoramas = {}, {}
+        for name, switches in VARIANTS.items():
+            made = pipe(
+                [wordings[0] for wordings in sample.prompts],
+                num_inference_steps=settings.steps,
+                guidance_scale=settings.guidance_scale,
+                generator=torch.Generator().manual_seed(settings.seed + index),
+                **seen,
+                **switches,
+            )
+            sets[name], panoramas[name] = list(np.round(made.images * 255).astype(np.uint8)), made.panorama
+            done()
+        sets["truth"] = list(sample.images)
+        scores = overlap_scores(sample.views, list(sets.values()), NEIGHBOURS)
+        mine, truth = (measure_detail(sets[name]).sharpness for name in ("generated", "truth"))
+        yield PanoramaScore(
+            psnr={name: found.psnr for name, found in zip(sets, scores, strict=True)},
+            seam=seam(panoramas["generated"]),
+            sharpness=mine / truth,
+        )
+
+
+def seam(panorama: np.ndarray) -> float:
+    """Mean absolute difference of the first and last columns of a panorama (h, w, 3), over the greatest of any other
+    two columns side by side; at most 1 where no seam shows."""
+    apart = np.abs(panorama - np.roll(panorama, 1, 1)).mean((0, 2))
+    return float(apart[0] / apart[1:].max())
+
+
+def panorama_figures(scores: Sequence[PanoramaScore]) -> list[Figure]:
+    """The table of a model's panoramas; PSNR is the mean over all pairs of neighbours."""
+    psnr = {name: float(np.concatenate([s.psnr[name] for s in scores]).mean()) for name in (*VARIANTS, "truth")}
+    return [
+        Figure("psnr_generated", "overlap PSNR of neighbours, generated", psnr["generated"], "dB"),
+        Figure("psnr_truth", "overlap PSNR, truth", psnr["truth"], "dB"),
+        Figure("psnr_nothing", "overlap PSNR, blocks, noise and fusion off", psnr["nothing"], "dB"),
+        Figure("psnr_no_blocks", "overlap PSNR, blocks off", psnr["no_blocks"], "dB"),
+        Figure("psnr_blocks_only", "overlap PSNR, noise and fusion off", psnr["blocks_only"], "dB"),
+        Figure("ratio_nothing", "generated / all off", psnr["generated"] / psnr["nothing"], "", 1.5),
+        Figure("ratio_no_blocks", "generated / blocks off", psnr["generated"] / psnr["no_blocks"]),
+        Figure("ratio_blocks", "blocks alone / all off", psnr["blocks_only"] / psnr["nothing"]),
+        Figure("seam", "worst seam at 180 degrees, over other columns", max(s.seam for s in scores)),
+        Figure("seamless", "panoramas without a seam", float(np.mean([s.seam <= 1 for s in scores])), "", 1.0),
+        Figure("sharpness_ratio", "sharpness / truth's", float(np.mean([s.sharpness for s in scores]))),
+    ]

@@ -1,0 +1,121 @@
+"""What a model's super-resolution makes of procedural rooms that it has not seen, against bicubic and the truth."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+
+from ..training.rooms import RoomStream
+from .overlap import overlap_scores
+from .report import Figure
+from .rooms import Settings
+
+# Ways to larger images: the model, the model with each view by itself, and the plain one.
+WAYS = ("upscaled", "each_alone", "bicubic")
+STEPS_PER_ROOM = 2
+_WINDOW, _SIGMA = 11, 1.5
+_STABLE = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+
+
+@dataclass(frozen=True, eq=False)
+class UpscaleScore:
+    """Figures of one room.
+
+    Attributes:
+        psnr, ssim: to the true large images, mean over the views, by way (see `WAYS`).
+        overlap: overlap PSNR, dB, of each pair of views: "upscaled" and "truth" of the large images, "small" of the
+            small ones that were made larger.
+    """
+
+    psnr: dict[str, float]
+    ssim: dict[str, float]
+    overlap: dict[str, np.ndarray]
+
+
+def score_upscaling(pipe, settings: Settings, done: Callable[[], None] = lambda: None) -> Iterator[UpscaleScore]:
+    """Measures a pipeline's super-resolution on room after room: small images are the true ones, each pixel the mean of
+    its part.
+
+    Args:
+        pipe: a `MVDiffusionPipeline` that has super-resolution.
+        settings: which rooms, how many views, the size of the small images.
+        done: called `STEPS_PER_ROOM` times a room.
+    """
+    factor = pipe.upscale_unet.config.factor
+    large = tuple(side * factor for side in settings.size)
+    stream = RoomStream(settings.seed, settings.views, large)
+    options = {} if settings.steps is None else {"num_inference_steps": settings.steps}
+    if settings.guidance_scale is not None:
+        options["guidance_scale"] = settings.guidance_scale
+    for index in range(settings.rooms):
+        sample = stream.sample(index)
+        small = sample.shrunk(factor)
+        sets = {"bicubic": [cv2.resize(image, large, interpolation=cv2.INTER_CUBIC) for image in small.images]}
+        for name, together in (("upscaled", True), ("each_alone", False)):
+            made = pipe.upscale(
+                list(small.images),
+                small.views,
+                [wordings[0] for wordings in sample.prompts],
+                generator=torch.Generator().manual_seed(settings.seed + index),
+                correspondence=together,
+                **options,
+            ).images
+            sets[name] = list(np.round(made * 255).astype(np.uint8))
+            done()
+        overlaps = overlap_scores(sample.views, [sets["upscaled"], list(sample.images)])
+        yield UpscaleScore(
+            psnr={way: _mean(psnr, sets[way], sample.images) for way in WAYS},
+            ssim={way: _mean(ssim, sets[way], sample.images) for way in WAYS},
+            overlap={
+                "upscaled": overlaps[0].psnr,
+                "truth": overlaps[1].psnr,
+                "small": overlap_scores(small.views, [list(small.images)])[0].psnr,
+            },
+        )
+
+
+def psnr(image: np.ndarray, truth: np.ndarray) -> float:
+    """Peak signal to noise ratio, dB, of two images 0..255."""
+    error = np.square(np.asarray(image, np.float64) - truth).mean()
+    return float(10 * np.log10(255**2 / error)) if error else float("inf")
+
+
+def ssim(image: np.ndarray, truth: np.ndarray) -> float:
+    """Structural similarity (Wang et al. 2004) of two images (h, w, c) 0..255: Gaussian windows of 11 pixels,
+    sigma 1.5; mean over the windows that lie in the image and over the channels."""
+    x, y = np.asarray(image, np.float64), np.asarray(truth, np.float64)
+    inner = (slice(_WINDOW // 2, -(_WINDOW // 2)),) * 2
+
+    def local(values: np.ndarray) -> np.ndarray:
+        return cv2.GaussianBlur(values, (_WINDOW, _WINDOW), _SIGMA)[inner]
+
+    mx, my = local(x), local(y)
+    vx, vy, both = local(x * x) - mx * mx, local(y * y) - my * my, local(x * y) - mx * my
+    a, b = _STABLE
+    return float((((2 * mx * my + a) * (2 * both + b)) / ((mx * mx + my * my + a) * (vx + vy + b))).mean())
+
+
+def upscale_figures(scores: Sequence[UpscaleScore]) -> list[Figure]:
+    """The table of a model's super-resolution: means over the rooms, overlap over all pairs."""
+    p = {way: float(np.mean([s.psnr[way] for s in scores])) for way in WAYS}
+    q = {way: float(np.mean([s.ssim[way] for s in scores])) for way in WAYS}
+    names = ("upscaled", "truth", "small")
+    overlap = {name: float(np.concatenate([s.overlap[name] for s in scores]).mean()) for name in names}
+    return [
+        Figure("psnr", "PSNR to the true large images", p["upscaled"], "dB"),
+        Figure("psnr_bicubic", "PSNR, bicubic", p["bicubic"], "dB"),
+        Figure("gain_psnr", "gain over bicubic", p["upscaled"] - p["bicubic"], "dB", 1.0),
+        Figure("ssim", "SSIM to the true large images", q["upscaled"]),
+        Figure("ssim_bicubic", "SSIM, bicubic", q["bicubic"]),
+        Figure("gain_ssim", "gain over bicubic", q["upscaled"] - q["bicubic"], "", 0.03),
+        Figure("gain_views", "gain of looking at other views", p["upscaled"] - p["each_alone"], "dB", 0.0),
+        Figure("overlap", "overlap PSNR, upscaled", overlap["upscaled"], "dB"),
+        Figure("overlap_small", "overlap PSNR, small images", overlap["small"], "dB"),
+        Figure("overlap_ratio", "overlap PSNR / the large truth's", overlap["upscaled"] / overlap["truth"]),
+    ]
+
+
+def _mean(measure: Callable[[np.ndarray, np.ndarray], float], images, truth) -> float:
+    return float(np.mean([measure(a, b) for a, b in zip(images, truth, strict=True)]))
