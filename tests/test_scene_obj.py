@@ -51,6 +51,13 @@ def test_vertex_colours_of_either_range(tmp_path, scale):
     np.testing.assert_array_equal(read_obj(path)[2], colors)
 
 
+@pytest.mark.filterwarnings("error")
+def test_colors_out_of_range_are_cut_off(tmp_path):
+    path = tmp_path / "mesh.obj"
+    path.write_text("v 0 0 0 -1e307 0.5 1\nv 1 0 0 nan -inf 0.2\nv 0 1 0 0 0 0\nf 1 2 3\n")
+    np.testing.assert_array_equal(read_obj(path)[2], [[0, 128, 255], [0, 0, 51], [0, 0, 0]])
+
+
 def test_a_room_round_trips(tmp_path):
     path = tmp_path / "room.obj"
     rows = ["v " + " ".join(f"{x:.17g}" for x in v) for v in ROOM_VERTICES + np.pi]

@@ -25,8 +25,8 @@ class SuperResolutionUNet(ExactFrequencies, ModelMixin, ConfigMixin):
     """Noise predictor for the high-resolution latents of m views, guided by their low-resolution images.
 
     Before every encoder block each cell looks, one way, at the low-resolution features of its own place and of the
-    places where the overlapping views show the same surface; after every decoder block the high-resolution views look
-    at each other. Fresh, both are the identity.
+    places where the overlapping views show the same surface; after every decoder block but the last the high-resolution
+    views look at each other. Fresh, both are the identity.
 
     Args:
         unet_config: configuration of the base UNet, which takes and predicts latents.
@@ -63,7 +63,8 @@ class SuperResolutionUNet(ExactFrequencies, ModelMixin, ConfigMixin):
             return CorrespondenceBlock(width, bands, residual=False, expansion=1)
 
         self.low_attention = nn.ModuleList(block_of(b.resnets[0].in_channels) for b in self.unet.down_blocks)
-        self.up_correspondence = nn.ModuleList(block_of(b.resnets[-1].out_channels) for b in self.unet.up_blocks)
+        # Not on the finest grid, where it would cost as much as all others and views have agreed by then.
+        self.up_correspondence = nn.ModuleList(block_of(b.resnets[-1].out_channels) for b in self.unet.up_blocks[:-1])
 
     @classmethod
     def from_unet(cls, unet: UNet2DConditionModel, factor: int = 4, enlarge: int = 1) -> "SuperResolutionUNet":
@@ -180,7 +181,7 @@ class SuperResolutionUNet(ExactFrequencies, ModelMixin, ConfigMixin):
             yield run_on_input(block, guide(level))
         if correspondence is None or sample.shape[1] == 1:
             return
-        for i, block in enumerate(self.unet.up_blocks):
+        for i, block in enumerate(self.unet.up_blocks[:-1]):
             yield run_before(block.upsamplers, join(i)) if block.upsamplers else run_after(block, join(i))
 
     def _check(

@@ -52,8 +52,8 @@ def _vertices(lines: list[bytes], path: Path) -> tuple[np.ndarray, np.ndarray | 
     colors = None
     if width >= 6:
         # "x y z r g b" is what scanners write: mostly 0 to 1, sometimes 0 to 255.
-        rgb = np.nan_to_num(table[:, -3:])
-        colors = np.clip(np.rint(rgb * 255 if rgb.max() <= 1 else rgb), 0, 255).astype(np.uint8)
+        rgb = np.clip(np.nan_to_num(table[:, -3:]), 0, 255)
+        colors = np.rint(rgb * 255 if rgb.max() <= 1 else rgb).astype(np.uint8)
     return np.ascontiguousarray(table[:, :3]), colors
 
 
