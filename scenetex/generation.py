@@ -89,7 +89,7 @@ def load_model(generation: Generation):
         (MVDiffusionPanoramaPipeline, "panorama") if generation.panorama else (MVDiffusionPipeline, "depth")
     )
     device = resolve_device(generation.device)
-    half = {"torch_dtype": torch.float16} if device.type == "cuda" else {}
+    half = {"dtype": torch.float16} if device.type == "cuda" else {}
     parts = {}
     with quiet_loading():
         if generation.controlnet is not None:

@@ -53,6 +53,13 @@ def test_it_is_small_and_of_safe_tensors_in_half_precision():
         assert all(name.endswith(".bands") for name, kind in kinds.items() if kind == "F32"), path
 
 
+@pytest.mark.filterwarnings("error::FutureWarning")
+@pytest.mark.parametrize("name", ["dtype", "torch_dtype"])
+def test_its_precision_goes_by_either_name(mini, name):
+    assert mini.unet.dtype == torch.float32
+    assert MVDiffusionPipeline.from_pretrained("mini", **{name: torch.bfloat16}).unet.dtype == torch.bfloat16
+
+
 def test_its_card_says_what_it_is():
     card = (FOLDER / "README.md").read_text()
     for word in ("Data", "Steps", "Hardware", "Seed", "Limits", "scenetex evaluate model mini"):

@@ -115,8 +115,8 @@ class MultiViewPipeline(DiffusionPipeline):
 
         Args:
             pretrained_model_name_or_path: the folder or Hub id, or "mini", the small model that comes with the package.
-            kwargs: as for every diffusers pipeline, such as `torch_dtype`, or parts to use instead of the model's own:
-                `unet=MultiViewUNet.from_mvdiffusion(...)`, `controlnet=...`.
+            kwargs: as for every diffusers pipeline, such as `dtype` (default float32), or parts to use instead of the
+                model's own: `unet=MultiViewUNet.from_mvdiffusion(...)`, `controlnet=...`.
 
         Raises:
             InputError: a folder that is not such a model, a Hub id that cannot be loaded, parts that do not fit.
@@ -124,7 +124,9 @@ class MultiViewPipeline(DiffusionPipeline):
         model = locate_model(pretrained_model_name_or_path)
         check_model(model, set(kwargs))
         try:
-            return super().from_pretrained(model, **{"torch_dtype": torch.float32} | kwargs)
+            # diffusers warns of the name that its users know.
+            dtype = kwargs.pop("torch_dtype", torch.float32)
+            return super().from_pretrained(model, **{"dtype": dtype} | kwargs)
         except InputError:
             raise
         except LOAD_ERRORS as error:
