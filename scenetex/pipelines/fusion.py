@@ -8,7 +8,8 @@ from torch.nn import functional as F
 from ..correspondence import Correspondence
 from ..errors import InputError
 
-# Views agree in everything while the large shapes form. Then each has its own fine detail, which averaging would blur.
+# Views agree in everything while the large shapes form. Then each has its own fine detail, which averaging would blur;
+# that of a view which is painted already is there to be taken over.
 FUSED_PART = 0.5
 _COARSE = 1.0  # latent cells, standard deviation of the Gaussian that tells what is not fine
 # A view that is already painted counts for more than one that is still forming.
@@ -83,44 +84,49 @@ class Fusion:
         self._matches = correspondence.at(size)
         self._given = given
 
-    def fuse(self, clean: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def fuse(self, clean: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The fused latents of the cells that have partners.
 
         Args:
             clean: (m, c, h, w).
 
         Returns:
-            tokens (n,) int64, numbered view * h * w + cell, and their latents (n, c) float32.
+            tokens (n,) int64, numbered view * h * w + cell; their latents (n, c) float32; and (n,) bool, whether a view
+            that is painted already is among their partners.
         """
         cells = clean.shape[2] * clean.shape[3]
         table = clean.float().permute(0, 2, 3, 1).reshape(-1, clean.shape[1])
         given = self._given.to(table.device)
-        tokens, values = [table.new_zeros(0, dtype=torch.long)], [table[:0]]
+        tokens, values, painted = [table.new_zeros(0, dtype=torch.long)], [table[:0]], [given[:0]]
         for group in self._matches.groups:
             texel, (q, l) = group.keys.texel, group.shape
             seen = F.embedding_bag(
                 texel.view(-1, 4).long(), table, per_sample_weights=group.keys.weight.view(-1, 4), mode="sum"
             ).view(q, l, -1)
-            weight = torch.where(given[texel[..., 0].long() // cells], _GIVEN_WEIGHT, 1.0)
+            there = given[texel[..., 0].long() // cells]
+            weight = torch.where(there, _GIVEN_WEIGHT, 1.0)
             if group.valid is not None:
-                weight = weight * group.valid
+                weight, there = weight * group.valid, there & group.valid
             total = table[group.query] + (weight[..., None] * seen).sum(1)
             moves = ~given[group.query // cells]
             tokens.append(group.query[moves])
             values.append((total / (1 + weight.sum(1, keepdim=True)))[moves])
-        return torch.cat(tokens), torch.cat(values)
+            painted.append(there.any(1)[moves])
+        return torch.cat(tokens), torch.cat(values), torch.cat(painted)
 
     def apply(self, x: torch.Tensor, output: torch.Tensor, level: NoiseLevel, coarse: bool = False) -> torch.Tensor:
         """The model's output (m, c, h, w) with fused clean latents; cells without a partner are left as they are.
 
         Args:
-            coarse: views come to agree in what is not fine alone: of the change, its smooth part is made.
+            coarse: views come to agree in what is not fine alone, but for places that a painted view shows, too: of the
+                change, its smooth part is made.
         """
         clean = level.clean(x.float(), output.float())
-        tokens, fused = self.fuse(clean)
+        tokens, fused, painted = self.fuse(clean)
         rows = clean.permute(0, 2, 3, 1).reshape(-1, clean.shape[1])
         if coarse:
-            fused = rows[tokens] + self._smooth(tokens, fused - rows[tokens], clean.shape)
+            smooth = rows[tokens] + self._smooth(tokens, fused - rows[tokens], clean.shape)
+            fused = torch.where(painted[:, None], fused, smooth)
         out = output.permute(0, 2, 3, 1).reshape(rows.shape).clone()
         at = x.float().permute(0, 2, 3, 1).reshape(rows.shape)[tokens]
         out[tokens] = level.output(at, fused).to(out.dtype)
