@@ -60,6 +60,11 @@ def test_its_precision_goes_by_either_name(mini, name):
     assert MVDiffusionPipeline.from_pretrained("mini", **{name: torch.bfloat16}).unet.dtype == torch.bfloat16
 
 
+def test_it_names_no_place_of_the_machine_that_trained_it():
+    for path in FOLDER.rglob("*.json"):
+        assert "_name_or_path" not in path.read_text(), path
+
+
 def test_its_card_says_what_it_is():
     card = (FOLDER / "README.md").read_text()
     for word in ("Data", "Steps", "Hardware", "Seed", "Limits", "scenetex evaluate model mini"):

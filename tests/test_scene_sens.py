@@ -120,6 +120,7 @@ HEADER = 12 + 12 + 4 * 64 + 2 * 4 + 4 * 4 + 4 + 8  # bytes before the first fram
         (sens_bytes([]), "holds no frames"),
         (sens_bytes(FRAMES, color_kind=9), "in a way that is not known"),
         (sens_bytes(FRAMES, shift=0.0), "depth unit in its header makes no sense"),
+        (sens_bytes(FRAMES, shift=1e-37), "depth unit in its header makes no sense"),
         (sens_bytes(FRAMES, color_size=(0, 48)), "image size or depth unit"),
         (sens_bytes([(LOST, *FRAMES[0][1:])] * 2), "tracking was lost in all 2 frames"),
         (sens_bytes([(np.diag([1, 1, -1, 1]), *FRAMES[0][1:])]), "pose of frame 0 is not a rigid transform"),

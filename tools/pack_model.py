@@ -5,6 +5,7 @@
 Files in the output folder that are not the model's, such as its card, stay.
 """
 
+import json
 import shutil
 import sys
 from dataclasses import dataclass
@@ -44,6 +45,11 @@ def main() -> int:
         with TemporaryDirectory() as folder, quiet_loading():
             packed = Path(folder) / "model"
             MVDiffusionPipeline.from_pretrained(arguments.model).to(torch.float16).save_pretrained(packed)
+            for path in packed.rglob("config.json"):
+                # Where it was on the machine that trained it.
+                config = json.loads(path.read_text())
+                config.pop("_name_or_path", None)
+                path.write_text(json.dumps(config, indent=2) + "\n")
             size = sum(path.stat().st_size for path in packed.rglob("*") if path.is_file()) / 2**20
             if size > arguments.limit:
                 raise InputError(f"{arguments.model}: packed it has {size:.1f} MB, more than {arguments.limit:g}")

@@ -71,7 +71,7 @@ def _read(file, path: Path) -> SensIndex:
     color_kind, depth_kind, *sides, shift, count = values[64:]
     if color_kind not in _COLOR_CODECS or depth_kind not in _DEPTH_CODECS:
         raise InputError(f"{path}: stores images in a way that is not known; download the scan again")
-    if not all(0 < side < _LARGEST_SIDE for side in sides) or not (np.isfinite(shift) and shift > 0):
+    if not all(0 < side < _LARGEST_SIDE for side in sides) or not 1 <= shift < np.inf:
         raise InputError(f"{path}: image size or depth unit in its header makes no sense; download the scan again")
     if count == 0:
         raise InputError(f"{path}: holds no frames; download the scan again")

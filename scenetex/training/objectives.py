@@ -17,7 +17,7 @@ from ..models import MultiViewUNet, SuperResolutionUNet
 _KL_WEIGHT = 1e-4
 _GRADIENT_WEIGHT = 0.5
 _COLOR_WEIGHT = 1.0
-_TEXTURE_WEIGHT = 0.5
+_TEXTURE_WEIGHT = 1.0
 _AREA = 8  # pixels across the areas whose mean colour and roughness are compared
 # Brightness, red against green, blue against yellow. Hues weigh more than their small share of the pixels' error, or
 # one of the two is the last thing that four channels are spent on.
