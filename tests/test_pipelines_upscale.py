@@ -175,7 +175,8 @@ def test_save_and_load(pipe, tmp_path):
     loaded = MVDiffusionPipeline.from_pretrained(tmp_path)
     loaded.set_progress_bar_config(disable=True)
     assert type(loaded.upscale_unet) is SuperResolutionUNet
-    assert torch.equal(latents(loaded), latents(pipe))
+    # To rounding: what is read from a file lies elsewhere in memory, where sums may be taken in another order.
+    assert torch.allclose(latents(loaded), latents(pipe), atol=1e-5)
 
 
 def test_half_precision(tmp_path):

@@ -45,7 +45,7 @@ def main() -> int:
         with TemporaryDirectory() as folder, quiet_loading():
             packed = Path(folder) / "model"
             MVDiffusionPipeline.from_pretrained(arguments.model).to(torch.float16).save_pretrained(packed)
-            for path in packed.rglob("config.json"):
+            for path in (packed / "model_index.json", *packed.rglob("config.json")):
                 # Where it was on the machine that trained it.
                 config = json.loads(path.read_text())
                 config.pop("_name_or_path", None)
