@@ -12,7 +12,7 @@ from ..models import SuperResolutionUNet
 from ..models.patch_autoencoder import PatchAutoencoder
 from ..pipelines.surface_condition import surface_channels
 
-SMALL_STEPS, SMALL_GUIDANCE = 24, 3.0
+SMALL_STEPS, SMALL_GUIDANCE = 16, 3.0
 _MAX_WORDS = 48
 _TEXT_WIDTH = 192
 _LATENTS = 4
