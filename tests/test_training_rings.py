@@ -3,19 +3,14 @@
 import numpy as np
 import pytest
 import torch
-from accelerate import Accelerator
 from diffusers import UNet2DConditionModel
-from tiny_training import options, tiny_pipeline, tiny_unet
+from tiny_training import changed, options, stage_of, tiny_pipeline, tiny_unet, trained
 
 from scenetex import InputError, MVDiffusionPanoramaPipeline, MVDiffusionPipeline
 from scenetex.metrics import overlap_psnr
 from scenetex.pipelines.ring_views import RingViews
-from scenetex.training.batches import Schedule
-from scenetex.training.feed import Part
-from scenetex.training.loop import train
 from scenetex.training.model_folder import save_pipeline
 from scenetex.training.rings import RingStream
-from scenetex.training.stages import Data, build_stage
 
 STREAM = RingStream(seed=4, size=(64, 64))
 
@@ -33,22 +28,6 @@ def text_model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / "text"
     save_pipeline(folder, MVDiffusionPanoramaPipeline(**parts))
     return folder
-
-
-def stage_of(asked):
-    torch.manual_seed(asked.seed)
-    data = Data(
-        RingStream(asked.seed, size=asked.size), Schedule(asked.seed, asked.samples, asked.rooms), Part(0, 1, 1)
-    )
-    return build_stage(asked, data, torch.device("cpu"))
-
-
-def trained(asked):
-    stage = stage_of(asked)
-    before = {name: value.clone() for name, value in stage.objective.state_dict().items()}
-    asked.output.mkdir()
-    train(stage.objective, stage.batches, asked, Accelerator(cpu=True), asked.output, {}, stage.save)
-    return stage, {n.split(".")[1] for n, v in stage.objective.state_dict().items() if not torch.equal(v, before[n])}
 
 
 def test_a_ring_is_what_the_panorama_pipeline_takes(sample):
@@ -80,7 +59,8 @@ def test_other_rings_are_refused():
 def test_the_blocks_and_the_branch_learn_around_a_frozen_unet(tiny_models, text_model, tmp_path, sample, kind):
     start = {"depth": tiny_models / "pipeline", "text": text_model}[kind]
     asked = options("panorama", tiny_models, tmp_path / "run", model=str(start))
-    made, parts = trained(asked)
+    made, before, _ = trained(asked)
+    parts = {name.split(".")[1] for name in changed(before, made.objective)}
     assert parts == {"down_correspondence", "mid_correspondence", "up_correspondence", "condition_branch"}
     pipe = MVDiffusionPanoramaPipeline.from_pretrained(asked.output / "model")
     assert pipe.unet.config.kind == "panorama" and pipe.config.empty_condition and pipe.takes_depth == (kind == "depth")

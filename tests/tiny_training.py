@@ -10,6 +10,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import torch
+from accelerate import Accelerator
 from diffusers import UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
@@ -18,11 +19,16 @@ from scenetex.models import PatchAutoencoder
 from scenetex.pipelines import MVDiffusionPipeline
 from scenetex.pipelines.surface_condition import surface_channels
 from scenetex.synthetic.words import vocabulary
+from scenetex.training.batches import Schedule
+from scenetex.training.feed import Part
+from scenetex.training.loop import train
 from scenetex.training.model_folder import save_autoencoder, save_pipeline
 from scenetex.training.options import TrainOptions
+from scenetex.training.rings import RingStream
 from scenetex.training.rooms import RoomStream
 from scenetex.training.sample import Sample
 from scenetex.training.small_model import small_scheduler, word_tokenizer
+from scenetex.training.stages import Data, Stage, build_stage
 
 SIZE = (64, 48)
 TOKENIZER = word_tokenizer(vocabulary())
@@ -113,6 +119,31 @@ def options(stage: str, models: Path, output: Path, **changes) -> TrainOptions:
     size = {"super-resolution": (128, 96), "panorama": (64, 64)}.get(stage, SIZE)
     values = dict(stage=stage, output=output, model=start, image_size=size, cache=models / "encoded", device="cpu")
     return TrainOptions(**{**small, **values, "learning_rate": 2e-3, "schedule": "constant", **changes})
+
+
+def stage_of(asked: TrainOptions) -> Stage:
+    """The stage of such a training, as one process that does all of it has it."""
+    torch.manual_seed(asked.seed)
+    ring = asked.stage == "panorama"
+    source = RingStream(asked.seed, size=asked.size) if ring else FewRooms(asked.seed, asked.room_views, asked.size)
+    rooms = None if asked.stage == "autoencoder" else asked.rooms
+    return build_stage(
+        asked, Data(source, Schedule(asked.seed, asked.samples, rooms), Part(0, 1, 1)), torch.device("cpu")
+    )
+
+
+def trained(asked: TrainOptions):
+    """The stage, its objective's state before the training, and the averaged objective after it."""
+    stage = stage_of(asked)
+    before = {name: value.clone() for name, value in stage.objective.state_dict().items()}
+    asked.output.mkdir(exist_ok=True)
+    average = train(stage.objective, stage.batches, asked, Accelerator(cpu=True), asked.output, {}, stage.save)
+    return stage, before, average
+
+
+def changed(before: dict, after: torch.nn.Module) -> set[str]:
+    """Names of what differs by a bit."""
+    return {name for name, value in after.state_dict().items() if not torch.equal(value, before[name])}
 
 
 def arguments(asked: TrainOptions) -> list[str]:

@@ -4,14 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
-from ..panorama.ring import VIEWS
+from ..panorama import VIEWS, stitch
 from ..training.rings import RingStream
 from .detail import measure_detail
 from .overlap import overlap_scores
 from .report import Figure
-from .rooms import VARIANTS, Settings
+from .rooms import VARIANTS, Settings, call_pipe, to_bytes
 
 NEIGHBOURS = [(i, (i + 1) % VIEWS) for i in range(VIEWS)]
 STEPS_PER_PANORAMA = len(VARIANTS)
@@ -46,24 +45,18 @@ def score_panoramas(pipe, settings: Settings, done: Callable[[], None] = lambda:
     for index in range(settings.rooms):
         sample = stream.sample(index)
         seen = {"views": sample.views} if pipe.takes_depth else {"size": side}
-        sets, panoramas = {}, {}
+        prompts = [wordings[0] for wordings in sample.prompts]
+        made = {}
         for name, switches in VARIANTS.items():
-            made = pipe(
-                [wordings[0] for wordings in sample.prompts],
-                num_inference_steps=settings.steps,
-                guidance_scale=settings.guidance_scale,
-                generator=torch.Generator().manual_seed(settings.seed + index),
-                **seen,
-                **switches,
-            )
-            sets[name], panoramas[name] = list(np.round(made.images * 255).astype(np.uint8)), made.panorama
+            made[name] = call_pipe(pipe, settings, settings.seed + index, prompts, **seen, **switches)
             done()
+        sets = {name: to_bytes(images) for name, images in made.items()}
         sets["truth"] = list(sample.images)
         scores = overlap_scores(sample.views, list(sets.values()), NEIGHBOURS)
         mine, truth = (measure_detail(sets[name]).sharpness for name in ("generated", "truth"))
         yield PanoramaScore(
             psnr={name: found.psnr for name, found in zip(sets, scores, strict=True)},
-            seam=seam(panoramas["generated"]),
+            seam=seam(stitch(made["generated"])),
             sharpness=mine / truth,
         )
 

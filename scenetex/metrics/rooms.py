@@ -97,7 +97,7 @@ def score_room(
     sets["truth"] = [truth[i] for i in at]
     sets["autoencoded"] = autoencode(pipe, sets["truth"])
     given = [sets["generated"][i // 2] if i % 2 == 0 else None for i in range(len(views))]
-    filled = _to_bytes(_call(pipe.interpolate, settings, seed, prompts, views, given, **VARIANTS["generated"]))
+    filled = to_bytes(call_pipe(pipe.interpolate, settings, seed, prompts, views, given, **VARIANTS["generated"]))
     done()
     scores = dict(zip(sets, overlap_scores(keys, list(sets.values())), strict=True))
     neighbours = [(i, i + 2) for i in at[:-1]]
@@ -115,7 +115,7 @@ def score_room(
 
 def generate(pipe, views: ViewSet, prompts, settings: Settings, seed: int, **switches) -> list[np.ndarray]:
     """Images (h, w, 3) uint8 of all views, the same for the same seed."""
-    return _to_bytes(_call(pipe, settings, seed, prompts, views, **switches))
+    return to_bytes(call_pipe(pipe, settings, seed, prompts, views, **switches))
 
 
 def autoencode(pipe, images: list[np.ndarray]) -> list[np.ndarray]:
@@ -125,7 +125,7 @@ def autoencode(pipe, images: list[np.ndarray]) -> list[np.ndarray]:
     with torch.no_grad():
         latents = [encode(pipe, picture(im, (im.shape[1], im.shape[0]), i)) for i, im in enumerate(images)]
         out = decode(pipe, torch.stack(latents), [None] * len(images))
-    return _to_bytes((out / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy())
+    return to_bytes((out / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy())
 
 
 def some_views(views: ViewSet, which: list[int]) -> ViewSet:
@@ -135,7 +135,8 @@ def some_views(views: ViewSet, which: list[int]) -> ViewSet:
     return replace(views, frame_ids=tuple(views.frame_ids[i] for i in which), **picked)
 
 
-def _call(call, settings: Settings, seed: int, prompts, *args, **switches) -> np.ndarray:
+def call_pipe(call, settings: Settings, seed: int, prompts, *args, **switches) -> np.ndarray:
+    """Images (m, h, w, 3) float32 0..1 that a pipeline, or a method of one, makes with these settings."""
     return call(
         prompts,
         *args,
@@ -146,5 +147,6 @@ def _call(call, settings: Settings, seed: int, prompts, *args, **switches) -> np
     ).images
 
 
-def _to_bytes(images: np.ndarray) -> list[np.ndarray]:
+def to_bytes(images: np.ndarray) -> list[np.ndarray]:
+    """Images 0..1 as a list of uint8 ones."""
     return list(np.round(np.asarray(images) * 255).astype(np.uint8))

@@ -10,7 +10,7 @@ import torch
 from ..training.rooms import RoomStream
 from .overlap import overlap_scores
 from .report import Figure
-from .rooms import Settings
+from .rooms import Settings, to_bytes
 
 # Ways to larger images: the model, the model with each view by itself, and the plain one.
 WAYS = ("upscaled", "each_alone", "bicubic")
@@ -62,7 +62,7 @@ def score_upscaling(pipe, settings: Settings, done: Callable[[], None] = lambda:
                 correspondence=together,
                 **options,
             ).images
-            sets[name] = list(np.round(made * 255).astype(np.uint8))
+            sets[name] = to_bytes(made)
             done()
         overlaps = overlap_scores(sample.views, [sets["upscaled"], list(sample.images)])
         yield UpscaleScore(

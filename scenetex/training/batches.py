@@ -117,11 +117,18 @@ def multi_view_item(
     return item
 
 
-def ring_item(encoded: Encoded, rng: np.random.Generator, tokenize: Callable, levels: int, outpaint: bool) -> Item:
-    """All views of a ring together, at one noise level; one of them is given if they are to be outpainted from it."""
+def ring_item(
+    encoded: Encoded, rng: np.random.Generator, tokenize: Callable, levels: int, outpaint: bool | None
+) -> Item:
+    """As `multi_view_item`, for the views of a ring.
+
+    Args:
+        outpaint: True = one view is given, False = none is, None = there is no condition.
+    """
     m, (h, w) = len(encoded.latents), encoded.latents.shape[-2:]
     item = _set_item(encoded, rng, tokenize, levels, (h, w), ring=True)
-    item["given"] = (torch.arange(m) == int(rng.integers(m))) & outpaint
+    if outpaint is not None:
+        item["given"] = (torch.arange(m) == int(rng.integers(m))) & outpaint
     return item
 
 

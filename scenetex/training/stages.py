@@ -136,6 +136,7 @@ def _single_view(options: TrainOptions, data: Data, device: torch.device) -> Sta
         raise InputError("train single-view: needs --model, a pipeline to tune or an autoencoder to start from")
     scratch = not is_pipeline(options.model)
     pipe = _small_pipeline(options, data.source) if scratch else load_pipeline(options.model)
+    _check_depth(options, pipe)
     blocks = pipe.unet if isinstance(pipe.unet, MultiViewUNet) else None
     base = pipe.unet if blocks is None else blocks.unet
     objective = SingleViewObjective(base, pipe.text_encoder, pipe.scheduler, train_text=scratch)
@@ -159,6 +160,7 @@ def _single_view(options: TrainOptions, data: Data, device: torch.device) -> Sta
 def _multi_view(options: TrainOptions, data: Data, device: torch.device) -> Stage:
     """Stage two, for generation ("multi-view"), or for it and interpolation in turn ("interpolation")."""
     pipe = _tuned_pipeline(options)
+    _check_depth(options, pipe)
     if not isinstance(pipe.unet, MultiViewUNet):
         pipe.unet = MultiViewUNet.from_unet(pipe.unet)
     conditioned = options.stage == "interpolation"
@@ -187,14 +189,14 @@ def _panorama(options: TrainOptions, data: Data, device: torch.device) -> Stage:
     objective = MultiViewObjective(pipe.unet, pipe.text_encoder, pipe.scheduler, conditioned, pipe.config.convention)
 
     def make(encoded: Encoded, number: int) -> list[Item]:
-        item = ring_item(encoded, data.schedule.rng(number), *_reading(pipe), outpaint=number % 2 == 1)
-        return [item if conditioned else {name: value for name, value in item.items() if name != "given"}]
+        outpaint = number % 2 == 1 if conditioned else None
+        return [ring_item(encoded, data.schedule.rng(number), *_reading(pipe), outpaint)]
 
     def trained(average: MultiViewObjective) -> MVDiffusionPanoramaPipeline:
         return with_parts(pipe, unet=average.unet, empty_condition=conditioned)
 
     store = _surface_store(options, data, pipe, device)
-    return _diffusion_stage(options, data, pipe, objective, store, make, trained)
+    return _diffusion_stage(options, data, pipe, objective, store, make, trained, validation.surround, VIEWS)
 
 
 def _super_resolution(options: TrainOptions, data: Data, device: torch.device) -> Stage:
@@ -224,7 +226,7 @@ def _super_resolution(options: TrainOptions, data: Data, device: torch.device) -
     how = f"super-resolution {unet.config.factor} {unet.config.enlarge} {unet.alignment}"
     encode = partial(encode_large, vae=vae, unet=unet)
     store = EncodedStore.within(options.cache_folder, data.source, encode, vae, how)
-    return _diffusion_stage(options, data, pipe, objective, store, make, trained)
+    return _diffusion_stage(options, data, pipe, objective, store, make, trained, validation.upscale)
 
 
 def _diffusion_stage(
@@ -235,14 +237,14 @@ def _diffusion_stage(
     store: EncodedStore,
     make: Callable[[Encoded, int], list[Item]],
     trained: Callable[[nn.Module], MultiViewPipeline],
+    draw: Callable[[MultiViewPipeline, Sample, int], np.ndarray] = validation.generate,
+    views: int | None = None,
 ) -> Stage:
-    """What the stages with a UNet share; `trained` gives the pipeline with an objective's parts."""
+    """What the stages with a UNet share; `trained` gives the pipeline with an objective's parts, `draw` its pictures.
+    `views` of each sample make a step where the options do not say how many."""
     store.fill(options.rooms, data.part.rank, data.part.world, options.workers)
-    together, views = options.stage != "single-view", VIEWS if options.stage == "panorama" else options.views
+    together, views = options.stage != "single-view", views or options.views
     batches = encoded_batches(store, data.schedule, data.part, views, together, make)
-    draw = {"super-resolution": validation.upscale, "panorama": validation.surround}.get(
-        options.stage, validation.generate
-    )
     frozen = {name: p for name, p in objective.named_parameters() if not p.requires_grad} | pipe.vae.state_dict()
     return Stage(
         objective,
@@ -275,12 +277,15 @@ def _tuned_pipeline(options: TrainOptions, kind: type[MultiViewPipeline] = MVDif
     return load_pipeline(options.model, kind)
 
 
-def _surface_store(options: TrainOptions, data: Data, pipe: MultiViewPipeline, device: torch.device) -> EncodedStore:
-    """Samples for a UNet that is told about the surface, as all are but those of panoramas."""
-    if not pipe.takes_depth and options.stage != "panorama":
+def _check_depth(options: TrainOptions, pipe: MultiViewPipeline) -> None:
+    if not pipe.takes_depth:
         raise InputError(
             f"{options.model}: the UNet takes no depth; start from a depth UNet such as Stable Diffusion 2 depth's"
         )
+
+
+def _surface_store(options: TrainOptions, data: Data, pipe: MultiViewPipeline, device: torch.device) -> EncodedStore:
+    """Samples with what the UNet is told about the surface."""
     _check_size(options, pipe.vae_scale_factor)
     vae = pipe.vae.to(device).requires_grad_(False).eval()
     encode = partial(encode_sample, vae=vae, guide_channels=pipe.guide_channels)

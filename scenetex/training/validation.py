@@ -41,34 +41,35 @@ def reconstruct(vae, sample: Sample) -> np.ndarray:
 
 def generate(pipe: MVDiffusionPipeline, sample: Sample, seed: int) -> np.ndarray:
     """Images of the sample's views from its first sentence, (m, h, w, 3) uint8."""
-    return _bytes(pipe(_prompts(sample), sample.views, guidance_scale=_GUIDANCE, **_options(pipe, sample, seed)).images)
+    options = _options(pipe, seed) | _together(sample)
+    return _bytes(pipe(_prompts(sample), sample.views, guidance_scale=_GUIDANCE, **options).images)
 
 
 def surround(pipe: MVDiffusionPanoramaPipeline, sample: Sample, seed: int) -> np.ndarray:
     """Images of a ring of views from its first sentence, with its depth if the model takes that, (8, s, s, 3) uint8."""
-    options = _options(pipe, sample, seed)
-    options.pop("joint_views")
     seen = {"views": sample.views} if pipe.takes_depth else {"size": sample.views.size[0]}
-    return _bytes(pipe(_prompts(sample), guidance_scale=_GUIDANCE, **seen, **options).images)
+    return _bytes(pipe(_prompts(sample), guidance_scale=_GUIDANCE, **seen, **_options(pipe, seed)).images)
 
 
 def upscale(pipe: MVDiffusionPipeline, sample: Sample, seed: int) -> np.ndarray:
     """The sample's images from themselves at a size as many times smaller as the model enlarges, (m, h, w, 3) uint8."""
     small = sample.shrunk(pipe.upscale_unet.config.factor)
-    return _bytes(pipe.upscale(small.images, small.views, _prompts(sample), **_options(pipe, sample, seed)).images)
+    options = _options(pipe, seed) | _together(sample)
+    return _bytes(pipe.upscale(small.images, small.views, _prompts(sample), **options).images)
 
 
 def _prompts(sample: Sample) -> list[str]:
     return [sentences[0] for sentences in sample.prompts]
 
 
-def _options(pipe, sample: Sample, seed: int) -> dict:
+def _options(pipe, seed: int) -> dict:
     pipe.set_progress_bar_config(disable=True)
-    return {
-        "num_inference_steps": _STEPS,
-        "generator": torch.Generator().manual_seed(seed),
-        "joint_views": max(len(sample), LEAST_JOINT),
-    }
+    return {"num_inference_steps": _STEPS, "generator": torch.Generator().manual_seed(seed)}
+
+
+def _together(sample: Sample) -> dict:
+    """The option that has all views denoised at once."""
+    return {"joint_views": max(len(sample), LEAST_JOINT)}
 
 
 def _bytes(images: np.ndarray) -> np.ndarray:
