@@ -4,6 +4,7 @@ from collections.abc import Callable
 from os import PathLike
 from typing import Self
 
+import numpy as np
 import torch
 from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 from diffusers.image_processor import VaeImageProcessor
@@ -14,6 +15,7 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 from ..errors import InputError
 from ..models import MultiViewUNet, SuperResolutionUNet
 from ..models.patch_autoencoder import image_factor
+from .carry_over import carry_over
 from .generate import generate
 from .images import decode, encode
 from .loading import LOAD_ERRORS, check_model, first_line, locate_model
@@ -149,7 +151,15 @@ class MultiViewPipeline(DiffusionPipeline):
         def run(latent: bool) -> torch.Tensor:
             known = {i: encode(self, key) for i, key in enumerate(task.keys) if key is not None}
             latents = generate(self, task, request, known)
-            return latents if latent else decode(self, latents, task.keys)
+            if latent:
+                return latents
+            images = decode(self, latents, task.keys)
+            # Nothing is carried over from a call that was interrupted: its images are no images yet.
+            if not (known and request.fusion and task.views.surface is not None) or self.interrupt:
+                return images
+            pixels = images.permute(0, 2, 3, 1).cpu().numpy()
+            carried = carry_over(pixels, np.array([key is not None for key in task.keys]), task.views.surface)
+            return torch.from_numpy(carried).permute(0, 3, 1, 2).to(images)
 
         return self._finish(run, request, output_type)
 
