@@ -31,7 +31,8 @@ class PanoramaOptions:
     image: Path | None = None
     """First view, a square photo of 90 degrees each way: the rest is painted outwards from it."""
     scene: Path | None = None
-    """Scene to make a panorama of: its depth decides where things are."""
+    """Scene to make a panorama of: its depth decides where things are. Models that take depth make up a room where none
+    is given."""
     position: str | None = None
     """Where in the scene to look around from: X,Y,Z in metres; default: the frame with the most room around it."""
     negative_prompt: str | None = None
@@ -102,9 +103,15 @@ def _panorama(options: PanoramaOptions) -> np.ndarray:
     pipe = load_model(generation)
     import torch  # it takes seconds to load; bad input has been named by now
 
+    from .training.rings import RingStream
+
     pipe.set_progress_bar_config(disable=options.quiet, desc="panorama", leave=False)
     size = pipe.view_size if options.size is None else options.size
     views = None if scene is None else panorama_views(scene, position, size)
+    if pipe.takes_depth and scene is None and image is None:
+        # It paints surfaces: without any of the caller's it gets those of a room that the seed makes up.
+        views = RingStream(options.seed, size=(size, size)).sample(0).views
+        print(f"{options.model} goes by depth: painting a room made up from seed {options.seed}; --scene paints yours")
     if image is not None:
         smaller = size < len(image)
         image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)

@@ -9,6 +9,7 @@ from tiny_pipeline import MVDiffusionPipeline, make_pipeline, room_views, some_o
 from tiny_super_resolution import make_light_unet, make_super_resolution
 
 from scenetex import InputError, SuperResolutionUNet
+from scenetex.models import DetailDecoder
 from scenetex.pipelines.upscale import enlarged, restore
 
 VIEWS = room_views(4, size=(32, 24))
@@ -183,8 +184,61 @@ def test_save_and_load(pipe, tmp_path):
     assert torch.equal(latents(loaded), latents(pipe))
 
 
+@pytest.fixture(scope="module")
+def detailed(tmp_path_factory):
+    """With a decoder of random weights that adds a tenth of the pixels' range."""
+    torch.manual_seed(2)
+    decoder = DetailDecoder(4, 4, width=8, layers=2).eval()
+    torch.nn.init.normal_(decoder.write.weight, std=0.05)
+    folder = tmp_path_factory.mktemp("detailed")
+    return make_pipeline(folder / "tokens", upscale_unet=make_super_resolution(), detail_decoder=decoder)
+
+
+def test_the_detail_decoder_makes_the_images(detailed, pipe):
+    large = upscale(detailed)
+    assert large.shape == (4, 96, 128, 3) and np.abs(shrunk(large) - IMAGES).mean() < 0.002
+    assert not np.allclose(large, upscale(pipe), atol=0.01)
+    assert torch.equal(latents(detailed), latents(pipe))
+    assert np.array_equal(large, upscale(detailed))
+
+
+def test_without_belief_the_latents_do_not_count(detailed):
+    """Another seed gives other latents; what the small images tell stays."""
+    none = upscale(detailed, detail=0.0)
+    assert np.array_equal(none, upscale(detailed, detail=0.0, seed=1))
+    assert not np.allclose(none, upscale(detailed, detail=1.0), atol=1e-3)
+    assert not np.allclose(upscale(detailed, detail=1.0), upscale(detailed, detail=1.0, seed=1), atol=1e-3)
+
+
+def test_detail_comes_from_other_views_unless_switched_off(detailed):
+    changed = IMAGES.copy()
+    changed[1:] = changed[1:, :, ::-1]
+    on, off = ({"detail": 0.0, "correspondence": c, "shared_noise": False} for c in (True, False))
+    assert not np.allclose(upscale(detailed, **on)[0], upscale(detailed, changed, **on)[0], atol=1e-3)
+    assert np.array_equal(upscale(detailed, **off)[0], upscale(detailed, changed, **off)[0])
+
+
+def test_detail_in_tiles_leaves_no_seam(tmp_path):
+    """Where tiles overlap, both see what is around; on their rims, only one counts."""
+    torch.manual_seed(2)
+    decoder = DetailDecoder(4, 4, width=8, layers=1).eval()
+    torch.nn.init.normal_(decoder.write.weight, std=0.05)
+    pipe = make_pipeline(tmp_path / "tokens", upscale_unet=make_super_resolution(), detail_decoder=decoder)
+    views = room_views(2, size=(48, 32))
+    whole, tiled = (upscale(pipe, pictures(2, (32, 48)), views, detail=0.0, tile=tile) for tile in (None, 64))
+    assert np.abs(whole - tiled).mean() < 0.005 and np.abs(whole - tiled).max() < 0.1
+
+
+def test_detail_decoder_is_saved(detailed, tmp_path):
+    detailed.save_pretrained(tmp_path)
+    loaded = MVDiffusionPipeline.from_pretrained(tmp_path)
+    ours, theirs = detailed.detail_decoder.state_dict(), loaded.detail_decoder.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
 def test_half_precision(tmp_path):
-    narrow = make_pipeline(tmp_path, upscale_unet=make_super_resolution()).to(torch.bfloat16)
+    decoder = DetailDecoder(4, 4, width=8, layers=1)
+    narrow = make_pipeline(tmp_path, upscale_unet=make_super_resolution(), detail_decoder=decoder).to(torch.bfloat16)
     assert np.isfinite(upscale(narrow)).all()
 
 
@@ -195,6 +249,7 @@ def test_half_precision(tmp_path):
         ({"images": [*IMAGES[:3], None]}, "image of view 3"),
         ({"images": pictures(size=(24, 24))}, "image of view 0 is 24 x 24 x 3"),
         ({"views": "room"}, "not a ViewSet"),
+        ({"detail": 1.5}, "detail 1.5 is not a share"),
         ({"factor": 3}, "cannot upscale 3 times.*trained to upscale 4 times"),
         ({"tile": 32}, "tiles of 32 pixels.*pass 64 or more"),
         ({"prompt": ["a", "b"]}, "2 prompts for 4 views"),
@@ -217,3 +272,7 @@ def test_parts_that_are_missing_or_do_not_fit_are_named(tmp_path):
     other = make_light_unet().__class__.from_config({**make_light_unet().config, "in_channels": 9})
     with pytest.raises(InputError, match="takes 9 channels"):
         make_pipeline(tmp_path, upscale_unet=SuperResolutionUNet.from_unet(other))
+    with pytest.raises(InputError, match="detail decoder takes 5 channels"):
+        make_pipeline(tmp_path, detail_decoder=DetailDecoder(5))
+    with pytest.raises(InputError, match=r"enlarges 2 times, the detail decoder 4 times"):
+        make_pipeline(tmp_path, upscale_unet=make_super_resolution(2), detail_decoder=DetailDecoder(4, 4))

@@ -41,6 +41,7 @@ def said(capsys, *given: str) -> str:
         ({"device": "tpu"}, "tpu"),
         ({"precision": "fp8"}, "fp8"),
         ({"stage": "two"}, "two"),
+        ({"stage": "detail", "crop": (520, 384)}, "--crop 520 384: choose 8 pixels or more, within the images"),
         ({"upscale_unet": Path("x")}, "--upscale-unet is for stage super-resolution"),
         ({"data": Path("x"), "materials": Path("y")}, "--materials are for procedural rooms"),
         ({"materials": Path("nowhere")}, "nowhere: no such folder of material swatches"),

@@ -7,10 +7,18 @@ from tiny_training import SIZE, tiny_autoencoder, tiny_pipeline, tiny_unet
 
 from scenetex import InputError
 from scenetex.models import SuperResolutionUNet
+from scenetex.pipelines.evidence import evidence
 from scenetex.pipelines.guide import make_guide
 from scenetex.pipelines.images import encode
 from scenetex.pipelines.upscale import enlarged
-from scenetex.training.encoded import encode_large, encode_sample, read_encoded, write_encoded
+from scenetex.training.encoded import (
+    detail_parts,
+    encode_detail,
+    encode_large,
+    encode_sample,
+    read_encoded,
+    write_encoded,
+)
 from scenetex.training.rooms import RoomStream
 from scenetex.training.store import EncodedStore
 
@@ -136,3 +144,22 @@ def test_a_cache_that_cannot_be_is_named(pipe, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="a part of the path is a file"):
         EncodedStore.within(tmp_path / "file", RoomStream(0, 3, SIZE), lambda sample: None, pipe.vae, "80")
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("factor", [2, 4])
+def test_detail_is_told_of_the_middle_of_large_images(pipe, factor):
+    large = RoomStream(0, 3, (256, 192)).sample(0)
+    encoded = encode_detail(large, pipe.vae, factor)
+    middle = (slice(48, 144), slice(64, 192))
+    truth = torch.from_numpy(large.images[:, *middle]).permute(0, 3, 1, 2) / 127.5 - 1
+    parts = detail_parts(encoded.guide, factor)
+    assert torch.allclose(parts["large"], truth, atol=1e-6)
+    assert torch.allclose(parts["small"], torch.nn.functional.avg_pool2d(truth, factor), atol=0.6 / 127.5)
+    whole = large.shrunk(factor)
+    difference, told = evidence(whole.images.astype(np.float32) / 127.5 - 1, 1, whole.views, factor)
+    inner = tuple(slice(s.start // factor, s.stop // factor) for s in middle)
+    assert torch.equal(parts["difference"][1], difference[:, *middle]) and torch.equal(parts["told"][1], told[inner])
+    assert (parts["told"] > 0).any()
+    exact = encode(pipe, large.images[1, *middle].astype(np.float32) / 255)
+    torch.testing.assert_close(encoded.latents[1], exact, rtol=0, atol=1e-4)

@@ -37,6 +37,7 @@ def held_out_loss(stage, objective, count=4) -> float:
         ("multi-view", 15, 0.9),
         ("interpolation", 15, 0.9),
         ("super-resolution", 12, 0.9),
+        ("detail", 60, 0.98),
     ],
 )
 def test_the_loss_falls(models, tmp_path, stage, steps, falls):
@@ -160,6 +161,19 @@ def test_super_resolution_is_trained_whole_then_around_its_unet(models, tmp_path
         assert paint.shape == (2, 96, 128, 3) and paint.dtype == np.uint8
 
 
+def test_detail_is_trained_beside_everything_else(models, tmp_path):
+    """The decoder alone changes; trained on, it goes on from where it was."""
+    made, before, average = trained(options("detail", models, tmp_path / "one", crop=(32, 32)))
+    assert changed(before, average) and all(name.startswith("decoder.") for name in before)
+    saved = MVDiffusionPipeline.from_pretrained(tmp_path / "one" / "model")
+    assert not changed(average.decoder.state_dict(), saved.detail_decoder) and saved.detail_decoder.config.factor == 4
+    assert not changed(tiny_pipeline().vae.state_dict(), saved.vae)
+    again = stage_of(options("detail", models, tmp_path / "two", model=str(tmp_path / "one" / "model")))
+    assert not changed(average.state_dict(), again.objective)
+    sample = RoomStream(0, 3, (128, 96)).sample(5)
+    assert made.paint(average, sample).shape == sample.images.shape
+
+
 def test_super_resolution_starts_from_a_given_unet(models, tmp_path):
     unet = tiny_unet(in_channels=4)
     unet.save_pretrained(tmp_path / "unet")
@@ -205,6 +219,8 @@ def test_gradient_checkpointing_gives_the_same_gradient(models, tmp_path):
         ("single-view", {"image_size": (60, 48)}, "--image-size 60 48: choose multiples of 8"),
         ("autoencoder", {"image_size": (64, 44)}, "--image-size 64 44: choose multiples of 8"),
         ("super-resolution", {"image_size": (128, 80)}, "--image-size 128 80: choose multiples of 32"),
+        ("detail", {"image_size": (128, 80)}, "--image-size 128 80: choose multiples of 32"),
+        ("detail", {"crop": (32, 36)}, "--crop 32 36: choose multiples of 8"),
     ],
 )
 def test_starts_that_do_not_fit_are_named(models, tmp_path, stage, change, words):

@@ -116,7 +116,7 @@ def options(stage: str, models: Path, output: Path, **changes) -> TrainOptions:
     """A training of two steps on the CPU, from the tiny model, with what is encoded kept beside it."""
     start = None if stage == "autoencoder" else str(models / "pipeline")
     small = dict(rooms=2, room_views=4, samples=2, views=3, steps=2, warmup=1, save_every=1000, workers=0)
-    size = {"super-resolution": (128, 96), "panorama": (64, 64)}.get(stage, SIZE)
+    size = {"super-resolution": (128, 96), "detail": (128, 96), "panorama": (64, 64)}.get(stage, SIZE)
     values = dict(stage=stage, output=output, model=start, image_size=size, cache=models / "encoded", device="cpu")
     return TrainOptions(**{**small, **values, "learning_rate": 2e-3, "schedule": "constant", **changes})
 

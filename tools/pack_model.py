@@ -28,6 +28,8 @@ class Arguments:
     """Model folder in diffusers layout."""
     output: Path
     """Folder to write."""
+    panorama: Path | None = None
+    """Folder of the same model trained for panoramas: its blocks go with it."""
     limit: float = 60.0
     """Megabytes it may have."""
 
@@ -38,13 +40,18 @@ def main() -> int:
     def work() -> int:
         import torch
 
-        from scenetex.pipelines import MVDiffusionPipeline
+        from scenetex.models.block_folder import save_blocks
+        from scenetex.pipelines import MVDiffusionPanoramaPipeline, MVDiffusionPipeline
         from scenetex.pipelines.loading import quiet_loading
+        from scenetex.pipelines.panorama import BLOCKS
 
         arguments = parse(Arguments, "pack_model", None)
         with TemporaryDirectory() as folder, quiet_loading():
             packed = Path(folder) / "model"
             MVDiffusionPipeline.from_pretrained(arguments.model).to(torch.float16).save_pretrained(packed)
+            if arguments.panorama is not None:
+                ring = MVDiffusionPanoramaPipeline.from_pretrained(arguments.panorama).to(torch.float16)
+                save_blocks(ring.unet, packed / BLOCKS)
             for path in (packed / "model_index.json", *packed.rglob("config.json")):
                 # Where it was on the machine that trained it.
                 config = json.loads(path.read_text())

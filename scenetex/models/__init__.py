@@ -1,7 +1,8 @@
 """Neural networks: the multi-view diffusion UNet and its correspondence-aware attention."""
 
+from .detail_decoder import DetailDecoder
 from .multiview_unet import MultiViewUNet
 from .patch_autoencoder import PatchAutoencoder
 from .super_resolution import SuperResolutionUNet
 
-__all__ = ["MultiViewUNet", "PatchAutoencoder", "SuperResolutionUNet"]
+__all__ = ["DetailDecoder", "MultiViewUNet", "PatchAutoencoder", "SuperResolutionUNet"]

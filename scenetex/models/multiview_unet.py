@@ -73,10 +73,10 @@ class MultiViewUNet(ExactFrequencies, ModelMixin, ConfigMixin):
         self.condition_branch = ConditionBranch(self.unet, condition_channels) if condition_channels else None
 
     @classmethod
-    def from_unet(cls, unet: UNet2DConditionModel, kind: str = "depth") -> "MultiViewUNet":
-        """Fresh blocks around `unet`, which is taken as it is, not copied."""
+    def from_unet(cls, unet: UNet2DConditionModel, kind: str = "depth", **options) -> "MultiViewUNet":
+        """Fresh blocks around `unet`, which is taken as it is, not copied; `options` as for the class."""
         config = {key: value for key, value in unet.config.items() if not key.startswith("_")}
-        model = cls(config, kind=kind, unet=unet)
+        model = cls(config, kind=kind, unet=unet, **options)
         return model.to(unet.device, unet.dtype)
 
     @classmethod

@@ -13,7 +13,7 @@ from diffusers.schedulers import KarrasDiffusionSchedulers
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from ..errors import InputError
-from ..models import MultiViewUNet, SuperResolutionUNet
+from ..models import DetailDecoder, MultiViewUNet, SuperResolutionUNet
 from ..models.patch_autoencoder import image_factor
 from .carry_over import carry_over
 from .generate import generate
@@ -36,6 +36,7 @@ class MultiViewPipeline(DiffusionPipeline):
         controlnet: a depth ControlNet, for a UNet without depth channel.
         text_encoder_2, tokenizer_2: Stable Diffusion XL's.
         upscale_unet: a `SuperResolutionUNet`, for `MVDiffusionPipeline.upscale`.
+        detail_decoder: a `DetailDecoder`, to make images of what that finds; without it the autoencoder does.
         convention: of the correspondence the UNet was trained with: "visible", or "mvdiffusion" for released weights.
         empty_condition: whether the UNet was trained with an empty condition (zeros, mask 0) where nothing is given, or
             with none at all, as released weights are used.
@@ -45,8 +46,14 @@ class MultiViewPipeline(DiffusionPipeline):
         InputError: a UNet of other channels, an unknown convention.
     """
 
-    model_cpu_offload_seq = "text_encoder->text_encoder_2->unet->upscale_unet->vae"
-    _optional_components = ["controlnet", "text_encoder_2", "tokenizer_2", "upscale_unet"]  # noqa: RUF012 (as diffusers)
+    model_cpu_offload_seq = "text_encoder->text_encoder_2->unet->upscale_unet->vae->detail_decoder"
+    _optional_components = [  # noqa: RUF012 (as diffusers)
+        "controlnet",
+        "text_encoder_2",
+        "tokenizer_2",
+        "upscale_unet",
+        "detail_decoder",
+    ]
     _callback_tensor_inputs = ("latents",)
 
     def __init__(
@@ -60,6 +67,7 @@ class MultiViewPipeline(DiffusionPipeline):
         text_encoder_2: CLIPTextModelWithProjection | None = None,
         tokenizer_2: CLIPTokenizer | None = None,
         upscale_unet: SuperResolutionUNet | None = None,
+        detail_decoder: DetailDecoder | None = None,
         convention: str = "visible",
         empty_condition: bool = False,
         default_steps: int = 50,
@@ -81,6 +89,16 @@ class MultiViewPipeline(DiffusionPipeline):
                 f"the super-resolution UNet takes {upscale_unet.unet.config.in_channels} channels, but the autoencoder "
                 f"gives {latent}; pass one that was trained with this autoencoder"
             )
+        if detail_decoder is not None and detail_decoder.config.latent_channels != latent:
+            raise InputError(
+                f"the detail decoder takes {detail_decoder.config.latent_channels} channels, but the autoencoder gives "
+                f"{latent}; pass one that was trained with this autoencoder"
+            )
+        if None not in (upscale_unet, detail_decoder) and upscale_unet.config.factor != detail_decoder.config.factor:
+            raise InputError(
+                f"the super-resolution UNet enlarges {upscale_unet.config.factor} times, the detail decoder "
+                f"{detail_decoder.config.factor} times; pass two that were trained for the same"
+            )
         self.register_modules(
             vae=vae,
             text_encoder=text_encoder,
@@ -91,6 +109,7 @@ class MultiViewPipeline(DiffusionPipeline):
             text_encoder_2=text_encoder_2,
             tokenizer_2=tokenizer_2,
             upscale_unet=upscale_unet,
+            detail_decoder=detail_decoder,
         )
         self.register_to_config(
             convention=convention,

@@ -149,6 +149,7 @@ class MVDiffusionPipeline(MultiViewPipeline):
         correspondence: bool = True,
         shared_noise: bool = True,
         joint_views: int = 16,
+        detail: float = 0.5,
         tile: int | None = None,
         eta: float = 0.0,
         output_type: str = "np",
@@ -166,6 +167,8 @@ class MVDiffusionPipeline(MultiViewPipeline):
             prompt, negative_prompt: one for all views, or one per view.
             factor: how many times larger; what the model was trained for, which None stands for.
             correspondence: let views see each other's images, small and large.
+            detail: how much of what the model invents is believed, 0 to 1, by models with a detail decoder: at 0 the
+                large images show no more than the small ones of all views tell.
             tile: side of tiles, pixels of the large images; None = whole images at once. Bounds the memory, as does
                 `joint_views`; tiles overlap and are denoised together, so that none of them shows.
 
@@ -192,6 +195,8 @@ class MVDiffusionPipeline(MultiViewPipeline):
             callback_inputs=tuple(callback_on_step_end_tensor_inputs),
         )
         check_factor(self, factor)
+        if not 0 <= detail <= 1:
+            raise InputError(f"detail {detail} is not a share; pass a number from 0 to 1")
         scenery = SceneViews.of(views)
         given = list(images)
         if len(given) != len(scenery):
@@ -199,7 +204,7 @@ class MVDiffusionPipeline(MultiViewPipeline):
         pictures = [picture(image, scenery.size, i) for i, image in enumerate(given)]
 
         def run(latent: bool) -> torch.Tensor:
-            return upscale(self, pictures, scenery, request, tile, latent)
+            return upscale(self, pictures, scenery, request, tile, detail, latent)
 
         found = self._finish(run, request, output_type)
         return ImagePipelineOutput(found) if return_dict else (found,)

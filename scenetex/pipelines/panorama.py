@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Self
 
 import numpy as np
 import PIL.Image
@@ -10,13 +13,16 @@ from diffusers.utils import BaseOutput
 
 from ..errors import InputError
 from ..models import MultiViewUNet
+from ..models.block_folder import load_blocks
 from ..panorama import VIEWS, stitch
 from ..views.viewset import ViewSet
 from .images import picture
+from .loading import locate_model
 from .multiview import MultiViewPipeline
 from .request import Request, Task
 from .ring_views import RingViews
 
+BLOCKS = "panorama"  # the folder in a model's folder that holds blocks of that kind for its UNet
 _CELLS = 64  # Stable Diffusion's latents, for models that do not say what they were trained at
 
 
@@ -41,6 +47,17 @@ class MVDiffusionPanoramaPipeline(MultiViewPipeline):
     UNet, whose views then agree by shared noise and fusion alone. Models that take depth, or come with a depth
     ControlNet, make panoramas of scenes; there, models of kind "depth" serve, too.
     """
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | PathLike, **kwargs) -> Self:
+        """As for every pipeline here; blocks in the folder's ``panorama`` take the place of the UNet's."""
+        pipe = super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+        folder = Path(locate_model(pretrained_model_name_or_path)) / BLOCKS
+        if "unet" not in kwargs and folder.is_dir():
+            base = pipe.unet.unet if isinstance(pipe.unet, MultiViewUNet) else pipe.unet
+            pipe.register_modules(unet=load_blocks(folder, base))
+            pipe.register_to_config(convention="visible", empty_condition=True)
+        return pipe
 
     @torch.no_grad()
     def __call__(

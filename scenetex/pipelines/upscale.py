@@ -7,7 +7,9 @@ import torch
 from torch.nn import functional as F
 
 from ..errors import InputError
+from ..models.detail_decoder import bicubic
 from .denoise import Part, denoise
+from .detail import add_detail
 from .generate import run_windows
 from .geometry import SceneViews
 from .images import decode, encode
@@ -36,7 +38,13 @@ def check_factor(pipe, factor: int | None) -> int:
 
 
 def upscale(
-    pipe, images: Sequence[np.ndarray], views: SceneViews, request: Request, tile: int | None, latent: bool
+    pipe,
+    images: Sequence[np.ndarray],
+    views: SceneViews,
+    request: Request,
+    tile: int | None,
+    detail: float,
+    latent: bool,
 ) -> torch.Tensor:
     """Large images (m, 3, H, W), -1..1, or their latents.
 
@@ -45,6 +53,7 @@ def upscale(
         images: m images (h, w, 3) float32 0..1 of the views.
         request: how to generate; without fusion.
         tile: side of tiles, pixels of the large images; None = no tiles.
+        detail: how much of the latents' own detail is believed, see `add_detail`.
         latent: return latents.
 
     Raises:
@@ -82,10 +91,14 @@ def upscale(
     latents = run_windows(pipe, views, request, size, {}, run)
     if latent:
         return latents
-    # One image and one tile at a time: at this size the autoencoder takes more memory than the UNet.
-    large = torch.cat(
-        [tiles.scaled(cell).blend(lambda rows, columns, z=z: _decode(pipe, z, rows, columns)) for z in latents.split(1)]
-    )
+    if pipe.detail_decoder is not None:
+        together = request.correspondence and len(views) > 1
+        large = add_detail(pipe.detail_decoder, latents, small, views, detail, together, tiles.scaled(cell))
+    else:
+        # One image and one tile at a time: at this size the autoencoder takes more memory than the UNet.
+        blend = tiles.scaled(cell).blend
+        decoded = [blend(lambda rows, columns, z=z: _decode(pipe, z, rows, columns)) for z in latents.split(1)]
+        large = torch.cat(decoded)
     return restore(large, small.to(large.device) * 2 - 1)
 
 
@@ -102,18 +115,13 @@ def restore(images: torch.Tensor, small: torch.Tensor) -> torch.Tensor:
     factor = images.shape[-1] // small.shape[-1]
     for _ in range(_ROUNDS):
         error = small - F.avg_pool2d(images, factor)
-        images = (images + _bicubic(error, factor)).clamp(-1, 1)
+        images = (images + bicubic(error, factor)).clamp(-1, 1)
     return images
 
 
 def enlarged(images: torch.Tensor, factor: int) -> torch.Tensor:
     """Images (m, 3, h, w), 0..1, bicubic at `factor` times the size."""
-    return images if factor == 1 else _bicubic(images, factor).clamp(0, 1)
-
-
-def _bicubic(images: torch.Tensor, factor: int) -> torch.Tensor:
-    # Only with antialias torch takes the cubic that reproduces ramps; the other ripples.
-    return F.interpolate(images, scale_factor=factor, mode="bicubic", antialias=True)
+    return images if factor == 1 else bicubic(images, factor).clamp(0, 1)
 
 
 def _encode(pipe, image: torch.Tensor, enlarge: int) -> torch.Tensor:

@@ -13,12 +13,14 @@ from ..correspondence import from_depth, from_rotation
 from ..errors import InputError
 from ..pipelines.geometry import SHARED_OVERLAP
 from ..pipelines.noise import share_noise
-from .encoded import Encoded
+from .encoded import Encoded, detail_parts
 from .sample import Sample
 
 _PROMPT_DROPPED = 0.1
 # Share of the sets whose views start from common noise, as the pipelines let them if asked to.
 _NOISE_SHARED = 0.5
+# Share of the views whose detail is found without others.
+_ALONE = 0.15
 # Real scans have rough surfaces: what the model is told about the surface gets as rough, for some views.
 _ROUGHNESS = 0.12
 
@@ -99,6 +101,30 @@ def single_view_items(
                 "input_ids": tokenize(_prompt(encoded.prompts[i], rng)),
             }
         )
+    return items
+
+
+def detail_items(
+    encoded: Encoded, rng: np.random.Generator, factor: int, crop: tuple[int, int] | None = None
+) -> list[Item]:
+    """For the detail decoder: each view of `encoded` by itself, its latents with noise of its own level.
+
+    Args:
+        factor: how many times larger the large images are.
+        crop: (h, w) cells of a random part of each view; None = all of it.
+    """
+    items, (h, w) = [], encoded.latents.shape[-2:]
+    ratio = encoded.guide.shape[-1] // w
+    for latents, guide in zip(encoded.latents, encoded.guide, strict=True):
+        part = _part(rng, (h, w), crop or (h, w))
+        finer = (..., *(slice(p.start * ratio, p.stop * ratio) for p in part))
+        found = {name: x[0] for name, x in detail_parts(guide[finer][None], factor).items()}
+        # Where views are by themselves there is nothing to see of others.
+        alone = 1.0 - (rng.random() < _ALONE)
+        found |= {name: alone * found[name] for name in ("difference", "told")}
+        noise = _normal(rng, (len(latents), *(p.stop - p.start for p in part)))
+        level = torch.tensor(rng.random(), dtype=torch.float32)
+        items.append({"latents": latents[..., *part].contiguous(), "noise": noise, "level": level, **found})
     return items
 
 

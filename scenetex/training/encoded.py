@@ -10,11 +10,13 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch.nn import functional as F
 
 from ..errors import InputError
 from ..models import SuperResolutionUNet
 from ..models.patch_autoencoder import image_factor
 from ..output import write_files
+from ..pipelines.evidence import evidence
 from ..pipelines.guide import make_guide
 from ..pipelines.upscale import enlarged
 from .sample import Sample
@@ -66,6 +68,32 @@ def encode_large(sample: Sample, vae, unet: SuperResolutionUNet) -> Encoded:
     middle = _planes(sample.images)[..., top : height - top, left : width - left]
     guide = _latents(vae, enlarged(_planes(small.images) / 255, unet.config.enlarge) * 255)
     return _encoded(small, _latents(vae, middle), guide)
+
+
+def encode_detail(sample: Sample, vae, factor: int) -> Encoded:
+    """A sample of large images for the detail decoder: latents of their middle, half as wide and high; as guide, on the
+    grid of the small images, all that the decoder sees and should make of that part, see `detail_parts`."""
+    small, cell = sample.shrunk(factor), image_factor(vae)
+    height, width = sample.images.shape[1:3]
+    top, left = (side // cell // 4 * cell for side in (height, width))
+    rows, columns = slice(top, height - top), slice(left, width - left)
+    inner = (slice(top // factor, (height - top) // factor), slice(left // factor, (width - left) // factor))
+    large, pictures = _planes(sample.images)[..., rows, columns], small.images.astype(np.float32) / 127.5 - 1
+    guide = []
+    for i in range(len(sample)):
+        difference, told = evidence(pictures, i, small.views, factor)
+        maps = large[i].float() / 127.5 - 1, difference[:, rows, columns]
+        parts = [F.pixel_unshuffle(m, factor) for m in maps]
+        guide.append(torch.cat([parts[0], _planes(pictures)[i][:, *inner], parts[1], told[None, *inner]]))
+    return _encoded(small, _latents(vae, large), torch.stack(guide))
+
+
+def detail_parts(guide: torch.Tensor, factor: int) -> dict[str, torch.Tensor]:
+    """Large images (n, 3, h factor, w factor), small ones, and what other views show of them, from a guide (n, g, h, w)
+    of `encode_detail`."""
+    large, small, difference, told = guide.split((3 * factor**2, 3, 3 * factor**2, 1), 1)
+    large, difference = (F.pixel_shuffle(x, factor) for x in (large, difference))
+    return {"large": large, "small": small, "difference": difference, "told": told[:, 0]}
 
 
 def _encoded(sample: Sample, latents: torch.Tensor, guide: torch.Tensor) -> Encoded:

@@ -11,13 +11,16 @@ from torch import nn
 from torch.nn import functional as F
 
 from ..correspondence import Correspondence, from_depth, from_rotation
-from ..models import MultiViewUNet, SuperResolutionUNet
+from ..models import DetailDecoder, MultiViewUNet, SuperResolutionUNet
+from ..models.detail_decoder import believed
 
 # Relative to the error of the pixels; small, as latents only have to stay near each other and bounded (as in LDM).
 _KL_WEIGHT = 1e-4
 _GRADIENT_WEIGHT = 0.5
 _COLOR_WEIGHT = 1.0
 _TEXTURE_WEIGHT = 1.0
+_SIMILARITY_WEIGHT = 0.2
+_WINDOW, _STABLE = 7, ((0.01 * 2) ** 2, (0.03 * 2) ** 2)
 _AREA = 8  # pixels across the areas whose mean colour and roughness are compared
 # Brightness, red against green, blue against yellow. Hues weigh more than their small share of the pixels' error, or
 # one of the two is the last thing that four channels are spent on.
@@ -161,6 +164,39 @@ class SuperResolutionObjective(nn.Module):
         correspondence = _correspondence(batch, "visible", "depth") if noisy.shape[1] > 1 else None
         out = self.unet(noisy, timesteps, hidden, low, correspondence, corner, return_dict=False)[0]
         return F.mse_loss(out.float(), target)
+
+
+class DetailObjective(nn.Module):
+    """Large images from small ones, in L1 and structural similarity."""
+
+    def __init__(self, decoder: DetailDecoder):
+        super().__init__()
+        self.decoder = decoder
+
+    def trained(self) -> Iterator[nn.Parameter]:
+        """All parameters."""
+        return self.decoder.parameters()
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """`large` (n, 3, H, W) and `small` (n, 3, h, w) in -1..1, `difference` (n, 3, H, W) and `told` (n, h, w) of
+        other views, `latents`, `noise` (n, c, h', w') and `level` (n,) of that."""
+        latents = believed(batch["latents"], batch["noise"], batch["level"])
+        out = self.decoder(latents, batch["level"], batch["small"], batch["difference"], batch["told"]).float()
+        return F.l1_loss(out, batch["large"]) + _SIMILARITY_WEIGHT * (1 - _similarity(out, batch["large"]))
+
+
+def _similarity(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Mean structural similarity (Wang et al. 2004) of images (n, 3, h, w) in -1..1, over square windows."""
+
+    def local(x: torch.Tensor) -> torch.Tensor:
+        return F.avg_pool2d(x, _WINDOW, stride=1)
+
+    ma, mb = local(a), local(b)
+    va, vb, both = local(a * a) - ma * ma, local(b * b) - mb * mb, local(a * b) - ma * mb
+    c, d = _STABLE
+    # The means are of images from 0 on.
+    ma, mb = ma + 1, mb + 1
+    return (((2 * ma * mb + c) * (2 * both + d)) / ((ma * ma + mb * mb + c) * (va + vb + d))).mean()
 
 
 def _opponent_colors(images: torch.Tensor) -> torch.Tensor:

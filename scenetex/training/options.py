@@ -72,13 +72,14 @@ class LoopOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions(LoopOptions):
-    """Trains a model, stage by stage: autoencoder, single-view, multi-view, interpolation, panorama, super-resolution.
+    """Trains a model, stage by stage: autoencoder, single-view, multi-view, interpolation, panorama, super-resolution,
+    detail.
 
     A run resumes from its last checkpoint when it is started again with the same options.
     """
 
     stage: Annotated[
-        Literal["autoencoder", "single-view", "multi-view", "interpolation", "panorama", "super-resolution"],
+        Literal["autoencoder", "single-view", "multi-view", "interpolation", "panorama", "super-resolution", "detail"],
         tyro.conf.Positional,
     ]
     """What to train."""
@@ -104,10 +105,10 @@ class TrainOptions(LoopOptions):
     """Depth of scans: ray-cast from the mesh, or the sensor's."""
     image_size: tuple[int, int] | None = None
     """Width and height of the images, pixels; default: 256 192, 256 256 for panoramas, 1024 768 for
-    super-resolution."""
+    super-resolution and detail."""
     crop: tuple[int, int] | None = None
-    """Width and height of a random part of each image to train on, pixels: faster steps, for the autoencoder and single
-    views; default: whole images."""
+    """Width and height of a random part of each image to train on, pixels: faster steps, for the autoencoder, single
+    views and detail; default: whole images, of which detail learns from the middle, half as wide and high."""
     noise_bias: float = 1.0
     """How much more to train on high noise levels, where colours and layout are decided, on single views: 1 = on all
     alike; a level's share grows with its power of this less 1."""
@@ -143,9 +144,10 @@ class TrainOptions(LoopOptions):
         if not 0 < self.noise_bias < math.inf:
             raise InputError(f"--noise-bias {self.noise_bias} must be greater than 0")
         if self.crop is not None:
-            if self.stage not in ("autoencoder", "single-view"):
-                raise InputError(f"--crop is for autoencoder and single-view; leave it out for {self.stage}")
-            if min(self.crop) < 8 or any(part > whole for part, whole in zip(self.crop, self.size, strict=True)):
+            if self.stage not in ("autoencoder", "single-view", "detail"):
+                raise InputError(f"--crop is for autoencoder, single-view and detail; leave it out for {self.stage}")
+            images = tuple(side // 2 for side in self.size) if self.stage == "detail" else self.size
+            if min(self.crop) < 8 or any(part > whole for part, whole in zip(self.crop, images, strict=True)):
                 raise InputError(f"--crop {self.crop[0]} {self.crop[1]}: choose 8 pixels or more, within the images")
         if self.stage == "panorama" and self.size[0] != self.size[1]:
             raise InputError(f"--image-size {self.size[0]} {self.size[1]}: views of panoramas are square")
@@ -157,7 +159,8 @@ class TrainOptions(LoopOptions):
         """(width, height) of the images, pixels."""
         if self.image_size is not None:
             return tuple(self.image_size)
-        return {"super-resolution": (1024, 768), "panorama": (256, 256)}.get(self.stage, (256, 192))
+        large = (1024, 768)
+        return {"super-resolution": large, "detail": large, "panorama": (256, 256)}.get(self.stage, (256, 192))
 
     @property
     def cache_folder(self) -> Path:

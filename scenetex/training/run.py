@@ -65,4 +65,6 @@ def _source(options: TrainOptions) -> Source:
         rooms = RingStream(options.seed, size=options.size, materials=materials)
     else:
         rooms = RoomStream(options.seed, options.room_views, options.size, materials)
-    return rooms if options.cache is None else KeptSource.within(options.cache, rooms)
+    # Of large images nothing is kept but what is encoded: they would fill the disk.
+    large = options.stage in ("super-resolution", "detail")
+    return rooms if options.cache is None or large else KeptSource.within(options.cache, rooms)

@@ -1,80 +1,40 @@
 """The stages of training: what each starts from, what it minimises, and the model folder it leaves behind."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import torch
 from diffusers import ModelMixin
-from torch import nn
 
 from ..errors import InputError
-from ..models import MultiViewUNet, SuperResolutionUNet
+from ..models import MultiViewUNet
 from ..models.patch_autoencoder import image_factor
 from ..panorama import VIEWS
 from ..pipelines import MVDiffusionPanoramaPipeline, MVDiffusionPipeline
 from ..pipelines.multiview import MultiViewPipeline
-from . import validation
-from .batches import Item, Schedule, multi_view_item, ring_item, single_view_items, super_resolution_item
+from . import enlarging, validation
+from .batches import Item, multi_view_item, ring_item, single_view_items
 from .digest import weights_digest
-from .encoded import Encoded, encode_large, encode_sample
-from .feed import Batches, Part, encoded_batches, image_batches
-from .model_folder import (
-    is_pipeline,
-    load_autoencoder,
-    load_pipeline,
-    load_unet,
-    save_autoencoder,
-    save_pipeline,
-    with_parts,
-)
-from .objectives import AutoencoderObjective, MultiViewObjective, SingleViewObjective, SuperResolutionObjective
+from .encoded import Encoded, encode_sample
+from .feed import image_batches
+from .model_folder import is_pipeline, load_autoencoder, load_pipeline, save_autoencoder, save_pipeline, with_parts
+from .objectives import AutoencoderObjective, MultiViewObjective, SingleViewObjective
 from .options import TrainOptions
 from .prefetch import Source
-from .sample import Sample
 from .small_model import (
     SMALL_GUIDANCE,
     SMALL_STEPS,
     small_autoencoder,
     small_scheduler,
-    small_super_resolution,
     small_text_encoder,
     small_unet,
     word_tokenizer,
 )
+from .stage import Data, Stage, check_multiple, check_size, diffusion_stage, reading, tuned_pipeline
 from .standardize import standardized
 from .store import EncodedStore
 
 _MEASURED = 4  # samples whose latents' means and deviations stand for all
-
-
-@dataclass(frozen=True, eq=False)
-class Stage:
-    """One stage, ready for the loop.
-
-    Attributes:
-        objective: what is minimised.
-        batches: what to train on.
-        save: writes the model folder from an objective with averaged weights.
-        paint: images (m, h, w, 3) uint8 that an objective makes of a sample's views.
-        frozen: tells the weights that are not trained from others.
-    """
-
-    objective: nn.Module
-    batches: Batches
-    save: Callable[[nn.Module], None]
-    paint: Callable[[nn.Module, Sample], np.ndarray]
-    frozen: str
-
-
-@dataclass(frozen=True, eq=False)
-class Data:
-    """What to train on: samples, which of them a step takes, and which part of each step is this process's."""
-
-    source: Source
-    schedule: Schedule
-    part: Part
 
 
 def build_stage(options: TrainOptions, data: Data, device: torch.device) -> Stage:
@@ -89,7 +49,8 @@ def build_stage(options: TrainOptions, data: Data, device: torch.device) -> Stag
         "multi-view": _multi_view,
         "interpolation": _multi_view,
         "panorama": _panorama,
-        "super-resolution": _super_resolution,
+        "super-resolution": enlarging.super_resolution,
+        "detail": enlarging.detail,
     }
     stage = build[options.stage](options, data, device)
     if options.gradient_checkpointing:
@@ -107,7 +68,7 @@ def _autoencoder(options: TrainOptions, data: Data, device: torch.device) -> Sta
     vae = small_autoencoder() if scratch else load_autoencoder(options.model) if pipe is None else pipe.vae
     factor = image_factor(vae)
     width, height = crop = options.size if options.crop is None else tuple(options.crop)
-    _check_multiple("--image-size" if options.crop is None else "--crop", crop, factor)
+    check_multiple("--image-size" if options.crop is None else "--crop", crop, factor)
     images = np.concatenate([data.source.sample(i).images for i in range(_MEASURED)]) if scratch else None
 
     def save(average: AutoencoderObjective) -> None:
@@ -143,23 +104,23 @@ def _single_view(options: TrainOptions, data: Data, device: torch.device) -> Sta
 
     crop = None
     if options.crop is not None:
-        _check_multiple("--crop", options.crop, pipe.vae_scale_factor)
+        check_multiple("--crop", options.crop, pipe.vae_scale_factor)
         crop = tuple(side // pipe.vae_scale_factor for side in reversed(options.crop))
 
     def make(encoded: Encoded, number: int) -> list[Item]:
-        return single_view_items(encoded, data.schedule.rng(number), *_reading(pipe), crop, options.noise_bias)
+        return single_view_items(encoded, data.schedule.rng(number), *reading(pipe), crop, options.noise_bias)
 
     def trained(average: SingleViewObjective) -> MVDiffusionPipeline:
         unet = average.unet if blocks is None else blocks.with_base(average.unet)
         return with_parts(pipe, unet=unet, text_encoder=average.text_encoder)
 
     store = _surface_store(options, data, pipe, device)
-    return _diffusion_stage(options, data, pipe, objective, store, make, trained)
+    return diffusion_stage(options, data, pipe, objective, store, make, trained)
 
 
 def _multi_view(options: TrainOptions, data: Data, device: torch.device) -> Stage:
     """Stage two, for generation ("multi-view"), or for it and interpolation in turn ("interpolation")."""
-    pipe = _tuned_pipeline(options)
+    pipe = tuned_pipeline(options)
     _check_depth(options, pipe)
     if not isinstance(pipe.unet, MultiViewUNet):
         pipe.unet = MultiViewUNet.from_unet(pipe.unet)
@@ -168,20 +129,20 @@ def _multi_view(options: TrainOptions, data: Data, device: torch.device) -> Stag
 
     def make(encoded: Encoded, number: int) -> list[Item]:
         between = number % 2 == 1 if conditioned else None
-        return [multi_view_item(encoded, data.schedule.rng(number), *_reading(pipe), between)]
+        return [multi_view_item(encoded, data.schedule.rng(number), *reading(pipe), between)]
 
     def trained(average: MultiViewObjective) -> MVDiffusionPipeline:
         empty = pipe.config.empty_condition or conditioned
         return with_parts(pipe, unet=average.unet, empty_condition=empty)
 
     store = _surface_store(options, data, pipe, device)
-    return _diffusion_stage(options, data, pipe, objective, store, make, trained)
+    return diffusion_stage(options, data, pipe, objective, store, make, trained)
 
 
 def _panorama(options: TrainOptions, data: Data, device: torch.device) -> Stage:
     """Stage two for panoramas: blocks that attend along directions, and the branch through which every second ring is
     outpainted from one of its views. A UNet that takes depth is told the rooms' own."""
-    pipe = _tuned_pipeline(options, MVDiffusionPanoramaPipeline)
+    pipe = tuned_pipeline(options, MVDiffusionPanoramaPipeline)
     if not (isinstance(pipe.unet, MultiViewUNet) and pipe.unet.config.kind == "panorama"):
         base = pipe.unet.unet if isinstance(pipe.unet, MultiViewUNet) else pipe.unet
         pipe = with_parts(pipe, unet=MultiViewUNet.from_unet(base, "panorama"), convention="visible")
@@ -190,69 +151,13 @@ def _panorama(options: TrainOptions, data: Data, device: torch.device) -> Stage:
 
     def make(encoded: Encoded, number: int) -> list[Item]:
         outpaint = number % 2 == 1 if conditioned else None
-        return [ring_item(encoded, data.schedule.rng(number), *_reading(pipe), outpaint)]
+        return [ring_item(encoded, data.schedule.rng(number), *reading(pipe), outpaint)]
 
     def trained(average: MultiViewObjective) -> MVDiffusionPanoramaPipeline:
         return with_parts(pipe, unet=average.unet, empty_condition=conditioned)
 
     store = _surface_store(options, data, pipe, device)
-    return _diffusion_stage(options, data, pipe, objective, store, make, trained, validation.surround, VIEWS)
-
-
-def _super_resolution(options: TrainOptions, data: Data, device: torch.device) -> Stage:
-    """A pipeline's super-resolution, or a new one for it. With several views, one that is there already is taken for
-    trained on single views: its base UNet is frozen."""
-    pipe = _tuned_pipeline(options)
-    unet, known = pipe.upscale_unet, pipe.upscale_unet is not None
-    if options.upscale_unet is not None:
-        unet = SuperResolutionUNet.from_unet(load_unet(options.upscale_unet))
-    elif not known:
-        unet = small_super_resolution(pipe.vae.config.latent_channels, pipe.text_encoder.config.hidden_size)
-    pipe = with_parts(pipe, upscale_unet=unet)
-    freeze = known and options.upscale_unet is None and options.views > 1
-    objective = SuperResolutionObjective(unet, pipe.text_encoder, pipe.scheduler, freeze)
-    cell = image_factor(pipe.vae)
-    _check_size(options, max(cell * unet.alignment, cell * unet.ratio, unet.config.factor))
-    width, height = options.size
-
-    def make(encoded: Encoded, number: int) -> list[Item]:
-        size = (height // cell, width // cell)
-        return [super_resolution_item(encoded, data.schedule.rng(number), *_reading(pipe), size)]
-
-    def trained(average: SuperResolutionObjective) -> MVDiffusionPipeline:
-        return with_parts(pipe, upscale_unet=average.unet)
-
-    vae = pipe.vae.to(device).requires_grad_(False).eval()
-    how = f"super-resolution {unet.config.factor} {unet.config.enlarge} {unet.alignment}"
-    encode = partial(encode_large, vae=vae, unet=unet)
-    store = EncodedStore.within(options.cache_folder, data.source, encode, vae, how)
-    return _diffusion_stage(options, data, pipe, objective, store, make, trained, validation.upscale)
-
-
-def _diffusion_stage(
-    options: TrainOptions,
-    data: Data,
-    pipe: MultiViewPipeline,
-    objective: nn.Module,
-    store: EncodedStore,
-    make: Callable[[Encoded, int], list[Item]],
-    trained: Callable[[nn.Module], MultiViewPipeline],
-    draw: Callable[[MultiViewPipeline, Sample, int], np.ndarray] = validation.generate,
-    views: int | None = None,
-) -> Stage:
-    """What the stages with a UNet share; `trained` gives the pipeline with an objective's parts, `draw` its pictures.
-    `views` of each sample make a step where the options do not say how many."""
-    store.fill(options.rooms, data.part.rank, data.part.world, options.workers)
-    together, views = options.stage != "single-view", views or options.views
-    batches = encoded_batches(store, data.schedule, data.part, views, together, make)
-    frozen = {name: p for name, p in objective.named_parameters() if not p.requires_grad} | pipe.vae.state_dict()
-    return Stage(
-        objective,
-        batches,
-        save=lambda average: save_pipeline(options.output / "model", trained(average)),
-        paint=lambda average, sample: draw(trained(average), sample, options.seed),
-        frozen=weights_digest("", frozen.items()),
-    )
+    return diffusion_stage(options, data, pipe, objective, store, make, trained, validation.surround, VIEWS)
 
 
 def _small_pipeline(options: TrainOptions, source: Source) -> MVDiffusionPipeline:
@@ -271,12 +176,6 @@ def _small_pipeline(options: TrainOptions, source: Source) -> MVDiffusionPipelin
     )
 
 
-def _tuned_pipeline(options: TrainOptions, kind: type[MultiViewPipeline] = MVDiffusionPipeline) -> MultiViewPipeline:
-    if options.model is None:
-        raise InputError(f"train {options.stage}: needs --model, a pipeline that stage one left behind")
-    return load_pipeline(options.model, kind)
-
-
 def _check_depth(options: TrainOptions, pipe: MultiViewPipeline) -> None:
     if not pipe.takes_depth:
         raise InputError(
@@ -286,28 +185,7 @@ def _check_depth(options: TrainOptions, pipe: MultiViewPipeline) -> None:
 
 def _surface_store(options: TrainOptions, data: Data, pipe: MultiViewPipeline, device: torch.device) -> EncodedStore:
     """Samples with what the UNet is told about the surface."""
-    _check_size(options, pipe.vae_scale_factor)
+    check_size(options, pipe.vae_scale_factor)
     vae = pipe.vae.to(device).requires_grad_(False).eval()
     encode = partial(encode_sample, vae=vae, guide_channels=pipe.guide_channels)
     return EncodedStore.within(options.cache_folder, data.source, encode, vae, str(pipe.guide_channels))
-
-
-def _reading(pipe: MultiViewPipeline) -> tuple[Callable[[str], torch.Tensor], int]:
-    """How the pipeline reads prompts, and how many noise levels it knows."""
-
-    def tokenize(text: str) -> torch.Tensor:
-        length = pipe.tokenizer.model_max_length
-        tokens = pipe.tokenizer(text, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
-        return tokens.input_ids[0]
-
-    return tokenize, pipe.scheduler.config.num_train_timesteps
-
-
-def _check_size(options: TrainOptions, multiple: int) -> None:
-    _check_multiple("--image-size", options.size, multiple)
-
-
-def _check_multiple(name: str, size: tuple[int, int], multiple: int) -> None:
-    width, height = size
-    if width % multiple or height % multiple:
-        raise InputError(f"{name} {width} {height}: choose multiples of {multiple} for this model")

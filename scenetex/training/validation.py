@@ -9,6 +9,9 @@ from torch import nn
 
 from ..output import naming, write_files
 from ..pipelines import MVDiffusionPanoramaPipeline, MVDiffusionPipeline
+from ..pipelines.detail import add_detail
+from ..pipelines.geometry import SceneViews
+from ..pipelines.tiles import Tiles
 from ..pipelines.windows import LEAST_JOINT
 from .pictures import draw_grid
 from .sample import Sample
@@ -56,6 +59,19 @@ def upscale(pipe: MVDiffusionPipeline, sample: Sample, seed: int) -> np.ndarray:
     small = sample.shrunk(pipe.upscale_unet.config.factor)
     options = _options(pipe, seed) | _together(sample)
     return _bytes(pipe.upscale(small.images, small.views, _prompts(sample), **options).images)
+
+
+def enlarge(pipe: MVDiffusionPipeline, sample: Sample, seed: int) -> np.ndarray:
+    """What the detail decoder alone, without any latents, makes of the sample's images at a smaller size, (m, h, w, 3)
+    uint8."""
+    decoder = pipe.detail_decoder
+    small, cell = sample.shrunk(decoder.config.factor), pipe.vae_scale_factor
+    pixels = torch.from_numpy(small.images).permute(0, 3, 1, 2).float() / 255
+    cells = [side // cell for side in sample.images.shape[1:3]]
+    latents = torch.zeros((len(sample), decoder.config.latent_channels, *cells), device=decoder.device)
+    tiles = Tiles.cover(tuple(cells), None, 1).scaled(cell)
+    large = add_detail(decoder, latents, pixels, SceneViews.of(small.views), 0.0, len(sample) > 1, tiles)
+    return _bytes((large / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy())
 
 
 def _prompts(sample: Sample) -> list[str]:

@@ -1,0 +1,45 @@
+"""Correspondence blocks in a folder of their own: of another kind, for a UNet that is there already."""
+
+import json
+from pathlib import Path
+
+from diffusers import UNet2DConditionModel
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from ..errors import DAMAGE, InputError
+from .multiview_unet import MultiViewUNet
+
+_CONFIG, _WEIGHTS = "config.json", "blocks.safetensors"
+_SETTINGS = ("kind", "residual_blocks", "condition_channels")
+_BASE = "unet."
+
+
+def save_blocks(unet: MultiViewUNet, folder: Path) -> None:
+    """Writes all of `unet` but its base UNet into a folder, which is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    blocks = {name: value for name, value in unet.state_dict().items() if not name.startswith(_BASE)}
+    save_file({name: value.contiguous() for name, value in blocks.items()}, folder / _WEIGHTS)
+    (folder / _CONFIG).write_text(json.dumps({name: unet.config[name] for name in _SETTINGS}, indent=2) + "\n")
+
+
+def load_blocks(folder: Path, base: UNet2DConditionModel) -> MultiViewUNet:
+    """The blocks in a folder around a base UNet, which is taken as it is, not copied.
+
+    Raises:
+        InputError: a folder that holds no such blocks, or those of another UNet.
+    """
+    try:
+        settings = json.loads((folder / _CONFIG).read_text())
+        weights = load_file(folder / _WEIGHTS)
+        model = MultiViewUNet.from_unet(base, **{name: settings[name] for name in _SETTINGS})
+        missing, unknown = model.load_state_dict(weights, strict=False)
+    except InputError:
+        raise
+    except (*DAMAGE, SafetensorError) as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise InputError(f"{folder}: holds no blocks that fit the UNet ({reason[0][:160]}); copy it again") from None
+    wrong = [name for name in missing if not name.startswith(_BASE)] + list(unknown)
+    if wrong:
+        raise InputError(f"{folder}: {wrong[0]} is missing or not of this UNet's blocks; copy it again")
+    return model

@@ -1,0 +1,46 @@
+"""What the small images of other views tell of a view's finer detail: they look from nearer, or between its pixels."""
+
+import cv2
+import numpy as np
+import torch
+
+from ..models.detail_decoder import bicubic
+from ..views.viewset import ViewSet
+from .shown import fineness, places, ramp, showing_most
+
+_OTHERS = 4
+_RAMP = 3.0  # small pixels
+_FINEST = 3.0  # a view that is nearer than this tells no more than is asked for
+_POWER = 4
+
+
+def evidence(images: np.ndarray, i: int, views: ViewSet, factor: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """What other views show of view i's surface, in the pixels of its large image.
+
+    Args:
+        images: (m, h, w, 3) float32 small images of the views.
+        factor: how many times larger the large image is.
+
+    Returns:
+        (3, h factor, w factor) how the other views' mean, in which the finest counts most, differs from the enlarged
+        small image, 0 where there is none; and (h, w) how much they tell, 0..1: one half where a single one shows the
+        surface as finely as view i itself.
+    """
+    h, w = images.shape[1:3]
+    total = np.zeros((h * factor, w * factor, 3), np.float32)
+    weight, told = np.zeros(total.shape[:2], np.float32), np.zeros((h, w), np.float32)
+    others = np.delete(np.arange(len(images)), i)
+    for k in showing_most(views, i, others, _OTHERS):
+        there, place = places(views, i, k)
+        # Between two small pixels their places are interpolated: both have to be there.
+        inner = cv2.erode(there.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        counts = (np.minimum(fineness(place, there), _FINEST) * ramp(inner, _RAMP)) ** _POWER
+        larger = cv2.resize(place, total.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+        share = cv2.resize(counts, total.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+        pixels = cv2.remap(images[k], larger[..., 0], larger[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        total += share[..., None] * pixels
+        weight += share
+        told += counts
+    own = bicubic(torch.from_numpy(images[i]).permute(2, 0, 1)[None], factor)[0]
+    mean, there = (torch.from_numpy(x) for x in (total / np.where(weight > 0, weight, 1)[..., None], weight > 0))
+    return (mean.permute(2, 0, 1) - own) * there, torch.from_numpy(told / (1 + told))

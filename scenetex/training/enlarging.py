@@ -1,0 +1,75 @@
+"""The stages of larger images: the super-resolution UNet, and the decoder that makes images of what it finds."""
+
+from functools import partial
+
+import torch
+
+from ..models import DetailDecoder, SuperResolutionUNet
+from ..models.patch_autoencoder import image_factor
+from ..pipelines import MVDiffusionPipeline
+from . import validation
+from .batches import Item, detail_items, super_resolution_item
+from .encoded import Encoded, encode_detail, encode_large
+from .model_folder import load_unet, with_parts
+from .objectives import DetailObjective, SuperResolutionObjective
+from .options import TrainOptions
+from .small_model import small_super_resolution
+from .stage import Data, Stage, check_multiple, check_size, diffusion_stage, reading, tuned_pipeline
+from .store import EncodedStore
+
+
+def super_resolution(options: TrainOptions, data: Data, device: torch.device) -> Stage:
+    """A pipeline's super-resolution, or a new one for it. With several views, one that is there already is taken for
+    trained on single views: its base UNet is frozen."""
+    pipe = tuned_pipeline(options)
+    unet, known = pipe.upscale_unet, pipe.upscale_unet is not None
+    if options.upscale_unet is not None:
+        unet = SuperResolutionUNet.from_unet(load_unet(options.upscale_unet))
+    elif not known:
+        unet = small_super_resolution(pipe.vae.config.latent_channels, pipe.text_encoder.config.hidden_size)
+    pipe = with_parts(pipe, upscale_unet=unet)
+    freeze = known and options.upscale_unet is None and options.views > 1
+    objective = SuperResolutionObjective(unet, pipe.text_encoder, pipe.scheduler, freeze)
+    cell = image_factor(pipe.vae)
+    check_size(options, max(cell * unet.alignment, cell * unet.ratio, unet.config.factor))
+    width, height = options.size
+
+    def make(encoded: Encoded, number: int) -> list[Item]:
+        size = (height // cell, width // cell)
+        return [super_resolution_item(encoded, data.schedule.rng(number), *reading(pipe), size)]
+
+    def trained(average: SuperResolutionObjective) -> MVDiffusionPipeline:
+        return with_parts(pipe, upscale_unet=average.unet)
+
+    vae = pipe.vae.to(device).requires_grad_(False).eval()
+    how = f"super-resolution {unet.config.factor} {unet.config.enlarge} {unet.alignment}"
+    encode = partial(encode_large, vae=vae, unet=unet)
+    store = EncodedStore.within(options.cache_folder, data.source, encode, vae, how)
+    return diffusion_stage(options, data, pipe, objective, store, make, trained, validation.upscale)
+
+
+def detail(options: TrainOptions, data: Data, device: torch.device) -> Stage:
+    """The pipeline's detail decoder, or a new one for it; of the pipeline, only the autoencoder is asked."""
+    pipe = tuned_pipeline(options)
+    cell = image_factor(pipe.vae)
+    decoder = pipe.detail_decoder
+    if decoder is None:
+        factor = 4 if pipe.upscale_unet is None else pipe.upscale_unet.config.factor
+        decoder = DetailDecoder(pipe.vae.config.latent_channels, factor)
+    factor = decoder.config.factor
+    check_size(options, 4 * max(cell, factor))
+    crop = None
+    if options.crop is not None:
+        check_multiple("--crop", options.crop, max(cell, factor))
+        crop = tuple(side // cell for side in reversed(options.crop))
+
+    def make(encoded: Encoded, number: int) -> list[Item]:
+        return detail_items(encoded, data.schedule.rng(number), factor, crop)
+
+    def trained(average: DetailObjective) -> MVDiffusionPipeline:
+        return with_parts(pipe, detail_decoder=average.decoder)
+
+    vae = pipe.vae.to(device).requires_grad_(False).eval()
+    encode = partial(encode_detail, vae=vae, factor=factor)
+    store = EncodedStore.within(options.cache_folder, data.source, encode, vae, f"detail {factor}")
+    return diffusion_stage(options, data, pipe, DetailObjective(decoder), store, make, trained, validation.enlarge)

@@ -1,0 +1,103 @@
+"""A stage of training, and what stages have in common."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from ..errors import InputError
+from ..pipelines import MVDiffusionPipeline
+from ..pipelines.multiview import MultiViewPipeline
+from . import validation
+from .batches import Item, Schedule
+from .digest import weights_digest
+from .encoded import Encoded
+from .feed import Batches, Part, encoded_batches
+from .model_folder import load_pipeline, save_pipeline
+from .options import TrainOptions
+from .prefetch import Source
+from .sample import Sample
+from .store import EncodedStore
+
+
+@dataclass(frozen=True, eq=False)
+class Stage:
+    """One stage, ready for the loop.
+
+    Attributes:
+        objective: what is minimised.
+        batches: what to train on.
+        save: writes the model folder from an objective with averaged weights.
+        paint: images (m, h, w, 3) uint8 that an objective makes of a sample's views.
+        frozen: tells the weights that are not trained from others.
+    """
+
+    objective: nn.Module
+    batches: Batches
+    save: Callable[[nn.Module], None]
+    paint: Callable[[nn.Module, Sample], np.ndarray]
+    frozen: str
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """What to train on: samples, which of them a step takes, and which part of each step is this process's."""
+
+    source: Source
+    schedule: Schedule
+    part: Part
+
+
+def diffusion_stage(
+    options: TrainOptions,
+    data: Data,
+    pipe: MultiViewPipeline,
+    objective: nn.Module,
+    store: EncodedStore,
+    make: Callable[[Encoded, int], list[Item]],
+    trained: Callable[[nn.Module], MultiViewPipeline],
+    draw: Callable[[MultiViewPipeline, Sample, int], np.ndarray] = validation.generate,
+    views: int | None = None,
+) -> Stage:
+    """What the stages with a UNet share; `trained` gives the pipeline with an objective's parts, `draw` its pictures.
+    `views` of each sample make a step where the options do not say how many."""
+    store.fill(options.rooms, data.part.rank, data.part.world, options.workers)
+    together, views = options.stage not in ("single-view", "detail"), views or options.views
+    batches = encoded_batches(store, data.schedule, data.part, views, together, make)
+    frozen = {name: p for name, p in objective.named_parameters() if not p.requires_grad} | pipe.vae.state_dict()
+    return Stage(
+        objective,
+        batches,
+        save=lambda average: save_pipeline(options.output / "model", trained(average)),
+        paint=lambda average, sample: draw(trained(average), sample, options.seed),
+        frozen=weights_digest("", frozen.items()),
+    )
+
+
+def tuned_pipeline(options: TrainOptions, kind: type[MultiViewPipeline] = MVDiffusionPipeline) -> MultiViewPipeline:
+    if options.model is None:
+        raise InputError(f"train {options.stage}: needs --model, a pipeline that stage one left behind")
+    return load_pipeline(options.model, kind)
+
+
+def reading(pipe: MultiViewPipeline) -> tuple[Callable[[str], torch.Tensor], int]:
+    """How the pipeline reads prompts, and how many noise levels it knows."""
+
+    def tokenize(text: str) -> torch.Tensor:
+        length = pipe.tokenizer.model_max_length
+        tokens = pipe.tokenizer(text, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
+        return tokens.input_ids[0]
+
+    return tokenize, pipe.scheduler.config.num_train_timesteps
+
+
+def check_size(options: TrainOptions, multiple: int) -> None:
+    check_multiple("--image-size", options.size, multiple)
+
+
+def check_multiple(name: str, size: tuple[int, int], multiple: int) -> None:
+    width, height = size
+    if width % multiple or height % multiple:
+        raise InputError(f"{name} {width} {height}: choose multiples of {multiple} for this model")
