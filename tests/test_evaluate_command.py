@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import tiny_scan
+from tiny_panorama import make_panorama_pipeline
 from tiny_pipeline import make_pipeline
 
 from scenetex import texture_command
@@ -86,11 +87,24 @@ def test_a_model_is_measured(tmp_path, capsys, monkeypatch):
     assert held["figures"]["obeyed"]["value"] == 1 and "goal 0.750  reached" in printed
 
 
+def test_workers_share_the_rooms(tmp_path, capsys):
+    make_panorama_pipeline(tmp_path / "tokens").save_pretrained(tmp_path / "model")
+    options = ["--rooms", "2", "--size", "64", "--steps", "1", "--guidance-scale", "1", "--device", "cpu", "--quiet"]
+    held = []
+    for workers in ("1", "2"):
+        output = tmp_path / f"{workers}.json"
+        command = ["evaluate", "panorama", str(tmp_path / "model"), *options, "--workers", workers]
+        assert main([*command, "--output", str(output)]) == 0
+        held.append({name: f["value"] for name, f in json.loads(output.read_text())["figures"].items()})
+    assert held[0] == pytest.approx(held[1], abs=0.02)
+
+
 def test_bad_options(capsys, tmp_path):
     line = refused(capsys)
     assert all(name in line for name in ("images", "photos", "model"))
     assert "--help" in refused(capsys, "pictures")
     assert "no such model folder" in refused(capsys, "model", str(tmp_path / "nothing"))
+    assert "--workers 0 must be at least 1" in refused(capsys, "model", "mini", "--workers", "0")
     assert "rooms 0 is too small" in refused(capsys, "model", "mini", "--rooms", "0")
     assert "cannot be written" in refused(capsys, "photos", "x", "--output", str(tmp_path / "no" / "such.json"))
 

@@ -74,10 +74,15 @@ def ask_rooms(pipe, settings: Settings, done: Callable[[], None] = lambda: None)
         done: called after each room.
     """
     out = []
-    for k, floor in enumerate(ASKED_FLOORS):
-        out += _ask(pipe, settings, k, floor, ASKED_WALLS[(_WALL_STEP * k) % len(ASKED_WALLS)])
+    for k in range(len(ASKED_FLOORS)):
+        out += ask_room(pipe, settings, k)
         done()
     return out
+
+
+def ask_room(pipe, settings: Settings, k: int) -> list[Answer]:
+    """Two answers for the `k`-th of the rooms of `ask_rooms`."""
+    return _ask(pipe, settings, k, ASKED_FLOORS[k], ASKED_WALLS[(_WALL_STEP * k) % len(ASKED_WALLS)])
 
 
 def _ask(pipe, settings: Settings, k: int, floor: str, walls: str) -> list[Answer]:

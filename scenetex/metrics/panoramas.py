@@ -40,25 +40,29 @@ def score_panoramas(pipe, settings: Settings, done: Callable[[], None] = lambda:
         settings: which rooms, and how to generate; the size's width is that of the square views.
         done: called `STEPS_PER_PANORAMA` times a room.
     """
-    side = settings.size[0]
-    stream = RingStream(settings.seed, size=(side, side))
     for index in range(settings.rooms):
-        sample = stream.sample(index)
-        seen = {"views": sample.views} if pipe.takes_depth else {"size": side}
-        prompts = [wordings[0] for wordings in sample.prompts]
-        made = {}
-        for name, switches in VARIANTS.items():
-            made[name] = call_pipe(pipe, settings, settings.seed + index, prompts, **seen, **switches)
-            done()
-        sets = {name: to_bytes(images) for name, images in made.items()}
-        sets["truth"] = list(sample.images)
-        scores = overlap_scores(sample.views, list(sets.values()), NEIGHBOURS)
-        mine, truth = (measure_detail(sets[name]).sharpness for name in ("generated", "truth"))
-        yield PanoramaScore(
-            psnr={name: found.psnr for name, found in zip(sets, scores, strict=True)},
-            seam=seam(stitch(made["generated"])),
-            sharpness=mine / truth,
-        )
+        yield score_panorama(pipe, settings, index, done)
+
+
+def score_panorama(pipe, settings: Settings, index: int, done: Callable[[], None] = lambda: None) -> PanoramaScore:
+    """Measures a pipeline's panorama of room number `index`; see `score_panoramas`."""
+    side = settings.size[0]
+    sample = RingStream(settings.seed, size=(side, side)).sample(index)
+    seen = {"views": sample.views} if pipe.takes_depth else {"size": side}
+    prompts = [wordings[0] for wordings in sample.prompts]
+    made = {}
+    for name, switches in VARIANTS.items():
+        made[name] = call_pipe(pipe, settings, settings.seed + index, prompts, **seen, **switches)
+        done()
+    sets = {name: to_bytes(images) for name, images in made.items()}
+    sets["truth"] = list(sample.images)
+    scores = overlap_scores(sample.views, list(sets.values()), NEIGHBOURS)
+    mine, truth = (measure_detail(sets[name]).sharpness for name in ("generated", "truth"))
+    return PanoramaScore(
+        psnr={name: found.psnr for name, found in zip(sets, scores, strict=True)},
+        seam=seam(stitch(made["generated"])),
+        sharpness=mine / truth,
+    )
 
 
 def seam(panorama: np.ndarray) -> float:

@@ -75,12 +75,16 @@ def score_rooms(pipe, settings: Settings, done: Callable[[], None] = lambda: Non
         settings: which rooms, and how to generate.
         done: called `STEPS_PER_ROOM` times a room.
     """
-    # Keyframes and views between come from one walk twice as dense, as they do in a scan.
-    stream = RoomStream(settings.seed, 2 * settings.views - 1, settings.size)
     for index in range(settings.rooms):
-        sample = stream.sample(index)
-        prompts = [wordings[0] for wordings in sample.prompts]
-        yield score_room(pipe, sample.views, list(sample.images), prompts, settings, index, done)
+        yield score_number(pipe, settings, index, done)
+
+
+def score_number(pipe, settings: Settings, index: int, done: Callable[[], None] = lambda: None) -> RoomScore:
+    """Measures a pipeline on room number `index`; see `score_rooms`."""
+    # Keyframes and views between come from one walk twice as dense, as they do in a scan.
+    sample = RoomStream(settings.seed, 2 * settings.views - 1, settings.size).sample(index)
+    prompts = [wordings[0] for wordings in sample.prompts]
+    return score_room(pipe, sample.views, list(sample.images), prompts, settings, index, done)
 
 
 def score_room(

@@ -43,37 +43,41 @@ def score_upscaling(pipe, settings: Settings, done: Callable[[], None] = lambda:
         settings: which rooms, how many views, the size of the small images.
         done: called `STEPS_PER_ROOM` times a room.
     """
+    for index in range(settings.rooms):
+        yield score_enlarged(pipe, settings, index, done)
+
+
+def score_enlarged(pipe, settings: Settings, index: int, done: Callable[[], None] = lambda: None) -> UpscaleScore:
+    """Measures a pipeline's super-resolution on room number `index`; see `score_upscaling`."""
     factor = pipe.upscale_unet.config.factor
     large = tuple(side * factor for side in settings.size)
-    stream = RoomStream(settings.seed, settings.views, large)
     options = {} if settings.steps is None else {"num_inference_steps": settings.steps}
     if settings.guidance_scale is not None:
         options["guidance_scale"] = settings.guidance_scale
-    for index in range(settings.rooms):
-        sample = stream.sample(index)
-        small = sample.shrunk(factor)
-        sets = {"bicubic": [cv2.resize(image, large, interpolation=cv2.INTER_CUBIC) for image in small.images]}
-        for name, together in (("upscaled", True), ("each_alone", False)):
-            made = pipe.upscale(
-                list(small.images),
-                small.views,
-                [wordings[0] for wordings in sample.prompts],
-                generator=torch.Generator().manual_seed(settings.seed + index),
-                correspondence=together,
-                **options,
-            ).images
-            sets[name] = to_bytes(made)
-            done()
-        overlaps = overlap_scores(sample.views, [sets["upscaled"], list(sample.images)])
-        yield UpscaleScore(
-            psnr={way: _mean(psnr, sets[way], sample.images) for way in WAYS},
-            ssim={way: _mean(ssim, sets[way], sample.images) for way in WAYS},
-            overlap={
-                "upscaled": overlaps[0].psnr,
-                "truth": overlaps[1].psnr,
-                "small": overlap_scores(small.views, [list(small.images)])[0].psnr,
-            },
-        )
+    sample = RoomStream(settings.seed, settings.views, large).sample(index)
+    small = sample.shrunk(factor)
+    sets = {"bicubic": [cv2.resize(image, large, interpolation=cv2.INTER_CUBIC) for image in small.images]}
+    for name, together in (("upscaled", True), ("each_alone", False)):
+        made = pipe.upscale(
+            list(small.images),
+            small.views,
+            [wordings[0] for wordings in sample.prompts],
+            generator=torch.Generator().manual_seed(settings.seed + index),
+            correspondence=together,
+            **options,
+        ).images
+        sets[name] = to_bytes(made)
+        done()
+    overlaps = overlap_scores(sample.views, [sets["upscaled"], list(sample.images)])
+    return UpscaleScore(
+        psnr={way: _mean(psnr, sets[way], sample.images) for way in WAYS},
+        ssim={way: _mean(ssim, sets[way], sample.images) for way in WAYS},
+        overlap={
+            "upscaled": overlaps[0].psnr,
+            "truth": overlaps[1].psnr,
+            "small": overlap_scores(small.views, [list(small.images)])[0].psnr,
+        },
+    )
 
 
 def psnr(image: np.ndarray, truth: np.ndarray) -> float:
