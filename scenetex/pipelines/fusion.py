@@ -10,7 +10,7 @@ from ..errors import InputError
 
 # Views agree in everything while the large shapes form. Then each has its own fine detail, which averaging would blur;
 # that of a view which is painted already is there to be taken over.
-FUSED_PART = 0.5
+FUSED_PART = 0.3
 _COARSE = 1.0  # latent cells, standard deviation of the Gaussian that tells what is not fine
 # A view that is already painted counts for more than one that is still forming.
 _GIVEN_WEIGHT = 4.0

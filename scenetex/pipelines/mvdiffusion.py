@@ -63,9 +63,9 @@ class MVDiffusionPipeline(MultiViewPipeline):
             images: m entries, the images of the views that are there already, None for the others; see `interpolate`.
             correspondence: use the UNet's correspondence attention.
             shared_noise: corresponding places of different views start from the same noise.
-            fusion: at each step, views agree on the clean latents they are heading for; from the second half of the
-                steps on, not on their fine detail. Beside given images, pixels too: where those show the surface about
-                as finely, the others show it alike.
+            fusion: at each step, views agree on the clean latents they are heading for; after the first third of the
+                steps, not on their fine detail. Beside given images, pixels too: where those show the surface about as
+                finely, the others show it alike.
             joint_views: most views to denoise at once, 4 or more; bounds the memory.
             eta: of the DDIM paper, for schedulers that have it.
             controlnet_conditioning_scale: weight of the ControlNet.
