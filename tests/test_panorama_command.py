@@ -115,6 +115,18 @@ def test_panorama_of_a_scene(deep, room, tmp_path, monkeypatch):
     assert np.allclose([views.cam_to_world[5, :3, 3] for views in seen], [[0, 0, 0], [-1, 0.5, 0]])
 
 
+def test_a_model_that_goes_by_depth_makes_up_a_room(deep, tmp_path, capsys):
+    """Without a scene the seed makes one; a photo would not fit it."""
+    assert command(tmp_path / "a.png", deep, "--size", 64) == 0
+    assert "painting a room made up from seed 0" in capsys.readouterr().out
+    assert command(tmp_path / "b.png", deep, "--size", 64, "--seed", 1) == 0
+    a, b = (cv2.imread(str(tmp_path / f"{name}.png")) for name in "ab")
+    assert a.shape == (128, 256, 3) and not np.array_equal(a, b)
+    cv2.imwrite(str(tmp_path / "view.png"), np.full((64, 64, 3), 128, np.uint8))
+    assert command(tmp_path / "c.png", deep, "--size", 64, "--image", tmp_path / "view.png") == 2
+    assert "goes by depth makes panoramas of scenes" in capsys.readouterr().err
+
+
 def test_released_weights_take_the_place_of_the_unet(tmp_path):
     """A plain model and a checkpoint in the released layout: no condition branch, no residual blocks."""
     four = dict(block_out_channels=(8, 8, 8, 8), norm_num_groups=4, down_block_types=("DownBlock2D",) * 4)

@@ -67,8 +67,27 @@ class Probe:
     def feed(self, data: bytes) -> bool:
         """Reads an input; whether it was read without complaint."""
         self._write(data)
+        bound, resident = self.target.times * len(data) + self.target.floor, peak_resident()
+        found, done, took = self._read()
+        grown = peak_resident() - resident
+        if found is None and took > bound:
+            # What an input takes it takes each time; tables of the interpreter (interned names) just have to grow once.
+            found, done, took = self._read()
+        if found is None and (took > bound or grown > bound + _SLACK):
+            found = f"{max(took, grown)} bytes allocated for a file of {len(data)}; its bound is {bound}"
+        tally = self.tally
+        tally.most, tally.share = max(tally.most, took), max(tally.share, took / bound)
+        if found is not None:
+            self._save(data, found)
+            return False
+        tally.read, tally.refused = tally.read + done, tally.refused + (not done)
+        return done
+
+    def _read(self) -> tuple[str | None, bool, int]:
+        """Has the reader read the file: what is wrong with that, whether it got to the end, bytes allocated at most."""
+        found, done = None, False
         tracemalloc.reset_peak()
-        before, resident, found, done = tracemalloc.get_traced_memory()[0], peak_resident(), None, False
+        before = tracemalloc.get_traced_memory()[0]
         signal.setitimer(signal.ITIMER_VIRTUAL, _SECONDS)
         try:
             self.target.read(self.path)
@@ -80,17 +99,7 @@ class Probe:
             found = _where(error)
         finally:
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        took, grown = tracemalloc.get_traced_memory()[1] - before, peak_resident() - resident
-        bound = self.target.times * len(data) + self.target.floor
-        if found is None and (took > bound or grown > bound + _SLACK):
-            found = f"{max(took, grown)} bytes allocated for a file of {len(data)}; its bound is {bound}"
-        tally = self.tally
-        tally.most, tally.share = max(tally.most, took), max(tally.share, took / bound)
-        if found is not None:
-            self._save(data, found)
-            return False
-        tally.read, tally.refused = tally.read + done, tally.refused + (not done)
-        return done
+        return found, done, tracemalloc.get_traced_memory()[1] - before
 
     def _write(self, data: bytes) -> None:
         # By hand: Path.write_bytes takes longer than some of the readers.
