@@ -104,9 +104,28 @@ def _hoard(path):
     return np.ones(10_000_000)
 
 
+class _Table:
+    """A table that has to grow once in a while, as that of interned names does: no input's fault."""
+
+    def __init__(self):
+        self.reads, self.rows = 0, None
+
+    def __call__(self, path):
+        self.reads += 1
+        self.rows = None
+        if self.reads == 2:
+            self.rows = np.ones(10_000_000)
+
+
 @pytest.mark.parametrize(
     ("read", "says"),
-    [(_fail, "KeyError"), (_two_lines, "a message"), (_hoard, "bytes allocated for a file of 3"), (str, None)],
+    [
+        (_fail, "KeyError"),
+        (_two_lines, "a message"),
+        (_hoard, "bytes allocated for a file of 3"),
+        (str, None),
+        (_Table(), None),
+    ],
 )
 def test_what_a_reader_may_not_do_is_found_and_saved(read, says, tmp_path, traced):
     target = tool("fuzz_targets").Target("odd", "odd.bin", (), read, 10)

@@ -210,6 +210,24 @@ def test_without_belief_the_latents_do_not_count(detailed):
     assert not np.allclose(upscale(detailed, detail=1.0), upscale(detailed, detail=1.0, seed=1), atol=1e-3)
 
 
+def test_a_detail_decoder_alone_generates_nothing(detailed, tmp_path):
+    """What it makes is what the whole model makes without belief, and neither takes a denoising step."""
+    steps, watch = [], {"callback_on_step_end": lambda *given: steps.append(1) or {}}
+    decoder = detailed.detail_decoder
+    alone = make_pipeline(tmp_path / "tokens", detail_decoder=decoder)
+    large = upscale(alone, **watch)
+    assert np.array_equal(large, upscale(detailed, detail=0.0, **watch)) and not steps
+    upscale(detailed, detail=0.1, **watch)
+    assert len(steps) == 2
+    for change in ({"detail": 0.5}, {"output_type": "latent"}):
+        with pytest.raises(InputError, match="a detail decoder alone"):
+            upscale(alone, **change)
+    with pytest.raises(InputError, match="2 prompts for 4 views"):
+        upscale(alone, prompt=["a", "b"])
+    with pytest.raises(InputError, match="cannot upscale 2 times"):
+        upscale(alone, factor=2)
+
+
 def test_detail_comes_from_other_views_unless_switched_off(detailed):
     changed = IMAGES.copy()
     changed[1:] = changed[1:, :, ::-1]

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import torch
 
+from ..pipelines.upscale import trained_factor
 from ..training.rooms import RoomStream
 from .overlap import overlap_scores
 from .report import Figure
@@ -49,7 +50,7 @@ def score_upscaling(pipe, settings: Settings, done: Callable[[], None] = lambda:
 
 def score_enlarged(pipe, settings: Settings, index: int, done: Callable[[], None] = lambda: None) -> UpscaleScore:
     """Measures a pipeline's super-resolution on room number `index`; see `score_upscaling`."""
-    factor = pipe.upscale_unet.config.factor
+    factor = trained_factor(pipe)
     large = tuple(side * factor for side in settings.size)
     options = {} if settings.steps is None else {"num_inference_steps": settings.steps}
     if settings.guidance_scale is not None:

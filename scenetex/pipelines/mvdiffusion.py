@@ -12,7 +12,7 @@ from .geometry import SceneViews
 from .images import picture
 from .multiview import MultiViewPipeline
 from .request import Request, Task
-from .upscale import check_factor, upscale
+from .upscale import check_detail, check_factor, upscale
 
 
 class MVDiffusionPipeline(MultiViewPipeline):
@@ -149,7 +149,7 @@ class MVDiffusionPipeline(MultiViewPipeline):
         correspondence: bool = True,
         shared_noise: bool = True,
         joint_views: int = 16,
-        detail: float = 0.5,
+        detail: float | None = None,
         tile: int | None = None,
         eta: float = 0.0,
         output_type: str = "np",
@@ -157,7 +157,8 @@ class MVDiffusionPipeline(MultiViewPipeline):
         callback_on_step_end: Callable | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
     ) -> ImagePipelineOutput | tuple:
-        """Large images of views whose small images are there; needs the optional part `upscale_unet`.
+        """Large images of views whose small images are there; needs the optional part `upscale_unet`, or
+        `detail_decoder`, or better both.
 
         Every small pixel stays what it is: it is the mean of the large ones in its place.
 
@@ -167,8 +168,9 @@ class MVDiffusionPipeline(MultiViewPipeline):
             prompt, negative_prompt: one for all views, or one per view.
             factor: how many times larger; what the model was trained for, which None stands for.
             correspondence: let views see each other's images, small and large.
-            detail: how much of what the model invents is believed, 0 to 1, by models with a detail decoder: at 0 the
-                large images show no more than the small ones of all views tell.
+            detail: how much of what the model invents is believed, 0 to 1, where a detail decoder makes the images: at
+                0 they show no more than the small ones of all views tell. Default: one half; 0 for models that have
+                nothing but that decoder.
             tile: side of tiles, pixels of the large images; None = whole images at once. Bounds the memory, as does
                 `joint_views`; tiles overlap and are denoised together, so that none of them shows.
 
@@ -195,8 +197,7 @@ class MVDiffusionPipeline(MultiViewPipeline):
             callback_inputs=tuple(callback_on_step_end_tensor_inputs),
         )
         check_factor(self, factor)
-        if not 0 <= detail <= 1:
-            raise InputError(f"detail {detail} is not a share; pass a number from 0 to 1")
+        detail = check_detail(self, detail, output_type == "latent")
         scenery = SceneViews.of(views)
         given = list(images)
         if len(given) != len(scenery):

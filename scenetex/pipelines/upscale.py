@@ -1,4 +1,4 @@
-"""Super-resolution of views: latents of large images from noise, guided by the small ones."""
+"""Super-resolution of views: latents of large images from noise, guided by the small ones, and images of them."""
 
 from collections.abc import Sequence
 
@@ -13,6 +13,7 @@ from .detail import add_detail
 from .generate import run_windows
 from .geometry import SceneViews
 from .images import decode, encode
+from .prompts import one_per_view
 from .request import Request
 from .tiles import Tiles, check_tile
 
@@ -20,21 +21,50 @@ from .tiles import Tiles, check_tile
 _ROUNDS = 8
 
 
-def check_factor(pipe, factor: int | None) -> int:
+# Of a detail decoder's images, how much of what the super-resolution model invents is believed unless it is told.
+_DETAIL = 0.5
+
+
+def trained_factor(pipe) -> int:
     """How many times larger the pipeline's model makes images.
 
-    Args:
-        factor: what is asked for; None = whatever it is.
-
     Raises:
-        InputError: a pipeline without super-resolution model, or with one of another factor.
+        InputError: a pipeline without super-resolution model and detail decoder.
     """
-    if pipe.upscale_unet is None:
-        raise InputError("the model has no super-resolution (upscale_unet); pass one that has, or do not upscale")
-    trained = pipe.upscale_unet.config.factor
+    for part in (pipe.upscale_unet, pipe.detail_decoder):
+        if part is not None:
+            return part.config.factor
+    raise InputError(
+        "the model has no super-resolution (upscale_unet, detail_decoder); pass one that has, or do not upscale"
+    )
+
+
+def check_factor(pipe, factor: int | None) -> None:
+    """Raises InputError for a pipeline that makes images larger by another factor, or not at all; None = any."""
+    trained = trained_factor(pipe)
     if factor is not None and factor != trained:
         raise InputError(f"cannot upscale {factor} times: the model was trained to upscale {trained} times")
-    return trained
+
+
+def check_detail(pipe, detail: float | None, latent: bool) -> float:
+    """How much of what the super-resolution model invents is believed, 0..1.
+
+    Args:
+        detail: what is asked for; None = what suits the model.
+        latent: whether latents are asked for.
+
+    Raises:
+        InputError: no share, or something asked of a model that invents nothing.
+    """
+    if detail is not None and not 0 <= detail <= 1:
+        raise InputError(f"detail {detail} is not a share; pass a number from 0 to 1")
+    if pipe.upscale_unet is None and (detail or latent):
+        raise InputError(
+            "the model has a detail decoder alone, which makes up no latents; leave out detail and 'latent'"
+        )
+    if detail is None:
+        return _DETAIL if pipe.upscale_unet is not None else 0.0
+    return float(detail)
 
 
 def upscale(
@@ -49,26 +79,49 @@ def upscale(
     """Large images (m, 3, H, W), -1..1, or their latents.
 
     Args:
-        pipe: the pipeline, with a super-resolution model.
+        pipe: the pipeline, with a super-resolution model, a detail decoder, or both.
         images: m images (h, w, 3) float32 0..1 of the views.
         request: how to generate; without fusion.
         tile: side of tiles, pixels of the large images; None = no tiles.
-        detail: how much of the latents' own detail is believed, see `add_detail`.
+        detail: how much of the latents' own detail is believed, see `add_detail`; at 0 none are generated.
         latent: return latents.
 
     Raises:
         InputError: views or prompts that do not fit.
     """
-    unet, cell = pipe.upscale_unet, pipe.vae_scale_factor
-    factor, enlarge = unet.config.factor, unet.config.enlarge
-    least = max(1, cell // enlarge)
+    unet, decoder, cell = pipe.upscale_unet, pipe.detail_decoder, pipe.vae_scale_factor
+    factor = trained_factor(pipe)
+    least = max(1, cell // (factor if unet is None else unet.config.enlarge))
     views.check(least, least)
-    check_tile(tile, unet.alignment * cell)
-    device = pipe._execution_device
+    alignment = 1 if unet is None else unet.alignment
+    check_tile(tile, alignment * cell)
     small = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
-    low = torch.stack([_encode(pipe, image, enlarge) for image in small]).to(unet.dtype)
     size = tuple(side * factor // cell for side in small.shape[-2:])
-    tiles = Tiles.cover(size, None if tile is None else tile // cell, unet.alignment)
+    tiles = Tiles.cover(size, None if tile is None else tile // cell, alignment)
+    if latent or decoder is None or detail > 0:
+        latents = _large_latents(pipe, small, views, request, size, tiles)
+    else:
+        one_per_view(request.prompt, len(views), "prompt")  # wrong ones are named, though nothing is asked of them
+        latents = torch.zeros((len(views), decoder.config.latent_channels, *size), device=pipe._execution_device)
+    if latent:
+        return latents
+    if decoder is not None:
+        together = request.correspondence and len(views) > 1
+        large = add_detail(decoder, latents, small, views, detail, together, tiles.scaled(cell))
+    else:
+        # One image and one tile at a time: at this size the autoencoder takes more memory than the UNet.
+        blend = tiles.scaled(cell).blend
+        decoded = [blend(lambda rows, columns, z=z: _decode(pipe, z, rows, columns)) for z in latents.split(1)]
+        large = torch.cat(decoded)
+    return restore(large, small.to(large.device) * 2 - 1)
+
+
+def _large_latents(
+    pipe, small: torch.Tensor, views: SceneViews, request: Request, size: tuple[int, int], tiles: Tiles
+) -> torch.Tensor:
+    """Latents (m, c, h, w), `size` = (h, w), that the super-resolution UNet makes of small images (m, 3, h', w')."""
+    unet, device = pipe.upscale_unet, pipe._execution_device
+    low = torch.stack([_encode(pipe, image, unet.config.enlarge) for image in small]).to(unet.dtype)
 
     def run(part: Part) -> torch.Tensor:
         together = request.correspondence and len(part.which) > 1
@@ -88,18 +141,7 @@ def upscale(
 
         return denoise(pipe.scheduler, part, predict, request)
 
-    latents = run_windows(pipe, views, request, size, {}, run)
-    if latent:
-        return latents
-    if pipe.detail_decoder is not None:
-        together = request.correspondence and len(views) > 1
-        large = add_detail(pipe.detail_decoder, latents, small, views, detail, together, tiles.scaled(cell))
-    else:
-        # One image and one tile at a time: at this size the autoencoder takes more memory than the UNet.
-        blend = tiles.scaled(cell).blend
-        decoded = [blend(lambda rows, columns, z=z: _decode(pipe, z, rows, columns)) for z in latents.split(1)]
-        large = torch.cat(decoded)
-    return restore(large, small.to(large.device) * 2 - 1)
+    return run_windows(pipe, views, request, size, {}, run)
 
 
 def restore(images: torch.Tensor, small: torch.Tensor) -> torch.Tensor:

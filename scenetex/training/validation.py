@@ -12,6 +12,7 @@ from ..pipelines import MVDiffusionPanoramaPipeline, MVDiffusionPipeline
 from ..pipelines.detail import add_detail
 from ..pipelines.geometry import SceneViews
 from ..pipelines.tiles import Tiles
+from ..pipelines.upscale import trained_factor
 from ..pipelines.windows import LEAST_JOINT
 from .pictures import draw_grid
 from .sample import Sample
@@ -56,7 +57,7 @@ def surround(pipe: MVDiffusionPanoramaPipeline, sample: Sample, seed: int) -> np
 
 def upscale(pipe: MVDiffusionPipeline, sample: Sample, seed: int) -> np.ndarray:
     """The sample's images from themselves at a size as many times smaller as the model enlarges, (m, h, w, 3) uint8."""
-    small = sample.shrunk(pipe.upscale_unet.config.factor)
+    small = sample.shrunk(trained_factor(pipe))
     options = _options(pipe, seed) | _together(sample)
     return _bytes(pipe.upscale(small.images, small.views, _prompts(sample), **options).images)
 
