@@ -161,7 +161,7 @@ def test_users_of_diffusers_find_their_ways(pipe, capsys):
     run(pipe, VIEWS)
     pipe.set_progress_bar_config(disable=True)
     assert "3/3" in capsys.readouterr().err
-    assert pipe.to("cpu").device.type == "cpu" and pipe.model_cpu_offload_seq.endswith("unet->vae")
+    assert pipe.to("cpu").device.type == "cpu" and "unet->upscale_unet->vae" in pipe.model_cpu_offload_seq
 
 
 def test_half_precision(tmp_path):

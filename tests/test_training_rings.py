@@ -105,7 +105,7 @@ def test_what_the_blocks_see_is_decided_by_directions_alone(tiny_models, tmp_pat
     [
         ({"data": "scans"}, "--data: panoramas are trained on procedural rooms"),
         ({"image_size": (64, 48)}, "--image-size 64 48: views of panoramas are square"),
-        ({"crop": (32, 32)}, "--crop is for autoencoder and single-view"),
+        ({"crop": (32, 32)}, "--crop is for autoencoder, single-view and detail"),
     ],
 )
 def test_mistakes_are_named(tiny_models, tmp_path, change, words):

@@ -6,6 +6,9 @@ from diffusers.configuration_utils import register_to_config
 from torch import nn
 from torch.nn import functional as F
 
+# Detail is this many times smaller than the images' range; layers learn best from inputs of one size.
+_FINE = 10.0
+
 
 class DetailDecoder(ModelMixin, ConfigMixin):
     """Large images that keep what the small ones show: an autoencoder's latents alone would lose more than they add.
@@ -25,7 +28,7 @@ class DetailDecoder(ModelMixin, ConfigMixin):
     @register_to_config
     def __init__(self, latent_channels: int = 4, factor: int = 4, width: int = 64, layers: int = 8):
         super().__init__()
-        self.read = nn.Conv2d(3 + 3 * factor**2 + 1 + latent_channels + 1, width, 3, padding=1)
+        self.read = nn.Conv2d(6 + 3 * factor**2 + 1 + latent_channels + 1, width, 3, padding=1)
         self.residual_blocks = nn.ModuleList(
             nn.Sequential(nn.Conv2d(width, width, 3, padding=1), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1))
             for _ in range(layers)
@@ -55,7 +58,8 @@ class DetailDecoder(ModelMixin, ConfigMixin):
         x = torch.cat(
             [
                 small,
-                F.pixel_unshuffle(difference, factor),
+                _FINE * (small - F.avg_pool2d(small, 5, 1, 2, count_include_pad=False)),
+                _FINE * F.pixel_unshuffle(difference, factor),
                 told[:, None],
                 F.interpolate(latents, size, mode="nearest"),
                 level[:, None, None, None].expand(-1, 1, *size),
@@ -65,7 +69,7 @@ class DetailDecoder(ModelMixin, ConfigMixin):
         x = self.read(x.to(self.dtype))
         for block in self.residual_blocks:
             x = x + block(x)
-        return bicubic(small, factor) + F.pixel_shuffle(self.write(x), factor).to(small.dtype)
+        return bicubic(small, factor) + F.pixel_shuffle(self.write(x), factor).to(small.dtype) / _FINE
 
 
 def believed(latents: torch.Tensor, noise: torch.Tensor, level: torch.Tensor) -> torch.Tensor:

@@ -19,7 +19,7 @@ _KL_WEIGHT = 1e-4
 _GRADIENT_WEIGHT = 0.5
 _COLOR_WEIGHT = 1.0
 _TEXTURE_WEIGHT = 1.0
-_SIMILARITY_WEIGHT = 0.2
+_ERROR_WEIGHT = 0.1
 _WINDOW, _STABLE = 7, ((0.01 * 2) ** 2, (0.03 * 2) ** 2)
 _AREA = 8  # pixels across the areas whose mean colour and roughness are compared
 # Brightness, red against green, blue against yellow. Hues weigh more than their small share of the pixels' error, or
@@ -167,7 +167,8 @@ class SuperResolutionObjective(nn.Module):
 
 
 class DetailObjective(nn.Module):
-    """Large images from small ones, in L1 and structural similarity."""
+    """Large images from small ones: the logarithm of each one's squared error, which is its PSNR (as for NAFNet, arXiv
+    2204.04676), and structural similarity. So images of much and of little detail count alike."""
 
     def __init__(self, decoder: DetailDecoder):
         super().__init__()
@@ -182,7 +183,8 @@ class DetailObjective(nn.Module):
         other views, `latents`, `noise` (n, c, h', w') and `level` (n,) of that."""
         latents = believed(batch["latents"], batch["noise"], batch["level"])
         out = self.decoder(latents, batch["level"], batch["small"], batch["difference"], batch["told"]).float()
-        return F.l1_loss(out, batch["large"]) + _SIMILARITY_WEIGHT * (1 - _similarity(out, batch["large"]))
+        error = (out - batch["large"]).square().mean((1, 2, 3))
+        return _ERROR_WEIGHT * (error + 1e-6).log().mean() + 1 - _similarity(out, batch["large"])
 
 
 def _similarity(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
