@@ -9,10 +9,9 @@ import numpy as np
 
 from ..errors import InputError
 from ..threads import threads
-from ..views.correspond import correspond, taps
+from ..views.correspond import correspond, lattice_step, taps
 from ..views.viewset import ViewSet
 
-_LATTICE = 48  # pixels along the shorter side that tell how far two views overlap
 LEAST_OVERLAP = 0.1
 
 
@@ -94,7 +93,7 @@ def overlap_scores(
 
 def _pair_errors(views: ViewSet, image_sets, i: int, j: int, least: float) -> list[float] | None:
     """Mean squared error of each image set over both directions; None for a pair that overlaps too little."""
-    step = max(1, min(views.size) // _LATTICE)
+    step = lattice_step(views)
     for a, b in ((i, j), (j, i)):
         seen, _, surface = correspond(views, a, b, step)
         if not len(seen) or len(seen) < least * surface:

@@ -3,16 +3,15 @@
 import cv2
 import numpy as np
 
-from ..views.correspond import correspond
+from ..views.correspond import correspond, lattice_step
 from ..views.viewset import ViewSet
 
-_LATTICE = 48  # pixels along the shorter side that tell which views show most
 _SMOOTH = (5, 5)  # pixels over which fineness is averaged: rounded depth makes it jump
 
 
 def showing_most(views: ViewSet, i: int, others: np.ndarray, most: int) -> np.ndarray:
     """Up to `most` of the views `others` (n,) int64 that show most of what view i shows, best first."""
-    step = max(1, min(views.size) // _LATTICE)
+    step = lattice_step(views)
     seen = np.array([len(correspond(views, i, k, step)[0]) for k in others], np.int64)
     best = np.argsort(-seen, kind="stable")[:most]
     return others[best[seen[best] > 0]]

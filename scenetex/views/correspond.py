@@ -6,6 +6,12 @@ from .viewset import ViewSet
 
 # Above the rounding of depth maps, below the distance of a picture frame from its wall across a room.
 _DEPTH_TOLERANCE = 0.01
+_LATTICE = 48  # pixels along the shorter side that tell how far two views overlap
+
+
+def lattice_step(views: ViewSet) -> int:
+    """The `step` of `correspond` at which enough pixels are looked at to tell how far two views overlap."""
+    return max(1, min(views.size) // _LATTICE)
 
 
 def correspond(views: ViewSet, i: int, j: int, step: int = 1) -> tuple[np.ndarray, np.ndarray, int]:
