@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import cache, partial
+from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
@@ -208,7 +208,7 @@ def _model(options: ModelOptions) -> tuple[list[Figure], dict]:
     from .metrics.rooms import STEPS_PER_ROOM, score_number, score_rooms
 
     settings = _settings(options, views=options.views)
-    load = cache(partial(_quiet_model, options))
+    load = partial(_quiet_model, options)
     with _bar("rooms", options.rooms * STEPS_PER_ROOM, options.quiet) as done:
         scores = _shared(options, load, score_rooms, score_number, settings, options.rooms, STEPS_PER_ROOM, done)
     with _bar("prompts", len(ASKED_FLOORS), options.quiet) as done:
@@ -260,8 +260,7 @@ def _shared(
         for _ in range(steps):
             done()
 
-    plain = getattr(load, "__wrapped__", load)
-    return share_out(plain, measure_one, settings, count, options.workers, room_done)
+    return share_out(load, measure_one, settings, count, options.workers, room_done)
 
 
 def _settings(options: _RoomsOptions, **more):
@@ -281,6 +280,7 @@ def _upscaling_model(options: UpscaleOptions):
     return pipe
 
 
+@lru_cache(1)  # rooms and prompts are measured on the same one
 def _quiet_model(options: _RoomsOptions, panorama: bool = False):
     from .generation import Generation, load_model
 
