@@ -204,63 +204,60 @@ def _photos(options: PhotosOptions) -> tuple[list[Figure], dict]:
 
 def _model(options: ModelOptions) -> tuple[list[Figure], dict]:
     from .metrics.model_report import model_figures, room_rows
-    from .metrics.obedience import ASKED_FLOORS, ask_room, ask_rooms
-    from .metrics.rooms import STEPS_PER_ROOM, score_number, score_rooms
+    from .metrics.obedience import ASKED_FLOORS, ask_room
+    from .metrics.rooms import STEPS_PER_ROOM, score_room
 
     settings = _settings(options, views=options.views)
     load = partial(_quiet_model, options)
     with _bar("rooms", options.rooms * STEPS_PER_ROOM, options.quiet) as done:
-        scores = _shared(options, load, score_rooms, score_number, settings, options.rooms, STEPS_PER_ROOM, done)
+        scores = _shared(options, load, score_room, settings, options.rooms, STEPS_PER_ROOM, done)
     with _bar("prompts", len(ASKED_FLOORS), options.quiet) as done:
-        answers = _shared(options, load, ask_rooms, ask_room, settings, len(ASKED_FLOORS), 1, done)
-    if options.workers > 1:
-        answers = list(chain.from_iterable(answers))
+        answers = _shared(options, load, ask_room, settings, len(ASKED_FLOORS), 1, done)
+    answers = list(chain.from_iterable(answers))
     return model_figures(scores, answers), room_rows(scores, answers)
 
 
 def _panoramas(options: PanoramaOptions) -> tuple[list[Figure], dict]:
-    from .metrics.panoramas import STEPS_PER_PANORAMA, panorama_figures, score_panorama, score_panoramas
+    from .metrics.panoramas import STEPS_PER_PANORAMA, panorama_figures, score_panorama
 
     settings = _settings(options, size=(options.size, options.size))
     load = partial(_quiet_model, options, panorama=True)
     with _bar("panoramas", options.rooms * STEPS_PER_PANORAMA, options.quiet) as done:
-        all_and_one = score_panoramas, score_panorama
-        scores = _shared(options, load, *all_and_one, settings, options.rooms, STEPS_PER_PANORAMA, done)
+        scores = _shared(options, load, score_panorama, settings, options.rooms, STEPS_PER_PANORAMA, done)
     return panorama_figures(scores), {}
 
 
 def _upscaling(options: UpscaleOptions) -> tuple[list[Figure], dict]:
-    from .metrics.upscaling import STEPS_PER_ROOM, score_enlarged, score_upscaling, upscale_figures
+    from .metrics.upscaling import STEPS_PER_ROOM, score_upscaling, upscale_figures
 
     settings = _settings(options, views=options.views)
     load = partial(_upscaling_model, options)
     with _bar("rooms", options.rooms * STEPS_PER_ROOM, options.quiet) as done:
-        all_and_one = score_upscaling, score_enlarged
-        scores = _shared(options, load, *all_and_one, settings, options.rooms, STEPS_PER_ROOM, done)
+        scores = _shared(options, load, score_upscaling, settings, options.rooms, STEPS_PER_ROOM, done)
     return upscale_figures(scores), {}
 
 
 def _shared(
     options: _RoomsOptions,
     load: Callable,
-    measure_all: Callable,
-    measure_one: Callable,
+    measure: Callable,
     settings,
     count: int,
     steps: int,
     done: Callable[[], None],
 ) -> list:
-    """What is measured of each of `count` rooms: by this process, which says `done` `steps` times a room, or shared
-    out."""
+    """`measure(pipe, settings, i, done)` of each of `count` rooms: by this process, or shared out; `done` is called
+    `steps` times a room."""
     if options.workers == 1:
-        return list(measure_all(load(), settings, done))
+        pipe = load()
+        return [measure(pipe, settings, i, done) for i in range(count)]
     from .metrics.share_out import share_out
 
     def room_done() -> None:
         for _ in range(steps):
             done()
 
-    return share_out(load, measure_one, settings, count, options.workers, room_done)
+    return share_out(load, measure, settings, count, options.workers, room_done)
 
 
 def _settings(options: _RoomsOptions, **more):

@@ -78,7 +78,7 @@ def test_a_model_is_measured(tmp_path, capsys, monkeypatch):
     small = rooms.Settings
     monkeypatch.setattr(rooms, "Settings", lambda **given: small(**given, size=(64, 48)))
     answers = [Answer("floor", "oak", "oak", np.ones(3), np.ones(3))]
-    monkeypatch.setattr(obedience, "ask_rooms", lambda pipe, settings, done: answers)
+    monkeypatch.setattr(obedience, "ask_room", lambda pipe, settings, k, done: answers)
     options = ["--rooms", "1", "--views", "2", "--steps", "1", "--guidance-scale", "1", "--device", "cpu", "--quiet"]
     assert main(["evaluate", "model", str(folder), *options, "--output", str(output)]) == 0
     printed = capsys.readouterr().out

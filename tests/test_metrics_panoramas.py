@@ -12,7 +12,7 @@ from scenetex.metrics.panoramas import (
     STEPS_PER_PANORAMA,
     PanoramaScore,
     panorama_figures,
-    score_panoramas,
+    score_panorama,
     seam,
 )
 from scenetex.metrics.rooms import VARIANTS, Settings
@@ -35,7 +35,7 @@ def test_neighbours_are_compared_with_everything_on_and_off():
     pipe = MVDiffusionPanoramaPipeline(**parts)
     pipe.set_progress_bar_config(disable=True)
     steps = []
-    (score,) = score_panoramas(pipe, SMALL, lambda: steps.append(1))
+    score = score_panorama(pipe, SMALL, 0, lambda: steps.append(1))
     assert set(score.psnr) == {*VARIANTS, "truth"} and len(steps) == STEPS_PER_PANORAMA
     assert all(len(found) == 8 for found in score.psnr.values())
     sample = RingStream(SMALL.seed, size=(64, 64)).sample(0)

@@ -56,7 +56,7 @@ def test_the_true_small_images_are_enlarged(tmp_path):
     pipe = make_pipeline(tmp_path, upscale_unet=make_super_resolution())
     pipe.set_progress_bar_config(disable=True)
     steps = []
-    (score,) = score_upscaling(pipe, SMALL, lambda: steps.append(1))
+    score = score_upscaling(pipe, SMALL, 0, lambda: steps.append(1))
     assert len(steps) == STEPS_PER_ROOM and set(score.psnr) == set(score.ssim) == set(WAYS)
     factor = pipe.upscale_unet.config.factor
     large = (64 * factor, 48 * factor)

@@ -62,8 +62,8 @@ class Answer:
         return self.nearest == self.asked
 
 
-def ask_rooms(pipe, settings: Settings, done: Callable[[], None] = lambda: None) -> list[Answer]:
-    """Two answers for each of eight rooms: its floor and its walls, all of which a prompt asks for once.
+def ask_room(pipe, settings: Settings, k: int, done: Callable[[], None] = lambda: None) -> list[Answer]:
+    """Two answers for one of eight rooms: its floor and its walls, all of which a prompt asks for in one of them.
 
     The colours to choose from are the eight materials' own in this room's light: each times what light makes of the
     asked one, which is its mean colour in a bake of the true images over its own. What no view saw does not count.
@@ -71,18 +71,12 @@ def ask_rooms(pipe, settings: Settings, done: Callable[[], None] = lambda: None)
     Args:
         pipe: a `MVDiffusionPipeline`.
         settings: views, size, seed and how to generate; `rooms` does not matter.
-        done: called after each room.
+        k: which of the rooms.
+        done: called when it is done.
     """
-    out = []
-    for k in range(len(ASKED_FLOORS)):
-        out += ask_room(pipe, settings, k)
-        done()
-    return out
-
-
-def ask_room(pipe, settings: Settings, k: int) -> list[Answer]:
-    """Two answers for the `k`-th of the rooms of `ask_rooms`."""
-    return _ask(pipe, settings, k, ASKED_FLOORS[k], ASKED_WALLS[(_WALL_STEP * k) % len(ASKED_WALLS)])
+    answers = _ask(pipe, settings, k, ASKED_FLOORS[k], ASKED_WALLS[(_WALL_STEP * k) % len(ASKED_WALLS)])
+    done()
+    return answers
 
 
 def _ask(pipe, settings: Settings, k: int, floor: str, walls: str) -> list[Answer]:

@@ -1,6 +1,6 @@
 """What a model makes of panoramas in procedural rooms that it has not seen: whether neighbours agree, and the seam."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,20 +32,15 @@ class PanoramaScore:
     sharpness: float
 
 
-def score_panoramas(pipe, settings: Settings, done: Callable[[], None] = lambda: None) -> Iterator[PanoramaScore]:
-    """Measures a pipeline on room after room, each looked at all around from one point.
+def score_panorama(pipe, settings: Settings, index: int, done: Callable[[], None] = lambda: None) -> PanoramaScore:
+    """Measures a pipeline on one room, looked at all around from one point.
 
     Args:
         pipe: a `MVDiffusionPanoramaPipeline`; if it takes depth, it gets the room's.
         settings: which rooms, and how to generate; the size's width is that of the square views.
-        done: called `STEPS_PER_PANORAMA` times a room.
+        index: which of the rooms.
+        done: called `STEPS_PER_PANORAMA` times.
     """
-    for index in range(settings.rooms):
-        yield score_panorama(pipe, settings, index, done)
-
-
-def score_panorama(pipe, settings: Settings, index: int, done: Callable[[], None] = lambda: None) -> PanoramaScore:
-    """Measures a pipeline's panorama of room number `index`; see `score_panoramas`."""
     side = settings.size[0]
     sample = RingStream(settings.seed, size=(side, side)).sample(index)
     seen = {"views": sample.views} if pipe.takes_depth else {"size": side}

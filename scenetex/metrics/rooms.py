@@ -1,6 +1,6 @@
 """What a model makes of procedural rooms that it has not seen, measured against their truth."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -67,27 +67,22 @@ class RoomScore:
     edges: dict[str, float]
 
 
-def score_rooms(pipe, settings: Settings, done: Callable[[], None] = lambda: None) -> Iterator[RoomScore]:
-    """Measures a pipeline on room after room; nothing is generated twice.
+def score_room(pipe, settings: Settings, index: int, done: Callable[[], None] = lambda: None) -> RoomScore:
+    """Measures a pipeline on one room; nothing is generated twice.
 
     Args:
         pipe: a `MVDiffusionPipeline`.
         settings: which rooms, and how to generate.
-        done: called `STEPS_PER_ROOM` times a room.
+        index: which of the rooms.
+        done: called `STEPS_PER_ROOM` times.
     """
-    for index in range(settings.rooms):
-        yield score_number(pipe, settings, index, done)
-
-
-def score_number(pipe, settings: Settings, index: int, done: Callable[[], None] = lambda: None) -> RoomScore:
-    """Measures a pipeline on room number `index`; see `score_rooms`."""
     # Keyframes and views between come from one walk twice as dense, as they do in a scan.
     sample = RoomStream(settings.seed, 2 * settings.views - 1, settings.size).sample(index)
     prompts = [wordings[0] for wordings in sample.prompts]
-    return score_room(pipe, sample.views, list(sample.images), prompts, settings, index, done)
+    return score_views(pipe, sample.views, list(sample.images), prompts, settings, index, done)
 
 
-def score_room(
+def score_views(
     pipe, views: ViewSet, truth: list[np.ndarray], prompts: list[str], settings: Settings, index: int, done
 ) -> RoomScore:
     """Figures of one room: every other of its views is a keyframe, `truth` (h, w, 3) uint8 and prompts one per view."""

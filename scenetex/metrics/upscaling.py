@@ -1,6 +1,6 @@
 """What a model's super-resolution makes of procedural rooms that it has not seen, against bicubic and the truth."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -35,21 +35,16 @@ class UpscaleScore:
     overlap: dict[str, np.ndarray]
 
 
-def score_upscaling(pipe, settings: Settings, done: Callable[[], None] = lambda: None) -> Iterator[UpscaleScore]:
-    """Measures a pipeline's super-resolution on room after room: small images are the true ones, each pixel the mean of
-    its part.
+def score_upscaling(pipe, settings: Settings, index: int, done: Callable[[], None] = lambda: None) -> UpscaleScore:
+    """Measures a pipeline's super-resolution on one room: small images are the true ones, each pixel the mean of its
+    part.
 
     Args:
         pipe: a `MVDiffusionPipeline` that has super-resolution.
         settings: which rooms, how many views, the size of the small images.
-        done: called `STEPS_PER_ROOM` times a room.
+        index: which of the rooms.
+        done: called `STEPS_PER_ROOM` times.
     """
-    for index in range(settings.rooms):
-        yield score_enlarged(pipe, settings, index, done)
-
-
-def score_enlarged(pipe, settings: Settings, index: int, done: Callable[[], None] = lambda: None) -> UpscaleScore:
-    """Measures a pipeline's super-resolution on room number `index`; see `score_upscaling`."""
     factor = trained_factor(pipe)
     large = tuple(side * factor for side in settings.size)
     options = {} if settings.steps is None else {"num_inference_steps": settings.steps}
