@@ -220,6 +220,11 @@ class MultiViewUNet(ExactFrequencies, ModelMixin, ConfigMixin):
             )
 
 
+def base_unet(unet: nn.Module) -> nn.Module:
+    """The UNet that the blocks are around; `unet` itself, where there are none."""
+    return unet.unet if isinstance(unet, MultiViewUNet) else unet
+
+
 def _add_to_input(block: nn.Module, value: torch.Tensor):
     """Adds `value` to the block's input in place: the skip connection that holds the same tensor gets it too, as in
     MVDiffusion, whose weights count on that."""

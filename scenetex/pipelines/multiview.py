@@ -14,6 +14,7 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 
 from ..errors import InputError
 from ..models import DetailDecoder, MultiViewUNet, SuperResolutionUNet
+from ..models.multiview_unet import base_unet
 from ..models.patch_autoencoder import image_factor
 from .carry_over import carry_over
 from .generate import generate
@@ -76,7 +77,7 @@ class MultiViewPipeline(DiffusionPipeline):
         super().__init__()
         if convention not in _CONVENTIONS:
             raise InputError(f"convention {convention!r} is not one of {', '.join(_CONVENTIONS)}")
-        base = unet.unet if isinstance(unet, MultiViewUNet) else unet
+        base = base_unet(unet)
         wanted, latent = base.config.in_channels, vae.config.latent_channels
         factor = image_factor(vae)
         if wanted - latent not in (0, 1, surface_channels(factor)):

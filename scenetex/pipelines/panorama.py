@@ -14,6 +14,7 @@ from diffusers.utils import BaseOutput
 from ..errors import InputError
 from ..models import MultiViewUNet
 from ..models.block_folder import load_blocks
+from ..models.multiview_unet import base_unet
 from ..panorama import VIEWS, stitch
 from ..views.viewset import ViewSet
 from .images import picture
@@ -54,8 +55,7 @@ class MVDiffusionPanoramaPipeline(MultiViewPipeline):
         pipe = super().from_pretrained(pretrained_model_name_or_path, **kwargs)
         folder = Path(locate_model(pretrained_model_name_or_path)) / BLOCKS
         if "unet" not in kwargs and folder.is_dir():
-            base = pipe.unet.unet if isinstance(pipe.unet, MultiViewUNet) else pipe.unet
-            pipe.register_modules(unet=load_blocks(folder, base))
+            pipe.register_modules(unet=load_blocks(folder, base_unet(pipe.unet)))
             pipe.register_to_config(convention="visible", empty_condition=True)
         return pipe
 
@@ -131,8 +131,7 @@ class MVDiffusionPanoramaPipeline(MultiViewPipeline):
     @property
     def view_size(self) -> int:
         """Side of the views that the model was trained at, pixels."""
-        base = self.unet.unet if isinstance(self.unet, MultiViewUNet) else self.unet
-        cells = base.config.sample_size or _CELLS
+        cells = base_unet(self.unet).config.sample_size or _CELLS
         return (cells if isinstance(cells, int) else max(cells)) * self.vae_scale_factor
 
     def _ring(self, views: ViewSet | None, size: int | None) -> RingViews:

@@ -8,6 +8,7 @@ from diffusers import ModelMixin
 
 from ..errors import InputError
 from ..models import MultiViewUNet
+from ..models.multiview_unet import base_unet
 from ..models.patch_autoencoder import image_factor
 from ..panorama import VIEWS
 from ..pipelines import MVDiffusionPanoramaPipeline, MVDiffusionPipeline
@@ -144,8 +145,7 @@ def _panorama(options: TrainOptions, data: Data, device: torch.device) -> Stage:
     outpainted from one of its views. A UNet that takes depth is told the rooms' own."""
     pipe = tuned_pipeline(options, MVDiffusionPanoramaPipeline)
     if not (isinstance(pipe.unet, MultiViewUNet) and pipe.unet.config.kind == "panorama"):
-        base = pipe.unet.unet if isinstance(pipe.unet, MultiViewUNet) else pipe.unet
-        pipe = with_parts(pipe, unet=MultiViewUNet.from_unet(base, "panorama"), convention="visible")
+        pipe = with_parts(pipe, unet=MultiViewUNet.from_unet(base_unet(pipe.unet), "panorama"), convention="visible")
     conditioned = pipe.unet.condition_branch is not None
     objective = MultiViewObjective(pipe.unet, pipe.text_encoder, pipe.scheduler, conditioned, pipe.config.convention)
 
