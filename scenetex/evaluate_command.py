@@ -102,6 +102,8 @@ class UpscaleOptions(_RoomsOptions):
 
     views: int = 12
     """Views of each room; of fewer along the same walk, hardly any overlap."""
+    detail: float | None = None
+    """How much of what a model with a super-resolution UNet invents is believed, 0 to 1; default: what suits it."""
 
 
 Options = (
@@ -230,7 +232,7 @@ def _panoramas(options: PanoramaOptions) -> tuple[list[Figure], dict]:
 def _upscaling(options: UpscaleOptions) -> tuple[list[Figure], dict]:
     from .metrics.upscaling import STEPS_PER_ROOM, score_upscaling, upscale_figures
 
-    settings = _settings(options, views=options.views)
+    settings = _settings(options, views=options.views, detail=options.detail)
     load = partial(_upscaling_model, options)
     with _bar("rooms", options.rooms * STEPS_PER_ROOM, options.quiet) as done:
         scores = _shared(options, load, score_upscaling, settings, options.rooms, STEPS_PER_ROOM, done)

@@ -8,6 +8,7 @@ import pytest
 from tiny_pipeline import make_pipeline
 from tiny_super_resolution import make_super_resolution
 
+from scenetex.metrics.detail import measure_detail
 from scenetex.metrics.rooms import Settings
 from scenetex.metrics.upscaling import (
     STEPS_PER_ROOM,
@@ -65,6 +66,9 @@ def test_the_true_small_images_are_enlarged(tmp_path):
     plain = [cv2.resize(image, large, interpolation=cv2.INTER_CUBIC) for image in small.images]
     expected = np.mean([psnr(a, b) for a, b in zip(plain, sample.images, strict=True)])
     assert score.psnr["bicubic"] == pytest.approx(expected)
+    assert score.sharpness["bicubic"] == pytest.approx(
+        measure_detail(plain).sharpness / measure_detail(list(sample.images)).sharpness
+    )
     # Small pixels stay what they are, so that even an untrained model is not far off.
     assert score.psnr["upscaled"] > score.psnr["bicubic"] - 12
 
@@ -75,9 +79,11 @@ def test_figures_are_means_over_rooms():
             {"upscaled": up, "each_alone": 29.5, "bicubic": 29.0},
             {"upscaled": 0.95, "each_alone": 0.93, "bicubic": 0.9},
             {"upscaled": np.array([30.0, 32.0]), "truth": np.array([40.0]), "small": np.array([33.0])},
+            {"upscaled": up / 50, "each_alone": 0.5, "bicubic": 0.4},
         )
 
     value = {f.name: f.value for f in upscale_figures([score(30.0), score(32.0)])}
     assert value["psnr"] == pytest.approx(31) and value["gain_psnr"] == pytest.approx(2)
     assert value["gain_ssim"] == pytest.approx(0.05) and value["gain_views"] == pytest.approx(1.5)
+    assert value["sharpness_ratio"] == pytest.approx(0.62) and value["sharpness_bicubic"] == pytest.approx(0.4)
     assert value["overlap"] == pytest.approx(31) and value["overlap_ratio"] == pytest.approx(31 / 40)

@@ -34,6 +34,7 @@ class Settings:
         seed: of the rooms' stream and of the noise; take one that the model was not trained on.
         size: (width, height) of the images, pixels.
         steps, guidance_scale: of the denoising; None = the model's own.
+        detail: of super-resolution, how much of what it invents is believed; None = what suits the model.
     """
 
     rooms: int = 20
@@ -42,6 +43,7 @@ class Settings:
     size: tuple[int, int] = (256, 192)
     steps: int | None = None
     guidance_scale: float | None = None
+    detail: float | None = None
 
     def __post_init__(self):
         for name, least in (("rooms", 1), ("views", 2), ("steps", 1), ("seed", 0)):

@@ -9,6 +9,7 @@ import torch
 
 from ..pipelines.upscale import trained_factor
 from ..training.rooms import RoomStream
+from .detail import measure_detail
 from .overlap import overlap_scores
 from .report import Figure
 from .rooms import Settings, to_bytes
@@ -28,11 +29,13 @@ class UpscaleScore:
         psnr, ssim: to the true large images, mean over the views, by way (see `WAYS`).
         overlap: overlap PSNR, dB, of each pair of views: "upscaled" and "truth" of the large images, "small" of the
             small ones that were made larger.
+        sharpness: by way, over that of the true large images.
     """
 
     psnr: dict[str, float]
     ssim: dict[str, float]
     overlap: dict[str, np.ndarray]
+    sharpness: dict[str, float]
 
 
 def score_upscaling(pipe, settings: Settings, index: int, done: Callable[[], None] = lambda: None) -> UpscaleScore:
@@ -60,11 +63,13 @@ def score_upscaling(pipe, settings: Settings, index: int, done: Callable[[], Non
             [wordings[0] for wordings in sample.prompts],
             generator=torch.Generator().manual_seed(settings.seed + index),
             correspondence=together,
+            detail=settings.detail,
             **options,
         ).images
         sets[name] = to_bytes(made)
         done()
     overlaps = overlap_scores(sample.views, [sets["upscaled"], list(sample.images)])
+    sharp = measure_detail(list(sample.images)).sharpness
     return UpscaleScore(
         psnr={way: _mean(psnr, sets[way], sample.images) for way in WAYS},
         ssim={way: _mean(ssim, sets[way], sample.images) for way in WAYS},
@@ -73,6 +78,7 @@ def score_upscaling(pipe, settings: Settings, index: int, done: Callable[[], Non
             "truth": overlaps[1].psnr,
             "small": overlap_scores(small.views, [list(small.images)])[0].psnr,
         },
+        sharpness={way: measure_detail(sets[way]).sharpness / sharp for way in WAYS},
     )
 
 
@@ -102,6 +108,7 @@ def upscale_figures(scores: Sequence[UpscaleScore]) -> list[Figure]:
     p = {way: float(np.mean([s.psnr[way] for s in scores])) for way in WAYS}
     q = {way: float(np.mean([s.ssim[way] for s in scores])) for way in WAYS}
     names = ("upscaled", "truth", "small")
+    sharp = {way: float(np.mean([s.sharpness[way] for s in scores])) for way in WAYS}
     overlap = {name: float(np.concatenate([s.overlap[name] for s in scores]).mean()) for name in names}
     return [
         Figure("psnr", "PSNR to the true large images", p["upscaled"], "dB"),
@@ -114,6 +121,8 @@ def upscale_figures(scores: Sequence[UpscaleScore]) -> list[Figure]:
         Figure("overlap", "overlap PSNR, upscaled", overlap["upscaled"], "dB"),
         Figure("overlap_small", "overlap PSNR, small images", overlap["small"], "dB"),
         Figure("overlap_ratio", "overlap PSNR / the large truth's", overlap["upscaled"] / overlap["truth"]),
+        Figure("sharpness_ratio", "sharpness / truth's", sharp["upscaled"]),
+        Figure("sharpness_bicubic", "sharpness / truth's, bicubic", sharp["bicubic"]),
     ]
 
 
