@@ -60,7 +60,7 @@ class PanoramaOptions:
     shared_noise: bool = True
     """Start equal directions from the same noise."""
     fusion: bool = True
-    """Let views agree on what they both show at each step; after the first third of the steps, not on fine detail."""
+    """Let views agree on what they both show at each step; in the last steps, not on fine detail."""
     quiet: bool = False
     """No progress bar."""
 

@@ -6,7 +6,8 @@ import diffusers
 import pytest
 import torch
 from test_pipelines_noise import wall
-from tiny_pipeline import room_views
+from tiny_panorama import make_panorama_pipeline, run
+from tiny_pipeline import make_pipeline, room_views
 
 from scenetex import InputError
 from scenetex.pipelines.fusion import Fusion, NoiseLevel, noise_level
@@ -19,7 +20,7 @@ PREDICTIONS = ["epsilon", "v_prediction", "sample"]
 def fusion_of(views, given=None, size=SIZE):
     m = len(views)
     correspondence = correspondence_of(views, range(m), overlap=SHARED_OVERLAP)
-    return Fusion(correspondence, size, torch.zeros(m, dtype=torch.bool) if given is None else torch.tensor(given))
+    return Fusion(correspondence, size, torch.zeros(m, dtype=torch.bool) if given is None else torch.tensor(given), 0.3)
 
 
 def loops(fusion, clean):
@@ -209,3 +210,20 @@ def test_scheduler_without_levels_is_named():
     scheduler.set_timesteps(3)
     with pytest.raises(InputError, match=r"FlowMatchEulerDiscreteScheduler .* fusion=False"):
         noise_level(scheduler, 0, scheduler.timesteps[0])
+
+
+@pytest.mark.parametrize(("panorama", "everything"), [(False, 3), (True, 9)])
+def test_views_keep_their_own_detail_towards_the_end(tmp_path, monkeypatch, panorama, everything):
+    seen, apply = [], Fusion.apply
+
+    def spy(fusion, x, output, level, coarse=False):
+        seen.append(coarse)
+        return apply(fusion, x, output, level, coarse)
+
+    monkeypatch.setattr(Fusion, "apply", spy)
+    if panorama:
+        run(make_panorama_pipeline(tmp_path), steps=10)
+    else:
+        pipe = make_pipeline(tmp_path)
+        pipe("a room", room_views(2), num_inference_steps=10, guidance_scale=1.0)
+    assert seen == [False] * everything + [True] * (10 - everything)

@@ -8,7 +8,7 @@ import torch
 
 from ..correspondence import Correspondence
 from ..models import MultiViewUNet
-from .fusion import FUSED_PART, Fusion, noise_level
+from .fusion import Fusion, noise_level
 from .prompts import Embeddings
 from .request import Request
 
@@ -101,7 +101,8 @@ def denoise(
                 exact = level.output(x.float(), part.known.float()).to(output.dtype)
                 output = torch.where(part.given[:, None, None, None], exact, output)
             if part.fusion is not None:
-                output = part.fusion.apply(x, output, level, coarse=step >= FUSED_PART * len(timesteps))
+                coarse = step >= part.fusion.share * len(timesteps)
+                output = part.fusion.apply(x, output, level, coarse)
         latents = scheduler.step(output, t, latents, **extra, return_dict=False)[0]
         go_on = part.on_step(step, t, latents)
         if go_on is None:

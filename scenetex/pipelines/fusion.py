@@ -8,9 +8,6 @@ from torch.nn import functional as F
 from ..correspondence import Correspondence
 from ..errors import InputError
 
-# Views agree in everything while the large shapes form. Then each has its own fine detail, which averaging would blur;
-# that of a view which is painted already is there to be taken over.
-FUSED_PART = 0.3
 _COARSE = 1.0  # latent cells, standard deviation of the Gaussian that tells what is not fine
 # A view that is already painted counts for more than one that is still forming.
 _GIVEN_WEIGHT = 4.0
@@ -78,11 +75,14 @@ class Fusion:
         correspondence: of the m views; convention "visible".
         size: (h, w) of the latents.
         given: (m,) bool, views that are already painted: the others come to them, they do not move.
+        share: of the steps, in which views agree in everything, while the large shapes form; then each has its own
+            fine detail, which averaging would blur. That of a view which is painted already is there to be taken over.
     """
 
-    def __init__(self, correspondence: Correspondence, size: tuple[int, int], given: torch.Tensor):
+    def __init__(self, correspondence: Correspondence, size: tuple[int, int], given: torch.Tensor, share: float):
         self._matches = correspondence.at(size)
         self._given = given
+        self.share = share
 
     def fuse(self, clean: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The fused latents of the cells that have partners.

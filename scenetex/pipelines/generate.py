@@ -107,7 +107,8 @@ def run_windows(
             given = torch.tensor([i in window.given for i in which], device=device)
             fusion = None
             if request.fusion and len(which) > 1:
-                fusion = Fusion((places if which == order else views.places(which)).to(device), size, given)
+                among = places if which == order else views.places(which)
+                fusion = Fusion(among.to(device), size, given, views.fused_share)
             part = Part(
                 which=which,
                 noise=noise[which].to(device, dtype),

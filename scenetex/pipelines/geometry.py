@@ -26,12 +26,14 @@ class Scenery(Protocol):
         keys: (m,) a number for each view that depends on its camera alone.
         size: (width, height) of the images, pixels.
         surface: the views with what they see of the surface; None = not known.
+        fused_share: of the steps, in which fused views agree in everything, see `Fusion`.
     """
 
     names: tuple[int, ...]
     keys: list[int]
     size: tuple[int, int]
     surface: ViewSet | None
+    fused_share: float
 
     def __len__(self) -> int: ...
 
@@ -55,6 +57,7 @@ class SceneViews:
     """Views of a scene, whose depth and poses tell where they show the same surface; see `Scenery`."""
 
     views: ViewSet
+    fused_share = 0.3
 
     @classmethod
     def of(cls, views: ViewSet) -> "SceneViews":

@@ -95,7 +95,8 @@ class MVDiffusionPanoramaPipeline(MultiViewPipeline):
             latents: (8, c, s / 8, s / 8) noise N(0, 1) to start from, instead of drawn noise.
             output_type: "np" float32 0..1, "pil", "pt" (channels first), "latent" (views alone, not stitched).
 
-        The other arguments are those of `MVDiffusionPipeline`; corresponding places are those of one direction.
+        The other arguments are those of `MVDiffusionPipeline`; corresponding places are those of one direction, and
+        fusion lets go of fine detail in the last steps only.
 
         Returns:
             `.images` and `.panorama`, see `PanoramaOutput`; `stitch` tells how it is laid out.

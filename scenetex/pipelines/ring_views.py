@@ -29,6 +29,7 @@ class RingViews:
     surface: ViewSet | None = None
     by_depth: bool = False
     names = tuple(range(VIEWS))
+    fused_share = 0.85  # what neighbours do not agree on, stitching would blur as well
 
     @classmethod
     def of(cls, views: ViewSet, by_depth: bool) -> "RingViews":
