@@ -10,9 +10,11 @@ import torch
 from safetensors import safe_open
 
 import scenetex
-from scenetex import MVDiffusionPipeline
+from scenetex import MVDiffusionPanoramaPipeline, MVDiffusionPipeline
 from scenetex.metrics import edge_agreement, measure_detail, overlap_psnr
+from scenetex.metrics.panoramas import NEIGHBOURS
 from scenetex.metrics.upscaling import psnr
+from scenetex.training.rings import RingStream
 from scenetex.training.rooms import RoomStream
 from scenetex.training.sample import Sample
 
@@ -119,6 +121,24 @@ def test_its_large_images_beat_bicubic(mini):
         np.mean([psnr(a, b) for a, b in zip(made, large.images, strict=True)]) for made in (together, alone, plain)
     ]
     assert scores[0] > scores[1] > scores[2] + 0.1
+
+
+def test_neighbours_in_its_panoramas_agree_by_blocks_of_their_own():
+    pipe = MVDiffusionPanoramaPipeline.from_pretrained("mini")
+    pipe.set_progress_bar_config(disable=True)
+    assert pipe.unet.config.kind == "panorama" and pipe.unet.condition_branch is not None
+    sample = RingStream(777).sample(0)
+    alone = {"shared_noise": False, "fusion": False}
+
+    def agreement(**switches) -> float:
+        seeded = torch.Generator().manual_seed(0)
+        made = pipe(
+            sample.prompts[0][0], views=sample.views, num_inference_steps=4, generator=seeded, **switches
+        ).images
+        return overlap_psnr(sample.views, list(np.round(made * 255).astype(np.uint8)), NEIGHBOURS).mean
+
+    nothing = agreement(correspondence=False, **alone)
+    assert agreement(**alone) > nothing + 1.5 and agreement() > 1.4 * nothing
 
 
 def test_the_same_seed_gives_the_same_images(mini, sample, images):
