@@ -10,6 +10,7 @@ from tiny_super_resolution import make_light_unet, make_super_resolution
 
 from scenetex import InputError, SuperResolutionUNet
 from scenetex.models import DetailDecoder
+from scenetex.pipelines.agree import agree
 from scenetex.pipelines.upscale import enlarged, restore
 
 VIEWS = room_views(4, size=(32, 24))
@@ -48,10 +49,18 @@ def shrunk(images: np.ndarray, factor: int = 4) -> np.ndarray:
 @pytest.mark.parametrize(("factor", "enlarge"), [(4, 1), (2, 2), (4, 4)])
 def test_large_images_show_what_the_small_ones_show(pipe, tmp_path, factor, enlarge):
     pipe = make_pipeline(tmp_path, upscale_unet=make_super_resolution(factor, enlarge))
-    large = upscale(pipe)
+    large = upscale(pipe, fusion=False)
     assert large.shape == (4, 24 * factor, 32 * factor, 3) and large.dtype == np.float32
     assert np.abs(shrunk(large, factor) - IMAGES).max() < 0.05
     assert np.abs(shrunk(large, factor) - IMAGES).mean() < 0.002
+
+
+def test_fusion_lets_the_large_images_agree(pipe):
+    apart, together = upscale(pipe, fusion=False), upscale(pipe)
+    assert np.allclose(together, agree(apart * 2 - 1, VIEWS) / 2 + 0.5, atol=1e-5)
+    assert not np.allclose(together, apart, atol=0.01)
+    one, alone = (upscale(pipe, IMAGES[:1], some_of(VIEWS, [0]), fusion=f) for f in (True, False))
+    assert np.array_equal(one, alone)
 
 
 def test_kinds_of_output(pipe):
@@ -60,7 +69,7 @@ def test_kinds_of_output(pipe):
     tall = upscale(pipe, output_type="pil")
     assert tall[0].size == (128, 96) and np.abs(np.asarray(tall[3]) / 255 - large[3]).max() < 0.003
     assert latents(pipe).shape == (4, 4, 12, 16)
-    as_bytes = upscale(pipe, np.round(IMAGES * 255).astype(np.uint8))
+    as_bytes = upscale(pipe, np.round(IMAGES * 255).astype(np.uint8), fusion=False)
     assert np.abs(shrunk(as_bytes) - IMAGES).mean() < 0.004
     one = pipe.upscale(IMAGES[:1], some_of(VIEWS, [0]), "a", num_inference_steps=1, return_dict=False)
     assert one[0].shape == (1, 96, 128, 3)
@@ -195,11 +204,11 @@ def detailed(tmp_path_factory):
 
 
 def test_the_detail_decoder_makes_the_images(detailed, pipe):
-    large = upscale(detailed)
+    large = upscale(detailed, fusion=False)
     assert large.shape == (4, 96, 128, 3) and np.abs(shrunk(large) - IMAGES).mean() < 0.002
-    assert not np.allclose(large, upscale(pipe), atol=0.01)
+    assert not np.allclose(large, upscale(pipe, fusion=False), atol=0.01)
     assert torch.equal(latents(detailed), latents(pipe))
-    assert np.array_equal(large, upscale(detailed))
+    assert np.array_equal(large, upscale(detailed, fusion=False))
 
 
 def test_without_belief_the_latents_do_not_count(detailed):
@@ -231,7 +240,7 @@ def test_a_detail_decoder_alone_generates_nothing(detailed, tmp_path):
 def test_detail_comes_from_other_views_unless_switched_off(detailed):
     changed = IMAGES.copy()
     changed[1:] = changed[1:, :, ::-1]
-    on, off = ({"detail": 0.0, "correspondence": c, "shared_noise": False} for c in (True, False))
+    on, off = ({"detail": 0.0, "correspondence": c, "shared_noise": False, "fusion": False} for c in (True, False))
     assert not np.allclose(upscale(detailed, **on)[0], upscale(detailed, changed, **on)[0], atol=1e-3)
     assert np.array_equal(upscale(detailed, **off)[0], upscale(detailed, changed, **off)[0])
 

@@ -63,6 +63,7 @@ def score_upscaling(pipe, settings: Settings, index: int, done: Callable[[], Non
             [wordings[0] for wordings in sample.prompts],
             generator=torch.Generator().manual_seed(settings.seed + index),
             correspondence=together,
+            fusion=together,
             detail=settings.detail,
             **options,
         ).images

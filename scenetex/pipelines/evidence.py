@@ -1,16 +1,13 @@
 """What the small images of other views tell of a view's finer detail: they look from nearer, or between its pixels."""
 
-import cv2
 import numpy as np
 import torch
 
 from ..models.detail_decoder import bicubic
 from ..views.viewset import ViewSet
-from .shown import fineness, places, ramp, showing_most
+from .shown import showing_most, shown_larger
 
 _OTHERS = 4
-_RAMP = 3.0  # small pixels
-_FINEST = 3.0  # a view that is nearer than this tells no more than is asked for
 _POWER = 4
 
 
@@ -31,13 +28,7 @@ def evidence(images: np.ndarray, i: int, views: ViewSet, factor: int) -> tuple[t
     weight, told = np.zeros(total.shape[:2], np.float32), np.zeros((h, w), np.float32)
     others = np.delete(np.arange(len(images)), i)
     for k in showing_most(views, i, others, _OTHERS):
-        there, place = places(views, i, k)
-        # Between two small pixels their places are interpolated: both have to be there.
-        inner = cv2.erode(there.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-        counts = (np.minimum(fineness(place, there), _FINEST) * ramp(inner, _RAMP)) ** _POWER
-        larger = cv2.resize(place, total.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-        share = cv2.resize(counts, total.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-        pixels = cv2.remap(images[k], larger[..., 0], larger[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        pixels, share, counts = shown_larger(images, views, i, k, factor, _POWER, ends=True)
         total += share[..., None] * pixels
         weight += share
         told += counts

@@ -148,6 +148,7 @@ class MVDiffusionPipeline(MultiViewPipeline):
         latents: torch.Tensor | None = None,
         correspondence: bool = True,
         shared_noise: bool = True,
+        fusion: bool = True,
         joint_views: int = 16,
         detail: float | None = None,
         tile: int | None = None,
@@ -160,7 +161,7 @@ class MVDiffusionPipeline(MultiViewPipeline):
         """Large images of views whose small images are there; needs the optional part `upscale_unet`, or
         `detail_decoder`, or better both.
 
-        Every small pixel stays what it is: it is the mean of the large ones in its place.
+        Without fusion, every small pixel stays what it is: it is the mean of the large ones in its place.
 
         Args:
             images: m small images of the views' size, (h, w, 3) uint8 or float 0..1, or PIL.
@@ -168,6 +169,7 @@ class MVDiffusionPipeline(MultiViewPipeline):
             prompt, negative_prompt: one for all views, or one per view.
             factor: how many times larger; what the model was trained for, which None stands for.
             correspondence: let views see each other's images, small and large.
+            fusion: in the end, let views that show the same surface show it alike.
             detail: how much of what the model invents is believed, 0 to 1, where a detail decoder makes the images: at
                 0 they show no more than the small ones of all views tell. Default: one half; 0 for models that have
                 nothing but that decoder.
@@ -205,7 +207,7 @@ class MVDiffusionPipeline(MultiViewPipeline):
         pictures = [picture(image, scenery.size, i) for i, image in enumerate(given)]
 
         def run(latent: bool) -> torch.Tensor:
-            return upscale(self, pictures, scenery, request, tile, detail, latent)
+            return upscale(self, pictures, scenery, request, tile, detail, fusion, latent)
 
         found = self._finish(run, request, output_type)
         return ImagePipelineOutput(found) if return_dict else (found,)

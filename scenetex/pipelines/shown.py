@@ -6,6 +6,9 @@ import numpy as np
 from ..views.correspond import correspond, lattice_step
 from ..views.viewset import ViewSet
 
+_FINEST = 3.0  # a view that is nearer than this tells no more than is asked for
+_RAMP = 3.0  # pixels over which what a view shows fades in from its border
+_BENT = 0.02  # of the inverse depth: greater second differences are ends of surfaces, or too sharp folds
 _SMOOTH = (5, 5)  # pixels over which fineness is averaged: rounded depth makes it jump
 
 
@@ -23,6 +26,48 @@ def places(views: ViewSet, i: int, k: int) -> tuple[np.ndarray, np.ndarray]:
     there, at = np.zeros(h * w, bool), np.zeros((h * w, 2), np.float32)
     there[pixel], at[pixel] = True, place
     return there.reshape(h, w), at.reshape(h, w, 2)
+
+
+def shown_larger(
+    images: np.ndarray, views: ViewSet, i: int, k: int, factor: int, power: int, ends: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What view k shows of view i's surface, in the pixels of an image of view i that is `factor` times as large.
+
+    Args:
+        images: (m, H, W, 3) float32 images of the views, of their size or some times as large.
+        power: how much it counts that a view is nearer: its fineness, which fades towards the border, to this power.
+        ends: show what lies beside the end of a surface, too, where it is known to the small pixel alone.
+
+    Returns:
+        (h factor, w factor, 3) its pixels; how much they count there; and that in the pixels (h, w) of view i.
+    """
+    (w, h), times = views.size, images.shape[1] // views.size[1]
+    there, place = places(views, i, k)
+    if not ends:
+        whole = unbroken(views.depth[k]).astype(np.float32)
+        there &= unbroken(views.depth[i]) & (cv2.remap(whole, *np.moveaxis(place, -1, 0), cv2.INTER_LINEAR) > 0.99)
+    # Between two pixels their places are interpolated: both have to be there.
+    inner = cv2.erode(there.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    counts = (np.minimum(fineness(place, there), _FINEST) * ramp(inner, _RAMP)) ** power
+    # At the border they go on as they came: the large image's outermost pixels lie beyond the small one's centres.
+    place = np.pad(place, ((1, 1), (1, 1), (0, 0)), "reflect", reflect_type="odd")
+    larger = cv2.resize(place, None, fx=factor, fy=factor, interpolation=cv2.INTER_LINEAR)
+    at = ((larger[factor:-factor, factor:-factor] + 0.5) * times - 0.5).astype(np.float32)
+    pixels = cv2.remap(images[k], at[..., 0], at[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return pixels, cv2.resize(counts, (w * factor, h * factor), interpolation=cv2.INTER_LINEAR), counts
+
+
+def unbroken(depth: np.ndarray) -> np.ndarray:
+    """(h, w) bool: which pixels of a depth map (h, w) do not lie beside the end of a surface.
+
+    Along a plane, inverse depth is linear: there its second difference is nothing, and at a fold little.
+    """
+    inverse = np.where(depth > 0, 1 / np.maximum(depth, 1e-6), np.nan)
+    bent = np.zeros(depth.shape, np.float32)
+    for axis in (0, 1):
+        padded = np.pad(inverse, [(1, 1) if a == axis else (0, 0) for a in (0, 1)], "reflect", reflect_type="odd")
+        bent = np.maximum(bent, np.abs(np.diff(padded, 2, axis)))
+    return bent < _BENT * inverse
 
 
 def fineness(place: np.ndarray, there: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from ..errors import InputError
 from ..models.detail_decoder import bicubic
+from .agree import agree
 from .denoise import Part, denoise
 from .detail import add_detail
 from .generate import run_windows
@@ -74,6 +75,7 @@ def upscale(
     request: Request,
     tile: int | None,
     detail: float,
+    fused: bool,
     latent: bool,
 ) -> torch.Tensor:
     """Large images (m, 3, H, W), -1..1, or their latents.
@@ -81,9 +83,10 @@ def upscale(
     Args:
         pipe: the pipeline, with a super-resolution model, a detail decoder, or both.
         images: m images (h, w, 3) float32 0..1 of the views.
-        request: how to generate; without fusion.
+        request: how to generate the latents; without fusion.
         tile: side of tiles, pixels of the large images; None = no tiles.
         detail: how much of the latents' own detail is believed, see `add_detail`; at 0 none are generated.
+        fused: let the large images of different views agree, see `agree`.
         latent: return latents.
 
     Raises:
@@ -113,7 +116,11 @@ def upscale(
         blend = tiles.scaled(cell).blend
         decoded = [blend(lambda rows, columns, z=z: _decode(pipe, z, rows, columns)) for z in latents.split(1)]
         large = torch.cat(decoded)
-    return restore(large, small.to(large.device) * 2 - 1)
+    large = restore(large, small.to(large.device) * 2 - 1)
+    if not fused or len(large) == 1:
+        return large
+    pictures = agree(large.permute(0, 2, 3, 1).cpu().contiguous().numpy(), views.views)
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).to(large.device).clamp(-1, 1)
 
 
 def _large_latents(
