@@ -73,7 +73,8 @@ class TextureOptions:
     shared_noise: bool = True
     """Start places that show the same surface from the same noise."""
     fusion: bool = True
-    """Let views agree on their shared surface at each step; after the first third of the steps, not on fine detail."""
+    """Let views agree on their shared surface at each step; after the first third of the steps, not on fine detail.
+    Let larger images agree in everything."""
     upscale: int = 1
     """Make the generated images this many times larger: what the model was trained for (4, say), or 1."""
     upscale_tile: int | None = None
