@@ -104,6 +104,9 @@ class UpscaleOptions(_RoomsOptions):
     """Views of each room; of fewer along the same walk, hardly any overlap."""
     detail: float | None = None
     """How much of what a model with a super-resolution UNet invents is believed, 0 to 1; default: what suits it."""
+    generated: bool = False
+    """Make larger what the model generates for the rooms, not the rooms' true images, and measure how well views agree
+    before and after."""
 
 
 Options = (
@@ -230,13 +233,17 @@ def _panoramas(options: PanoramaOptions) -> tuple[list[Figure], dict]:
 
 
 def _upscaling(options: UpscaleOptions) -> tuple[list[Figure], dict]:
-    from .metrics.upscaling import STEPS_PER_ROOM, score_upscaling, upscale_figures
+    from .metrics import upscaling
 
     settings = _settings(options, views=options.views, detail=options.detail)
     load = partial(_upscaling_model, options)
-    with _bar("rooms", options.rooms * STEPS_PER_ROOM, options.quiet) as done:
-        scores = _shared(options, load, score_upscaling, settings, options.rooms, STEPS_PER_ROOM, done)
-    return upscale_figures(scores), {}
+    measure, figures = upscaling.score_upscaling, upscaling.upscale_figures
+    if options.generated:
+        measure, figures = upscaling.score_consistency, upscaling.consistency_figures
+    steps = upscaling.STEPS_PER_ROOM
+    with _bar("rooms", options.rooms * steps, options.quiet) as done:
+        scores = _shared(options, load, measure, settings, options.rooms, steps, done)
+    return figures(scores), {}
 
 
 def _shared(

@@ -9,12 +9,15 @@ from tiny_pipeline import make_pipeline
 from tiny_super_resolution import make_super_resolution
 
 from scenetex.metrics.detail import measure_detail
+from scenetex.metrics.overlap import overlap_psnr
 from scenetex.metrics.rooms import Settings
 from scenetex.metrics.upscaling import (
     STEPS_PER_ROOM,
     WAYS,
     UpscaleScore,
+    consistency_figures,
     psnr,
+    score_consistency,
     score_upscaling,
     ssim,
     upscale_figures,
@@ -87,3 +90,22 @@ def test_figures_are_means_over_rooms():
     assert value["gain_ssim"] == pytest.approx(0.05) and value["gain_views"] == pytest.approx(1.5)
     assert value["sharpness_ratio"] == pytest.approx(0.62) and value["sharpness_bicubic"] == pytest.approx(0.4)
     assert value["overlap"] == pytest.approx(31) and value["overlap_ratio"] == pytest.approx(31 / 40)
+
+
+def test_generated_images_are_made_larger(tmp_path):
+    pipe = make_pipeline(tmp_path, upscale_unet=make_super_resolution())
+    pipe.set_progress_bar_config(disable=True)
+    steps = []
+    score = score_consistency(pipe, SMALL, 0, lambda: steps.append(1))
+    assert len(steps) == STEPS_PER_ROOM and set(score) == {"small", "small_truth", "upscaled", "truth"}
+    sample = RoomStream(SMALL.seed, 2, (256, 192)).sample(0)
+    truth = overlap_psnr(sample.views, list(sample.images)).psnr
+    assert len(truth) == 1 and np.array_equal(score["truth"], truth)
+    assert score["small_truth"].mean() > score["small"].mean()
+
+
+def test_the_gain_is_that_of_ratios():
+    scores = [{"small": [20.0], "small_truth": [40.0], "upscaled": [x], "truth": [44.0]} for x in (22.0, 30.8)]
+    value = {f.name: f.value for f in consistency_figures(scores)}
+    assert value["small_ratio"] == pytest.approx(0.5) and value["overlap_ratio"] == pytest.approx(0.6)
+    assert value["gain_ratio"] == pytest.approx(0.1) and value["overlap"] == pytest.approx(26.4)

@@ -9,10 +9,11 @@ import torch
 
 from ..pipelines.upscale import trained_factor
 from ..training.rooms import RoomStream
+from ..training.sample import Sample
 from .detail import measure_detail
 from .overlap import overlap_scores
 from .report import Figure
-from .rooms import Settings, to_bytes
+from .rooms import VARIANTS, Settings, generate, to_bytes
 
 # Ways to larger images: the model, the model with each view by itself, and the plain one.
 WAYS = ("upscaled", "each_alone", "bicubic")
@@ -48,26 +49,11 @@ def score_upscaling(pipe, settings: Settings, index: int, done: Callable[[], Non
         index: which of the rooms.
         done: called `STEPS_PER_ROOM` times.
     """
-    factor = trained_factor(pipe)
-    large = tuple(side * factor for side in settings.size)
-    options = {} if settings.steps is None else {"num_inference_steps": settings.steps}
-    if settings.guidance_scale is not None:
-        options["guidance_scale"] = settings.guidance_scale
-    sample = RoomStream(settings.seed, settings.views, large).sample(index)
-    small = sample.shrunk(factor)
+    sample, small = _room(pipe, settings, index)
+    large = sample.views.size
     sets = {"bicubic": [cv2.resize(image, large, interpolation=cv2.INTER_CUBIC) for image in small.images]}
     for name, together in (("upscaled", True), ("each_alone", False)):
-        made = pipe.upscale(
-            list(small.images),
-            small.views,
-            [wordings[0] for wordings in sample.prompts],
-            generator=torch.Generator().manual_seed(settings.seed + index),
-            correspondence=together,
-            fusion=together,
-            detail=settings.detail,
-            **options,
-        ).images
-        sets[name] = to_bytes(made)
+        sets[name] = _upscale(pipe, settings, index, small, list(small.images), together)
         done()
     overlaps = overlap_scores(sample.views, [sets["upscaled"], list(sample.images)])
     sharp = measure_detail(list(sample.images)).sharpness
@@ -81,6 +67,74 @@ def score_upscaling(pipe, settings: Settings, index: int, done: Callable[[], Non
         },
         sharpness={way: measure_detail(sets[way]).sharpness / sharp for way in WAYS},
     )
+
+
+def score_consistency(
+    pipe, settings: Settings, index: int, done: Callable[[], None] = lambda: None
+) -> dict[str, np.ndarray]:
+    """How well images that a pipeline generates for a room agree before and after it makes them larger.
+
+    Args:
+        As for `score_upscaling`.
+
+    Returns:
+        Overlap PSNR, dB, of each pair of views: "small" and "upscaled", and of the truth of both sizes, "small_truth"
+        and "truth".
+    """
+    sample, small = _room(pipe, settings, index)
+    images = generate(pipe, small.views, _prompts(small), settings, settings.seed + index, **VARIANTS["generated"])
+    done()
+    large = _upscale(pipe, settings, index, small, images, True)
+    done()
+    before = overlap_scores(small.views, [images, list(small.images)])
+    after = overlap_scores(sample.views, [large, list(sample.images)])
+    names = ("small", "small_truth", "upscaled", "truth")
+    return {name: score.psnr for name, score in zip(names, (*before, *after), strict=True)}
+
+
+def consistency_figures(scores: Sequence[dict[str, np.ndarray]]) -> list[Figure]:
+    """The table of generated images made larger; overlap over all pairs."""
+    mean = {name: float(np.concatenate([s[name] for s in scores]).mean()) for name in scores[0]}
+    small, large = mean["small"] / mean["small_truth"], mean["upscaled"] / mean["truth"]
+    return [
+        Figure("overlap_small", "overlap PSNR, generated", mean["small"], "dB"),
+        Figure("overlap", "overlap PSNR, made larger", mean["upscaled"], "dB"),
+        Figure("small_ratio", "generated / truth", small),
+        Figure("overlap_ratio", "made larger / the large truth", large),
+        Figure("gain_ratio", "gain of that ratio", large - small, "", 0.0),
+    ]
+
+
+def _room(pipe, settings: Settings, index: int) -> tuple[Sample, Sample]:
+    """A room's true large images, and small ones, each pixel the mean of its part."""
+    factor = trained_factor(pipe)
+    large = tuple(side * factor for side in settings.size)
+    sample = RoomStream(settings.seed, settings.views, large).sample(index)
+    return sample, sample.shrunk(factor)
+
+
+def _prompts(sample: Sample) -> list[str]:
+    return [wordings[0] for wordings in sample.prompts]
+
+
+def _upscale(
+    pipe, settings: Settings, index: int, small: Sample, images: list[np.ndarray], together: bool
+) -> list[np.ndarray]:
+    """Large images (h, w, 3) uint8; `together` = views see each other."""
+    options = {} if settings.steps is None else {"num_inference_steps": settings.steps}
+    if settings.guidance_scale is not None:
+        options["guidance_scale"] = settings.guidance_scale
+    made = pipe.upscale(
+        images,
+        small.views,
+        _prompts(small),
+        generator=torch.Generator().manual_seed(settings.seed + index),
+        correspondence=together,
+        fusion=together,
+        detail=settings.detail,
+        **options,
+    )
+    return to_bytes(made.images)
 
 
 def psnr(image: np.ndarray, truth: np.ndarray) -> float:
