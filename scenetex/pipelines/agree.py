@@ -3,9 +3,8 @@
 import numpy as np
 
 from ..views.viewset import ViewSet
-from .shown import showing_most, shown_larger
+from .shown import shown_by_others, unbroken
 
-_OTHERS = 4
 # How much a nearer view outweighs the others: more keeps more detail, less brings views closer together.
 _POWER = 2
 
@@ -22,11 +21,8 @@ def agree(images: np.ndarray, views: ViewSet) -> np.ndarray:
         (m, h factor, w factor, 3) float32.
     """
     out, factor = [], images.shape[1] // views.size[1]
+    trusted = np.stack([unbroken(depth) for depth in views.depth])
     for i, own in enumerate(images):
-        total, weight = own.copy(), np.ones(own.shape[:2], np.float32)
-        for k in showing_most(views, i, np.delete(np.arange(len(images)), i), _OTHERS):
-            pixels, share, _ = shown_larger(images, views, i, k, factor, _POWER, ends=False)
-            total += share[..., None] * pixels
-            weight += share
-        out.append(total / weight[..., None])
+        total, weight, _ = shown_by_others(images, i, views, factor, _POWER, trusted)
+        out.append((own + total) / (1 + weight[..., None]))
     return np.stack(out)

@@ -5,9 +5,8 @@ import torch
 
 from ..models.detail_decoder import bicubic
 from ..views.viewset import ViewSet
-from .shown import showing_most, shown_larger
+from .shown import shown_by_others
 
-_OTHERS = 4
 _POWER = 4
 
 
@@ -23,15 +22,7 @@ def evidence(images: np.ndarray, i: int, views: ViewSet, factor: int) -> tuple[t
         small image, 0 where there is none; and (h, w) how much they tell, 0..1: one half where a single one shows the
         surface as finely as view i itself.
     """
-    h, w = images.shape[1:3]
-    total = np.zeros((h * factor, w * factor, 3), np.float32)
-    weight, told = np.zeros(total.shape[:2], np.float32), np.zeros((h, w), np.float32)
-    others = np.delete(np.arange(len(images)), i)
-    for k in showing_most(views, i, others, _OTHERS):
-        pixels, share, counts = shown_larger(images, views, i, k, factor, _POWER, ends=True)
-        total += share[..., None] * pixels
-        weight += share
-        told += counts
+    total, weight, told = shown_by_others(images, i, views, factor, _POWER)
     own = bicubic(torch.from_numpy(images[i]).permute(2, 0, 1)[None], factor)[0]
     mean, there = (torch.from_numpy(x) for x in (total / np.where(weight > 0, weight, 1)[..., None], weight > 0))
     return (mean.permute(2, 0, 1) - own) * there, torch.from_numpy(told / (1 + told))

@@ -6,6 +6,7 @@ import numpy as np
 from ..views.correspond import correspond, lattice_step
 from ..views.viewset import ViewSet
 
+_OTHERS = 4
 _FINEST = 3.0  # a view that is nearer than this tells no more than is asked for
 _RAMP = 3.0  # pixels over which what a view shows fades in from its border
 _BENT = 0.02  # of the inverse depth: greater second differences are ends of surfaces, or too sharp folds
@@ -28,24 +29,41 @@ def places(views: ViewSet, i: int, k: int) -> tuple[np.ndarray, np.ndarray]:
     return there.reshape(h, w), at.reshape(h, w, 2)
 
 
-def shown_larger(
-    images: np.ndarray, views: ViewSet, i: int, k: int, factor: int, power: int, ends: bool
+def shown_by_others(
+    images: np.ndarray, i: int, views: ViewSet, factor: int, power: int, trusted: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What view k shows of view i's surface, in the pixels of an image of view i that is `factor` times as large.
+    """What the other views that show most of view i's surface show of it, in the pixels of an image of view i that is
+    `factor` times as large.
 
     Args:
         images: (m, H, W, 3) float32 images of the views, of their size or some times as large.
         power: how much it counts that a view is nearer: its fineness, which fades towards the border, to this power.
-        ends: show what lies beside the end of a surface, too, where it is known to the small pixel alone.
+        trusted: (m, h, w) bool, the views' pixels that are looked at; None = all.
 
     Returns:
-        (h factor, w factor, 3) its pixels; how much they count there; and that in the pixels (h, w) of view i.
+        The weighted sum of their pixels (h factor, w factor, 3) and the sum of the weights, both float32; and that sum
+        in the pixels (h, w) of view i.
     """
+    w, h = views.size
+    total = np.zeros((h * factor, w * factor, 3), np.float32)
+    weight, small = np.zeros(total.shape[:2], np.float32), np.zeros((h, w), np.float32)
+    for k in showing_most(views, i, np.delete(np.arange(len(images)), i), _OTHERS):
+        pixels, share, counts = _shown_by(k, images, i, views, factor, power, trusted)
+        total += share[..., None] * pixels
+        weight += share
+        small += counts
+    return total, weight, small
+
+
+def _shown_by(
+    k: int, images: np.ndarray, i: int, views: ViewSet, factor: int, power: int, trusted: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """View k's pixels and weights for `shown_by_others`, and the weights in the pixels of view i."""
     (w, h), times = views.size, images.shape[1] // views.size[1]
     there, place = places(views, i, k)
-    if not ends:
-        whole = unbroken(views.depth[k]).astype(np.float32)
-        there &= unbroken(views.depth[i]) & (cv2.remap(whole, *np.moveaxis(place, -1, 0), cv2.INTER_LINEAR) > 0.99)
+    if trusted is not None:
+        theirs = cv2.remap(trusted[k].astype(np.float32), *np.moveaxis(place, -1, 0), cv2.INTER_LINEAR)
+        there &= trusted[i] & (theirs > 0.99)
     # Between two pixels their places are interpolated: both have to be there.
     inner = cv2.erode(there.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     counts = (np.minimum(fineness(place, there), _FINEST) * ramp(inner, _RAMP)) ** power
