@@ -234,9 +234,8 @@ def _upscaled(
     pipe, views: ViewSet, images: np.ndarray, generation: Generation, stages: Stages, progress: bool
 ) -> np.ndarray:
     """(m, H, W, 3) uint8, the images (m, h, w, 3) made larger."""
-    options = {
-        name: _options(generation)[name] for name in ("negative_prompt", "correspondence", "shared_noise", "fusion")
-    }
+    given = _options(generation)
+    options = {name: given[name] for name in ("negative_prompt", "correspondence", "shared_noise", "fusion")}
     options |= {"factor": generation.upscale, "tile": generation.upscale_tile}
     pipe.set_progress_bar_config(disable=not progress, desc="upscale", leave=False)
 

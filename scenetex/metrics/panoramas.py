@@ -44,10 +44,9 @@ def score_panorama(pipe, settings: Settings, index: int, done: Callable[[], None
     side = settings.size[0]
     sample = RingStream(settings.seed, size=(side, side)).sample(index)
     seen = {"views": sample.views} if pipe.takes_depth else {"size": side}
-    prompts = [wordings[0] for wordings in sample.prompts]
     made = {}
     for name, switches in VARIANTS.items():
-        made[name] = call_pipe(pipe, settings, settings.seed + index, prompts, **seen, **switches)
+        made[name] = call_pipe(pipe, settings, settings.seed + index, sample.captions, **seen, **switches)
         done()
     sets = {name: to_bytes(images) for name, images in made.items()}
     sets["truth"] = list(sample.images)

@@ -80,8 +80,7 @@ def score_room(pipe, settings: Settings, index: int, done: Callable[[], None] = 
     """
     # Keyframes and views between come from one walk twice as dense, as they do in a scan.
     sample = RoomStream(settings.seed, 2 * settings.views - 1, settings.size).sample(index)
-    prompts = [wordings[0] for wordings in sample.prompts]
-    return score_views(pipe, sample.views, list(sample.images), prompts, settings, index, done)
+    return score_views(pipe, sample.views, list(sample.images), sample.captions, settings, index, done)
 
 
 def score_views(

@@ -82,7 +82,7 @@ def score_consistency(
         and "truth".
     """
     sample, small = _room(pipe, settings, index)
-    images = generate(pipe, small.views, _prompts(small), settings, settings.seed + index, **VARIANTS["generated"])
+    images = generate(pipe, small.views, small.captions, settings, settings.seed + index, **VARIANTS["generated"])
     done()
     large = _upscale(pipe, settings, index, small, images, True)
     done()
@@ -113,10 +113,6 @@ def _room(pipe, settings: Settings, index: int) -> tuple[Sample, Sample]:
     return sample, sample.shrunk(factor)
 
 
-def _prompts(sample: Sample) -> list[str]:
-    return [wordings[0] for wordings in sample.prompts]
-
-
 def _upscale(
     pipe, settings: Settings, index: int, small: Sample, images: list[np.ndarray], together: bool
 ) -> list[np.ndarray]:
@@ -127,7 +123,7 @@ def _upscale(
     made = pipe.upscale(
         images,
         small.views,
-        _prompts(small),
+        small.captions,
         generator=torch.Generator().manual_seed(settings.seed + index),
         correspondence=together,
         fusion=together,

@@ -26,6 +26,11 @@ class Sample:
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def captions(self) -> list[str]:
+        """The first sentence of each view, where one has to do."""
+        return [sentences[0] for sentences in self.prompts]
+
     def shrunk(self, factor: int) -> "Sample":
         """The same at a size `factor` times smaller, which divides both sides: each pixel is the mean of its part."""
         width, height = (side // factor for side in self.views.size)

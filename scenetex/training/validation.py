@@ -46,20 +46,20 @@ def reconstruct(vae, sample: Sample) -> np.ndarray:
 def generate(pipe: MVDiffusionPipeline, sample: Sample, seed: int) -> np.ndarray:
     """Images of the sample's views from its first sentence, (m, h, w, 3) uint8."""
     options = _options(pipe, seed) | _together(sample)
-    return _bytes(pipe(_prompts(sample), sample.views, guidance_scale=_GUIDANCE, **options).images)
+    return _bytes(pipe(sample.captions, sample.views, guidance_scale=_GUIDANCE, **options).images)
 
 
 def surround(pipe: MVDiffusionPanoramaPipeline, sample: Sample, seed: int) -> np.ndarray:
     """Images of a ring of views from its first sentence, with its depth if the model takes that, (8, s, s, 3) uint8."""
     seen = {"views": sample.views} if pipe.takes_depth else {"size": sample.views.size[0]}
-    return _bytes(pipe(_prompts(sample), guidance_scale=_GUIDANCE, **seen, **_options(pipe, seed)).images)
+    return _bytes(pipe(sample.captions, guidance_scale=_GUIDANCE, **seen, **_options(pipe, seed)).images)
 
 
 def upscale(pipe: MVDiffusionPipeline, sample: Sample, seed: int) -> np.ndarray:
     """The sample's images from themselves at a size as many times smaller as the model enlarges, (m, h, w, 3) uint8."""
     small = sample.shrunk(trained_factor(pipe))
     options = _options(pipe, seed) | _together(sample)
-    return _bytes(pipe.upscale(small.images, small.views, _prompts(sample), **options).images)
+    return _bytes(pipe.upscale(small.images, small.views, sample.captions, **options).images)
 
 
 def enlarge(pipe: MVDiffusionPipeline, sample: Sample, seed: int) -> np.ndarray:
@@ -73,10 +73,6 @@ def enlarge(pipe: MVDiffusionPipeline, sample: Sample, seed: int) -> np.ndarray:
     tiles = Tiles.cover(tuple(cells), None, 1).scaled(cell)
     large = add_detail(decoder, latents, pixels, SceneViews.of(small.views), 0.0, len(sample) > 1, tiles)
     return _bytes((large / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy())
-
-
-def _prompts(sample: Sample) -> list[str]:
-    return [sentences[0] for sentences in sample.prompts]
 
 
 def _options(pipe, seed: int) -> dict:
