@@ -25,7 +25,9 @@ _HOME = {
     "Correspondence": "correspondence.correspondence",
     "MultiViewUNet": "models.multiview_unet",
     "PatchAutoencoder": "models.patch_autoencoder",
+    "PatchUNet": "models.patch_unet",
     "SuperResolutionUNet": "models.super_resolution",
+    "SurfaceAutoencoder": "models.surface_autoencoder",
     "MVDiffusionPipeline": "pipelines.mvdiffusion",
     "MVDiffusionPanoramaPipeline": "pipelines.panorama",
     "panorama_views": "panorama.standpoint",
@@ -44,7 +46,9 @@ if TYPE_CHECKING:
     from .metrics.overlap import overlap_psnr
     from .models.multiview_unet import MultiViewUNet
     from .models.patch_autoencoder import PatchAutoencoder
+    from .models.patch_unet import PatchUNet
     from .models.super_resolution import SuperResolutionUNet
+    from .models.surface_autoencoder import SurfaceAutoencoder
     from .panorama.standpoint import panorama_views
     from .pipeline import texture_scene
     from .pipelines.mvdiffusion import MVDiffusionPipeline

@@ -1,7 +1,7 @@
 """What a model makes of procedural rooms that it has not seen, measured against their truth."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -88,14 +88,14 @@ def score_views(
 ) -> RoomScore:
     """Figures of one room: every other of its views is a keyframe, `truth` (h, w, 3) uint8 and prompts one per view."""
     at = list(range(0, len(views), 2))
-    keys = some_views(views, at)
+    keys = views.at(at)
     seed = settings.seed + index
     sets = {}
     for name, switches in VARIANTS.items():
         sets[name] = generate(pipe, keys, [prompts[i] for i in at], settings, seed, **switches)
         done()
     sets["truth"] = [truth[i] for i in at]
-    sets["autoencoded"] = autoencode(pipe, sets["truth"])
+    sets["autoencoded"] = autoencode(pipe, sets["truth"], keys)
     given = [sets["generated"][i // 2] if i % 2 == 0 else None for i in range(len(views))]
     filled = to_bytes(call_pipe(pipe.interpolate, settings, seed, prompts, views, given, **VARIANTS["generated"]))
     done()
@@ -118,21 +118,14 @@ def generate(pipe, views: ViewSet, prompts, settings: Settings, seed: int, **swi
     return to_bytes(call_pipe(pipe, settings, seed, prompts, views, **switches))
 
 
-def autoencode(pipe, images: list[np.ndarray]) -> list[np.ndarray]:
-    """Images (h, w, 3) uint8 once through the pipeline's autoencoder: the best that its latents could become."""
+def autoencode(pipe, images: list[np.ndarray], views: ViewSet) -> list[np.ndarray]:
+    """Images (h, w, 3) uint8 of views once through the autoencoder: the best that its latents could become."""
     from ..pipelines.images import decode, encode, picture
 
     with torch.no_grad():
         latents = [encode(pipe, picture(im, (im.shape[1], im.shape[0]), i)) for i, im in enumerate(images)]
-        out = decode(pipe, torch.stack(latents), [None] * len(images))
+        out = decode(pipe, torch.stack(latents), [None] * len(images), views)
     return to_bytes((out / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy())
-
-
-def some_views(views: ViewSet, which: list[int]) -> ViewSet:
-    """Some of the views, in that order."""
-    per_view = ("intrinsics", "cam_to_world", "depth", "face_id")
-    picked = {name: getattr(views, name)[which] for name in per_view}
-    return replace(views, frame_ids=tuple(views.frame_ids[i] for i in which), **picked)
 
 
 def call_pipe(call, settings: Settings, seed: int, prompts, *args, **switches) -> np.ndarray:

@@ -7,6 +7,8 @@ from diffusers import UNet2DConditionModel
 from torch import nn
 from torch.nn import functional as F
 
+from .patch_unet import patch_size
+
 
 class ConditionBranch(nn.Module):
     """Image latents and masks, brought to the width and size of every UNet block's input by zero convolutions.
@@ -14,14 +16,15 @@ class ConditionBranch(nn.Module):
     Mask 1: generate this image again; mask 0 (and a black image's latent): generate what lies in between.
 
     Args:
-        unet: the UNet that is to be conditioned; only its widths are read.
+        unet: the UNet that is to be conditioned; only its widths and patches are read.
         channels: channels of the condition, latent and mask.
     """
 
     def __init__(self, unet: UNet2DConditionModel, channels: int):
         super().__init__()
         width = unet.conv_in.out_channels
-        self.conv_in = nn.Conv2d(channels, width, 3, padding=1)
+        self.patch_size = patch_size(unet)
+        self.conv_in = nn.Conv2d(channels * self.patch_size**2, width, 3, padding=1)
         stride = 1
         self.down = nn.ModuleList()
         for block in unet.down_blocks:
@@ -39,7 +42,7 @@ class ConditionBranch(nn.Module):
 
     def forward(self, condition: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor, list[torch.Tensor]]:
         """What to add to the inputs of the blocks down, the middle block and the blocks up, for (n, channels, h, w)."""
-        x = self.conv_in(condition)
+        x = self.conv_in(F.pixel_unshuffle(condition, self.patch_size))
         down = [encoder(x) for encoder in self.down]
         return down, down[-1] if self.mid is None else self.mid(x), [encoder(x) for encoder in self.up]
 

@@ -16,6 +16,7 @@ from ..correspondence import Correspondence
 from ..errors import InputError
 from .condition import ConditionBranch
 from .correspondence_block import CorrespondenceBlock, limit_memory
+from .patch_unet import PatchUNet
 from .precision import ExactFrequencies
 
 # Components of the cue: depth error, or displacement in columns and rows.
@@ -58,7 +59,8 @@ class MultiViewUNet(ExactFrequencies, ModelMixin, ConfigMixin):
         super().__init__()
         if kind not in _CUE_SIZE:
             raise InputError(f"kind {kind!r} is not one of {', '.join(_CUE_SIZE)}")
-        self.unet = unet if unet is not None else UNet2DConditionModel.from_config(unet_config)
+        base = PatchUNet if "patch_size" in unet_config else UNet2DConditionModel
+        self.unet = unet if unet is not None else base.from_config(unet_config)
 
         def block_after(width: int) -> CorrespondenceBlock:
             if width % 4:

@@ -8,6 +8,8 @@ from diffusers.models.autoencoders.vae import DecoderOutput
 from diffusers.models.modeling_outputs import AutoencoderKLOutput
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
+from .surface_autoencoder import SurfaceAutoencoder
+
 
 # diffusers loads a class only where its module knows ModelMixin by that name.
 class PatchAutoencoder(AutoencoderKL, ModelMixin):
@@ -32,6 +34,8 @@ def patch_size(vae: AutoencoderKL) -> int:
     return isqrt(vae.config.in_channels // 3)
 
 
-def image_factor(vae: AutoencoderKL) -> int:
+def image_factor(vae: AutoencoderKL | SurfaceAutoencoder) -> int:
     """Image pixels per latent cell, along a side."""
+    if isinstance(vae, SurfaceAutoencoder):
+        return 2 ** len(vae.config.decoder_widths)
     return patch_size(vae) * 2 ** (len(vae.config.block_out_channels) - 1)

@@ -7,6 +7,8 @@ import torch
 
 from ..errors import InputError
 from ..models import MultiViewUNet
+from ..models.multiview_unet import base_unet
+from ..models.patch_unet import patch_size
 from .denoise import Inputs, Part, denoise_views
 from .depth_condition import control_image
 from .fusion import Fusion
@@ -31,7 +33,7 @@ def generate(pipe, task: Task, request: Request, known: dict[int, torch.Tensor])
     views, factor = task.views, pipe.vae_scale_factor
     multiview = isinstance(pipe.unet, MultiViewUNet) and request.correspondence
     released = multiview and pipe.config.convention == "mvdiffusion"
-    views.check(factor, 64 if released else factor)
+    views.check(factor, 64 if released else factor * patch_size(base_unet(pipe.unet)))
     width, height = views.size
     device, dtype = pipe._execution_device, pipe.unet.dtype
 

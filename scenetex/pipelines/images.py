@@ -4,6 +4,9 @@ import numpy as np
 import torch
 
 from ..errors import InputError
+from ..models import SurfaceAutoencoder
+from ..views.viewset import ViewSet
+from .surface_condition import surface_fields
 
 _TOGETHER = 4  # images that the autoencoder works on at a time
 
@@ -36,9 +39,14 @@ def encode(pipe, image: np.ndarray) -> torch.Tensor:
     return (latents - (vae.config.shift_factor or 0)) * vae.config.scaling_factor
 
 
-def decode(pipe, latents: torch.Tensor, given) -> torch.Tensor:
-    """(m, 3, H, W) images, -1..1, of latents (m, c, h, w); views with a `given` image (H, W, 3) 0..1 show that one."""
+def decode(pipe, latents: torch.Tensor, given, surface: ViewSet | None = None) -> torch.Tensor:
+    """(m, 3, H, W) images, -1..1, of latents (m, c, h, w); views with a `given` image (H, W, 3) 0..1 show that one.
+
+    An autoencoder that can be told what m views see of the `surface` is told.
+    """
     vae, out = pipe.vae, []
+    told = surface is not None and isinstance(vae, SurfaceAutoencoder)
+    fields = surface_fields(surface).to(latents.device) if told else None
     narrow = vae.dtype
     # Stable Diffusion XL's autoencoder overflows in half precision.
     upcast = narrow == torch.float16 and getattr(vae.config, "force_upcast", False)
@@ -49,7 +57,8 @@ def decode(pipe, latents: torch.Tensor, given) -> torch.Tensor:
     for start in range(0, len(missing), _TOGETHER):
         part = missing[start : start + _TOGETHER]
         z = latents[part].to(vae.dtype) / vae.config.scaling_factor + (vae.config.shift_factor or 0)
-        decoded.update(zip(part, vae.decode(z, return_dict=False)[0].float(), strict=True))
+        along = {} if fields is None else {"surface": fields[part]}
+        decoded.update(zip(part, vae.decode(z, return_dict=False, **along)[0].float(), strict=True))
     if upcast:
         vae.to(narrow)
     for i, image in enumerate(given):

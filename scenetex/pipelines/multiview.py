@@ -173,7 +173,7 @@ class MultiViewPipeline(DiffusionPipeline):
             latents = generate(self, task, request, known)
             if latent:
                 return latents
-            images = decode(self, latents, task.keys)
+            images = decode(self, latents, task.keys, task.views.surface)
             # Nothing is carried over from a call that was interrupted: its images are no images yet.
             if not (known and request.fusion and task.views.surface is not None) or self.interrupt:
                 return images

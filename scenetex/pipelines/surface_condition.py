@@ -9,7 +9,7 @@ from torch.nn.functional import avg_pool2d, pixel_unshuffle
 
 from ..views.viewset import ViewSet
 
-_COMPONENTS = 5
+SURFACE_COMPONENTS = 5
 # Maps are halved before they are folded into latent cells: their edges stay sharp to a pixel, at a quarter of the cost.
 _POOL = 2
 # Heights, metres, are counted from about eye height and in about its size, as networks like their inputs.
@@ -20,15 +20,11 @@ _STEP = 4
 
 def surface_channels(factor: int) -> int:
     """Channels of `surface_maps` for latent cells of `factor` (even) image pixels."""
-    return _COMPONENTS * (factor // _POOL) ** 2
+    return SURFACE_COMPONENTS * (factor // _POOL) ** 2
 
 
 def surface_maps(views: ViewSet, factor: int) -> torch.Tensor:
-    """Inverse depth, normal and height of all views, folded into latent cells.
-
-    The components are inverse depth, 1 / metres, at most 4; the unit normal's parts to the camera's right, forward
-    along its heading, and up, in the gravity frame; and the height above the floor. All are 0 where nothing is. The
-    floor is the lowest height, but for stray points, that the views see.
+    """`surface_fields` of all views, at half their resolution, folded into latent cells.
 
     Args:
         views: m views with sides that are multiples of `factor`.
@@ -37,8 +33,21 @@ def surface_maps(views: ViewSet, factor: int) -> torch.Tensor:
     Returns:
         (m, c, h / factor, w / factor) float32 with c = `surface_channels(factor)`.
     """
+    return pixel_unshuffle(avg_pool2d(surface_fields(views), _POOL), factor // _POOL)
+
+
+def surface_fields(views: ViewSet) -> torch.Tensor:
+    """Inverse depth, normal and height of all views, pixel by pixel.
+
+    The components are inverse depth, 1 / metres, at most 4; the unit normal's parts to the camera's right, forward
+    along its heading, and up, in the gravity frame; and the height above the floor. All are 0 where nothing is. The
+    floor is the lowest height, but for stray points, that the views see.
+
+    Returns:
+        (m, 5, h, w) float32.
+    """
     up = views.axis_alignment[2, :3]
-    maps = np.zeros((len(views), _COMPONENTS, *views.depth.shape[1:]), np.float32)
+    maps = np.zeros((len(views), SURFACE_COMPONENTS, *views.depth.shape[1:]), np.float32)
     heights = []
     for i, depth in enumerate(views.depth):
         valid = np.isfinite(depth) & (depth > 0)
@@ -55,7 +64,7 @@ def surface_maps(views: ViewSet, factor: int) -> torch.Tensor:
     seen = np.concatenate(heights)
     floor = np.quantile(seen, 0.005) if len(seen) else 0.0
     maps[:, 4] = np.nan_to_num((maps[:, 4] - floor - _EYE) / _EYE, nan=0.0)
-    return pixel_unshuffle(avg_pool2d(torch.from_numpy(maps), _POOL), factor // _POOL)
+    return torch.from_numpy(maps)
 
 
 def _heights(depth: np.ndarray, intrinsics: np.ndarray, pose: np.ndarray, up: np.ndarray) -> np.ndarray:

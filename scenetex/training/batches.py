@@ -13,7 +13,8 @@ from ..correspondence import from_depth, from_rotation
 from ..errors import InputError
 from ..pipelines.geometry import SHARED_OVERLAP
 from ..pipelines.noise import share_noise
-from .encoded import Encoded, detail_parts
+from ..pipelines.surface_condition import surface_fields
+from .encoded import Encoded, camera_tensors, detail_parts
 from .sample import Sample
 
 _PROMPT_DROPPED = 0.1
@@ -23,6 +24,8 @@ _NOISE_SHARED = 0.5
 _ALONE = 0.15
 # Real scans have rough surfaces: what the model is told about the surface gets as rough, for some views.
 _ROUGHNESS = 0.12
+# Share of the views whose latents are blurred before they are decoded, and of those decoded without their surface.
+_BLURRED, _UNTOLD = 0.3, 0.06
 
 Item = dict[str, torch.Tensor]
 
@@ -69,6 +72,26 @@ def image_items(
         pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float() / 127.5 - 1
         items.append({"images": pixels, "noise": _normal(rng, latent_shape)})
     return items
+
+
+def surface_item(sample: Sample, count: int, rng: np.random.Generator, latent_shape, cell: int) -> Item:
+    """For the surface autoencoder: `count` views of a sample along its trajectory, and what a part of their latents
+    (c, h, w), of cells of `cell` pixels, is worn with."""
+    which = choose_views(rng, len(sample), count, together=True)
+    views, (height, width) = sample.views.at(which), sample.images.shape[1:3]
+    images = torch.from_numpy(sample.images[which]).permute(0, 3, 1, 2).float() / 127.5 - 1
+    part = _part(rng, (height // cell, width // cell), latent_shape[1:])
+    blurred, level, told = rng.random(count) < _BLURRED, rng.random(count), rng.random(count) >= _UNTOLD
+    return {
+        "images": images,
+        "surface": surface_fields(views),
+        **camera_tensors(views),
+        "corner": torch.tensor([side.start for side in part]),
+        "noise": _normal(rng, (count, *latent_shape)),
+        "level": torch.from_numpy(level).float(),
+        "blur": torch.from_numpy(blurred * rng.random(count)).float(),
+        "told": torch.from_numpy(told).float(),
+    }
 
 
 def single_view_items(

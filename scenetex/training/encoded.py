@@ -19,6 +19,7 @@ from ..output import write_files
 from ..pipelines.evidence import evidence
 from ..pipelines.guide import make_guide
 from ..pipelines.upscale import enlarged
+from ..views.viewset import ViewSet
 from .sample import Sample
 
 _TENSORS = ("latents", "guide", "depth", "intrinsics", "cam_to_world")
@@ -96,19 +97,20 @@ def detail_parts(guide: torch.Tensor, factor: int) -> dict[str, torch.Tensor]:
     return {"large": large, "small": small, "difference": difference, "told": told[:, 0]}
 
 
-def _encoded(sample: Sample, latents: torch.Tensor, guide: torch.Tensor) -> Encoded:
-    views = sample.views
+def camera_tensors(views: ViewSet) -> dict[str, torch.Tensor]:
+    """`depth`, `intrinsics` and `cam_to_world` of views as float32 tensors."""
     poses = views.cam_to_world.copy()
     # In float32 a world whose origin is far away would be coarse.
     poses[:, :3, 3] -= poses[:, :3, 3].min(0)
-    return Encoded(
-        latents,
-        guide,
-        torch.from_numpy(views.depth),
-        torch.from_numpy(views.intrinsics.astype(np.float32)),
-        torch.from_numpy(poses.astype(np.float32)),
-        sample.prompts,
-    )
+    return {
+        "depth": torch.from_numpy(views.depth),
+        "intrinsics": torch.from_numpy(views.intrinsics.astype(np.float32)),
+        "cam_to_world": torch.from_numpy(poses.astype(np.float32)),
+    }
+
+
+def _encoded(sample: Sample, latents: torch.Tensor, guide: torch.Tensor) -> Encoded:
+    return Encoded(latents, guide, **camera_tensors(sample.views), prompts=sample.prompts)
 
 
 def _planes(images: np.ndarray) -> torch.Tensor:

@@ -7,9 +7,12 @@ from itertools import chain, count
 from queue import Empty, Queue
 from threading import Event, Thread
 
-from .batches import Item, Schedule, choose_views, collate, image_items, share
+import numpy as np
+
+from .batches import Item, Schedule, choose_views, collate, share
 from .encoded import Encoded
 from .prefetch import Source, prefetch
+from .sample import Sample
 from .store import EncodedStore
 
 _AHEAD = 4
@@ -42,20 +45,16 @@ def image_batches(
     source: Source,
     schedule: Schedule,
     part: Part,
-    views: int,
     workers: int,
-    latent_shape: tuple[int, int, int],
-    crop: tuple[int, int],
+    make: Callable[[Sample, np.random.Generator], list[Item]],
 ) -> Batches:
-    """Batches for the autoencoder: parts of `views` images of each sample, (width, height) `crop`."""
+    """Batches for the autoencoder: what `make` makes of each sample."""
 
     def batches(start: int) -> Iterator[list[Item]]:
         indices = (index for _, index in chain.from_iterable(part.slots(schedule, start)))
         with closing(prefetch(source, indices, workers)) as samples:
             for slots in part.slots(schedule, start):
-                yield part.collated(
-                    [image_items(next(samples), views, schedule.rng(number), latent_shape, crop) for number, _ in slots]
-                )
+                yield part.collated([make(next(samples), schedule.rng(number)) for number, _ in slots])
 
     return lambda start: _in_background(batches(start))
 

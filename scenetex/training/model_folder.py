@@ -5,7 +5,7 @@ from pathlib import Path
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
 from ..errors import InputError
-from ..models.patch_autoencoder import PatchAutoencoder
+from ..models import PatchAutoencoder, SurfaceAutoencoder
 from ..output import output_folder
 from ..pipelines import MVDiffusionPipeline
 from ..pipelines.loading import LOAD_ERRORS, first_line, quiet_loading
@@ -43,7 +43,7 @@ def load_autoencoder(model: str) -> AutoencoderKL:
     folder = Path(model) / "vae" if (Path(model) / "vae").is_dir() else Path(model)
     try:
         name = AutoencoderKL.load_config(folder, local_files_only=True).get("_class_name")
-        kind = PatchAutoencoder if name == PatchAutoencoder.__name__ else AutoencoderKL
+        kind = {k.__name__: k for k in (PatchAutoencoder, SurfaceAutoencoder)}.get(name, AutoencoderKL)
         with quiet_loading():
             return kind.from_pretrained(folder, local_files_only=True)
     except LOAD_ERRORS as error:

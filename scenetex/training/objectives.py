@@ -13,29 +13,18 @@ from torch.nn import functional as F
 from ..correspondence import Correspondence, from_depth, from_rotation
 from ..models import DetailDecoder, MultiViewUNet, SuperResolutionUNet
 from ..models.detail_decoder import believed
+from .pixel_loss import pixel_loss
 
 # Relative to the error of the pixels; small, as latents only have to stay near each other and bounded (as in LDM).
 _KL_WEIGHT = 1e-4
-_GRADIENT_WEIGHT = 0.5
-_COLOR_WEIGHT = 1.0
-_TEXTURE_WEIGHT = 1.0
 _ERROR_WEIGHT = 0.1
 _WINDOW, _STABLE = 7, ((0.01 * 2) ** 2, (0.03 * 2) ** 2)
-_AREA = 8  # pixels across the areas whose mean colour and roughness are compared
-# Brightness, red against green, blue against yellow. Hues weigh more than their small share of the pixels' error, or
-# one of the two is the last thing that four channels are spent on.
-_OPPONENT = ((1 / 3, 1 / 3, 1 / 3), (3.0, -3.0, 0.0), (-1.0, -1.0, 2.0))
 
 Batch = Mapping[str, torch.Tensor]
 
 
 class AutoencoderObjective(nn.Module):
-    """Pixels and their gradients in L1, pixels in L2, the mean colour and roughness of small areas in L1, and a weak
-    pull of the latents towards N(0, 1).
-
-    The roughness, the root mean square of an area's gradients, is what makes up for the blur that an error per pixel
-    asks for wherever four numbers cannot tell the pattern: it wants a pattern as strong as the true one, wherever its
-    lines lie.
+    """The images' likeness, see `pixel_loss`, and a weak pull of the latents towards N(0, 1).
 
     Args:
         vae: the autoencoder.
@@ -59,11 +48,7 @@ class AutoencoderObjective(nn.Module):
         latents = self.vae.encode(images).latent_dist
         out = self.vae.decode(latents.mean + latents.std * batch["noise"]).sample.float()
         kl = 0.5 * (latents.mean**2 + latents.var - 1 - latents.logvar).float().mean()
-        steps = sum(F.l1_loss(out.diff(dim=d), images.diff(dim=d)) for d in (-1, -2))
-        color, rough = (F.l1_loss(measure(out), measure(images)) for measure in (_opponent_colors, _roughness))
-        pixels = F.l1_loss(out, images) + 0.3 * F.mse_loss(out, images)
-        areas = _COLOR_WEIGHT * color + _TEXTURE_WEIGHT * rough
-        return pixels + _GRADIENT_WEIGHT * steps + areas + _KL_WEIGHT * kl
+        return pixel_loss(out, images) + _KL_WEIGHT * kl
 
 
 class SingleViewObjective(nn.Module):
@@ -199,19 +184,6 @@ def _similarity(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     # The means are of images from 0 on.
     ma, mb = ma + 1, mb + 1
     return (((2 * ma * mb + c) * (2 * both + d)) / ((ma * ma + mb * mb + c) * (va + vb + d))).mean()
-
-
-def _opponent_colors(images: torch.Tensor) -> torch.Tensor:
-    """(n, 3, h', w') weighted opponent colours of each area's mean of images (n, 3, h, w)."""
-    matrix = images.new_tensor(_OPPONENT)
-    return torch.einsum("ij,njhw->nihw", matrix, F.avg_pool2d(images, _AREA))
-
-
-def _roughness(images: torch.Tensor) -> torch.Tensor:
-    """(n, 3, h', w') root mean square gradient of each area of images (n, 3, h, w)."""
-    inner = images[..., :-1, :-1]
-    squares = (images[..., 1:, :-1] - inner).square() + (images[..., :-1, 1:] - inner).square()
-    return (F.avg_pool2d(squares, _AREA, stride=_AREA // 2) + 1e-4).sqrt()
 
 
 def noised(scheduler, latents: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor):

@@ -8,50 +8,38 @@ from tokenizers.models import WordLevel
 from tokenizers.processors import TemplateProcessing
 from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 
-from ..models import SuperResolutionUNet
-from ..models.patch_autoencoder import PatchAutoencoder
+from ..models import PatchUNet, SuperResolutionUNet, SurfaceAutoencoder
 from ..pipelines.surface_condition import surface_channels
 
 SMALL_STEPS, SMALL_GUIDANCE = 16, 3.0
 _MAX_WORDS = 48
 _TEXT_WIDTH = 192
-_LATENTS = 4
 _START, _END, _UNKNOWN = "<start>", "<end>", "<unknown>"
 
 
-def small_autoencoder() -> PatchAutoencoder:
-    """Factor 8, 4 latent channels; without attention, so that any image size is as good as the one trained at."""
-    return PatchAutoencoder(
-        in_channels=12,
-        out_channels=12,
-        block_out_channels=(32, 64, 128),
-        layers_per_block=1,
-        latent_channels=_LATENTS,
-        norm_num_groups=8,
-        down_block_types=("DownEncoderBlock2D",) * 3,
-        up_block_types=("UpDecoderBlock2D",) * 3,
-        mid_block_add_attention=False,
-    )
+def small_autoencoder(latent_channels: int) -> SurfaceAutoencoder:
+    """Factor 8; its decoder is told the surface."""
+    return SurfaceAutoencoder(latent_channels=latent_channels)
 
 
-def small_unet() -> UNet2DConditionModel:
-    """Takes noisy latents and surface maps; looks at the text from the second grid on, at itself on the coarsest."""
-    return UNet2DConditionModel(
+def small_unet(latent_channels: int) -> PatchUNet:
+    """Takes noisy latents and surface maps, in patches of 2 x 2 cells; looks at the text and at itself on the coarser
+    of its two grids."""
+    return PatchUNet(
         sample_size=32,
-        in_channels=_LATENTS + surface_channels(8),
-        out_channels=_LATENTS,
-        block_out_channels=(64, 128, 192),
+        in_channels=latent_channels + surface_channels(8),
+        out_channels=latent_channels,
+        block_out_channels=(144, 224),
         layers_per_block=1,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-        only_cross_attention=(False, True, False),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
         cross_attention_dim=_TEXT_WIDTH,
         attention_head_dim=4,
         norm_num_groups=16,
     )
 
 
-def small_super_resolution(latents: int = _LATENTS, text_width: int = _TEXT_WIDTH) -> SuperResolutionUNet:
+def small_super_resolution(latents: int, text_width: int = _TEXT_WIDTH) -> SuperResolutionUNet:
     """Images four times as large, for `latents` channels and text embeddings of `text_width`; looks at the text on the
     coarsest grid only, which is still as fine as the small model's finest."""
     unet = UNet2DConditionModel(

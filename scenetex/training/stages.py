@@ -7,14 +7,14 @@ import torch
 from diffusers import ModelMixin
 
 from ..errors import InputError
-from ..models import MultiViewUNet
+from ..models import MultiViewUNet, SurfaceAutoencoder
 from ..models.multiview_unet import base_unet
 from ..models.patch_autoencoder import image_factor
 from ..panorama import VIEWS
 from ..pipelines import MVDiffusionPanoramaPipeline, MVDiffusionPipeline
 from ..pipelines.multiview import MultiViewPipeline
 from . import enlarging, validation
-from .batches import Item, multi_view_item, ring_item, single_view_items
+from .batches import Item, image_items, multi_view_item, ring_item, single_view_items, surface_item
 from .digest import weights_digest
 from .encoded import Encoded, encode_sample
 from .feed import image_batches
@@ -22,6 +22,7 @@ from .model_folder import is_pipeline, load_autoencoder, load_pipeline, save_aut
 from .objectives import AutoencoderObjective, MultiViewObjective, SingleViewObjective
 from .options import TrainOptions
 from .prefetch import Source
+from .sample import Sample
 from .small_model import (
     SMALL_GUIDANCE,
     SMALL_STEPS,
@@ -34,6 +35,7 @@ from .small_model import (
 from .stage import Data, Stage, check_multiple, check_size, diffusion_stage, reading, tuned_pipeline
 from .standardize import standardized
 from .store import EncodedStore
+from .surface_objective import SurfaceObjective
 
 _MEASURED = 4  # samples whose latents' means and deviations stand for all
 
@@ -66,7 +68,8 @@ def _autoencoder(options: TrainOptions, data: Data, device: torch.device) -> Sta
     latents still fit its UNet."""
     scratch = options.model is None
     pipe = load_pipeline(options.model) if not scratch and is_pipeline(options.model) else None
-    vae = small_autoencoder() if scratch else load_autoencoder(options.model) if pipe is None else pipe.vae
+    fresh = partial(small_autoencoder, options.latent_channels)
+    vae = fresh() if scratch else load_autoencoder(options.model) if pipe is None else pipe.vae
     factor = image_factor(vae)
     width, height = crop = options.size if options.crop is None else tuple(options.crop)
     check_multiple("--image-size" if options.crop is None else "--crop", crop, factor)
@@ -79,8 +82,18 @@ def _autoencoder(options: TrainOptions, data: Data, device: torch.device) -> Sta
             save_autoencoder(options.output / "model", standardized(average.vae, images) if scratch else average.vae)
 
     shape = (vae.config.latent_channels, height // factor, width // factor)
-    batches = image_batches(data.source, data.schedule, data.part, options.views, options.workers, shape, crop)
-    objective = AutoencoderObjective(vae, decoder_only=pipe is not None)
+    if isinstance(vae, SurfaceAutoencoder):
+        objective = SurfaceObjective(vae, pipe is not None, options.perceptual, options.agreement)
+
+        def make(sample: Sample, rng: np.random.Generator) -> list[Item]:
+            return [surface_item(sample, options.views, rng, shape, factor)]
+    else:
+        objective = AutoencoderObjective(vae, decoder_only=pipe is not None)
+
+        def make(sample: Sample, rng: np.random.Generator) -> list[Item]:
+            return image_items(sample, options.views, rng, shape, crop)
+
+    batches = image_batches(data.source, data.schedule, data.part, options.workers, make)
     frozen = {name: p for name, p in objective.named_parameters() if not p.requires_grad}
     return Stage(
         objective,
@@ -165,11 +178,12 @@ def _small_pipeline(options: TrainOptions, source: Source) -> MVDiffusionPipelin
     on keeps those that it began with."""
     begun = options.output / "model"
     tokenizer = load_pipeline(str(begun)).tokenizer if begun.is_dir() else word_tokenizer(source.words())
+    vae = load_autoencoder(options.model)
     return MVDiffusionPipeline(
-        vae=load_autoencoder(options.model),
+        vae=vae,
         text_encoder=small_text_encoder(tokenizer),
         tokenizer=tokenizer,
-        unet=small_unet(),
+        unet=small_unet(vae.config.latent_channels),
         scheduler=small_scheduler(),
         default_steps=SMALL_STEPS,
         default_guidance=SMALL_GUIDANCE,

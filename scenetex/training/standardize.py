@@ -28,7 +28,8 @@ def standardized(vae: AutoencoderKL, images: np.ndarray) -> AutoencoderKL:
     channels = len(mean)
     into.weight[:channels] /= std[:, None, None, None]
     into.bias[:channels] = (into.bias[:channels] - mean) / std
-    into.bias[channels:] -= 2 * std.log()
+    if len(into.bias) > channels:  # it tells how noisy its latents are, too
+        into.bias[channels:] -= 2 * std.log()
     out.bias += (out.weight[:, :, 0, 0] * mean).sum(1)
     out.weight *= std[None, :, None, None]
     result.register_to_config(scaling_factor=1.0, shift_factor=None)

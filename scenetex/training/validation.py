@@ -7,10 +7,12 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..models import SurfaceAutoencoder
 from ..output import naming, write_files
 from ..pipelines import MVDiffusionPanoramaPipeline, MVDiffusionPipeline
 from ..pipelines.detail import add_detail
 from ..pipelines.geometry import SceneViews
+from ..pipelines.surface_condition import surface_fields
 from ..pipelines.tiles import Tiles
 from ..pipelines.upscale import trained_factor
 from ..pipelines.windows import LEAST_JOINT
@@ -39,7 +41,8 @@ def make_painter(
 def reconstruct(vae, sample: Sample) -> np.ndarray:
     """The sample's images after an autoencoder, (m, h, w, 3) uint8."""
     pixels = torch.from_numpy(sample.images).permute(0, 3, 1, 2).to(vae.device).float() / 127.5 - 1
-    out = vae.decode(vae.encode(pixels).latent_dist.mean).sample
+    along = {"surface": surface_fields(sample.views)} if isinstance(vae, SurfaceAutoencoder) else {}
+    out = vae.decode(vae.encode(pixels).latent_dist.mean, **along).sample
     return ((out.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
 
 

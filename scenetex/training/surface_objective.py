@@ -1,0 +1,100 @@
+"""What the training of a surface autoencoder minimises."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from ..correspondence import Correspondence, from_depth
+from ..models import SurfaceAutoencoder
+from .eyes import Eyes, unlikeness
+from .objectives import Batch
+from .pixel_loss import pixel_loss
+
+# Views that overlap less have next to nothing to agree on.
+_OVERLAP = 0.1
+
+
+class SurfaceObjective(nn.Module):
+    """Images from parts of their latents, which are blurred and noisy as those that a UNet makes; their likeness to
+    trained eyes; and the agreement of the latents where two views show the same surface.
+
+    Views are encoded whole and decoded in parts, so that a latent tells of its own surroundings alone (as for MatLat,
+    whose views agree the better for it). Latents are standardised over the batch; the model folder gets an autoencoder
+    that is so by itself.
+
+    Args:
+        vae: the autoencoder.
+        decoder_only: leave the encoder as it is.
+        perceptual, agreement: weights of the second and third; 0 = without.
+    """
+
+    def __init__(self, vae: SurfaceAutoencoder, decoder_only: bool, perceptual: float, agreement: float):
+        super().__init__()
+        self.vae = vae.requires_grad_(not decoder_only)
+        for part in (vae.decoder, vae.post_quant_conv):
+            part.requires_grad_(True)
+        self.decoder_only = decoder_only
+        self.eyes = Eyes() if perceptual else None
+        self.perceptual, self.agreement = perceptual, agreement
+
+    def trained(self) -> Iterator[nn.Parameter]:
+        """Those of the decoder, and of the encoder if it is trained."""
+        return (p for p in self.vae.parameters() if p.requires_grad)
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """`images` (b, m, 3, H, W) in -1..1 and `surface` (b, m, g, H, W), see `surface_fields`; cameras with `depth`;
+        `corner` (b, 2), the first row and column, in cells, of the part that is decoded; `noise` (b, m, c, h, w) for
+        it; `level`, `blur` and `told` (b, m), how noisy and how blurred it is, and whether the surface is told."""
+        images = batch["images"]
+        latents = self.vae.encode(images.flatten(0, 1)).latent_dist.mean.float()
+        if not self.decoder_only:
+            latents = (latents - latents.mean((0, 2, 3), keepdim=True)) / (latents.std((0, 2, 3), keepdim=True) + 1e-4)
+        h, w = batch["noise"].shape[-2:]
+        cell = images.shape[-1] // latents.shape[-1]
+        part = _parts(_worn(latents.unflatten(0, images.shape[:2]), batch["blur"]), batch["corner"], (h, w))
+        part = part + self.vae.config.latent_noise * batch["level"][..., None, None, None] * batch["noise"]
+        told = batch["surface"] * batch["told"][..., None, None, None]
+        surface, truth = (_parts(x, batch["corner"] * cell, (h * cell, w * cell)) for x in (told, images))
+        out = self.vae.decode(part.flatten(0, 1), surface=surface.flatten(0, 1)).sample.float()
+        truth = truth.flatten(0, 1)
+        loss = pixel_loss(out, truth)
+        if self.eyes is not None:
+            with torch.no_grad():
+                seen = self.eyes(truth)
+            loss = loss + self.perceptual * unlikeness(self.eyes(out), seen)
+        if self.agreement and not self.decoder_only:
+            loss = loss + self.agreement * disagreement(latents, _correspondence(batch))
+        return loss
+
+
+def disagreement(latents: torch.Tensor, correspondence: Correspondence) -> torch.Tensor:
+    """Mean squared difference between latents (b m, c, h, w) and those of other views at the same surface points."""
+    table = latents.permute(0, 2, 3, 1).flatten(0, 2)
+    total, count = latents.new_zeros(()), latents.new_zeros(())
+    for group in correspondence.at(tuple(latents.shape[-2:])).groups:
+        texel, weight = group.keys.texel.view(-1, 4).long(), group.keys.weight.view(-1, 4, 1)
+        seen = (table[texel] * weight).sum(1).view(*group.shape, -1)
+        apart = (seen - table[group.query][:, None]).square().mean(-1)
+        valid = torch.ones_like(apart) if group.valid is None else group.valid.to(apart)
+        total, count = total + (apart * valid).sum(), count + valid.sum()
+    return total / count.clamp_min(1)
+
+
+def _correspondence(batch: Batch) -> Correspondence:
+    with torch.no_grad():
+        return from_depth(batch["depth"], batch["intrinsics"], batch["cam_to_world"], overlap=_OVERLAP)
+
+
+def _worn(latents: torch.Tensor, blur: torch.Tensor) -> torch.Tensor:
+    """Latents (b, m, c, h, w) mixed with their own means over 3 x 3 cells by shares `blur` (b, m)."""
+    flat = F.pad(latents.flatten(0, 1), (1, 1, 1, 1), mode="replicate")
+    smooth = F.avg_pool2d(flat, 3, 1).view_as(latents)
+    return latents.lerp(smooth, blur[..., None, None, None])
+
+
+def _parts(x: torch.Tensor, corner: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
+    """From each set (m, c, H, W) of x its part of `size` (h, w) from row and column `corner` (b, 2) on."""
+    h, w = size
+    return torch.stack([v[..., r : r + h, c : c + w] for v, (r, c) in zip(x, corner.tolist(), strict=True)])
