@@ -49,7 +49,7 @@ def test_each_variant_is_the_pipeline_with_those_switches(pipe, monkeypatch):
 
 def test_autoencoded_truth_is_decoded_from_its_own_latents(pipe):
     images = list(np.random.default_rng(0).integers(0, 256, (2, 48, 64, 3), dtype=np.uint8))
-    found = autoencode(pipe, images)
+    found = autoencode(pipe, images, room_views(2))
     for image, out in zip(images, found, strict=True):
         latent = encode(pipe, (image / 255).astype(np.float32))[None]
         with torch.no_grad():

@@ -21,7 +21,9 @@ def rand(*shape, seed=0):
 
 def tiny(**options) -> SurfaceAutoencoder:
     torch.manual_seed(0)
-    sizes = dict(encoder_widths=(8, 8, 8), decoder_widths=(8, 8, 12), encoder_layers=(1, 1, 1), decoder_layers=(1, 1, 1))
+    sizes = dict(
+        encoder_widths=(8, 8, 8), decoder_widths=(8, 8, 12), encoder_layers=(1, 1, 1), decoder_layers=(1, 1, 1)
+    )
     vae = SurfaceAutoencoder(latent_channels=4, **sizes | options)
     # Fresh residual blocks are the identity; here they should do something.
     for name, parameter in vae.named_parameters():

@@ -19,6 +19,7 @@ from scenetex.training.batches import (
     share,
     single_view_items,
     super_resolution_item,
+    surface_item,
 )
 from scenetex.training.encoded import Encoded
 from scenetex.training.feed import Part
@@ -218,3 +219,22 @@ def test_the_middle_of_large_views_gets_the_middle_of_their_noise():
             encoded(size=(24, 32), guide=(4, 6, 8)), Schedule(0, 1, None).rng(number), tokenize, 1000, (24, 32)
         )
         assert torch.equal(whole["noise"][..., 6:18, 8:24], item["noise"])
+
+
+def test_surface_items_tell_views_parts_and_wear():
+    images = np.random.default_rng(0).integers(0, 256, (4, 48, 64, 3), np.uint8)
+    seen, told, blurred = set(), [], []
+    for number in range(200):
+        sample = Sample(VIEWS, images, PROMPTS)
+        item = surface_item(sample, 2, Schedule(0, 1, None).rng(number), (4, 3, 5), 8)
+        pixels = np.rint((item["images"].permute(0, 2, 3, 1).numpy() + 1) * 127.5).astype(np.uint8)
+        (first,) = [i for i in range(3) if np.array_equal(images[i : i + 2], pixels)]
+        torch.testing.assert_close(item["depth"], torch.from_numpy(VIEWS.depth[first : first + 2]))
+        assert item["surface"].shape == (2, 5, 48, 64) and item["noise"].shape == (2, 4, 3, 5)
+        seen.add((first, *item["corner"].tolist()))
+        told += item["told"].tolist()
+        blurred += item["blur"].tolist()
+        assert 0 <= float(item["level"].min()) and float(item["level"].max()) <= 1
+    # Three runs of views; rows 0 to 3 and columns 0 to 3 of the 6 x 8 cells.
+    assert {s[0] for s in seen} == {0, 1, 2} and {s[1:] for s in seen} == {(r, c) for r in range(4) for c in range(4)}
+    assert 0.88 < np.mean(told) < 0.98 and 0.2 < np.mean(np.array(blurred) > 0) < 0.4

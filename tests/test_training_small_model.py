@@ -17,16 +17,16 @@ from scenetex.training.small_model import (
 
 def test_parts_fit_each_other_and_the_package():
     parts = {
-        "vae": small_autoencoder(),
+        "vae": small_autoencoder(8),
         "text_encoder": small_text_encoder(TOKENIZER),
         "tokenizer": TOKENIZER,
-        "unet": small_unet(),
+        "unet": small_unet(8),
         "scheduler": small_scheduler(),
-        "upscale_unet": small_super_resolution(),
+        "upscale_unet": small_super_resolution(8),
     }
     pipe = MVDiffusionPipeline(**parts)
     assert pipe.takes_depth and image_factor(pipe.vae) == 8
-    assert small_super_resolution().unet.config.cross_attention_dim == pipe.text_encoder.config.hidden_size
+    assert small_super_resolution(8).unet.config.cross_attention_dim == pipe.text_encoder.config.hidden_size
     numbers = sum(p.numel() for part in parts.values() if isinstance(part, torch.nn.Module) for p in part.parameters())
     assert 2 * numbers < 50e6, "in half precision, with blocks to come, at most 60 MB"
 

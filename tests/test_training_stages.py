@@ -9,7 +9,7 @@ from diffusers import ControlNetModel
 from tiny_training import SIZE, FewRooms, changed, options, stage_of, tiny_pipeline, tiny_unet, trained
 
 from scenetex import InputError, MVDiffusionPipeline
-from scenetex.models import MultiViewUNet, PatchAutoencoder
+from scenetex.models import MultiViewUNet, PatchAutoencoder, SurfaceAutoencoder
 from scenetex.training.model_folder import save_pipeline, with_parts
 from scenetex.training.rooms import RoomStream
 from scenetex.training.small_model import SMALL_GUIDANCE, SMALL_STEPS, small_super_resolution
@@ -97,7 +97,7 @@ def test_single_views_train_the_text_only_from_scratch(models, tmp_path):
 def test_an_autoencoder_leaves_standard_latents(models, tmp_path):
     asked = options("autoencoder", models, tmp_path / "run", steps=1)
     _, _, average = trained(asked)
-    vae = PatchAutoencoder.from_pretrained(asked.output / "model" / "vae")
+    vae = SurfaceAutoencoder.from_pretrained(asked.output / "model" / "vae")
     assert changed(average.vae.state_dict(), vae) == {f"{n}quant_conv.{p}" for n in ("", "post_") for p in PARTS}
     images = torch.from_numpy(RoomStream(0, 4, SIZE).sample(0).images).permute(0, 3, 1, 2) / 127.5 - 1
     with torch.no_grad():
@@ -107,7 +107,7 @@ def test_an_autoencoder_leaves_standard_latents(models, tmp_path):
     more = options("autoencoder", models, tmp_path / "more", model=str(asked.output / "model"), steps=1)
     _, before, average = trained(more)
     assert not changed({k.removeprefix("vae."): v for k, v in before.items()}, vae)
-    again = PatchAutoencoder.from_pretrained(more.output / "model" / "vae")
+    again = SurfaceAutoencoder.from_pretrained(more.output / "model" / "vae")
     assert not changed(average.vae.state_dict(), again)
 
 
