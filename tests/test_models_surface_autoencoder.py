@@ -1,4 +1,4 @@
-"""The surface autoencoder: guided upsampling against plain loops, what is told and what is not, and where it reaches."""
+"""The surface autoencoder: guided upsampling against plain loops, what it is told and what not, its reach."""
 
 import numpy as np
 import pytest

