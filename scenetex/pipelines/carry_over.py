@@ -1,4 +1,4 @@
-"""Given images carried over: views between show what their keys show, as the keys show it."""
+"""Images carried over: views show what those before them show, as those show it."""
 
 import cv2
 import numpy as np
@@ -6,8 +6,8 @@ import numpy as np
 from ..views.viewset import ViewSet
 from .shown import fineness, places, ramp, showing_most
 
-# Of more keys' mean, detail blurs.
-_KEYS = 2
+# Of more views' mean, detail blurs.
+_KEYS = 3
 # Pixels from the border of what is carried over to where it counts in full.
 _RAMP = 6.0
 # Pixels of a key along one of the view, in the direction with fewest: below the first it shows too little to be carried
@@ -18,29 +18,32 @@ _POWER = 4
 
 
 def carry_over(images: np.ndarray, given: np.ndarray, views: ViewSet) -> np.ndarray:
-    """Images in which the views that are not given show the surface as the given ones show it.
+    """Images in which each view shows the surface as the given ones, and those that come before it, show it.
 
-    Latents that agree are still decoded view by view; here pixels come to agree. Each view takes over what the two
-    given ones that show most of its surface show of it, where they show it about as finely; towards the border of that
-    its own pixels fade in.
+    Latents that agree are still decoded view by view; here pixels come to agree. One after the other, in the order of
+    the frames, each view takes over what the three that show most of its surface show of it, where they show it about
+    as finely; towards the border of that its own pixels fade in.
 
     Args:
         images: (m, h, w, 3) float32 of the views.
-        given: (m,) bool.
+        given: (m,) bool, the views that come first and stay as they are.
         views: m views with their depth.
 
     Returns:
         (m, h, w, 3) float32.
     """
-    out, keys = images.copy(), np.flatnonzero(given)
-    for i in np.flatnonzero(~given):
-        shown, share = _shown(images, i, showing_most(views, i, keys, _KEYS), views)
-        out[i] += share[..., None] * (shown - images[i])
+    out, done = images.copy(), list(np.flatnonzero(given))
+    # Whatever the caller's order, the views come in that of their frames.
+    for i in sorted(np.flatnonzero(~given), key=lambda i: (views.frame_ids[i], views.cam_to_world[i].tolist())):
+        if done:
+            shown, share = _shown(out, i, showing_most(views, i, np.array(done), _KEYS), views)
+            out[i] += share[..., None] * (shown - images[i])
+        done.append(i)
     return out
 
 
 def _shown(images: np.ndarray, i: int, keys: np.ndarray, views: ViewSet) -> tuple[np.ndarray, np.ndarray]:
-    """What the keys show of view i's surface (h, w, 3), and how much that counts (h, w), 0..1."""
+    """What the views `keys` show of view i's surface (h, w, 3), and how much that counts (h, w), 0..1."""
     shape = images.shape[1:3]
     total, weight = np.zeros(images.shape[1:], np.float32), np.zeros(shape, np.float32)
     best, seen = np.zeros(shape, np.float32), np.zeros(shape, bool)

@@ -174,8 +174,8 @@ class MultiViewPipeline(DiffusionPipeline):
             if latent:
                 return latents
             images = decode(self, latents, task.keys, task.views.surface)
-            # Nothing is carried over from a call that was interrupted: its images are no images yet.
-            if not (known and request.fusion and task.views.surface is not None) or self.interrupt:
+            # Nothing is carried over in a call that was interrupted: its images are no images yet.
+            if not request.fusion or task.views.surface is None or self.interrupt:
                 return images
             pixels = images.permute(0, 2, 3, 1).cpu().numpy()
             carried = carry_over(pixels, np.array([key is not None for key in task.keys]), task.views.surface)

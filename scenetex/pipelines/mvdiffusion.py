@@ -64,8 +64,8 @@ class MVDiffusionPipeline(MultiViewPipeline):
             correspondence: use the UNet's correspondence attention.
             shared_noise: corresponding places of different views start from the same noise.
             fusion: at each step, views agree on the clean latents they are heading for; after the first third of the
-                steps, not on their fine detail. Beside given images, pixels too: where those show the surface about as
-                finely, the others show it alike.
+                steps, not on their fine detail. In the end pixels agree, too: what a view shows, those after it that
+                see it about as finely show alike; given images come first.
             joint_views: most views to denoise at once, 4 or more; bounds the memory.
             eta: of the DDIM paper, for schedulers that have it.
             controlnet_conditioning_scale: weight of the ControlNet.
