@@ -6,17 +6,26 @@ import pytest
 import torch
 from torch import nn
 
-from scenetex.training.muon import Muon, muon, orthogonalized
+import scenetex.training.muon
+from scenetex.training.muon import Muon, _iterated, _iterated_small, muon, orthogonalized
 
 
 @pytest.mark.parametrize("shape", [(6, 40), (40, 6), (16, 16), (1, 9), (9, 1)])
-def test_updates_have_the_gradients_directions_and_singular_values_near_one(shape):
+@pytest.mark.parametrize("narrow", [True, False])
+def test_updates_have_the_gradients_directions_and_singular_values_near_one(shape, narrow, monkeypatch):
+    monkeypatch.setattr(scenetex.training.muon, "_has_bfloat16", lambda device: narrow)
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     u, _, vt = torch.linalg.svd(matrix, full_matrices=False)
     found = u.mT @ orthogonalized(matrix).float() @ vt.mT
     values = found.diagonal()
     assert 0.6 < float(values.min()) and float(values.max()) < 1.3
     assert float((found - values.diag()).abs().max()) < 0.05
+
+
+def test_the_short_way_leads_where_the_long_one_does():
+    matrix = torch.randn(12, 60, generator=torch.Generator().manual_seed(0)) * torch.logspace(0, -3, 12)[:, None]
+    matrix = matrix / matrix.norm()
+    torch.testing.assert_close(_iterated_small(matrix), _iterated(matrix), rtol=0, atol=1e-4)
 
 
 def test_no_gradient_stays_none():
