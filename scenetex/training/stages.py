@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 import torch
 from diffusers import ModelMixin
+from torch import nn
 
 from ..errors import InputError
 from ..models import MultiViewUNet, SurfaceAutoencoder
@@ -73,13 +74,14 @@ def _autoencoder(options: TrainOptions, data: Data, device: torch.device) -> Sta
     factor = image_factor(vae)
     width, height = crop = options.size if options.crop is None else tuple(options.crop)
     check_multiple("--image-size" if options.crop is None else "--crop", crop, factor)
-    images = np.concatenate([data.source.sample(i).images for i in range(_MEASURED)]) if scratch else None
+    standard = scratch or (pipe is None and isinstance(vae, SurfaceAutoencoder))
+    images = np.concatenate([data.source.sample(i).images for i in range(_MEASURED)]) if standard else None
 
-    def save(average: AutoencoderObjective) -> None:
+    def save(average: nn.Module) -> None:
         if pipe is not None:
             save_pipeline(options.output / "model", with_parts(pipe, vae=average.vae))
         else:
-            save_autoencoder(options.output / "model", standardized(average.vae, images) if scratch else average.vae)
+            save_autoencoder(options.output / "model", standardized(average.vae, images) if standard else average.vae)
 
     shape = (vae.config.latent_channels, height // factor, width // factor)
     if isinstance(vae, SurfaceAutoencoder):
