@@ -80,7 +80,7 @@ def surface_item(sample: Sample, count: int, rng: np.random.Generator, latent_sh
     which = choose_views(rng, len(sample), count, together=True)
     views, (height, width) = sample.views.at(which), sample.images.shape[1:3]
     images = torch.from_numpy(sample.images[which]).permute(0, 3, 1, 2).float() / 127.5 - 1
-    part = _part(rng, (height // cell, width // cell), latent_shape[1:])
+    part = _part(rng, (height // cell, width // cell), latent_shape[1:], beyond=True)
     blurred, level, told = rng.random(count) < _BLURRED, rng.random(count), rng.random(count) >= _UNTOLD
     return {
         "images": images,
@@ -250,10 +250,17 @@ def share(slots: list, part: int, parts: int) -> Iterator:
     yield from slots[part * size : (part + 1) * size]
 
 
-def _part(rng: np.random.Generator, whole: tuple[int, int], part: tuple[int, int]) -> tuple[slice, slice]:
-    """Rows and columns of a random part (h, w) of a whole (h, w)."""
-    corner = [int(rng.integers(w - p + 1)) for w, p in zip(whole, part, strict=True)]
-    return tuple(slice(c, c + p) for c, p in zip(corner, part, strict=True))
+def _part(
+    rng: np.random.Generator, whole: tuple[int, int], part: tuple[int, int], beyond: bool = False
+) -> tuple[slice, slice]:
+    """Rows and columns of a random part (h, w) of a whole (h, w); drawn `beyond` its borders and moved inside, parts
+    show borders and corners as often as what lies between."""
+    parts = []
+    for w, p in zip(whole, part, strict=True):
+        over = p // 2 if beyond else 0
+        corner = int(np.clip(rng.integers(-over, w - p + over + 1), 0, w - p))
+        parts.append(slice(corner, corner + p))
+    return tuple(parts)
 
 
 def _prompt(sentences: tuple[str, ...], rng: np.random.Generator) -> str:
