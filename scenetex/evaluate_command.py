@@ -25,6 +25,8 @@ class ImagesOptions:
     """The result folder of one scene, or its views folder."""
     scene: Path
     """The scene that was textured."""
+    allow_outside: bool = False
+    """Read files outside the scene's folder where names or symlinks in it lead there; for a scene you trust."""
     atlas: bool = True
     """Bake the images, to measure coverage, seams and sharpness of the atlas."""
     texture_size: int = 2048
@@ -47,6 +49,8 @@ class PhotosOptions:
 
     scenes: Annotated[tuple[Path, ...], tyro.conf.Positional]
     """Scenes, as for `scenetex texture`."""
+    allow_outside: bool = False
+    """Read files outside a scene's folder where names or symlinks in it lead there; for scenes you trust."""
     keyframes: str = "auto"
     """Frames to use: auto (all, or the best 120 of more), all, a number, every:N, or ids like 0,16,32."""
     output: Path | None = None
@@ -157,7 +161,7 @@ def _bar(name: str, steps: int, quiet: bool) -> Iterator[Callable[[], None]]:
 def _images(options: ImagesOptions) -> tuple[list[Figure], dict]:
     from .metrics.image_folder import read_images, score_images
 
-    found = read_images(options.folder, options.scene)
+    found = read_images(options.folder, options.scene, options.allow_outside)
     m = len(found.views)
     with _bar("overlaps", m * (m - 1) // 2, options.quiet) as done:
         figures = score_images(found, options.texture_size if options.atlas else None, done)
@@ -194,7 +198,7 @@ def _photos(options: PhotosOptions) -> tuple[list[Figure], dict]:
         raise InputError("no scene given; name at least one scene folder")
     figures, held = [], {}
     for path in options.scenes:
-        scene = load_scene(path)
+        scene = load_scene(path, allow_outside=options.allow_outside)
         frames = choose_frames(scene, options.keyframes)
         photos = read_photos(scene, frames)
         # Depth of the mesh as the colour camera sees it: a depth camera beside it would not fit.

@@ -33,6 +33,8 @@ class PanoramaOptions:
     scene: Path | None = None
     """Scene to make a panorama of: its depth decides where things are. Models that take depth make up a room where none
     is given."""
+    allow_outside: bool = False
+    """Read files outside the scene's folder where names or symlinks in it lead there; for a scene you trust."""
     position: str | None = None
     """Where in the scene to look around from: X,Y,Z in metres; default: the frame with the most room around it."""
     negative_prompt: str | None = None
@@ -150,7 +152,7 @@ def _scene(options: PanoramaOptions) -> tuple[Scene | None, list[float] | None]:
             position = []
         if len(position) != 3:
             raise InputError(f"--position '{options.position}' is not understood; give X,Y,Z in metres, like 1.5,2,1.4")
-    scene = load_scene(options.scene)
+    scene = load_scene(options.scene, allow_outside=options.allow_outside)
     if scene.skipped and not options.quiet:
         print(f"{scene.name}: {len(scene.skipped)} frames without tracking left out", file=sys.stderr)
     return scene, position

@@ -16,7 +16,7 @@ from .generation import Generation
 
 FORMATS = ("glb", "obj")
 # Options that say how and where to work, not what comes out.
-_WORK = ("scenes", "list", "root", "shard", "output", "workers", "ray", "time_limit", "quiet")
+_WORK = ("scenes", "list", "root", "allow_outside", "shard", "output", "workers", "ray", "time_limit", "quiet")
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,8 @@ class TextureOptions:
     """Text file with one scene per line; names in the folder --root, if that is given."""
     root: Path | None = None
     """Folder of scenes: every folder in it is one, unless --list says which."""
+    allow_outside: bool = False
+    """Read files outside a scene's folder where names or symlinks in it lead there; for scenes you trust."""
     shard: str | None = None
     """I/N: only every Nth scene from the Ith on, I from 0 to N-1; for arrays of cluster jobs."""
     workers: int = 0

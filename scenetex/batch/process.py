@@ -132,7 +132,7 @@ def _process(path: Path, options: "TextureOptions", stages: Stages, part: str, w
     """`process` in the scene's locked folder."""
     start = time.perf_counter()
     with stages.stage("load"):
-        scene = load_scene(path, align=options.align)
+        scene = load_scene(path, options.align, options.allow_outside)
     if scene.skipped:
         stages.notes.append(f"{len(scene.skipped)} frames without tracking left out")
     with stages.stage("hash"):

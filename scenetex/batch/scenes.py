@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import InputError
+from ..files import read_text
 from ..scene.load import scene_name
 from .workplace import STAGES
 
@@ -52,7 +53,7 @@ def find_scenes(
 
 def _lines(path: Path) -> list[str]:
     try:
-        text = path.read_text()
+        text = read_text(path)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "not text"
         raise InputError(f"{path}: cannot be read ({why}); give a text file with one scene per line") from None

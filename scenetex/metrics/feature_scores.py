@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DAMAGE, InputError
+from ..files import check_folder
 
 _TOGETHER = 16  # images that a network works on at a time
 _SPLITS = 10
@@ -151,6 +152,7 @@ def _clip(folder: str | Path):
 
     from ..pipelines.loading import LOAD_ERRORS, first_line, quiet_loading
 
+    check_folder(folder)
     try:
         with quiet_loading():
             model = Features.from_pretrained(str(folder), local_files_only=True, use_safetensors=True).eval()

@@ -1,6 +1,5 @@
 """Finds a model's parts before diffusers loads them, so that what is missing is said in one line."""
 
-import json
 import pickle
 import warnings
 from collections.abc import Iterator
@@ -15,6 +14,8 @@ from diffusers import ControlNetModel
 from safetensors import SafetensorError
 
 from ..errors import InputError
+from ..files import check_folder
+from ..json_file import read_json, read_object
 
 try:
     from httpx import HTTPError
@@ -25,8 +26,11 @@ except ImportError:  # older clients of the Hub use requests, whose errors are O
 LOAD_ERRORS = (
     OSError,
     ValueError,
+    TypeError,
     RuntimeError,
-    KeyError,
+    LookupError,
+    ArithmeticError,
+    AssertionError,
     AttributeError,
     ImportError,
     EOFError,
@@ -65,9 +69,10 @@ def check_model(model: str | PathLike, passed: set[str]) -> None:
                 f"{model}: no such model folder; pass a folder in diffusers layout or a Hub id (owner/name)"
             )
         return
+    check_folder(path)
     index = path / "model_index.json"
     try:
-        parts = json.loads(index.read_text())
+        parts = read_json(index)
     except FileNotFoundError:
         raise InputError(f"{path}: has no model_index.json; pass a model folder in diffusers layout") from None
     except (OSError, ValueError) as error:
@@ -82,7 +87,7 @@ def check_model(model: str | PathLike, passed: set[str]) -> None:
 def unet_config(model: str | PathLike) -> dict | None:
     """Configuration of the plain UNet in a model folder; None for a Hub id or another model."""
     try:
-        config = json.loads((Path(locate_model(model)) / "unet" / "config.json").read_text())
+        config = read_object(Path(locate_model(model)) / "unet" / "config.json")
     except (OSError, ValueError):
         return None
     return config if config.get("_class_name") == "UNet2DConditionModel" else config.get("unet_config")
@@ -117,6 +122,7 @@ def load_controlnet(model: str | PathLike, **options) -> ControlNetModel:
     Raises:
         InputError: a folder or Hub id that cannot be loaded.
     """
+    check_folder(model)
     try:
         return ControlNetModel.from_pretrained(model, **options)
     except LOAD_ERRORS as error:

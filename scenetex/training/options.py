@@ -94,6 +94,8 @@ class TrainOptions(LoopOptions):
     """Compute parts of the model twice instead of keeping what is between: less memory, more time."""
     data: Path | None = None
     """Folder of scenes in ScanNet layout with prompts; default: procedural rooms."""
+    allow_outside: bool = False
+    """Read files outside a scene's folder where names or symlinks in it lead there; for scenes you trust."""
     materials: Path | None = None
     """Folder of material images by category, for the procedural rooms."""
     rooms: int = 2000
