@@ -32,8 +32,8 @@ def parse_json(text: bytes | str, finite: bool = True):
         finite: whether NaN, Infinity and what is too large for a float are refused, or pass as NaN and infinity.
 
     Raises:
-        ValueError: no JSON, or JSON that is nested too deeply, has a key twice or a number out of range; the text goes on from the name of the
-            file.
+        ValueError: no JSON, or JSON that is nested too deeply, has a key twice or a number out of range; says so in
+            words that follow the name of the file.
     """
     numbers = {"parse_float": _finite, "parse_constant": _finite} if finite else {}
     try:
@@ -53,7 +53,7 @@ def _once(pairs: list[tuple]) -> dict:
     if len(found) != len(pairs):
         seen: set[str] = set()
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))
-        raise ValueError(f"JSON with {twice[:40]!a} twice in one JSON object")
+        raise ValueError(f"holds {twice[:40]!a} twice in one JSON object")
     return found
 
 
