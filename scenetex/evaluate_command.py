@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from tqdm import tqdm
 
 from .cli import guarded, parse
+from .console import bar, say
 from .errors import InputError
 from .metrics.report import Figure, table, to_json
 from .output import write_files
@@ -136,7 +136,8 @@ def main(arguments: list[str] | None = None, program: str = "scenetex evaluate")
             UpscaleOptions: _upscaling,
         }[type(options)]
         figures, more = run(options)
-        print(table(figures))
+        for line in table(figures):
+            say(line)
         if options.output is not None:
             settings = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items() if k != "quiet"}
             settings = {k: [str(x) for x in v] if isinstance(v, tuple) else v for k, v in settings.items()}
@@ -154,8 +155,8 @@ def _check_output(path: Path | None) -> None:
 
 @contextmanager
 def _bar(name: str, steps: int, quiet: bool) -> Iterator[Callable[[], None]]:
-    with tqdm(total=steps, desc=name, disable=quiet, delay=1.0, leave=False) as bar:
-        yield lambda: bar.update() and None
+    with bar(name, total=steps, disable=quiet, delay=1.0, leave=False) as shown:
+        yield lambda: shown.update() and None
 
 
 def _images(options: ImagesOptions) -> tuple[list[Figure], dict]:

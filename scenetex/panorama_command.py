@@ -1,6 +1,5 @@
 """``scenetex panorama``: text in, an equirectangular image out: of anything, around a given view, or of a scene."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ import numpy as np
 import tyro
 
 from .cli import guarded, parse
+from .console import say
 from .errors import InputError
 from .generation import Generation, load_model
 from .memory import is_out_of_memory
@@ -78,7 +78,7 @@ def main(arguments: list[str] | None = None, program: str = "scenetex panorama")
         panorama = np.round(_panorama(options) * 255).astype(np.uint8)
         quality = [] if suffix == ".png" else [cv2.IMWRITE_JPEG_QUALITY, 95]
         write_files({options.output: cv2.imencode(suffix, panorama[..., ::-1], quality)[1].tobytes()})
-        print(f"{options.output}: panorama of {panorama.shape[1]} x {panorama.shape[0]} pixels")
+        say(f"{options.output}: panorama of {panorama.shape[1]} x {panorama.shape[0]} pixels")
         return 0
 
     return guarded(program, work)
@@ -113,7 +113,7 @@ def _panorama(options: PanoramaOptions) -> np.ndarray:
     if pipe.takes_depth and scene is None and image is None:
         # It paints surfaces: without any of the caller's it gets those of a room that the seed makes up.
         views = RingStream(options.seed, size=(size, size)).sample(0).views
-        print(f"{options.model} goes by depth: painting a room made up from seed {options.seed}; --scene paints yours")
+        say(f"{options.model} goes by depth: painting a room made up from seed {options.seed}; --scene paints yours")
     if image is not None:
         smaller = size < len(image)
         image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
@@ -154,7 +154,7 @@ def _scene(options: PanoramaOptions) -> tuple[Scene | None, list[float] | None]:
             raise InputError(f"--position '{options.position}' is not understood; give X,Y,Z in metres, like 1.5,2,1.4")
     scene = load_scene(options.scene, allow_outside=options.allow_outside)
     if scene.skipped and not options.quiet:
-        print(f"{scene.name}: {len(scene.skipped)} frames without tracking left out", file=sys.stderr)
+        say(f"{scene.name}: {len(scene.skipped)} frames without tracking left out", error=True)
     return scene, position
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import tyro
 
 from .cli import guarded, parse
+from .console import say
 from .errors import InputError, shown
 from .files import MESH_BYTES, only_inside, read_bytes
 from .json_file import parse_json, read_object
@@ -85,7 +86,7 @@ def main(arguments: list[str] | None = None, program: str = "scenetex view") -> 
         _require_viser()
         server = serve(collect(options.path, options.allow_outside), options.port)
         address = f"http://localhost:{server.get_port()}"
-        print(f"{options.path}: {address} (Ctrl-C ends it)", flush=True)
+        say(f"{options.path}: {address} (Ctrl-C ends it)")
         if options.open:
             webbrowser.open(address)
         try:

@@ -8,8 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
-from tqdm import tqdm
 
+from ..console import bar
 from ..errors import InputError
 from ..json_file import read_object
 from ..output import output_folder
@@ -143,7 +143,7 @@ def _write_all(room: Room, folder: Path, name: str, settings: ScanSettings, prog
     exposure = np.exp(settings.exposure_jitter * rng.standard_normal(len(poses)))
     glass = room.face_part == room.parts.index("window")
     glass &= room.surface.glow[room.surface.face_patch] > 0
-    for i, pose in enumerate(tqdm(poses, desc="photos", unit="photo", disable=not progress)):
+    for i, pose in enumerate(bar("photos", iterable=poses, unit="photo", disable=not progress)):
         number = i * settings.step
         photo = render_room(room, color_camera, pose, settings.samples)[0][0]
         if settings.exposure_jitter:

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import nn
-from tqdm import tqdm
 
+from ..console import bar
 from ..errors import InputError
 from ..files import read_text
 from ..json_file import parse_json
@@ -91,8 +91,8 @@ def train(
     main = accelerator.is_main_process
     log = _Log(folder, progress.step) if main else None
     parallel, optimizer = accelerator.prepare(objective, optimizer)
-    bar = tqdm(total=options.steps, initial=progress.step, desc="train", unit="step", disable=not main)
-    with bar, closing(batches(progress.step)) as parts_of_steps:
+    shown = bar("train", total=options.steps, initial=progress.step, unit="step", disable=not main)
+    with shown, closing(batches(progress.step)) as parts_of_steps:
         for step in range(progress.step, options.steps):
             for group in optimizer.param_groups:
                 group["lr"] = options.rate(step)
@@ -103,8 +103,8 @@ def train(
             _follow(average, objective, min(options.average, (step + 1) / (step + 10)))
             if not math.isfinite(loss):
                 raise InputError(f"training: the loss is {loss} at step {step}; lower the learning rate")
-            bar.update()
-            bar.set_postfix(loss=f"{loss:.4f}")
+            shown.update()
+            shown.set_postfix(loss=f"{loss:.4f}")
             done = step + 1
             if main:
                 log.add(done, loss)
