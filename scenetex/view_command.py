@@ -1,5 +1,7 @@
 """``scenetex view``: a textured mesh, or a scan, in a local viewer with its cameras drawn in."""
 
+import contextlib
+import io
 import json
 import struct
 import time
@@ -16,6 +18,7 @@ from .cli import guarded, parse
 from .console import say
 from .errors import InputError, shown
 from .files import MESH_BYTES, only_inside, read_bytes
+from .gate import Gate, gated
 from .json_file import parse_json, read_object
 from .scene.mesh import Mesh
 
@@ -84,8 +87,9 @@ def main(arguments: list[str] | None = None, program: str = "scenetex view") -> 
         if not 1 <= options.port <= 65535:
             raise InputError(f"--port {options.port} is out of range; choose 1 to 65535")
         _require_viser()
-        server = serve(collect(options.path, options.allow_outside), options.port)
-        address = f"http://localhost:{server.get_port()}"
+        gate = Gate()
+        server = serve(collect(options.path, options.allow_outside), options.port, gate)
+        address = f"http://localhost:{server.get_port()}/{gate.word}/"
         say(f"{options.path}: {address} (Ctrl-C ends it)")
         if options.open:
             webbrowser.open(address)
@@ -122,12 +126,16 @@ def collect(path: Path, allow_outside: bool = False) -> Exhibit:
     return _scan(path, allow_outside)
 
 
-def serve(exhibit: Exhibit, port: int) -> "viser.ViserServer":
-    """Starts the viewer, on this machine only; needs viser."""
+def serve(exhibit: Exhibit, port: int, gate: Gate) -> "viser.ViserServer":
+    """Starts the viewer, on this machine only, for who passes the gate; needs viser."""
     import viser
     from viser.transforms import SO3
 
-    server = viser.ViserServer("localhost", port, verbose=False)
+    with gated(gate), contextlib.redirect_stdout(io.StringIO()):  # it prints an address without the word
+        server = viser.ViserServer("localhost", port, verbose=False)
+    # A click would hand the room to a server of viser's makers.
+    server.gui.configure_theme(show_share_button=False)
+    server.request_share_url = lambda *_, **__: None
     server.scene.set_up_direction("+z")
     server.scene.add_glb("/mesh", exhibit.glb, wxyz=SO3.from_matrix(_Y_UP).wxyz)
     frustums = []
