@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from .console import say
 from .errors import InputError, InputWarning
+from .options import check_options
 
 COMMANDS = {
     "texture": "scenetex.texture_command",
@@ -57,7 +58,9 @@ def parse(options: type[T], program: str, arguments: list[str] | None) -> T:
         if not {"-h", "--help"} & set(sys.argv[1:] if arguments is None else arguments):
             os.environ["COLUMNS"] = "1000"
         with contextlib.redirect_stderr(said):
-            return tyro.cli(options, prog=program, args=arguments)
+            found = tyro.cli(options, prog=program, args=arguments)
+        check_options(found)
+        return found
     except SystemExit as stop:
         if not stop.code:
             raise

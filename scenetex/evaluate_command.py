@@ -14,7 +14,8 @@ from .cli import guarded, parse
 from .console import bar, say
 from .errors import InputError
 from .metrics.report import Figure, table, to_json
-from .output import write_files
+from .options import COUNT, GUIDANCE, SEED, SIDE, STEPS, TEXTURE, WORKERS, Between, PathOrName
+from .output import check_file, write_files
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class ImagesOptions:
     """Read files outside the scene's folder where names or symlinks in it lead there; for a scene you trust."""
     atlas: bool = True
     """Bake the images, to measure coverage, seams and sharpness of the atlas."""
-    texture_size: int = 2048
+    texture_size: Annotated[int, TEXTURE] = 2048
     """Side of the texture page for that, texels."""
     inception_weights: Path | None = None
     """Weights of Inception v3 (weights-inception-2015-12-05-6726825d.pth of torch-fidelity), for FID and IS."""
@@ -63,19 +64,19 @@ class PhotosOptions:
 class _RoomsOptions:
     """What is measured on procedural rooms."""
 
-    model: tyro.conf.Positional[str]
+    model: Annotated[str, tyro.conf.Positional, PathOrName]
     """Model: a folder in diffusers layout or a Hub id."""
-    rooms: int = 20
+    rooms: Annotated[int, COUNT] = 20
     """Number of rooms."""
-    seed: int = 1_000_003
+    seed: Annotated[int, SEED] = 1_000_003
     """Of rooms and noise; the rooms must not be those of the training."""
-    steps: int | None = None
+    steps: Annotated[int | None, STEPS] = None
     """Denoising steps; default: the model's own number."""
-    guidance_scale: float | None = None
+    guidance_scale: Annotated[float | None, GUIDANCE] = None
     """How closely to follow the prompt; 1 = no guidance; default: the model's own."""
     device: str = "auto"
     """Where to generate: auto, cpu or cuda."""
-    workers: int = 1
+    workers: Annotated[int, WORKERS] = 1
     """Processes that measure a room each at a time, each with its share of the cores; two are about half again as fast
     on two cores."""
     output: Path | None = None
@@ -88,7 +89,7 @@ class _RoomsOptions:
 class ModelOptions(_RoomsOptions):
     """Measures a model on procedural rooms that it has not seen."""
 
-    views: int = 12
+    views: Annotated[int, Between(2, 10_000)] = 12
     """Keyframes of each room."""
 
 
@@ -96,7 +97,7 @@ class ModelOptions(_RoomsOptions):
 class PanoramaOptions(_RoomsOptions):
     """Measures a model's panoramas in procedural rooms that it has not seen."""
 
-    size: int = 256
+    size: Annotated[int, SIDE] = 256
     """Side of the eight views, pixels."""
 
 
@@ -104,9 +105,9 @@ class PanoramaOptions(_RoomsOptions):
 class UpscaleOptions(_RoomsOptions):
     """Measures a model's super-resolution on procedural rooms that it has not seen."""
 
-    views: int = 12
+    views: Annotated[int, Between(2, 10_000)] = 12
     """Views of each room; of fewer along the same walk, hardly any overlap."""
-    detail: float | None = None
+    detail: Annotated[float | None, Between(0, 1)] = None
     """How much of what a model with a super-resolution UNet invents is believed, 0 to 1; default: what suits it."""
     generated: bool = False
     """Make larger what the model generates for the rooms, not the rooms' true images, and measure how well views agree
@@ -127,7 +128,8 @@ def main(arguments: list[str] | None = None, program: str = "scenetex evaluate")
 
     def work() -> int:
         options = parse(Options, program, arguments)
-        _check_output(options.output)
+        if options.output is not None:
+            check_file(options.output)
         run = {
             ImagesOptions: _images,
             PhotosOptions: _photos,
@@ -145,12 +147,6 @@ def main(arguments: list[str] | None = None, program: str = "scenetex evaluate")
         return 0
 
     return guarded(program, work)
-
-
-def _check_output(path: Path | None) -> None:
-    """Said before the work, not after half an hour of it."""
-    if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
-        raise InputError(f"{path}: cannot be written (no such folder, or a folder itself); name a file in a folder")
 
 
 @contextmanager
@@ -197,6 +193,7 @@ def _photos(options: PhotosOptions) -> tuple[list[Figure], dict]:
 
     if not options.scenes:
         raise InputError("no scene given; name at least one scene folder")
+    parse_keyframes(options.keyframes)
     figures, held = [], {}
     for path in options.scenes:
         scene = load_scene(path, allow_outside=options.allow_outside)
@@ -277,8 +274,6 @@ def _shared(
 def _settings(options: _RoomsOptions, **more):
     from .metrics.rooms import Settings
 
-    if options.workers < 1:
-        raise InputError(f"--workers {options.workers} must be at least 1")
     names = ("rooms", "seed", "steps", "guidance_scale")
     return Settings(**{name: getattr(options, name) for name in names}, **more)
 

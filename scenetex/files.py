@@ -77,6 +77,20 @@ def open_file(path: str | Path, buffering: int = -1) -> BinaryIO:
     return open(path, "rb", buffering)
 
 
+def check_path(path: str | Path, name: str = "") -> None:
+    """Raises InputError for a path that cannot even be looked up; one where there is nothing passes.
+
+    `name` is that of an option, for the message.
+    """
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "no path has such characters"
+        raise InputError(f"{name} {shown(str(path))}: cannot be used ({why}); check the path".lstrip()) from None
+
+
 def check_regular(path: str | Path) -> None:
     """Raises OSError for what is no regular file; for a library that opens the file itself, in place of `open_file`."""
     mode = os.stat(path).st_mode

@@ -13,11 +13,14 @@ from .console import say
 from .errors import InputError
 from .generation import Generation, load_model
 from .memory import is_out_of_memory
-from .output import write_files
+from .options import GUIDANCE, SEED, SIDE, STEPS, Between, PathOrName
+from .output import check_file, write_files
 from .panorama import VIEWS, panorama_views
 from .scene.image_source import ImageSource, decode_color, image_size
 from .scene.load import load_scene
 from .scene.scene import Scene
+
+_FARTHEST = 1e6  # metres from a scene's origin, of a place in it
 
 
 @dataclass(frozen=True)
@@ -39,23 +42,23 @@ class PanoramaOptions:
     """Where in the scene to look around from: X,Y,Z in metres; default: the frame with the most room around it."""
     negative_prompt: str | None = None
     """What there is not to see."""
-    model: str = "mini"
+    model: Annotated[str, PathOrName] = "mini"
     """Model that generates: a folder in diffusers layout or a Hub id."""
     mvdiffusion_checkpoint: Path | None = None
     """Released MVDiffusion panorama weights (.ckpt or .safetensors) to use as the model's UNet."""
-    controlnet: str | None = None
+    controlnet: Annotated[str | None, PathOrName] = None
     """Depth ControlNet, folder or Hub id, for panoramas of scenes with models that do not take depth."""
-    size: int | None = None
+    size: Annotated[int | None, SIDE] = None
     """Side of each view, pixels; default: what the model was trained at."""
-    height: int | None = None
+    height: Annotated[int | None, Between(4, 16384)] = None
     """Rows of the panorama; default: twice the size."""
-    seed: int = 0
+    seed: Annotated[int, SEED] = 0
     """The same seed gives the same panorama."""
     device: str = "auto"
     """Where to generate: auto, cpu or cuda."""
-    steps: int | None = None
+    steps: Annotated[int | None, STEPS] = None
     """Denoising steps; default: the model's own number."""
-    guidance_scale: float | None = None
+    guidance_scale: Annotated[float | None, GUIDANCE] = None
     """How closely to follow the prompt; 1 = no guidance; default: the model's own."""
     correspondence: bool = True
     """Let the views attend to each other where they look in the same direction."""
@@ -75,6 +78,7 @@ def main(arguments: list[str] | None = None, program: str = "scenetex panorama")
         suffix = options.output.suffix.lower()
         if suffix not in (".png", ".jpg", ".jpeg"):
             raise InputError(f"{options.output}: name the image .png or .jpg")
+        check_file(options.output)
         panorama = np.round(_panorama(options) * 255).astype(np.uint8)
         quality = [] if suffix == ".png" else [cv2.IMWRITE_JPEG_QUALITY, 95]
         write_files({options.output: cv2.imencode(suffix, panorama[..., ::-1], quality)[1].tobytes()})
@@ -88,8 +92,6 @@ def _panorama(options: PanoramaOptions) -> np.ndarray:
     """(H, 2 H, 3) float32 0..1."""
     if len(options.prompt) not in (1, VIEWS):
         raise InputError(f"{len(options.prompt)} prompts; give one in quotes, or {VIEWS}, one for each view")
-    if options.size is not None and options.size < 1:
-        raise InputError(f"--size {options.size} is not a number of pixels; give a multiple of 8")
     image = None if options.image is None else read_square(options.image)
     scene, position = _scene(options)
     generation = Generation(
@@ -150,7 +152,7 @@ def _scene(options: PanoramaOptions) -> tuple[Scene | None, list[float] | None]:
             position = [float(part) for part in options.position.split(",")]
         except ValueError:
             position = []
-        if len(position) != 3:
+        if len(position) != 3 or not all(abs(part) < _FARTHEST for part in position):
             raise InputError(f"--position '{options.position}' is not understood; give X,Y,Z in metres, like 1.5,2,1.4")
     scene = load_scene(options.scene, allow_outside=options.allow_outside)
     if scene.skipped and not options.quiet:

@@ -20,6 +20,7 @@ from .errors import InputError, shown
 from .files import MESH_BYTES, only_inside, read_bytes
 from .gate import Gate, gated
 from .json_file import parse_json, read_object
+from .options import Between
 from .scene.mesh import Mesh
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class ViewOptions:
     """A .glb file, the result folder of a scene, or a scene."""
     allow_outside: bool = False
     """Read files outside the scene's folder where names or symlinks in it lead there; for a scene you trust."""
-    port: int = 8080
+    port: Annotated[int, Between(1, 65535)] = 8080
     """Where the viewer is served, on this machine only; the next free one if it is taken."""
     open: bool = True
     """Open it in the browser."""
@@ -84,8 +85,6 @@ def main(arguments: list[str] | None = None, program: str = "scenetex view") -> 
 
     def work() -> int:
         options = parse(ViewOptions, program, arguments)
-        if not 1 <= options.port <= 65535:
-            raise InputError(f"--port {options.port} is out of range; choose 1 to 65535")
         _require_viser()
         gate = Gate()
         server = serve(collect(options.path, options.allow_outside), options.port, gate)

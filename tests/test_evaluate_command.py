@@ -104,8 +104,8 @@ def test_bad_options(capsys, tmp_path):
     assert all(name in line for name in ("images", "photos", "model"))
     assert "--help" in refused(capsys, "pictures")
     assert "no such model folder" in refused(capsys, "model", str(tmp_path / "nothing"))
-    assert "--workers 0 must be at least 1" in refused(capsys, "model", "mini", "--workers", "0")
-    assert "rooms 0 is too small" in refused(capsys, "model", "mini", "--rooms", "0")
+    assert "--workers 0 is out of range; choose 1 to 1024" in refused(capsys, "model", "mini", "--workers", "0")
+    assert "--rooms 0 is out of range; choose 1 to 1000000" in refused(capsys, "model", "mini", "--rooms", "0")
     assert "cannot be written" in refused(capsys, "photos", "x", "--output", str(tmp_path / "no" / "such.json"))
 
 

@@ -14,7 +14,7 @@ from diffusers import ControlNetModel
 from safetensors import SafetensorError
 
 from ..errors import InputError
-from ..files import check_folder
+from ..files import check_folder, check_path
 from ..json_file import read_json, read_object
 
 try:
@@ -62,6 +62,7 @@ def check_model(model: str | PathLike, passed: set[str]) -> None:
         model: folder in diffusers layout, or Hub id.
         passed: names of the parts that are not loaded from there.
     """
+    check_path(model)
     path = Path(model)
     if not path.is_dir():
         if path.exists() or str(model).count("/") != 1 or str(model).startswith((".", "/", "~")):

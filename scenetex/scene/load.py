@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from ..errors import InputError, shown
-from ..files import check_inside, only_inside
+from ..errors import InputError
+from ..files import check_inside, check_path, only_inside
 from .colmap import find_model, load_colmap
 from .scannet import load_extracted
 from .scannet_release import find_sens, load_release
@@ -50,7 +50,7 @@ def load_scene(path: str | Path, align: bool = False, allow_outside: bool = Fals
             frame with a finite pose, no frame with both pose and photo, a `.sens` file that is cut short, a name or
             symlink that leads out of the scene's folder.
     """
-    _check_path(path)
+    check_path(path)
     spec, path = zoo_spec(path), Path(path)
     folder = spec.root if spec else path if path.is_dir() else path.parent
     with only_inside(None if allow_outside else folder, named=path):
@@ -87,17 +87,6 @@ def scene_name(path: str | Path) -> str:
         return Path(os.path.realpath(path)).parent.name or "scene"
     # "." and "scene/.." have no name of their own.
     return path.name if path.name not in ("", "..") else os.path.basename(os.path.realpath(path)) or "scene"
-
-
-def _check_path(path: str | Path) -> None:
-    """Raises InputError for a path that cannot even be looked up; one where there is nothing passes."""
-    try:
-        os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        pass
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "no path has such characters"
-        raise InputError(f"{shown(str(path))}: cannot be read ({why}); check the path") from None
 
 
 def _load_folder(folder: Path, name: str) -> Scene:
