@@ -187,7 +187,7 @@ def _feature_scores(options: ImagesOptions, found) -> list[Figure]:
 
 def _photos(options: PhotosOptions) -> tuple[list[Figure], dict]:
     from .metrics.overlap import overlap_psnr
-    from .pipeline import choose_frames, read_photos
+    from .pipeline import choose_frames, parse_keyframes, read_photos
     from .scene.load import load_scene
     from .views.viewset import render_views
 

@@ -17,6 +17,10 @@ IMAGE_BYTES = 1 << 30  # of an image,
 TEXT_BYTES = 1 << 24  # and of a text that people write
 
 
+_WEIGHTS = (".safetensors", ".bin", ".ckpt", ".pt", ".pth", ".h5", ".msgpack", ".onnx", ".onnx_data")
+_TOLD_BYTES = 1 << 28  # most bytes of what else belongs to a model, such as its settings and words
+
+
 @dataclass(frozen=True)
 class _Bounds:
     """A folder that is not to be left, and real paths of folders that were looked up."""
@@ -107,6 +111,9 @@ def check_folder(folder: str | Path) -> None:
             path = os.path.join(parent, name)
             try:
                 check_regular(path)
+                # Libraries read these whole; of weights they know the size.
+                if not name.endswith(_WEIGHTS) and os.path.getsize(path) > _TOLD_BYTES:
+                    raise OSError(errno.EFBIG, f"larger than {_TOLD_BYTES >> 20} MB")
             except FileNotFoundError:  # a symlink to nothing
                 continue
             except OSError as error:

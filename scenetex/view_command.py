@@ -265,8 +265,9 @@ def _result_cameras(folder: Path) -> list[CameraView]:
 
 def _alignment(report: Path) -> np.ndarray:
     """(4, 4) from the result's own frame to the gravity-aligned one of its GLB."""
+    told = _json(report)
     try:
-        return np.array(_json(report)["axis_alignment"], np.float64).reshape(4, 4)
+        return np.array(told["axis_alignment"], np.float64).reshape(4, 4)
     except (KeyError, TypeError, ValueError, OverflowError):
         raise InputError(f"{report}: does not say where up is (axis_alignment); texture the scene again") from None
 

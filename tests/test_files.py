@@ -122,3 +122,13 @@ def test_the_file_that_was_named_may_be_a_symlink(folders):
         check_inside(scan / "named")
         with pytest.raises(InputError):
             check_inside(scan / "other")
+
+
+def test_settings_of_models_have_an_end(tmp_path):
+    for name in ("weights.safetensors", "config.json"):
+        (tmp_path / name).touch()
+        os.truncate(tmp_path / name, 1 << 33)
+        if name == "weights.safetensors":
+            check_folder(tmp_path)
+    with pytest.raises(InputError, match=r"config\.json: cannot be read \(larger than 256 MB\)"):
+        check_folder(tmp_path)

@@ -62,15 +62,9 @@ def check_model(model: str | PathLike, passed: set[str]) -> None:
         model: folder in diffusers layout, or Hub id.
         passed: names of the parts that are not loaded from there.
     """
-    check_path(model)
     path = Path(model)
-    if not path.is_dir():
-        if path.exists() or str(model).count("/") != 1 or str(model).startswith((".", "/", "~")):
-            raise InputError(
-                f"{model}: no such model folder; pass a folder in diffusers layout or a Hub id (owner/name)"
-            )
+    if not is_folder(model):
         return
-    check_folder(path)
     index = path / "model_index.json"
     try:
         parts = read_json(index)
@@ -83,6 +77,22 @@ def check_model(model: str | PathLike, passed: set[str]) -> None:
     for name in _WANTED:
         if name not in passed and not (parts.get(name) and (path / name).is_dir()):
             raise InputError(f"{path}: has no {name}; pass the folder of a whole Stable Diffusion model")
+
+
+def is_folder(model: str | PathLike) -> bool:
+    """Whether a model is a folder, which libraries can read without waiting, rather than a Hub id.
+
+    Raises:
+        InputError: it is neither; a folder with pipes and the like in it.
+    """
+    check_path(model)
+    path = Path(model)
+    if path.is_dir():
+        check_folder(path)
+        return True
+    if path.exists() or str(model).count("/") != 1 or str(model).startswith((".", "/", "~")):
+        raise InputError(f"{model}: no such model folder; pass a folder in diffusers layout or a Hub id (owner/name)")
+    return False
 
 
 def unet_config(model: str | PathLike) -> dict | None:
@@ -123,7 +133,7 @@ def load_controlnet(model: str | PathLike, **options) -> ControlNetModel:
     Raises:
         InputError: a folder or Hub id that cannot be loaded.
     """
-    check_folder(model)
+    is_folder(model)
     try:
         return ControlNetModel.from_pretrained(model, **options)
     except LOAD_ERRORS as error:
