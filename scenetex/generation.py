@@ -28,7 +28,8 @@ class Generation:
         model: folder in diffusers layout or Hub id: Stable Diffusion with depth, or one with multi-view weights.
         mvdiffusion_checkpoint: released MVDiffusion weights to use as the model's UNet, or None.
         controlnet: folder or Hub id of a depth ControlNet, for models that do not take depth, or None.
-        seed: seed, 0 or more; the same seed gives the same images.
+        seed: seed, 0 or more; the same seed gives the same images on as many threads of the same
+            machine; other numbers of threads add in another order, which single pixels show.
         device: "auto", "cpu" or "cuda".
         steps, guidance_scale: of the denoising; None = the model's own.
         image_size: (width, height) of the images, pixels.

@@ -53,7 +53,7 @@ class PanoramaOptions:
     height: Annotated[int | None, Between(4, 16384)] = None
     """Rows of the panorama; default: twice the size."""
     seed: Annotated[int, SEED] = 0
-    """The same seed gives the same panorama."""
+    """The same seed gives the same panorama, on as many threads."""
     device: str = "auto"
     """Where to generate: auto, cpu or cuda."""
     steps: Annotated[int | None, STEPS] = None

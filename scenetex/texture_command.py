@@ -61,7 +61,7 @@ class TextureOptions:
     between: Annotated[int, Between(0, 1000)] = 1
     """Views to generate between any two consecutive keyframes."""
     seed: Annotated[int, SEED] = 0
-    """The same seed gives the same images."""
+    """The same seed gives the same images, on as many threads."""
     device: str = "auto"
     """Where to generate: auto, cpu or cuda."""
     steps: Annotated[int | None, STEPS] = None
