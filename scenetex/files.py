@@ -106,7 +106,13 @@ def check_regular(path: str | Path) -> None:
 
 def check_folder(folder: str | Path) -> None:
     """Raises InputError where a folder that a library will read, such as a model's, holds what it would wait for."""
-    for parent, _, names in os.walk(folder):
+    seen: set[str] = set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        real = os.path.realpath(parent)
+        if real in seen:  # symlinks may lead round in a circle
+            folders.clear()
+            continue
+        seen.add(real)
         for name in names:
             path = os.path.join(parent, name)
             try:

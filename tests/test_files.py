@@ -132,3 +132,14 @@ def test_settings_of_models_have_an_end(tmp_path):
             check_folder(tmp_path)
     with pytest.raises(InputError, match=r"config\.json: cannot be read \(larger than 256 MB\)"):
         check_folder(tmp_path)
+
+
+def test_folders_of_models_may_be_linked_but_hide_nothing(tmp_path):
+    (tmp_path / "model" / "vae").mkdir(parents=True)
+    (tmp_path / "model" / "round").symlink_to(tmp_path / "model")
+    (tmp_path / "unet").mkdir()
+    (tmp_path / "model" / "unet").symlink_to(tmp_path / "unet")
+    check_folder(tmp_path / "model")
+    os.mkfifo(tmp_path / "unet" / "config.json")
+    with in_time(), pytest.raises(InputError, match=r"unet/config\.json: cannot be read"):
+        check_folder(tmp_path / "model")

@@ -103,6 +103,12 @@ def test_every_number_has_limits_and_is_held_to_them(words, kind, name, hint, ca
     assert not list(tmp_path.iterdir())
 
 
+def test_commands_that_load_scenes_can_be_allowed_to_read_outside():
+    loading = [kind for words, kind in CLASSES for field in fields(kind) if field.name in ("scenes", "scene", "data")]
+    loading += [kind for words, kind in CLASSES if words == ["view"]]
+    assert len(loading) >= 6 and all("allow_outside" in {field.name for field in fields(kind)} for kind in loading)
+
+
 PATHS = [(words, kind, name) for words, kind, name in OPTIONS]
 
 
