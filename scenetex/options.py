@@ -58,7 +58,9 @@ def check_options(options, flags: bool = True) -> None:
     hints = get_type_hints(type(options), include_extras=True)
     for field in fields(options):
         given, marks = getattr(options, field.name), getattr(hints[field.name], "__metadata__", ())
-        name = f"--{field.name.replace('_', '-')}" if flags else field.name
+        # What stands by itself on the command line has no dashes; the mark is tyro's, which is not loaded for this.
+        named = flags and not any("Positional" in repr(mark) for mark in marks)
+        name = f"--{field.name.replace('_', '-')}" if named else field.name
         for value in given if isinstance(given, tuple | list) else (given,):
             _check(name, value, marks)
 

@@ -124,7 +124,7 @@ def test_every_path_and_text(words, kind, name, tmp_path, monkeypatch):
     def check(value):
         check_options(make_dataclass("One", [(name, hint)])((value,) if get_origin(plain) is tuple else value))
 
-    flag = f"--{name.replace('_', '-')} "
+    flag = f"{name} " if any("Positional" in repr(mark) for mark in marks) else f"--{name.replace('_', '-')} "
     if Path in within:
         for path in ("a" * 300, "a/" * 3000, "loop", "a\0b"):
             with pytest.raises(InputError, match=flag) as caught:
