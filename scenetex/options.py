@@ -41,7 +41,7 @@ class PathOrName:
 
 SEED = Between(0, 2**63 - 1)
 STEPS = Between(1, 1000)  # as many noise levels as Stable Diffusion knows
-GUIDANCE = Between(0, 100)
+GUIDANCE = Between(0, 1000)
 SIDE = Between(8, 8192)  # pixels of an image that is generated or trained on
 TEXTURE = Between(64, 16384)  # texels
 WORKERS = Between(1, 1024)
