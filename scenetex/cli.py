@@ -10,7 +10,9 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TypeVar
 
+from .console import say
 from .errors import InputError, InputWarning
+from .options import check_options
 
 COMMANDS = {
     "texture": "scenetex.texture_command",
@@ -33,10 +35,10 @@ def main(arguments: list[str] | None = None) -> int:
         return import_module(COMMANDS[arguments[0]]).main(arguments[1:])
     listing = f"usage: scenetex {{{','.join(COMMANDS)}}} ...   (scenetex COMMAND --help tells more)"
     if arguments and arguments[0] in ("-h", "--help"):
-        print(listing)
+        say(listing)
         return 0
     said = f"scenetex: unknown command '{arguments[0]}'; " if arguments else "scenetex: no command given; "
-    print(said + listing, file=sys.stderr)
+    say(said + listing, error=True)
     return 2
 
 
@@ -56,7 +58,9 @@ def parse(options: type[T], program: str, arguments: list[str] | None) -> T:
         if not {"-h", "--help"} & set(sys.argv[1:] if arguments is None else arguments):
             os.environ["COLUMNS"] = "1000"
         with contextlib.redirect_stderr(said):
-            return tyro.cli(options, prog=program, args=arguments)
+            found = tyro.cli(options, prog=program, args=arguments)
+        check_options(found)
+        return found
     except SystemExit as stop:
         if not stop.code:
             raise
@@ -74,13 +78,10 @@ def parse(options: type[T], program: str, arguments: list[str] | None) -> T:
 def guarded(program: str, work: Callable[[], int]) -> int:
     """Runs a command: `InputError` becomes one line on stderr and exit code 2, Ctrl-C exit code 130; an `InputWarning`
     is one line, too."""
-    show = warnings.showwarning
 
     def show_in_a_line(message, category, *place) -> None:
-        if issubclass(category, InputWarning):
-            print(f"{program}: {' '.join(str(message).split())}", file=sys.stderr)
-        else:
-            show(message, category, *place)
+        kind = "" if issubclass(category, InputWarning) else f" ({category.__name__})"
+        say(f"{program}: {' '.join(str(message).split())}{kind}", error=True)
 
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # names of files need not be text
@@ -90,8 +91,8 @@ def guarded(program: str, work: Callable[[], int]) -> int:
             warnings.showwarning = show_in_a_line
             return work()
     except InputError as error:
-        print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
+        say(f"{program}: {' '.join(str(error).split())}", error=True)
         return 2
     except KeyboardInterrupt:
-        print(f"{program}: interrupted; nothing half-written was left", file=sys.stderr)
+        say(f"{program}: interrupted; nothing half-written was left", error=True)
         return 130

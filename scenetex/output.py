@@ -30,6 +30,12 @@ class DiskFull(InputError):
     """There is no room left for the output: whatever else would be written there has to wait, too."""
 
 
+def check_file(path: Path) -> None:
+    """Raises InputError for a path that no file can be written to: said before the work, not after half an hour."""
+    if path.is_dir() or not path.absolute().parent.is_dir():
+        raise InputError(f"{path}: cannot be written (no such folder, or a folder itself); name a file in a folder")
+
+
 def write_files(files: Mapping[Path, bytes]) -> None:
     """Writes several files that belong together; on failure none of them is left half-written.
 

@@ -9,7 +9,7 @@ from functools import cache, partial
 import cv2
 import numpy as np
 
-from .errors import InputError
+from .errors import InputError, shown
 from .generation import Generation, generate_images, load_model
 from .scene.camera import Camera
 from .scene.scene import Scene
@@ -204,21 +204,32 @@ def choose_frames(scene: Scene, keyframes: str, photos: bool = True) -> list[int
     """Frame ids for the `keyframes` option of `run_stages`; `photos`: they are to be painted with their photos."""
     if keyframes == "auto" and not photos:
         return select_keyframes(scene, sharpness=False)
+    asked = parse_keyframes(keyframes)
     if keyframes == "all" or (keyframes == "auto" and len(scene.frames) <= MOST_PHOTOS):
         return [frame.id for frame in scene.frames]
     if keyframes == "auto":
         return select_keyframes(scene, count=MOST_PHOTOS)
+    return select_keyframes(scene, **asked, **({"sharpness": photos} if "count" in asked else {}))
+
+
+def parse_keyframes(keyframes: str) -> dict:
+    """What the `keyframes` option of `run_stages` asks of `select_keyframes`; empty for "auto" and "all".
+
+    Raises:
+        InputError: it is not understood.
+    """
+    if keyframes in ("auto", "all"):
+        return {}
     try:
         if keyframes.startswith("every:"):
-            return select_keyframes(scene, every=int(keyframes.removeprefix("every:")))
+            return {"every": int(keyframes.removeprefix("every:"))}
         if "," in keyframes:
-            return select_keyframes(scene, ids=[int(part) for part in keyframes.split(",") if part.strip()])
-        return select_keyframes(scene, count=int(keyframes), sharpness=photos)
-    except InputError:
-        raise
+            return {"ids": [int(part) for part in keyframes.split(",") if part.strip()]}
+        return {"count": int(keyframes)}
     except ValueError:
         raise InputError(
-            f"keyframes '{keyframes}' is not understood; give auto, all, a number, every:N, or frame ids like 0,16,32"
+            f"keyframes '{shown(keyframes, 60)}' is not understood; give auto, all, a number, every:N, or frame ids "
+            "like 0,16,32"
         ) from None
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import __version__
+from .json_file import read_object
 from .pipeline import Result
 from .scene.camera import resize_intrinsics
 from .scene.scene import Scene
@@ -80,7 +81,7 @@ def about_run(stages: Stages, total: float) -> dict:
 def finished(folder: Path, key: str) -> dict | None:
     """The report of a whole result with that key, or None."""
     try:
-        report = json.loads((folder / REPORT).read_text())
+        report = read_object(folder / REPORT)
         if report["key"] == key and all((folder / name).is_file() for name in report["files"]):
             return report
     except (OSError, ValueError, KeyError, TypeError, RecursionError):

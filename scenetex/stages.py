@@ -6,7 +6,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Protocol
 
 import numpy as np
-from tqdm import tqdm
+
+from .console import bar
 
 Done = Callable[[], None]
 # Shows a stage while it runs: its name and how many steps it takes (0: unknown, None: not worth counting); yields what
@@ -33,8 +34,8 @@ def silent(name: str, steps: int | None) -> AbstractContextManager[Done]:
 def bars(name: str, steps: int | None) -> Iterator[Done]:
     """A progress bar on stderr for every stage that takes more than a second and has steps."""
     form = None if steps else "{desc} {elapsed}"
-    with tqdm(total=steps or None, desc=name, disable=steps is None, delay=1.0, leave=False, bar_format=form) as bar:
-        yield lambda: bar.update() and None
+    with bar(name, total=steps or None, disable=steps is None, delay=1.0, leave=False, bar_format=form) as shown:
+        yield lambda: shown.update() and None
 
 
 class Stages:

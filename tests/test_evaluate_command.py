@@ -104,8 +104,8 @@ def test_bad_options(capsys, tmp_path):
     assert all(name in line for name in ("images", "photos", "model"))
     assert "--help" in refused(capsys, "pictures")
     assert "no such model folder" in refused(capsys, "model", str(tmp_path / "nothing"))
-    assert "--workers 0 must be at least 1" in refused(capsys, "model", "mini", "--workers", "0")
-    assert "rooms 0 is too small" in refused(capsys, "model", "mini", "--rooms", "0")
+    assert "--workers 0 is out of range; choose 1 to 1024" in refused(capsys, "model", "mini", "--workers", "0")
+    assert "--rooms 0 is out of range; choose 1 to 1000000" in refused(capsys, "model", "mini", "--rooms", "0")
     assert "cannot be written" in refused(capsys, "photos", "x", "--output", str(tmp_path / "no" / "such.json"))
 
 
@@ -123,8 +123,8 @@ def test_bad_folders(capsys, tmp_path, scan, result):
         ("[]", "holds no JSON object"),
         ("{}", "names no camera"),
         (json.dumps({"one": whole["2"]}), "camera 'one' is not one"),
-        (json.dumps({"2": whole["2"] | {"width": float("inf")}}), "camera '2' is not one"),
-        ("[" * 100_000, "is not JSON"),
+        (json.dumps({"2": whole["2"] | {"width": float("inf")}}), "holds Infinity, which is no finite number"),
+        ("[" * 100_000, "is JSON nested too deeply"),
         (json.dumps({"2": whole["2"] | {"intrinsics": [1, 2]}}), "camera '2' is not one"),
         (json.dumps({"7": whole["2"]}), "7.png: cannot be read"),
         (json.dumps({"2": whole["2"] | {"width": 10}}), "image is 64x48, its camera 10x48"),

@@ -155,3 +155,21 @@ def test_the_package_takes_it_along():
     taken = {p for pattern in patterns for p in root.glob(pattern)}
     assert {p for p in FOLDER.rglob("*") if p.is_file()} <= taken
     assert json.loads((FOLDER / "model_index.json").read_text())["_class_name"] == "MVDiffusionPipeline"
+
+
+def test_another_number_of_threads_shows_in_single_levels_at_most(mini, sample):
+    """As docs/troubleshooting.md says: it is oneDNN's convolutions that add in another order."""
+    before, found = torch.get_num_threads(), {}
+    try:
+        for plain in (False, True):
+            torch.backends.mkldnn.enabled = not plain
+            for threads in (1, 2):
+                torch.set_num_threads(threads)
+                seeded = torch.Generator().manual_seed(0)
+                made = mini("a room", sample.views, num_inference_steps=1, generator=seeded).images
+                found[plain, threads] = np.stack(made)
+    finally:
+        torch.backends.mkldnn.enabled = True
+        torch.set_num_threads(before)
+    np.testing.assert_array_equal(found[True, 1], found[True, 2])
+    np.testing.assert_allclose(found[False, 1], found[False, 2], rtol=0, atol=1 / 255)

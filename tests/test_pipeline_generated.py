@@ -159,7 +159,7 @@ def test_model_with_a_spoilt_part(walk, model, tmp_path, capsys, part):
 
 def test_control_net_that_is_none(walk, model, tmp_path, capsys):
     assert command(walk, model, tmp_path, "--prompt", "x", "--controlnet", str(tmp_path / "none")) == 2
-    assert "none: cannot be loaded as a ControlNet" in capsys.readouterr().err
+    assert "none: no such model folder" in capsys.readouterr().err
 
 
 def test_cuda_that_is_not_there(walk, model, tmp_path, capsys, monkeypatch):

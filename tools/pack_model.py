@@ -17,6 +17,7 @@ import tyro
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from scenetex.cli import guarded, parse
+from scenetex.console import say
 from scenetex.errors import InputError
 
 
@@ -67,7 +68,7 @@ def main() -> int:
                 else:
                     arguments.output.mkdir(parents=True, exist_ok=True)
                     shutil.copy2(part, arguments.output)
-        print(f"{arguments.output}: {size:.1f} MB")
+        say(f"{arguments.output}: {size:.1f} MB")
         return 0
 
     return guarded("pack_model", work)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
+from ..files import open_file
+from ..json_file import read_json
 from ..output import write_files
 from ..scene.scene import Scene
 
@@ -90,7 +92,7 @@ class FileHashes:
     def __init__(self, path: Path):
         self._path, self._changed = path, False
         try:
-            known = json.loads(path.read_text())
+            known = read_json(path)
         except (OSError, ValueError):
             known = None
         self._known: dict[str, list] = known if isinstance(known, dict) else {}
@@ -109,7 +111,7 @@ class FileHashes:
                 entry = self._known.get(name)
                 stamp = [about.st_size, about.st_mtime_ns]
                 if not isinstance(entry, list) or entry[:2] != stamp or len(entry) != 3:
-                    with open(path, "rb") as file:
+                    with open_file(path) as file:
                         digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))
                     entry, self._changed = [*stamp, digest.hexdigest()], True
             except OSError as error:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InputError
+from ..errors import InputError, plain
 from ..generation import load_model
 from ..memory import is_out_of_memory
 from ..output import DiskFull, output_folder, write_files
@@ -122,7 +122,7 @@ def record_failure(outcome: Outcome, output: Path, log: str) -> None:
         with output_folder(output / (outcome.name + FAILED), marker="failed.json", workplace=work) as folder:
             write_files(
                 {
-                    folder / "log.txt": log.encode(errors="backslashreplace"),
+                    folder / "log.txt": "\n".join(map(plain, log.split("\n"))).encode(),
                     folder / "failed.json": json.dumps(about, indent=2).encode(),
                 }
             )
@@ -132,7 +132,7 @@ def _process(path: Path, options: "TextureOptions", stages: Stages, part: str, w
     """`process` in the scene's locked folder."""
     start = time.perf_counter()
     with stages.stage("load"):
-        scene = load_scene(path, align=options.align)
+        scene = load_scene(path, options.align, options.allow_outside)
     if scene.skipped:
         stages.notes.append(f"{len(scene.skipped)} frames without tracking left out")
     with stages.stage("hash"):

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DAMAGE, InputError
+from ..files import check_folder
+from ..options import check_text
 
 _TOGETHER = 16  # images that a network works on at a time
 _SPLITS = 10
@@ -76,6 +78,8 @@ def clip_score(images: Sequence[np.ndarray], prompts: Sequence[str], model: str 
     _check_count("CLIP score", 1, images)
     if len(prompts) != len(images):
         raise InputError(f"CLIP score: {len(prompts)} prompts for {len(images)} images; pass one per image")
+    for prompt in prompts:
+        check_text(prompt, "prompt")
     if not Path(model).is_dir():
         raise InputError(f"{model}: no such folder; {_CLIP}")
     metric = metrics.multimodal.CLIPScore(model_name_or_path=lambda: _clip(model))
@@ -151,6 +155,7 @@ def _clip(folder: str | Path):
 
     from ..pipelines.loading import LOAD_ERRORS, first_line, quiet_loading
 
+    check_folder(folder)
     try:
         with quiet_loading():
             model = Features.from_pretrained(str(folder), local_files_only=True, use_safetensors=True).eval()

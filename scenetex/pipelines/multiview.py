@@ -187,7 +187,7 @@ class MultiViewPipeline(DiffusionPipeline):
         """What `run` gives, latents or images (m, 3, H, W) -1..1, as `output_type` says."""
         if output_type not in _OUTPUT_TYPES:
             raise InputError(f"output_type '{output_type}' is not known; choose {', '.join(_OUTPUT_TYPES)}")
-        request.check()
+        request.check(self.scheduler.config.num_train_timesteps)
         self._interrupt = False
         images = run(output_type == "latent")
         if output_type != "latent":

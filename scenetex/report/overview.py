@@ -1,12 +1,12 @@
 """The index of a folder of results: every scene with its picture and figures, and what failed and why."""
 
-import json
 import math
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
+from ..json_file import read_object
 from ..output import write_files
 from .html import document, encode_page, text
 from .page import PAGE, THUMBNAIL, described
@@ -30,7 +30,7 @@ def write_overview(output: Path) -> None:
 def overview_page(output: Path) -> str:
     """The index as HTML. Reports that cannot be read are left out; what they hold counts as other people's text."""
     results, failures = _read_all(output, "[!.]*/report.json"), _read_all(output, "[!.]*.failed/failed.json")
-    title = output.resolve().name or "Results"
+    title = os.path.basename(os.path.realpath(output)) or "Results"
     parts = [
         f'<header><div><h1>{text(title)}</h1><p class="prompt">Textured scenes</p></div></header>',
         _facts([report for _, report in results], len(failures)),
@@ -52,11 +52,9 @@ def _read_all(output: Path, pattern: str) -> list[tuple[Path, dict]]:
     found = []
     for path in sorted(output.glob(pattern)):
         try:
-            report = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
+            found.append((path.parent, read_object(path)))
+        except (OSError, ValueError):
             continue
-        if isinstance(report, dict):
-            found.append((path.parent, report))
     return found
 
 

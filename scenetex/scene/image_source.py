@@ -1,5 +1,6 @@
 """Where a frame's pixels lie, and how they become arrays."""
 
+import errno
 import io
 import zlib
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from ..errors import InputError
+from ..files import IMAGE_BYTES, open_file
 
 # A photo of one flat colour takes 1 byte for some 400 pixels as JPEG or PNG; a header that promises far more is
 # damaged, and is not worth the memory it asks for.
@@ -61,7 +63,7 @@ def image_size(source: ImageSource, label: str) -> tuple[int, int]:
         return source.size
     if source.length is None:
         try:
-            with open(source.path, "rb") as file:
+            with open_file(source.path) as file:
                 return _header_size(file, label)
         except OSError as error:
             raise InputError(f"{label}: cannot be read ({error.strerror or error}); check the file") from None
@@ -135,10 +137,13 @@ def _undistortion_map(intrinsics: bytes, distortion: tuple[float, ...], width: i
 
 def _read_bytes(source: ImageSource, label: str) -> bytes:
     try:
-        with open(source.path, "rb") as file:
+        with open_file(source.path) as file:
             left = max(0, file.seek(0, io.SEEK_END) - source.offset)
             file.seek(source.offset)
-            data = file.read(left if source.length is None else min(left, source.length))
+            length = left if source.length is None else min(left, source.length)
+            if length > IMAGE_BYTES:
+                raise OSError(errno.EFBIG, f"larger than {IMAGE_BYTES >> 20} MB")
+            data = file.read(length)
     except OSError as error:
         raise InputError(f"{label}: cannot be read ({error.strerror or error}); check the file") from None
     if source.length is not None and len(data) < source.length:

@@ -10,9 +10,11 @@ from pathlib import Path
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import nn
-from tqdm import tqdm
 
+from ..console import bar
 from ..errors import InputError
+from ..files import read_text
+from ..json_file import parse_json
 from ..output import write_files
 from ..pipelines.loading import resolve_device
 from .checkpoint import Progress, Trained, load_checkpoint, save_checkpoint
@@ -22,6 +24,7 @@ from .options import LoopOptions
 from .pictures import draw_losses
 
 _CLIP = 1.0
+_LOG_BYTES = 1 << 28
 
 
 def make_accelerator(options: LoopOptions) -> Accelerator:
@@ -81,12 +84,15 @@ def train(
     trained = Trained(objective, optimizer, average)
     progress = load_checkpoint(folder / "checkpoints", run, trained)
     if accelerator.scaler is not None and progress.scaler:
-        accelerator.scaler.load_state_dict(progress.scaler)
+        try:
+            accelerator.scaler.load_state_dict(progress.scaler)
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise InputError(f"{folder}: loss scaling cannot be gone on with ({error}); delete checkpoints") from None
     main = accelerator.is_main_process
     log = _Log(folder, progress.step) if main else None
     parallel, optimizer = accelerator.prepare(objective, optimizer)
-    bar = tqdm(total=options.steps, initial=progress.step, desc="train", unit="step", disable=not main)
-    with bar, closing(batches(progress.step)) as parts_of_steps:
+    shown = bar("train", total=options.steps, initial=progress.step, unit="step", disable=not main)
+    with shown, closing(batches(progress.step)) as parts_of_steps:
         for step in range(progress.step, options.steps):
             for group in optimizer.param_groups:
                 group["lr"] = options.rate(step)
@@ -97,8 +103,8 @@ def train(
             _follow(average, objective, min(options.average, (step + 1) / (step + 10)))
             if not math.isfinite(loss):
                 raise InputError(f"training: the loss is {loss} at step {step}; lower the learning rate")
-            bar.update()
-            bar.set_postfix(loss=f"{loss:.4f}")
+            shown.update()
+            shown.set_postfix(loss=f"{loss:.4f}")
             done = step + 1
             if main:
                 log.add(done, loss)
@@ -139,9 +145,10 @@ class _Log:
     def __init__(self, folder: Path, start: int):
         self.path = folder / "losses.jsonl"
         try:
-            lines = self.path.read_text().splitlines() if self.path.is_file() else []
-            self.rows = [row for row in map(json.loads, lines) if row["step"] <= start]
-        except (OSError, ValueError, KeyError, TypeError):
+            lines = read_text(self.path, _LOG_BYTES).splitlines() if self.path.exists() else []
+            rows = [{"step": int(row["step"]), "loss": float(row["loss"])} for row in map(parse_json, lines)]
+            self.rows = [row for row in rows if 0 < row["step"] <= start]
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
             raise InputError(f"{self.path}: cannot be read; delete it, the losses so far will be missing") from None
 
     def add(self, step: int, loss: float) -> None:

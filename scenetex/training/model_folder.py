@@ -5,6 +5,7 @@ from pathlib import Path
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
 from ..errors import InputError
+from ..files import check_folder
 from ..models import PatchAutoencoder, SurfaceAutoencoder
 from ..output import output_folder
 from ..pipelines import MVDiffusionPipeline
@@ -41,6 +42,7 @@ def load_autoencoder(model: str) -> AutoencoderKL:
         InputError: there is none.
     """
     folder = Path(model) / "vae" if (Path(model) / "vae").is_dir() else Path(model)
+    check_folder(folder)
     try:
         name = AutoencoderKL.load_config(folder, local_files_only=True).get("_class_name")
         kind = {k.__name__: k for k in (PatchAutoencoder, SurfaceAutoencoder)}.get(name, AutoencoderKL)
@@ -58,6 +60,7 @@ def load_unet(folder: Path) -> UNet2DConditionModel:
     Raises:
         InputError: there is none.
     """
+    check_folder(folder)
     try:
         with quiet_loading():
             return UNet2DConditionModel.from_pretrained(folder, local_files_only=True)

@@ -58,7 +58,13 @@ def run_training(options: TrainOptions) -> None:
 def _source(options: TrainOptions) -> Source:
     if options.data is not None:
         return ScanFolder(
-            str(options.data), options.size, options.depth, options.room_views, options.seed, options.views
+            str(options.data),
+            options.size,
+            options.depth,
+            options.room_views,
+            options.seed,
+            options.views,
+            options.allow_outside,
         )
     materials = None if options.materials is None else str(options.materials)
     if options.stage == "panorama":
