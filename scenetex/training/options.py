@@ -105,12 +105,12 @@ class TrainOptions(LoopOptions):
     noise_bias: Annotated[float, Between(0, 100, ("least",))] = 1.0
     """How much more to train on high noise levels, where colours and layout are decided, on single views: 1 = on all
     alike; a level's share grows with its power of this less 1."""
-    latent_channels: int = 8
+    latent_channels: Annotated[int, Between(1, 64)] = 8
     """Channels of the latents of a new autoencoder."""
-    perceptual: float = 0.25
+    perceptual: Annotated[float, Between(0, 100)] = 0.25
     """Weight of images' likeness to eyes trained on ImageNet, for autoencoders that are told the surface; needs
     pip install "scenetex[train]" unless it is 0."""
-    agreement: float = 0.1
+    agreement: Annotated[float, Between(0, 100)] = 0.1
     """Weight of the agreement of two views' latents of one surface, for a new autoencoder."""
     cache: Path | None = None
     """Folder for rendered and encoded samples, shared by runs; default: in the output folder. Delete it when scans
