@@ -11,10 +11,12 @@ from typing import Annotated
 import tyro
 from tqdm import tqdm
 
+from .bundled import locate_model
 from .cli import guarded, parse
 from .errors import InputError
 from .metrics.report import Figure, table, to_json
-from .output import write_files
+from .output import check_file, write_files
+from .scene.load import scene_folder
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def main(arguments: list[str] | None = None, program: str = "scenetex evaluate")
 
     def work() -> int:
         options = parse(Options, program, arguments)
-        _check_output(options.output)
+        _check_output(options.output, _inputs(options))
         run = {
             ImagesOptions: _images,
             PhotosOptions: _photos,
@@ -142,10 +144,19 @@ def main(arguments: list[str] | None = None, program: str = "scenetex evaluate")
     return guarded(program, work)
 
 
-def _check_output(path: Path | None) -> None:
+def _inputs(options: Options) -> list[Path]:
+    """Files and folders that are read."""
+    named = [getattr(options, name, None) for name in ("folder", "scene", "model", "inception_weights", "clip_model")]
+    given = [path for path in named if path is not None]
+    return [Path(locate_model(path)) for path in given] + list(map(scene_folder, getattr(options, "scenes", ())))
+
+
+def _check_output(path: Path | None, inputs: list[Path]) -> None:
     """Said before the work, not after half an hour of it."""
     if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
         raise InputError(f"{path}: cannot be written (no such folder, or a folder itself); name a file in a folder")
+    if path is not None:
+        check_file(path, inputs)
 
 
 @contextmanager

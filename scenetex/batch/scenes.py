@@ -7,9 +7,8 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..scene.load import scene_name
-from .workplace import STAGES
+from .workplace import FAILED, STAGES
 
-FAILED = ".failed"
 # A # within a word belongs to a scene of a data set.
 _COMMENT = re.compile(r"(^|\s)#.*")
 

@@ -10,9 +10,9 @@ from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING
 
+from ..signals import terminable
 from ..stages import Done
 from .process import attempt
-from .signals import terminable
 
 if TYPE_CHECKING:
     from ..texture_command import TextureOptions

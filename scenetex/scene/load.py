@@ -68,6 +68,14 @@ def load_scene(path: str | Path, align: bool = False) -> Scene:
     return scene.aligned() if align else scene
 
 
+def scene_folder(path: str | Path) -> Path:
+    """The folder of the scene at that path, or of its data set."""
+    spec, path = zoo_spec(path), Path(path)
+    if spec:
+        return spec.root
+    return path.parent if path.suffix.lower() in (".sens", ".json") and not path.is_dir() else path
+
+
 def scene_name(path: str | Path) -> str:
     """The name that `load_scene` gives the scene at that path: its folder's, or its id in a data set."""
     spec, path = zoo_spec(path), Path(path)

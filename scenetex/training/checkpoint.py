@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,10 +16,11 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ..errors import InputError
-from ..output import output_folder
+from ..output import output_folder, remove_folder
 from ..pipelines.loading import LOAD_ERRORS, first_line
 
-_MARKER = "state.json"
+_STATE = "state.json"
+_KIND = "checkpoint"
 _KEPT = 2
 
 
@@ -55,7 +55,7 @@ def save_checkpoint(folder: Path, progress: Progress, trained: Trained) -> Path:
         InputError: the disk is full or not writable; earlier checkpoints stay.
     """
     final = folder / f"step-{progress.step:08d}"
-    with output_folder(final, marker=_MARKER) as partial, disk_errors():
+    with output_folder(final, _KIND) as partial, disk_errors():
         save_file(_trained(trained.model), partial / "weights.safetensors")
         save_file(_trained(trained.average), partial / "average.safetensors")
         # Written by torch itself, a full disk would be an error like any other.
@@ -63,9 +63,9 @@ def save_checkpoint(folder: Path, progress: Progress, trained: Trained) -> Path:
         torch.save(trained.optimizer.state_dict(), moments)
         (partial / "optimizer.pt").write_bytes(moments.getbuffer())
         state = {"step": progress.step, "run": progress.run, "scaler": progress.scaler}
-        (partial / _MARKER).write_text(json.dumps(state, indent=1))
+        (partial / _STATE).write_text(json.dumps(state, indent=1))
     for old in _all(folder)[:-_KEPT]:
-        shutil.rmtree(old, ignore_errors=True)
+        remove_folder(old, _KIND)
     return final
 
 
@@ -80,7 +80,7 @@ def load_checkpoint(folder: Path, run: dict, trained: Trained) -> Progress:
         return Progress(0, run, {})
     last = found[-1]
     try:
-        state = json.loads((last / _MARKER).read_text())
+        state = json.loads((last / _STATE).read_text())
         step, before, scaler = int(state["step"]), dict(state["run"]), dict(state.get("scaler", {}))
         weights, averages = (load_file(last / f"{name}.safetensors") for name in ("weights", "average"))
         moments = torch.load(last / "optimizer.pt", map_location="cpu", weights_only=True)
@@ -115,7 +115,7 @@ def disk_errors() -> Iterator[None]:
 
 
 def _all(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.glob("step-*") if (p / _MARKER).is_file())
+    return sorted(p for p in folder.glob("step-*") if (p / _STATE).is_file())
 
 
 def _unreadable(path: Path, error: Exception) -> InputError:
