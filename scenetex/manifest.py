@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 
 MANIFEST = ".scenetex.json"
+# What we say about a result: no work of anybody's goes into it, and a damaged one is to be made again.
+_ABOUT = ("report.json",)
 _LARGEST = 1 << 26  # bytes; a list of a million files
 _WHOLE = 1 << 25  # bytes; of larger files the ends are hashed: reading gigabytes back would take as long as making them
 
@@ -66,7 +68,7 @@ def remove_listed(folder: Path) -> None:
 
 def _is_ours(folder: Path, name: str, files: dict[str, str]) -> bool:
     try:
-        return name in files and files[name] == _fingerprint(folder / name)
+        return name in files and (files[name] == _fingerprint(folder / name) or name in _ABOUT)
     except OSError:
         return False
 

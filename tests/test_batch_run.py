@@ -12,9 +12,10 @@ from batch_runs import left, partial, report, rooms, run_until, texture
 
 from scenetex.batch import process
 from scenetex.batch.workplace import workplace
+from scenetex.manifest import MANIFEST
 from scenetex.output import DiskFull
 
-RESULT = {"textured.obj", "textured.mtl", "textured.png", "views", "report.json"}
+RESULT = {"textured.obj", "textured.mtl", "textured.png", "views", "report.json", MANIFEST}
 # How many moments to kill a run at; all file operations are as many as there are.
 KILLS = int(os.environ.get("SCENETEX_KILLS", "7"))
 

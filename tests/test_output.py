@@ -171,7 +171,7 @@ def test_foreign_folders_are_refused(tmp_path):
     [
         lambda f: (f / "thesis.tex").write_text("years of work"),
         lambda f: (f / "deep").mkdir() or (f / "deep" / "thesis.tex").write_text("years of work"),
-        lambda f: (f / "report.json").write_text("edited"),
+        lambda f: (f / "room.obj").write_text("edited"),
         lambda f: (f / "link").symlink_to(f.parent),
         lambda f: (f / "report.json").unlink() or (f / "report.json").symlink_to(f.parent / "mine"),
     ],
@@ -179,7 +179,9 @@ def test_foreign_folders_are_refused(tmp_path):
 )
 def test_what_somebody_put_into_a_result_is_not_lost(tmp_path, change):
     (tmp_path / "mine").write_text("old")
-    make(tmp_path / "room")
+    with output_folder(tmp_path / "room") as folder:
+        (folder / "report.json").write_text("old")
+        (folder / "room.obj").write_text("old")
     change(tmp_path / "room")
     before = listing(tmp_path)
     with pytest.raises(InputError, match=r"room: holds \S+, which scenetex did not write.*move it away") as error:
@@ -216,14 +218,26 @@ def test_a_list_that_is_none_makes_no_folder_ours(tmp_path, spoilt):
     assert listing(tmp_path) == {"room/report.json": b"old"}
 
 
+def test_a_damaged_report_is_made_again(tmp_path):
+    make(tmp_path / "room")
+    (tmp_path / "room" / "report.json").write_text("[]")
+    make(tmp_path / "room", "new")
+    assert listing(tmp_path) == {"room/report.json": b"new"}
+
+
 def test_large_files_are_ours_by_their_ends(tmp_path, monkeypatch):
     monkeypatch.setattr("scenetex.manifest._WHOLE", 8)
-    make(tmp_path / "room", "0123456789")
-    make(tmp_path / "room", "abcdefghijklm")
+
+    def make_large(text: str) -> None:
+        with output_folder(tmp_path / "room") as folder:
+            (folder / "large").write_text(text)
+
+    make_large("0123456789")
+    make_large("abcdefghijklm")
     for text in ("abcdefghijklM", "abcdefghijkl", "Abcdefghijklm"):
-        (tmp_path / "room" / "report.json").write_text(text)
-        with pytest.raises(InputError, match=r"holds report\.json"):
-            make(tmp_path / "room", "new")
+        (tmp_path / "room" / "large").write_text(text)
+        with pytest.raises(InputError, match="holds large"):
+            make_large("new")
 
 
 @pytest.mark.parametrize(
