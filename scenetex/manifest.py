@@ -1,4 +1,4 @@
-"""The list in every folder we write of the files we wrote there: by it, and by nothing else, a folder is ours to replace.
+"""The list in every folder we write of the files we wrote there: by it and nothing else, a folder is ours to replace.
 
 A scan, a thesis or somebody's model has no such file, and a folder that holds anything beside what its list names, or a
 file that was changed since, holds something of somebody else's.

@@ -178,8 +178,8 @@ def check_apart(outputs: Iterable[Path], inputs: Iterable[str | Path]) -> None:
         found = next((are[place] for place in chain if place in are), holds.get(chain[0]) if exists else None)
         if found is not None:
             raise InputError(
-                f"{final}: would lie in, or in the place of, {found}, which is read; choose another output folder, apart "
-                "from all that is read"
+                f"{final}: would lie in, or in the place of, {found}, which is read; choose another output folder, "
+                "apart from all that is read"
             )
 
 

@@ -1,5 +1,5 @@
-"""SIGTERM, which schedulers and `kill` send, and SIGHUP, which closed terminals do, end a run as Ctrl-C does: what is whole
-stays, the rest is removed."""
+"""SIGTERM, which schedulers and `kill` send, and SIGHUP, which closed terminals do, end a run as Ctrl-C does: what is
+whole stays, the rest is removed."""
 
 import signal
 import threading

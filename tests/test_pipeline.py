@@ -55,7 +55,16 @@ def test_the_sample_rooms_colours_are_true(sample):
 def test_everything_is_written(sample):
     folder, scene, _ = sample
     assert {p.name for p in folder.iterdir()} == {
-        *("textured.glb", "textured.obj", "textured.mtl", "textured.png", "views", "report.json", "preview.png", MANIFEST)
+        *(
+            "textured.glb",
+            "textured.obj",
+            "textured.mtl",
+            "textured.png",
+            "views",
+            "report.json",
+            "preview.png",
+            MANIFEST,
+        )
     }
     ids = {str(frame.id) for frame in scene.frames}
     assert {p.name for p in (folder / "views").iterdir()} == {"cameras.json", *(f"{i}.png" for i in ids)}

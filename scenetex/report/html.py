@@ -10,7 +10,6 @@ from importlib import resources
 import cv2
 import numpy as np
 
-
 MADE_BY = '<meta name="generator" content="scenetex">'  # tells our pages from other people's
 
 

@@ -40,7 +40,7 @@ def check_overview(output: Path) -> None:
         with open(page, "rb") as file:
             head = file.read(_HEAD)
     if MADE_BY.encode() not in head:
-        raise InputError(f"{page}: is not a page of this version's making; move it away, or choose another output folder")
+        raise InputError(f"{page}: is not of this version's making; move it away, or choose another output folder")
 
 
 def overview_page(output: Path) -> str:

@@ -9,19 +9,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from warnings import warn
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from ..errors import InputError
+from ..errors import InputError, InputWarning
 from ..output import output_folder, remove_folder
 from ..pipelines.loading import LOAD_ERRORS, first_line
 
 _STATE = "state.json"
 _KIND = "checkpoint"
 _KEPT = 2
+# What makes a run what it is; all else may be other when it goes on.
+_LASTING = ("stage", "data", "rooms", "samples", "views", "seed", "frozen", "optimizer")
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,9 @@ def load_checkpoint(folder: Path, run: dict, trained: Trained) -> Progress:
 
     Raises:
         InputError: a checkpoint of another run or architecture, or one that cannot be read.
+
+    Warns:
+        InputWarning: a setting that may change in the course of a run, such as the learning rate, has.
     """
     found = _all(folder)
     if not found:
@@ -86,12 +92,15 @@ def load_checkpoint(folder: Path, run: dict, trained: Trained) -> Progress:
         moments = torch.load(last / "optimizer.pt", map_location="cpu", weights_only=True)
     except (*LOAD_ERRORS, TypeError) as error:
         raise _unreadable(last, error) from None
-    for name in before:
-        if name in run and before[name] != run[name]:
+    changed = [name for name in before if name in run and before[name] != run[name]]
+    for name in _LASTING:
+        if name in changed:
             raise InputError(
                 f"{last}: was made with {name} {before[name]}, not {run[name]}; choose another output folder, or the "
                 "same settings"
             )
+    for name in changed:
+        warn(InputWarning(f"{last}: was made with {name} {before[name]}; goes on with {run[name]}"), stacklevel=2)
     for model, values in ((trained.model, weights), (trained.average, averages)):
         _check(model, values, last)
     try:
