@@ -228,6 +228,21 @@ def sweep(folder: Path) -> None:
                     os.close(handle)
 
 
+def own_folder(folder: Path, kind: str) -> None:
+    """Makes a folder in which all is ours to remove, files without a list as well; or takes up an earlier one.
+
+    Raises:
+        InputError: there is something else, or it cannot be made.
+    """
+    found = read_manifest(folder)
+    if found is not None and found[0] == kind:
+        return
+    check_replaceable(folder, kind)
+    with naming(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_manifest(folder, kind)
+
+
 def remove_folder(folder: Path, kind: str) -> None:
     """Removes a folder of ours, in one step for whoever looks; one that is not, or holds other files, stays."""
     found = read_manifest(folder)

@@ -11,6 +11,7 @@ import numpy as np
 
 from .errors import InputError
 from .generation import Generation, generate_images, load_model
+from .memory import need
 from .scene.camera import Camera
 from .scene.scene import Scene
 from .stages import Done, Stages, bars, silent
@@ -25,6 +26,7 @@ from .views.viewset import ViewSet, cast_views, render_views
 
 MOST_PHOTOS = 120  # more are thinned out to keyframes: they cost time and hardly add detail
 _GLANCE = 160  # width of the depth maps that refinement works with
+_LONGEST_GLANCE = 4 * _GLANCE  # their height
 _DEPTH_SHARE = 2  # photos over the depth maps they are baked with: costs 0.02 dB, saves a sixth of the time
 
 Layout = Future | Callable[[], Atlas]
@@ -185,11 +187,19 @@ def _refined(
     if found is not None:
         return RefinedCameras(**found | {"size": tuple(found["size"].tolist())})
     height, width = pictures[0].shape[:2]
-    glances = render_views(scene, frame_ids, (_GLANCE, max(1, round(_GLANCE * height / width))))
+    glances = render_views(scene, frame_ids, _glance(width, height))
     _check_sight(scene, glances)
     refinement = refine_cameras(scene.mesh, glances, pictures, done)
     stages.keep("refine", **vars(refinement))
     return refinement
+
+
+def _glance(width: int, height: int) -> tuple[int, int]:
+    """Size of the depth maps for photos of that size; of one that is but a strip, its longer side is bounded, too."""
+    tall = round(_GLANCE * height / width)
+    if tall <= _LONGEST_GLANCE:
+        return _GLANCE, max(1, tall)
+    return max(1, round(_LONGEST_GLANCE * width / height)), _LONGEST_GLANCE
 
 
 def _check_sight(scene: Scene, views: ViewSet) -> None:
@@ -228,6 +238,9 @@ def read_photos(scene: Scene, frame_ids: list[int], done: Done = lambda: None) -
     Raises:
         InputError: a frame has no photo, or it cannot be read.
     """
+
+    sizes = [scene.frame(i).camera.size for i in frame_ids]
+    need(3 * sum(w * h for w, h in sizes), f"{len(sizes)} photos:")
 
     def read(frame_id: int) -> np.ndarray:
         image = scene.frame(frame_id).read_color()

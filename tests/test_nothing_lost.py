@@ -106,11 +106,11 @@ def test_notes_in_a_result_outlive_other_settings(scans, tmp_path, capsys):
     capsys.readouterr()
     before = everything(out / "kitchen")
     refused(
-        capsys, out, texture(scans / "kitchen", "--output", out, "--texture-size", "32"), "kitchen: holds notes.txt"
+        capsys, out, texture(scans / "kitchen", "--output", out, "--texture-size", "128"), "kitchen: holds notes.txt"
     )
     assert everything(out / "kitchen") == before
     (out / "kitchen" / "notes.txt").unlink()
-    assert texture(scans / "kitchen", "--output", out, "--texture-size", "32") == 0
+    assert texture(scans / "kitchen", "--output", out, "--texture-size", "128") == 0
 
 
 def test_what_others_put_among_failures_stays(scans, tmp_path):
@@ -132,7 +132,7 @@ def test_an_index_of_somebody_elses_is_not_written_over(scans, tmp_path, capsys)
     )
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["index.html"]
     (tmp_path / "out" / "index.html").unlink()
-    for size in ("32", "64"):
+    for size in ("128", "64"):
         arguments = (scans / "kitchen", "--output", tmp_path / "out", "--report", "--texture-size", size)
         assert texture_command.main([*map(str, arguments), "--no-preview", "--quiet"]) == 0
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _PACKAGE = Path(__file__).resolve().parents[1]
 # Parts of this package that only generated images depend on, those that only show what came out, and those that no
 # result depends on; nor does any on the files of other commands, `*_command.py`.
-_GENERATING = ("correspondence", "models", "panorama", "pipelines", "generation.py", "memory.py")
+_GENERATING = ("correspondence", "models", "panorama", "pipelines", "generation.py")
 _SHOWING = ("report", "preview.py", "results.py")
 _APART = ("batch", "training", "metrics", "synthetic", "cli.py", "__main__.py")
 _SOURCES = (".py", ".js", ".css")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..generation import load_model
-from ..memory import is_out_of_memory
+from ..memory import OutOfMemory, is_out_of_memory
 from ..output import DiskFull, check_replaceable, output_folder, remove_folder, write_files
 from ..pipeline import lay_out, make_images, prepare_model, run_stages
 from ..results import finished, write_report, write_results
@@ -80,9 +80,10 @@ def process(path: Path, options: "TextureOptions", stages: Stages, part: str = "
             if not is_out_of_memory(error):
                 raise
             if not halve():
+                asked = f" ({error})" if isinstance(error, OutOfMemory) else ""
                 raise InputError(
-                    f"{path}: out of memory in stage {stages.failed}; use fewer --workers or --keyframes, or a smaller "
-                    "--texture-size"
+                    f"{path}: out of memory in stage {stages.failed}{asked}; use fewer --workers or --keyframes, or a "
+                    "smaller --texture-size"
                 ) from error
             stages.notes.append(f"out of memory in stage {stages.failed}; tried again with half the threads")
             stages.failed = None

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DAMAGE, InputError
+from ..memory import ran_out
 
 _TOGETHER = 16  # images that a network works on at a time
 _SPLITS = 10
@@ -130,7 +131,9 @@ def _inception(weights: str | Path, feature: str):
         # torch-fidelity would run what a pickle asks for: a file with anything but tensors stops here.
         torch.load(weights, map_location="cpu", weights_only=True)
         network = NoTrainInceptionV3("inception-v3-compat", [feature], str(weights))
-    except DAMAGE:
+    except DAMAGE as error:
+        if ran_out(error, 4 * Path(weights).stat().st_size):
+            raise
         raise InputError(f"{weights}: does not hold the weights of FID's Inception v3; {_INCEPTION}") from None
     network.num_features = 2048  # else FID tries a picture to find out
     return network
