@@ -12,7 +12,7 @@ import numpy as np
 from .errors import InputError
 from .generation import Generation, generate_images, load_model
 from .memory import need
-from .scene.camera import Camera
+from .scene.camera import Camera, small_size
 from .scene.scene import Scene
 from .stages import Done, Stages, bars, silent
 from .texture.atlas import Atlas
@@ -26,7 +26,6 @@ from .views.viewset import ViewSet, cast_views, render_views
 
 MOST_PHOTOS = 120  # more are thinned out to keyframes: they cost time and hardly add detail
 _GLANCE = 160  # width of the depth maps that refinement works with
-_LONGEST_GLANCE = 4 * _GLANCE  # their height
 _DEPTH_SHARE = 2  # photos over the depth maps they are baked with: costs 0.02 dB, saves a sixth of the time
 
 Layout = Future | Callable[[], Atlas]
@@ -187,19 +186,11 @@ def _refined(
     if found is not None:
         return RefinedCameras(**found | {"size": tuple(found["size"].tolist())})
     height, width = pictures[0].shape[:2]
-    glances = render_views(scene, frame_ids, _glance(width, height))
+    glances = render_views(scene, frame_ids, small_size((width, height), _GLANCE))
     _check_sight(scene, glances)
     refinement = refine_cameras(scene.mesh, glances, pictures, done)
     stages.keep("refine", **vars(refinement))
     return refinement
-
-
-def _glance(width: int, height: int) -> tuple[int, int]:
-    """Size of the depth maps for photos of that size; of one that is but a strip, its longer side is bounded, too."""
-    tall = round(_GLANCE * height / width)
-    if tall <= _LONGEST_GLANCE:
-        return _GLANCE, max(1, tall)
-    return max(1, round(_LONGEST_GLANCE * width / height)), _LONGEST_GLANCE
 
 
 def _check_sight(scene: Scene, views: ViewSet) -> None:

@@ -2,28 +2,16 @@
 
 import errno
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from made_folders import listing, make
 from painted_sheet import painted_sheet
 
-from scenetex import InputError, exchange
-from scenetex.manifest import MANIFEST
-from scenetex.output import DiskFull, output_folder, remove_folder, sweep, write_files
-
-
-def listing(folder: Path) -> dict[str, bytes]:
-    found = (path for path in folder.rglob("*") if path.is_file() and path.name != MANIFEST)
-    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
-
-
-def make(final: Path, text: str = "old", kind: str = "result", **more) -> None:
-    """A folder of ours with one file of that text."""
-    with output_folder(final, kind, **more) as folder:
-        (folder / "report.json").write_text(text)
+from scenetex import InputError
+from scenetex.output import DiskFull, output_folder, sweep, write_files
 
 
 def test_folder_appears_when_complete(tmp_path):
@@ -61,91 +49,6 @@ def test_success_replaces_the_previous_result_as_a_whole(tmp_path):
     assert listing(tmp_path) == {"room/report.json": b"two", "room/two": b"two"}
 
 
-@pytest.fixture(params=["at once", "one after the other"])
-def way(request, monkeypatch) -> str:
-    """Both ways to replace a folder: Linux's exchange, and two renames."""
-    if request.param == "at once":
-        if exchange._system_call() is None:
-            pytest.skip("this system cannot exchange two names")
-    else:
-        monkeypatch.setattr(exchange, "_exchange", lambda one, other: False)
-    return request.param
-
-
-def test_previous_result_stays_when_the_swap_fails(tmp_path, monkeypatch, way):
-    final = tmp_path / "room"
-    make(final)
-
-    def refuse(*_):
-        raise PermissionError(errno.EACCES, "Permission denied")
-
-    rename = Path.rename
-    if way == "at once":
-        monkeypatch.setattr(exchange, "_exchange", refuse)
-    else:
-        monkeypatch.setattr(Path, "rename", lambda self, to: refuse() if "partial" in self.name else rename(self, to))
-    with pytest.raises(InputError, match="room: cannot be written"):
-        make(final, "new")
-    assert listing(tmp_path) == {"room/report.json": b"old"}
-    assert [path.name for path in tmp_path.iterdir()] == ["room"]
-
-
-DIES = """
-import os, signal, sys
-from pathlib import Path
-from scenetex import exchange
-from scenetex.output import output_folder
-final, way, moment, number = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-if way != "at once":
-    exchange._exchange = lambda one, other: False
-changes = 0
-def count(event, arguments):
-    global changes
-    writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & (os.O_WRONLY | os.O_RDWR)
-    if writes or event in ("os.rename", "os.mkdir", "os.remove", "os.rmdir", "ctypes.call_function"):
-        changes += 1
-        if changes == moment:
-            os.kill(os.getpid(), number)
-signal.signal(signal.SIGINT, signal.default_int_handler)
-exchange._system_call()
-exchange._system_call().errcheck = lambda result, *_: (count("os.rename", ()), result)[1]
-sys.addaudithook(count)
-try:
-    with output_folder(final) as folder:
-        (folder / "report.json").write_text("new")
-        (folder / "more").write_text("new")
-except KeyboardInterrupt:
-    pass
-print(changes)
-"""
-
-
-def died(final: Path, way: str, moment: int, number: int) -> str:
-    """Replaces the folder in a process that gets the signal at its change number `moment` of the disk."""
-    given = [sys.executable, "-c", DIES, str(final), way, str(moment), str(number)]
-    return subprocess.run(given, capture_output=True, text=True, cwd=Path(__file__).parents[1]).stdout
-
-
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_whenever_it_is_ended_one_of_the_two_results_is_there(tmp_path, way, number):
-    changes = int(died(tmp_path / "count" / "room", way, 0, number) or 0)
-    make(tmp_path / "count" / "room", "old")
-    changes = max(changes, int(died(tmp_path / "count" / "room", way, 0, number)))
-    assert changes >= 8
-    for moment in range(1, changes + 1):
-        folder = tmp_path / str(moment)
-        make(folder / "room", "old")
-        died(folder / "room", way, moment, number)
-        if way == "at once" or number == signal.SIGINT:
-            assert listing(folder / "room").get("report.json") in (b"old", b"new")
-        sweep(folder)
-        assert [path.name for path in folder.iterdir()] == ["room"], moment
-        found = listing(folder / "room")
-        assert found == {"report.json": b"old"} or found == {"report.json": b"new", "more": b"new"}, moment
-        make(folder / "room", "newest")
-        assert listing(folder) == {"room/report.json": b"newest"}
-
-
 def test_what_is_being_written_is_not_swept(tmp_path):
     with output_folder(tmp_path / "room") as folder:
         (folder / "half").write_text("half")
@@ -164,80 +67,6 @@ def test_foreign_folders_are_refused(tmp_path):
         with pytest.raises(InputError, match=f"{name}.*choose another"), output_folder(tmp_path / name):
             pytest.fail("must not start")
     assert listing(tmp_path) == before
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda f: (f / "thesis.tex").write_text("years of work"),
-        lambda f: (f / "deep").mkdir() or (f / "deep" / "thesis.tex").write_text("years of work"),
-        lambda f: (f / "room.obj").write_text("edited"),
-        lambda f: (f / "link").symlink_to(f.parent),
-        lambda f: (f / "report.json").unlink() or (f / "report.json").symlink_to(f.parent / "mine"),
-    ],
-    ids=["a file", "a file in a folder", "an edit", "a link", "a link instead of a file"],
-)
-def test_what_somebody_put_into_a_result_is_not_lost(tmp_path, change):
-    (tmp_path / "mine").write_text("old")
-    with output_folder(tmp_path / "room") as folder:
-        (folder / "report.json").write_text("old")
-        (folder / "room.obj").write_text("old")
-    change(tmp_path / "room")
-    before = listing(tmp_path)
-    with pytest.raises(InputError, match=r"room: holds \S+, which scenetex did not write.*move it away") as error:
-        make(tmp_path / "room", "new")
-    assert "\n" not in str(error.value) and listing(tmp_path) == before
-    remove_folder(tmp_path / "room", "result")
-    assert listing(tmp_path) == before
-
-
-def test_what_somebody_puts_there_meanwhile_is_not_lost(tmp_path):
-    make(tmp_path / "room")
-    with pytest.raises(InputError, match="thesis"), output_folder(tmp_path / "room"):
-        (tmp_path / "room" / "thesis").write_text("years of work")
-    assert listing(tmp_path) == {"room/report.json": b"old", "room/thesis": b"years of work"}
-
-
-def test_only_the_same_kind_is_replaced(tmp_path):
-    make(tmp_path / "room", kind="scan")
-    with pytest.raises(InputError, match="room: holds a scan, not an earlier result"):
-        make(tmp_path / "room", "new")
-    assert listing(tmp_path) == {"room/report.json": b"old"}
-    remove_folder(tmp_path / "room", "result")
-    assert listing(tmp_path)
-    remove_folder(tmp_path / "room", "scan")
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize("spoilt", ["", "[]", '{"made_by": "scenetex", "kind": 1, "files": {}}', "[" * 100_000])
-def test_a_list_that_is_none_makes_no_folder_ours(tmp_path, spoilt):
-    make(tmp_path / "room")
-    (tmp_path / "room" / MANIFEST).write_text(spoilt)
-    with pytest.raises(InputError, match=r"room: holds something other .*\(no \.scenetex\.json"):
-        make(tmp_path / "room", "new")
-    assert listing(tmp_path) == {"room/report.json": b"old"}
-
-
-def test_a_damaged_report_is_made_again(tmp_path):
-    make(tmp_path / "room")
-    (tmp_path / "room" / "report.json").write_text("[]")
-    make(tmp_path / "room", "new")
-    assert listing(tmp_path) == {"room/report.json": b"new"}
-
-
-def test_large_files_are_ours_by_their_ends(tmp_path, monkeypatch):
-    monkeypatch.setattr("scenetex.manifest._WHOLE", 8)
-
-    def make_large(text: str) -> None:
-        with output_folder(tmp_path / "room") as folder:
-            (folder / "large").write_text(text)
-
-    make_large("0123456789")
-    make_large("abcdefghijklm")
-    for text in ("abcdefghijklM", "abcdefghijkl", "Abcdefghijklm"):
-        (tmp_path / "room" / "large").write_text(text)
-        with pytest.raises(InputError, match="holds large"):
-            make_large("new")
 
 
 @pytest.mark.parametrize(
@@ -379,7 +208,8 @@ def test_disk_that_fills_up_leaves_nothing(tmp_path, suffix):
     # A file size limit is the one full disk that a test can make without privileges.
     program = (
         "import resource, sys\n"
-        "from painted_sheet import painted_sheet\n"
+        "from made_folders import listing, make
+from painted_sheet import painted_sheet\n"
         "from scenetex import InputError\n"
         "textured = painted_sheet(cells=40)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"

@@ -4,7 +4,7 @@
 
 Half of the kills fall into a command's first second. Every run would replace a finished result by one with other
 settings; after every kill there has to be the one or the other, whole. What a killed run was writing has to be gone
-once the next one of the same command has begun, and at the end each command has to come to what it comes to undisturbed.
+once the next one of the same command has begun, and at the end each has to come to what it comes to undisturbed.
 """
 
 import os
