@@ -208,8 +208,7 @@ def test_disk_that_fills_up_leaves_nothing(tmp_path, suffix):
     # A file size limit is the one full disk that a test can make without privileges.
     program = (
         "import resource, sys\n"
-        "from made_folders import listing, make
-from painted_sheet import painted_sheet\n"
+        "from painted_sheet import painted_sheet\n"
         "from scenetex import InputError\n"
         "textured = painted_sheet(cells=40)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))\n"
