@@ -1,5 +1,6 @@
 """No command costs its user a file: what is read is not written over, and what is not ours is not replaced."""
 
+import importlib.util
 import json
 import os
 from pathlib import Path
@@ -9,8 +10,9 @@ import numpy as np
 import pytest
 from batch_runs import QUICK, rooms
 
-from scenetex import evaluate_command, panorama_command, texture_command, train_command
+from scenetex import InputError, evaluate_command, panorama_command, texture_command, train_command
 from scenetex.manifest import MANIFEST
+from scenetex.output import own_folder
 
 REPORT = json.dumps({"key": "", "files": [], "made_by": "scenetex"})
 REFUSED = "which is read; choose another output folder"
@@ -165,7 +167,7 @@ def test_figures_do_not_replace_what_they_are_of(scans, tmp_path, capsys):
     assert everything(tmp_path) == before
 
 
-@pytest.mark.parametrize("name", ["model", "checkpoints", "losses.jsonl", "losses.png"])
+@pytest.mark.parametrize("name", ["model", "checkpoints", "pictures", "losses.jsonl", "losses.png"])
 def test_training_does_not_start_in_somebody_elses_folder(tiny_models, tmp_path, capsys, name):
     mine = tmp_path / "run" / name
     mine.parent.mkdir()
@@ -189,3 +191,30 @@ def test_training_does_not_replace_the_model_that_it_starts_from(tiny_models, tm
         given = ["multi-view", "--output", str(run), "--model", str(model), "--device", "cpu"]
         refused(capsys, tmp_path, train_command.main(given), "which is read")
     assert everything(tiny_models) == before
+
+
+def test_packing_does_not_replace_parts_that_are_there(tiny_models, tmp_path, monkeypatch, capsys):
+    place = Path(__file__).resolve().parents[1] / "tools" / "pack_model.py"
+    specification = importlib.util.spec_from_file_location("pack_model", place)
+    tool = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(tool)
+    mine = tmp_path / "packed" / "unet" / "thesis.tex"
+    mine.parent.mkdir(parents=True)
+    mine.write_text("years of work")
+    monkeypatch.setattr("sys.argv", ["pack_model", str(tiny_models / "pipeline"), "--output", str(tmp_path / "packed")])
+    refused(capsys, tmp_path, tool.main(), "packed/unet: is there already; delete the old parts first")
+    assert list(everything(tmp_path)) == [mine]
+    mine.rename(tmp_path / "packed" / "card.md")
+    mine.parent.rmdir()
+    assert tool.main() == 0
+    assert (tmp_path / "packed" / "card.md").exists() and (tmp_path / "packed" / "unet" / "config.json").exists()
+
+
+def test_folders_for_benchmarks_are_their_own(tmp_path):
+    (tmp_path / "scenes").mkdir()
+    (tmp_path / "scenes" / "thesis.tex").write_text("years of work")
+    with pytest.raises(InputError, match="holds something other than an earlier workshop"):
+        own_folder(tmp_path, "workshop")
+    for _ in range(2):
+        own_folder(tmp_path / "work", "workshop")
+        (tmp_path / "work" / "results").touch()

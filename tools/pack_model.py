@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from scenetex.cli import guarded, parse
 from scenetex.errors import InputError
-from scenetex.output import naming, write_files
+from scenetex.output import naming, sweep, write_files
 
 
 @dataclass
@@ -72,10 +72,11 @@ def main() -> int:
 
 def _put(packed: Path, output: Path) -> None:
     """Copies the parts to where there are none yet: those of an earlier call nobody can tell from other people's."""
-    there = next((output / part.name for part in packed.iterdir() if (output / part.name).is_dir()), None)
+    there = next((output / part.name for part in packed.iterdir() if (output / part.name).exists()), None)
     if there is not None:
         raise InputError(f"{there}: is there already; delete the old parts first, or choose another folder")
     output.mkdir(parents=True, exist_ok=True)
+    sweep(output)
     for part in sorted(packed.iterdir(), key=lambda path: path.is_file()):
         if part.is_dir():
             partial = output / f".{part.name}.{uuid4().hex[:12]}.partial"

@@ -56,7 +56,7 @@ def _check_foreign(folder: Path) -> None:
     check_replaceable(folder / MODEL, MODEL)
     checkpoints = folder / CHECKPOINTS
     begun = (folder / _LOCK).exists() or any(checkpoints.glob("step-*/state.json"))
-    for name in () if begun else (CHECKPOINTS, *_LOSSES):
+    for name in () if begun else (CHECKPOINTS, "pictures", *_LOSSES):
         path = folder / name
         held = any(not p.name.endswith(".partial") for p in path.iterdir()) if path.is_dir() else path.exists()
         if held:
