@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from .console import say
 from .errors import InputError, InputWarning
+from .memory import is_out_of_memory, spare_address_space
 from .options import check_options
 
 COMMANDS = {
@@ -32,7 +33,14 @@ def main(arguments: list[str] | None = None) -> int:
     """``scenetex COMMAND ...``; the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments and arguments[0] in COMMANDS:
-        return import_module(COMMANDS[arguments[0]]).main(arguments[1:])
+        try:
+            command = import_module(COMMANDS[arguments[0]])
+        except ImportError as error:
+            if not is_out_of_memory(error):
+                raise
+            say(f"scenetex {arguments[0]}: memory ran out while it was loading ({error}); free some", error=True)
+            return 2
+        return command.main(arguments[1:])
     listing = f"usage: scenetex {{{','.join(COMMANDS)}}} ...   (scenetex COMMAND --help tells more)"
     if arguments and arguments[0] in ("-h", "--help"):
         say(listing)
@@ -86,12 +94,19 @@ def guarded(program: str, work: Callable[[], int]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # names of files need not be text
             stream.reconfigure(errors="backslashreplace")
+    spare_address_space()
     try:
         with warnings.catch_warnings():
             warnings.showwarning = show_in_a_line
             return work()
     except InputError as error:
         say(f"{program}: {' '.join(str(error).split())}", error=True)
+        return 2
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        why = " ".join(str(error).split()[:40])
+        say(f"{program}: memory ran out{f' ({why})' if why else ''}; free some, or ask for less", error=True)
         return 2
     except KeyboardInterrupt:
         say(f"{program}: interrupted; nothing half-written was left", error=True)

@@ -10,12 +10,14 @@ from typing import Annotated
 
 import tyro
 
+from .bundled import locate_model
 from .cli import guarded, parse
 from .console import bar, say
 from .errors import InputError
 from .metrics.report import Figure, table, to_json
 from .options import COUNT, GUIDANCE, SEED, SIDE, STEPS, TEXTURE, WORKERS, Between, PathOrName
 from .output import check_file, write_files
+from .scene.load import scene_folder
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def main(arguments: list[str] | None = None, program: str = "scenetex evaluate")
     def work() -> int:
         options = parse(Options, program, arguments)
         if options.output is not None:
-            check_file(options.output)
+            check_file(options.output, _inputs(options))
         run = {
             ImagesOptions: _images,
             PhotosOptions: _photos,
@@ -147,6 +149,13 @@ def main(arguments: list[str] | None = None, program: str = "scenetex evaluate")
         return 0
 
     return guarded(program, work)
+
+
+def _inputs(options: Options) -> list[Path]:
+    """Files and folders that are read."""
+    named = [getattr(options, name, None) for name in ("folder", "scene", "model", "inception_weights", "clip_model")]
+    given = [path for path in named if path is not None]
+    return [Path(locate_model(path)) for path in given] + list(map(scene_folder, getattr(options, "scenes", ())))
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import tyro
 
+from .bundled import locate_model
 from .cli import guarded, parse
 from .console import say
 from .errors import InputError
@@ -17,7 +18,7 @@ from .options import GUIDANCE, SEED, SIDE, STEPS, Between, PathOrName
 from .output import check_file, write_files
 from .panorama import VIEWS, panorama_views
 from .scene.image_source import ImageSource, decode_color, image_size
-from .scene.load import load_scene
+from .scene.load import load_scene, scene_folder
 from .scene.scene import Scene
 
 _FARTHEST = 1e6  # metres from a scene's origin, of a place in it
@@ -78,7 +79,7 @@ def main(arguments: list[str] | None = None, program: str = "scenetex panorama")
         suffix = options.output.suffix.lower()
         if suffix not in (".png", ".jpg", ".jpeg"):
             raise InputError(f"{options.output}: name the image .png or .jpg")
-        check_file(options.output)
+        check_file(options.output, _inputs(options))
         panorama = np.round(_panorama(options) * 255).astype(np.uint8)
         quality = [] if suffix == ".png" else [cv2.IMWRITE_JPEG_QUALITY, 95]
         write_files({options.output: cv2.imencode(suffix, panorama[..., ::-1], quality)[1].tobytes()})
@@ -86,6 +87,13 @@ def main(arguments: list[str] | None = None, program: str = "scenetex panorama")
         return 0
 
     return guarded(program, work)
+
+
+def _inputs(options: PanoramaOptions) -> list[str | Path]:
+    """Files and folders that are read."""
+    scene = None if options.scene is None else scene_folder(options.scene)
+    given = (options.image, scene, locate_model(options.model), options.mvdiffusion_checkpoint, options.controlnet)
+    return [path for path in given if path is not None]
 
 
 def _panorama(options: PanoramaOptions) -> np.ndarray:

@@ -11,7 +11,8 @@ import numpy as np
 
 from .errors import InputError, shown
 from .generation import Generation, generate_images, load_model
-from .scene.camera import Camera
+from .memory import need
+from .scene.camera import Camera, small_size
 from .scene.scene import Scene
 from .stages import Done, Stages, bars, silent
 from .texture.atlas import Atlas
@@ -185,7 +186,7 @@ def _refined(
     if found is not None:
         return RefinedCameras(**found | {"size": tuple(found["size"].tolist())})
     height, width = pictures[0].shape[:2]
-    glances = render_views(scene, frame_ids, (_GLANCE, max(1, round(_GLANCE * height / width))))
+    glances = render_views(scene, frame_ids, small_size((width, height), _GLANCE))
     _check_sight(scene, glances)
     refinement = refine_cameras(scene.mesh, glances, pictures, done)
     stages.keep("refine", **vars(refinement))
@@ -239,6 +240,9 @@ def read_photos(scene: Scene, frame_ids: list[int], done: Done = lambda: None) -
     Raises:
         InputError: a frame has no photo, or it cannot be read.
     """
+
+    sizes = [scene.frame(i).camera.size for i in frame_ids]
+    need(3 * sum(w * h for w, h in sizes), f"{len(sizes)} photos:")
 
     def read(frame_id: int) -> np.ndarray:
         image = scene.frame(frame_id).read_color()

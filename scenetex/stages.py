@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 
 from .console import bar
+from .memory import need_slack
 
 Done = Callable[[], None]
 # Shows a stage while it runs: its name and how many steps it takes (0: unknown, None: not worth counting); yields what
@@ -61,6 +62,7 @@ class Stages:
         """Times and shows the block; yields what to call after each of its `steps` (0: unknown how many)."""
         start = time.perf_counter()
         try:
+            need_slack(f"stage {name}")
             with self._watch(name, steps) as done:
                 yield done
         except BaseException:

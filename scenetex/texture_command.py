@@ -9,12 +9,16 @@ import tyro
 
 from .batch.run import run_alone, run_batch
 from .batch.scenes import find_scenes
-from .batch.signals import terminable
+from .batch.workplace import FAILED
+from .bundled import locate_model
 from .cli import guarded, parse
 from .errors import InputError
 from .generation import Generation
 from .options import GUIDANCE, SEED, STEPS, TEXTURE, Between, PathOrName, check_options
+from .output import check_apart
 from .pipeline import parse_keyframes
+from .scene.load import scene_folder, scene_name
+from .signals import terminable
 
 FORMATS = ("glb", "obj")
 # Options that say how and where to work, not what comes out.
@@ -150,6 +154,11 @@ class TextureOptions:
         given = {name: value for name, value in asdict(self).items() if name not in _WORK} | {"images": self.source}
         return {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
 
+    def inputs(self) -> tuple[Path, ...]:
+        """Files and folders that are read beside the scenes; Hub ids look like such, but nothing lies there."""
+        models = () if self.source == "photos" else (locate_model(self.model), self.controlnet)
+        return tuple(Path(path) for path in (*models, self.mvdiffusion_checkpoint, self.list) if path is not None)
+
     def check(self) -> None:
         """Raises InputError for options that are out of range or do not go together."""
         check_options(self)
@@ -166,6 +175,16 @@ class TextureOptions:
         )
 
 
+def check_results(paths: list[Path], options: TextureOptions) -> None:
+    """Raises InputError if what the command writes would lie in or over what it reads."""
+    results = [options.output / (scene_name(path) + end) for path in paths for end in ("", FAILED)]
+    check_apart(results, [*map(scene_folder, paths), *options.inputs()])
+    if options.report:
+        from .report.overview import check_overview
+
+        check_overview(options.output)
+
+
 def main(arguments: list[str] | None = None, program: str = "scenetex texture") -> int:
     """Runs the command; the exit code: 0, 1 if a scene of several failed, 2 after bad input, 130 or 143 if stopped."""
 
@@ -173,6 +192,7 @@ def main(arguments: list[str] | None = None, program: str = "scenetex texture") 
         options = parse(TextureOptions, program, arguments)
         options.check()
         paths = find_scenes(options.scenes, options.list, options.root, options.shard, options.output)
+        check_results(paths, options)
         return run_batch(paths, options, program) if options.is_batch() else run_alone(paths[0], options)
 
     with terminable() as stopped:

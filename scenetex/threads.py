@@ -16,6 +16,11 @@ def threads() -> int | None:
     return min((n for n in (given, _Limit.threads) if n is not None), default=None)
 
 
+def one_thread() -> None:
+    """Leaves one thread to all later pools of this process."""
+    _Limit.threads = 1
+
+
 def halve() -> bool:
     """Halves the threads of all later pools of this process, for whoever ran out of memory; False: one is the least.
 

@@ -15,6 +15,7 @@ from PIL import Image
 import scenetex
 from scenetex import InputError, load_scene, texture_command, texture_scene
 from scenetex.batch import process
+from scenetex.manifest import MANIFEST
 from scenetex.pipeline import choose_frames, read_photos, run_stages
 from scenetex.synthetic import read_room
 from scenetex.texture.textured_mesh import TexturedMesh
@@ -54,7 +55,16 @@ def test_the_sample_rooms_colours_are_true(sample):
 def test_everything_is_written(sample):
     folder, scene, _ = sample
     assert {p.name for p in folder.iterdir()} == {
-        *("textured.glb", "textured.obj", "textured.mtl", "textured.png", "views", "report.json", "preview.png")
+        *(
+            "textured.glb",
+            "textured.obj",
+            "textured.mtl",
+            "textured.png",
+            "views",
+            "report.json",
+            "preview.png",
+            MANIFEST,
+        )
     }
     ids = {str(frame.id) for frame in scene.frames}
     assert {p.name for p in (folder / "views").iterdir()} == {"cameras.json", *(f"{i}.png" for i in ids)}

@@ -213,6 +213,9 @@ class _Driver:
             if isinstance(error.cause, InputError):
                 raise InputError(str(error.cause)) from None
             raise
+        except self._ray.exceptions.RayError as error:
+            why = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise InputError(f"--ray: the process that holds the model was lost again and again ({why})") from None
         self._idle.append(painter)
 
     def _result(self, job: _Job, reference) -> Outcome:

@@ -2,7 +2,6 @@
 
 import gc
 import json
-import shutil
 import time
 import traceback
 from contextlib import suppress
@@ -13,17 +12,16 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError, plain
 from ..generation import load_model
-from ..memory import is_out_of_memory
-from ..output import DiskFull, output_folder, write_files
+from ..memory import OutOfMemory, is_out_of_memory
+from ..output import DiskFull, check_replaceable, output_folder, remove_folder, write_files
 from ..pipeline import lay_out, make_images, prepare_model, run_stages
 from ..results import finished, write_report, write_results
 from ..scene.load import load_scene, scene_name
 from ..stages import Stages, Watch
 from ..threads import halve
 from .digest import FileHashes, stage_keys
-from .scenes import FAILED
 from .store import DiskStore
-from .workplace import Busy, workplace
+from .workplace import FAILED, Busy, workplace
 
 if TYPE_CHECKING:
     from ..texture_command import TextureOptions
@@ -82,9 +80,10 @@ def process(path: Path, options: "TextureOptions", stages: Stages, part: str = "
             if not is_out_of_memory(error):
                 raise
             if not halve():
+                asked = f" ({error})" if isinstance(error, OutOfMemory) else ""
                 raise InputError(
-                    f"{path}: out of memory in stage {stages.failed}; use fewer --workers or --keyframes, or a smaller "
-                    "--texture-size"
+                    f"{path}: out of memory in stage {stages.failed}{asked}; use fewer --workers or --keyframes, or a "
+                    "smaller --texture-size"
                 ) from error
             stages.notes.append(f"out of memory in stage {stages.failed}; tried again with half the threads")
             stages.failed = None
@@ -119,7 +118,7 @@ def record_failure(outcome: Outcome, output: Path, log: str) -> None:
     about |= {"seconds": round(outcome.seconds, 3), "notes": outcome.notes, "log": "log.txt"}
     # The failure is known without it: a place that cannot be written to must not end the run.
     with suppress(Busy, InputError), workplace(output, outcome.name) as work:
-        with output_folder(output / (outcome.name + FAILED), marker="failed.json", workplace=work) as folder:
+        with output_folder(output / (outcome.name + FAILED), "failure record", workplace=work) as folder:
             write_files(
                 {
                     folder / "log.txt": "\n".join(map(plain, log.split("\n"))).encode(),
@@ -147,6 +146,7 @@ def _process(path: Path, options: "TextureOptions", stages: Stages, part: str, w
     if finished(final, keys["result"]) is not None:
         _forget_failure(options.output, scene.name)
         return outcome("kept", "already there, made from the same scene with the same settings")
+    check_replaceable(final, "result")  # said now, not after the work
     stages.store = DiskStore(work, keys)
     if part == "layout":
         lay_out(scene, stages, options.texture_size, options.texels_per_metre, options.packer)
@@ -155,7 +155,8 @@ def _process(path: Path, options: "TextureOptions", stages: Stages, part: str, w
         pipe = prepare_model(generation, stages, _model)
         make_images(scene, generation, options.keyframes, stages, pipe)
         return outcome("partly", "")
-    with output_folder(final, workplace=work) as folder:
+    inputs = [*scene.places(), *options.inputs()]
+    with output_folder(final, inputs=inputs, workplace=work) as folder:
         result = run_stages(
             scene,
             generation=generation,
@@ -180,6 +181,4 @@ def _process(path: Path, options: "TextureOptions", stages: Stages, part: str, w
 
 
 def _forget_failure(output: Path, name: str) -> None:
-    record = output / (name + FAILED)
-    if (record / "failed.json").is_file():
-        shutil.rmtree(record, ignore_errors=True)
+    remove_folder(output / (name + FAILED), "failure record")

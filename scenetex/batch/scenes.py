@@ -8,9 +8,8 @@ from pathlib import Path
 from ..errors import InputError, shown
 from ..files import read_text
 from ..scene.load import scene_name
-from .workplace import STAGES
+from .workplace import FAILED, STAGES
 
-FAILED = ".failed"
 _LONGEST_NAME = 240  # bytes of a scene's name; what lies beside its result has a longer one
 # A # within a word belongs to a scene of a data set.
 _COMMENT = re.compile(r"(^|\s)#.*")

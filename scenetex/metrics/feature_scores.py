@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import DAMAGE, InputError
 from ..files import check_folder
+from ..memory import ran_out
 from ..options import check_text
 
 _TOGETHER = 16  # images that a network works on at a time
@@ -134,7 +135,9 @@ def _inception(weights: str | Path, feature: str):
         # torch-fidelity would run what a pickle asks for: a file with anything but tensors stops here.
         torch.load(weights, map_location="cpu", weights_only=True)
         network = NoTrainInceptionV3("inception-v3-compat", [feature], str(weights))
-    except DAMAGE:
+    except DAMAGE as error:
+        if ran_out(error, 4 * Path(weights).stat().st_size):
+            raise
         raise InputError(f"{weights}: does not hold the weights of FID's Inception v3; {_INCEPTION}") from None
     network.num_features = 2048  # else FID tries a picture to find out
     return network

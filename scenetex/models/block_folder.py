@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from ..errors import DAMAGE, InputError
 from ..files import check_folder
 from ..json_file import read_object
+from ..memory import ran_out
 from .multiview_unet import MultiViewUNet
 
 _CONFIG, _WEIGHTS = "config.json", "blocks.safetensors"
@@ -40,6 +41,8 @@ def load_blocks(folder: Path, base: UNet2DConditionModel) -> MultiViewUNet:
     except InputError:
         raise
     except (*DAMAGE, SafetensorError) as error:
+        if ran_out(error, 4 * sum(path.stat().st_size for path in folder.glob("*"))):
+            raise
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise InputError(f"{folder}: holds no blocks that fit the UNet ({reason[0][:160]}); copy it again") from None
     wrong = [name for name in missing if not name.startswith(_BASE)] + list(unknown)

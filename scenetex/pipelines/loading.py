@@ -13,6 +13,7 @@ import transformers
 from diffusers import ControlNetModel
 from safetensors import SafetensorError
 
+from ..bundled import locate_model
 from ..errors import InputError
 from ..files import check_folder, check_path
 from ..json_file import read_json, read_object
@@ -38,21 +39,7 @@ LOAD_ERRORS = (
     SafetensorError,
     pickle.UnpicklingError,
 )
-_MINI = Path(__file__).parents[1] / "weights" / "mini"
 _WANTED = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
-
-
-def locate_model(model: str | PathLike) -> str | PathLike:
-    """`model` itself, or for "mini" the folder of the small model that comes with the package.
-
-    Raises:
-        InputError: the package was installed without its weights.
-    """
-    if str(model) != "mini":
-        return model
-    if not (_MINI / "model_index.json").is_file():
-        raise InputError("model 'mini': this installation holds no weights of it; pass a model folder or a Hub id")
-    return _MINI
 
 
 def check_model(model: str | PathLike, passed: set[str]) -> None:

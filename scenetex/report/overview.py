@@ -6,13 +6,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
+from ..errors import InputError
+from ..files import open_file
 from ..json_file import read_object
-from ..output import write_files
-from .html import document, encode_page, text
+from ..output import check_file, naming, write_files
+from .html import MADE_BY, document, encode_page, text
 from .page import PAGE, THUMBNAIL, described
 
 INDEX = "index.html"
 _SORTING = (("name", "Name"), ("coverage", "Least coverage first"), ("seconds", "Longest time first"))
+_HEAD = 4096  # bytes of a page in which its maker stands
 _FROM_DISK = "'self' file:"
 
 
@@ -22,9 +25,23 @@ def write_overview(output: Path) -> None:
     Pictures and pages of the scenes are linked, so that an index of thousands stays light.
 
     Raises:
-        InputError: it cannot be written.
+        InputError: it cannot be written, or there is a page of somebody else's.
     """
+    check_overview(output)
     write_files({output / INDEX: encode_page(overview_page(output))})
+
+
+def check_overview(output: Path) -> None:
+    """Raises InputError for an `index.html` in the folder that `write_overview` did not write."""
+    page = output / INDEX
+    with naming(page):
+        if not page.exists():
+            return
+        check_file(page, ())
+        with open_file(page) as file:
+            head = file.read(_HEAD)
+    if MADE_BY.encode() not in head:
+        raise InputError(f"{page}: is not of this version's making; move it away, or choose another output folder")
 
 
 def overview_page(output: Path) -> str:

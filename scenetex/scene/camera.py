@@ -29,6 +29,14 @@ class Camera:
         return Camera(resize_intrinsics(self.intrinsics, self.size, size), *size)
 
 
+def small_size(size: tuple[int, int], width: int) -> tuple[int, int]:
+    """(width, height) of a small picture of one of `size`, `width` pixels wide; a strip is at most four times as high
+    as that, and narrower."""
+    height = round(width * size[1] / size[0])
+    longest = 4 * width
+    return (width, max(1, height)) if height <= longest else (max(1, round(longest * size[0] / size[1])), longest)
+
+
 def resize_intrinsics(intrinsics: np.ndarray, old: tuple[int, int], new: tuple[int, int]) -> np.ndarray:
     """Intrinsics (..., 3, 3) of images resized from `old` to `new` (width, height): f' = f s, c' = (c + .5) s - .5."""
     scale = np.array([new[0] / old[0], new[1] / old[1]])

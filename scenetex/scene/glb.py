@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import InputError
 from ..files import MESH_BYTES, read_bytes
 from ..json_file import parse_json
+from ..memory import ran_out
 
 _LARGEST_INFLATION = 64  # vertices of the scene over those stored: the same chair at 60 places is a scene, not a bomb
 _LARGEST_OVERLAP = 16  # bytes that views, or accessors, read over those of the file: parts may share their vertices
@@ -41,6 +42,8 @@ def read_glb(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     except InputError:
         raise
     except Exception as error:  # whatever a damaged file makes of a foreign reader
+        if ran_out(error, 16 * len(data)):
+            raise
         raise InputError(f"{path}: not a readable GLB file ({type(error).__name__}); export the mesh again") from None
 
 

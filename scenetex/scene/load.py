@@ -78,6 +78,14 @@ def _load(path: Path) -> Scene:
     raise InputError(f"{path}: not a scene; give a ScanNet folder, a .sens file or a transforms.json")
 
 
+def scene_folder(path: str | Path) -> Path:
+    """The folder of the scene at that path, or of its data set."""
+    spec, path = zoo_spec(path), Path(path)
+    if spec:
+        return spec.root
+    return path.parent if path.suffix.lower() in (".sens", ".json") and not path.is_dir() else path
+
+
 def scene_name(path: str | Path) -> str:
     """The name that `load_scene` gives the scene at that path: its folder's, or its id in a data set."""
     spec, path = zoo_spec(path), Path(path)

@@ -48,6 +48,15 @@ class Scene:
         mesh = self.mesh.transformed(transform).with_axis_alignment(np.eye(4))
         return replace(self, mesh=mesh, frames=frames)
 
+    def places(self) -> set[Path]:
+        """Where the scene lies: its folder, what links in it lead to, and one image of every folder that has some."""
+        images = [image.path for frame in self.frames for image in (frame.color, frame.depth) if image is not None]
+        found = set({path.parent: path for path in images}.values())
+        if self.path is not None:
+            links = self.path.iterdir() if self.path.is_dir() else ()
+            found |= {self.path, *(path for path in links if path.is_symlink())}
+        return found
+
     @cached_property
     def _by_id(self) -> dict[int, Frame]:
         return {frame.id: frame for frame in self.frames}

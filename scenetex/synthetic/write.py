@@ -84,7 +84,7 @@ def write_scan(room: Room, folder: str | Path, settings: ScanSettings | None = N
     settings = settings or ScanSettings()
     _check(settings)
     folder = Path(folder)
-    with output_folder(folder, marker=RECIPE) as partial:
+    with output_folder(folder, "scan") as partial:
         return _write_all(room, partial, os.path.basename(os.path.realpath(folder)), settings, progress)
 
 

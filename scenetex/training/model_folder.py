@@ -13,6 +13,7 @@ from ..pipelines.loading import LOAD_ERRORS, first_line, quiet_loading
 from ..pipelines.multiview import MultiViewPipeline
 from .checkpoint import disk_errors
 
+MODEL = "model"  # what output folders of models are called in their lists
 _INDEX = "model_index.json"
 _SETTINGS = ("convention", "empty_condition", "default_steps", "default_guidance")
 
@@ -82,11 +83,11 @@ def save_pipeline(output: Path, pipe: MultiViewPipeline) -> None:
     Raises:
         InputError: it cannot be written.
     """
-    with output_folder(output, marker=_INDEX) as partial, disk_errors(), quiet_loading():
+    with output_folder(output, MODEL) as partial, disk_errors(), quiet_loading():
         pipe.save_pretrained(partial)
 
 
 def save_autoencoder(output: Path, vae: AutoencoderKL) -> None:
     """Writes a folder with an autoencoder in ``vae``; as `save_pipeline`."""
-    with output_folder(output, marker="vae/config.json") as partial, disk_errors(), quiet_loading():
+    with output_folder(output, MODEL) as partial, disk_errors(), quiet_loading():
         vae.save_pretrained(partial / "vae")

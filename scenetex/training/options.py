@@ -11,6 +11,10 @@ from ..errors import InputError
 from ..options import SEED, SIDE, Between, PathOrName, check_options
 
 _FINAL_RATE = 1e-7
+# Where and by how many a run is worked on, when it is saved, and what its data tells of itself.
+_PLACES = {"output", "cache", "workers", "device", "accumulation", "gradient_checkpointing", "save_every"}
+_PLACES |= {"picture_every", "data", "materials", "room_views", "depth", "image_size"}
+_PLAIN = int | float | str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +127,13 @@ class TrainOptions(LoopOptions):
     """Views of each scene in a step; of panoramas always 8."""
     seed: Annotated[int, SEED] = 0
     """Seed of everything random."""
+
+    def course(self) -> dict:
+        """What decides on the course of a run beside its data and what is frozen: all options but those that say where,
+        or by how many, it is worked on. What the last step is counts only where the learning rate falls towards it."""
+        apart = {*_PLACES, "steps"} if self.schedule == "constant" else _PLACES
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in apart}
+        return {name: value if isinstance(value, _PLAIN) else str(value) for name, value in values.items()}
 
     def check(self) -> None:
         """Raises InputError for values that are out of range or do not go together."""
