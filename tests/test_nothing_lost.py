@@ -79,7 +79,9 @@ def test_a_result_that_lies_where_a_scans_photos_do_is_refused(scans, tmp_path, 
     (scans / "kitchen" / "color").rename(away)
     (scans / "kitchen" / "color").symlink_to(away)
     before = everything(tmp_path)
-    refused(capsys, tmp_path, texture(scans / "kitchen", "--output", tmp_path / "out"), "out/kitchen: ")
+    refused(
+        capsys, tmp_path, texture(scans / "kitchen", "--output", tmp_path / "out", "--allow-outside"), "out/kitchen: "
+    )
     assert everything(tmp_path) == before
 
 

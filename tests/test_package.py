@@ -87,8 +87,8 @@ def test_files_stay_readable():
 # Calls that open a file to read, or take text for JSON; and those of libraries that open a file by themselves.
 OPENING = {"open", "read_bytes", "read_text", "imread", "fromfile", "loadtxt", "genfromtxt", "memmap", "loads"}
 OPENING |= {"load_file", "safe_open", "torch.load", "np.load", "json.load", "from_pretrained", "load_config"}
-# Where these stand for something else: files of the package itself and of the system, what a run wrote just now, or what was looked at by
-# `files.check_regular` or `check_folder` before a library opens it.
+# Where these stand for something else: files of the package itself and of the system, what a run wrote just now, or
+# what was looked at by `files.check_regular` or `check_folder` before a library opens it.
 KNOWN = {
     "report/html.py read_text",
     "batch/digest.py read_text",
