@@ -15,6 +15,7 @@ from .cli import guarded, parse
 from .errors import InputError
 from .metrics.report import Figure, table, to_json
 from .output import write_files
+from .threads import check_threads
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class ImagesOptions:
     """Prompt for the CLIP score; default the one in report.json."""
     output: Path | None = None
     """JSON file for the figures."""
+    threads: int | None = None
+    """Most threads to compute with; default: all cores."""
     quiet: bool = False
     """No progress bars."""
 
@@ -45,12 +48,14 @@ class ImagesOptions:
 class PhotosOptions:
     """Measures how well the real photos of scenes agree where they overlap, along the mesh's depth."""
 
-    scenes: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    scenes: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SCENE ...")]
     """Scenes, as for `scenetex texture`."""
     keyframes: str = "auto"
     """Frames to use: auto (all, or the best 120 of more), all, a number, every:N, or ids like 0,16,32."""
     output: Path | None = None
     """JSON file for the figures."""
+    threads: int | None = None
+    """Most threads to compute with; default: all cores."""
     quiet: bool = False
     """No progress bars."""
 
@@ -76,6 +81,8 @@ class _RoomsOptions:
     on two cores."""
     output: Path | None = None
     """JSON file for the figures."""
+    threads: int | None = None
+    """Most threads to compute with, in each process; default: all cores, shared out among --workers."""
     quiet: bool = False
     """No progress bars."""
 
@@ -122,8 +129,9 @@ def main(arguments: list[str] | None = None, program: str = "scenetex evaluate")
     """Runs the command; the exit code: 0, or 2 after bad input."""
 
     def work() -> int:
-        options = parse(Options, program, arguments)
+        options = parse(Options, program, arguments, "Measures photos, a result, or a model; prints a table.")
         _check_output(options.output)
+        check_threads(options.threads)
         run = {
             ImagesOptions: _images,
             PhotosOptions: _photos,
@@ -134,7 +142,8 @@ def main(arguments: list[str] | None = None, program: str = "scenetex evaluate")
         figures, more = run(options)
         print(table(figures))
         if options.output is not None:
-            settings = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items() if k != "quiet"}
+            settings = {k: v for k, v in asdict(options).items() if k not in ("quiet", "threads")}
+            settings = {k: str(v) if isinstance(v, Path) else v for k, v in settings.items()}
             settings = {k: [str(x) for x in v] if isinstance(v, tuple) else v for k, v in settings.items()}
             write_files({options.output: to_json(figures, settings=settings, **more).encode()})
         return 0
@@ -266,7 +275,7 @@ def _shared(
         for _ in range(steps):
             done()
 
-    return share_out(load, measure, settings, count, options.workers, room_done)
+    return share_out(load, measure, settings, count, options.workers, room_done, options.threads)
 
 
 def _settings(options: _RoomsOptions, **more):

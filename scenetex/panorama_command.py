@@ -18,13 +18,14 @@ from .panorama import VIEWS, panorama_views
 from .scene.image_source import ImageSource, decode_color, image_size
 from .scene.load import load_scene
 from .scene.scene import Scene
+from .threads import check_threads
 
 
 @dataclass(frozen=True)
 class PanoramaOptions:
     """Generates a panorama from text: eight views around a point, generated together, stitched to one image."""
 
-    prompt: Annotated[tuple[str, ...], tyro.conf.Positional]
+    prompt: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PROMPT ...")]
     """What there is to see: one text, or eight, one for each 45 degrees to the right."""
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """Image to write, .png or .jpg: equirectangular, twice as wide as high, the first view in the middle."""
@@ -61,6 +62,8 @@ class PanoramaOptions:
     """Start equal directions from the same noise."""
     fusion: bool = True
     """Let views agree on what they both show at each step; in the last steps, not on fine detail."""
+    threads: int | None = None
+    """Most threads to compute with; default: all cores."""
     quiet: bool = False
     """No progress bar."""
 
@@ -70,6 +73,7 @@ def main(arguments: list[str] | None = None, program: str = "scenetex panorama")
 
     def work() -> int:
         options = parse(PanoramaOptions, program, arguments)
+        check_threads(options.threads)
         suffix = options.output.suffix.lower()
         if suffix not in (".png", ".jpg", ".jpeg"):
             raise InputError(f"{options.output}: name the image .png or .jpg")

@@ -13,10 +13,11 @@ from .batch.signals import terminable
 from .cli import guarded, parse
 from .errors import InputError
 from .generation import Generation
+from .threads import check_threads
 
 FORMATS = ("glb", "obj")
 # Options that say how and where to work, not what comes out.
-_WORK = ("scenes", "list", "root", "shard", "output", "workers", "ray", "time_limit", "quiet")
+_WORK = ("scenes", "list", "root", "shard", "output", "workers", "threads", "ray", "time_limit", "quiet")
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class TextureOptions:
 
     output: Path
     """Folder for the results; each scene gets a folder of its name in it."""
-    scenes: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
+    scenes: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SCENE ...")] = ()
     """Scenes: ScanNet folders (extracted, or with .sens), or folders with transforms.json."""
     list: Path | None = None
     """Text file with one scene per line; names in the folder --root, if that is given."""
@@ -34,7 +35,9 @@ class TextureOptions:
     shard: str | None = None
     """I/N: only every Nth scene from the Ith on, I from 0 to N-1; for arrays of cluster jobs."""
     workers: int = 0
-    """Processes that work on scenes side by side, one thread each; 0: one scene after another, on all cores."""
+    """Processes that work on scenes side by side; 0: one scene after another, on all cores."""
+    threads: int | None = None
+    """Most threads to compute with, in each process; default: all cores, with --workers one."""
     ray: str | None = None
     """Ray cluster to work on: its address, or local for one on this machine (extra [batch])."""
     time_limit: float | None = None
@@ -150,6 +153,7 @@ class TextureOptions:
         """Raises InputError for options that are out of range or do not go together."""
         self.suffixes()
         self.generation()
+        check_threads(self.threads)
         if self.workers < 0:
             raise InputError(f"--workers {self.workers} is not a number of processes; give 0 or more")
         if self.time_limit is not None and not 0 < self.time_limit < float("inf"):

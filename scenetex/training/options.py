@@ -8,6 +8,7 @@ from typing import Annotated, Literal, get_args, get_origin
 import tyro
 
 from ..errors import InputError
+from ..threads import check_threads
 
 _FINAL_RATE = 1e-7
 
@@ -38,12 +39,15 @@ class LoopOptions:
     """Steps between validation pictures; 0 = none."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train."""
+    threads: int | None = None
+    """Most threads to compute with, in each process that trains; default: all cores."""
 
     def check(self) -> None:
         """Raises InputError for values that are out of range."""
         self._check_choices()
         self._check_least(1, "steps", "accumulation", "save_every")
         self._check_least(0, "warmup", "picture_every")
+        check_threads(self.threads)
         if not 0 < self.learning_rate < math.inf:
             raise InputError(f"--learning-rate {self.learning_rate} must be greater than 0")
         if not 0 <= self.average < 1:
