@@ -27,7 +27,7 @@ class ImagesOptions:
     scene: Path
     """The scene that was textured."""
     atlas: bool = True
-    """Bake the images, to measure coverage, seams and sharpness of the atlas."""
+    """Bake the images, to measure texels seen, seams and sharpness of the atlas."""
     texture_size: int = 2048
     """Side of the texture page for that, texels."""
     inception_weights: Path | None = None
@@ -144,6 +144,7 @@ def main(arguments: list[str] | None = None, program: str = "scenetex evaluate")
         if options.output is not None:
             settings = {k: v for k, v in asdict(options).items() if k not in ("quiet", "threads")}
             settings = {k: str(v) if isinstance(v, Path) else v for k, v in settings.items()}
+            settings |= _left_to_the_model(options)
             settings = {k: [str(x) for x in v] if isinstance(v, tuple) else v for k, v in settings.items()}
             write_files({options.output: to_json(figures, settings=settings, **more).encode()})
         return 0
@@ -293,6 +294,15 @@ def _upscaling_model(options: UpscaleOptions):
     pipe = _quiet_model(options)
     check_factor(pipe, None)
     return pipe
+
+
+def _left_to_the_model(options) -> dict:
+    """Steps and guidance as they were used, where the options leave them to the model."""
+    if not isinstance(options, _RoomsOptions):
+        return {}
+    from .pipelines.loading import sampling_defaults
+
+    return {name: value for name, value in sampling_defaults(options.model).items() if getattr(options, name) is None}
 
 
 @lru_cache(1)  # rooms and prompts are measured on the same one

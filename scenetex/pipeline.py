@@ -51,6 +51,9 @@ class Result:
     refinement: RefinedCameras | None
     seconds: dict[str, float] = field(default_factory=dict)
 
+    def __repr__(self) -> str:
+        return f"Result({self.mesh!r}, {self.views!r})"
+
 
 def texture_scene(scene: Scene, **options) -> TexturedMesh:
     """Textures a scene's mesh from its photos, or where there is a `prompt`, from generated images.

@@ -174,6 +174,10 @@ def main(arguments: list[str] | None = None, program: str = "scenetex texture") 
     def work() -> int:
         options = parse(TextureOptions, program, arguments)
         options.check()
+        if options.report:
+            from .report.overview import check_overview
+
+            check_overview(options.output)
         paths = find_scenes(options.scenes, options.list, options.root, options.shard, options.output)
         return run_batch(paths, options, program) if options.is_batch() else run_alone(paths[0], options)
 

@@ -38,8 +38,7 @@ def run_alone(path: Path, options: "TextureOptions") -> int:
         for note in outcome.notes:
             print(f"{outcome.name}: {note}", file=sys.stderr)
     print(_line(outcome, options))
-    if options.report:
-        _write_overview(options)
+    _write_overview(options)
     return 0
 
 
@@ -63,7 +62,7 @@ def run_batch(paths: list[Path], options: "TextureOptions", program: str) -> int
         board.close()
         if outcomes or not paths:
             print(_table(outcomes, len(paths)))
-    if options.report and all(outcome.state != "full" for outcome in outcomes):
+    if all(outcome.state != "full" for outcome in outcomes):
         _write_overview(options)
     return int(any(outcome.state in ("failed", "full") for outcome in outcomes))
 
@@ -105,10 +104,13 @@ def _tell(outcome: Outcome, options: "TextureOptions", program: str, board: Boar
 
 
 def _write_overview(options: "TextureOptions") -> None:
-    from ..report.overview import INDEX, write_overview
+    """Writes the index if it is asked for, or if there is one: its links and figures would no longer be true."""
+    from ..report.overview import INDEX, has_overview, write_overview
 
-    write_overview(options.output)
-    print(f"{options.output / INDEX}: report, for a browser")
+    if options.report or has_overview(options.output):
+        write_overview(options.output)
+    if options.report:
+        print(f"{options.output / INDEX}: report, for a browser")
 
 
 def _line(outcome: Outcome, options: "TextureOptions") -> str:

@@ -7,13 +7,30 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
+from ..errors import InputError
 from ..output import write_files
-from .html import document, encode_page, text
+from .html import GENERATOR, document, encode_page, text
 from .page import PAGE, THUMBNAIL, described
 
 INDEX = "index.html"
-_SORTING = (("name", "Name"), ("coverage", "Least coverage first"), ("seconds", "Longest time first"))
+_SORTING = (("name", "Name"), ("coverage", "Fewest texels seen first"), ("seconds", "Longest time first"))
 _FROM_DISK = "'self' file:"
+
+
+def has_overview(output: Path) -> bool:
+    """Whether an earlier run has written `index.html`; one that is somebody else's does not count."""
+    try:
+        with open(output / INDEX, encoding="utf-8", errors="replace") as file:
+            head = file.read(4096)
+    except OSError:
+        return False
+    return f'name="generator" content="{GENERATOR}"' in head or "– scenetex</title>" in head
+
+
+def check_overview(output: Path) -> None:
+    """Raises InputError where an `index.html` is somebody else's."""
+    if os.path.lexists(output / INDEX) and not has_overview(output):
+        raise InputError(f"{output / INDEX}: is no index of results, and was left as it is; move it away")
 
 
 def write_overview(output: Path) -> None:
@@ -22,8 +39,9 @@ def write_overview(output: Path) -> None:
     Pictures and pages of the scenes are linked, so that an index of thousands stays light.
 
     Raises:
-        InputError: it cannot be written.
+        InputError: it cannot be written, or there is one that is somebody else's.
     """
+    check_overview(output)
     write_files({output / INDEX: encode_page(overview_page(output))})
 
 
@@ -64,9 +82,12 @@ def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) else math.nan
 
 
-def _seconds(report: dict) -> float:
+def _seconds(report: dict, last: bool = False) -> float:
+    """What making the result took, with what it has reused; or its last run alone."""
     seconds = report.get("seconds")
-    return _number(seconds.get("total")) if isinstance(seconds, dict) else math.nan
+    if not isinstance(seconds, dict):
+        return math.nan
+    return _number(seconds.get("total") if last else seconds.get("total_with_reused", seconds.get("total")))
 
 
 def _known(values: Iterable[float]) -> list[float]:
@@ -76,7 +97,7 @@ def _known(values: Iterable[float]) -> list[float]:
 def _facts(reports: list[dict], failed: int) -> str:
     facts = [("Scenes", f"{len(reports):,}"), ("Failed", f"{failed:,}")]
     if covered := _known(_number(report.get("coverage")) for report in reports):
-        facts.append(("Mean coverage", f"{100 * sum(covered) / len(covered):.1f} <small>%</small>"))
+        facts.append(("Mean texels seen", f"{100 * sum(covered) / len(covered):.1f} <small>%</small>"))
     if spent := _known(map(_seconds, reports)):
         facts.append(("Mean time", f"{sum(spent) / len(spent):.1f} <small>s</small>"))
     return f'<dl class="facts">{"".join(f"<div><dt>{n}</dt><dd>{v}</dd></div>" for n, v in facts)}</dl>'
@@ -93,20 +114,22 @@ def _failure(folder: Path, about: dict) -> str:
 
 def _tile(folder: Path, report: dict) -> str:
     """A scene, linked to its page where that is there."""
-    coverage, seconds = _number(report.get("coverage")), _seconds(report)
+    seen, seconds = _number(report.get("coverage")), _seconds(report)
+    last = _seconds(report, last=True)
     link = quote(os.fsencode(folder.name))
     picture = '<span class="none">made without --report</span>'
     if (folder / THUMBNAIL).is_file():
         picture = f'<img src="{link}/{THUMBNAIL}" alt="" loading="lazy">'
     figures = [
-        f"{100 * coverage:.1f} % seen" if math.isfinite(coverage) else "",
-        f"{seconds:.1f} s" if math.isfinite(seconds) else "",
+        f"{100 * seen:.1f} % seen" if math.isfinite(seen) else "",
+        f"{seconds:,.1f} s" if math.isfinite(seconds) else "",
+        f"{last:,.1f} s of it in the last run" if last < seconds else "",
     ]
     body = (
         f"{picture}<div><strong>{text(folder.name)}</strong><p>{described(report)}</p>"
         f"<p>{' · '.join(filter(None, figures))}</p></div>"
     )
-    about = f'class="tile" data-coverage="{coverage:.5f}" data-seconds="{seconds:.3f}"'
+    about = f'class="tile" data-coverage="{seen:.5f}" data-seconds="{seconds:.3f}"'
     if (folder / PAGE).is_file():
         return f'<a {about} href="{link}/{PAGE}">{body}</a>'
     return f"<span {about}>{body}</span>"

@@ -53,6 +53,8 @@ def run_training(options: TrainOptions) -> None:
         # The first room beyond those trained on; of scans, another run of frames.
         picture = make_painter(source.sample(options.rooms), options.output / "pictures", stage.paint)
     train(stage.objective, stage.batches, options, accelerator, options.output, run, stage.save, picture)
+    if accelerator.is_main_process:
+        print(f"{options.output / 'model'}: the model, after {options.steps} steps; for --model of the next stage")
 
 
 def _source(options: TrainOptions) -> Source:
