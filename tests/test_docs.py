@@ -222,8 +222,8 @@ def _union(kind) -> list[type]:
     return [part for part in found if hasattr(part, "__dataclass_fields__")]
 
 
-def readme_blocks() -> list[Block]:
-    return [b for b in read_blocks(ROOT / "README.md", ("bash", "python", "")) if b.language == "bash"]
+def readme_blocks(page: Path = ROOT / "README.md") -> list[Block]:
+    return [b for b in read_blocks(page, ("bash", "python", "")) if b.language == "bash"]
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
@@ -302,3 +302,12 @@ def test_links_lead_somewhere(page):
 def test_the_index_lists_every_page():
     linked = set(re.findall(r"\]\((\w[\w-]*\.md)\)", (ROOT / "docs" / "README.md").read_text()))
     assert linked == set(names) - {"README.md"}
+
+
+def test_commands_of_the_models_card_parse():
+    calls = [c for b in readme_blocks(ROOT / "scenetex" / "weights" / "mini" / "README.md") for c in b.commands()]
+    assert calls and sum(len(scenetex_calls(command)) for command in calls) >= 1
+    launched = {}
+    for command in calls:
+        launched |= {name: text for name, text in re.findall(r'^(\w+)="(.*)"$', command)}
+        check(re.sub(r"\$(\w+)", lambda m: launched[m[1]], command), "mini's card")
