@@ -123,7 +123,9 @@ def summarize(scene: Scene, result: Result, options: "TextureOptions", used: dic
     atlas, refinement = result.mesh.atlas, result.refinement
     texels = result.mesh.texels or 0
     height, width = result.images[0].shape[:2]
-    settings = options.settings() | (used or {})
+    settings = options.settings() | (used or {}) | {"texels_per_metre": round(atlas.texels_per_metre, 2)}
+    if options.panorama:
+        settings["image_size"] = f"{width}x{height}"  # square, whatever was asked for
     generated = options.source != "photos"
     libraries = ["numpy", "scipy", "opencv-python-headless", "uvunwrap", "embreex"]
     libraries += ["torch", "diffusers", "transformers"] * generated
