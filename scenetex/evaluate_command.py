@@ -15,7 +15,7 @@ from .cli import guarded, parse
 from .console import bar, say
 from .errors import InputError
 from .metrics.report import Figure, table, to_json
-from .options import COUNT, GUIDANCE, SEED, SIDE, STEPS, TEXTURE, WORKERS, Between, PathOrName
+from .options import COUNT, GUIDANCE, SEED, SIDE, STEPS, TEXTURE, THREADS, WORKERS, Between, PathOrName
 from .output import check_file, write_files
 from .scene.load import scene_folder
 
@@ -31,7 +31,7 @@ class ImagesOptions:
     allow_outside: bool = False
     """Read files outside the scene's folder where names or symlinks in it lead there; for a scene you trust."""
     atlas: bool = True
-    """Bake the images, to measure coverage, seams and sharpness of the atlas."""
+    """Bake the images, to measure texels seen, seams and sharpness of the atlas."""
     texture_size: Annotated[int, TEXTURE] = 2048
     """Side of the texture page for that, texels."""
     inception_weights: Path | None = None
@@ -42,6 +42,8 @@ class ImagesOptions:
     """Prompt for the CLIP score; default the one in report.json."""
     output: Path | None = None
     """JSON file for the figures."""
+    threads: Annotated[int | None, THREADS] = None
+    """Most threads to compute with; default: all cores."""
     quiet: bool = False
     """No progress bars."""
 
@@ -50,7 +52,7 @@ class ImagesOptions:
 class PhotosOptions:
     """Measures how well the real photos of scenes agree where they overlap, along the mesh's depth."""
 
-    scenes: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    scenes: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SCENE ...")]
     """Scenes, as for `scenetex texture`."""
     allow_outside: bool = False
     """Read files outside a scene's folder where names or symlinks in it lead there; for scenes you trust."""
@@ -58,6 +60,8 @@ class PhotosOptions:
     """Frames to use: auto (all, or the best 120 of more), all, a number, every:N, or ids like 0,16,32."""
     output: Path | None = None
     """JSON file for the figures."""
+    threads: Annotated[int | None, THREADS] = None
+    """Most threads to compute with; default: all cores."""
     quiet: bool = False
     """No progress bars."""
 
@@ -83,6 +87,8 @@ class _RoomsOptions:
     on two cores."""
     output: Path | None = None
     """JSON file for the figures."""
+    threads: Annotated[int | None, THREADS] = None
+    """Most threads to compute with, in each process; default: all cores, shared out among --workers."""
     quiet: bool = False
     """No progress bars."""
 
@@ -129,7 +135,7 @@ def main(arguments: list[str] | None = None, program: str = "scenetex evaluate")
     """Runs the command; the exit code: 0, or 2 after bad input."""
 
     def work() -> int:
-        options = parse(Options, program, arguments)
+        options = parse(Options, program, arguments, "Measures photos, a result, or a model; prints a table.")
         if options.output is not None:
             check_file(options.output, _inputs(options))
         run = {
@@ -143,7 +149,9 @@ def main(arguments: list[str] | None = None, program: str = "scenetex evaluate")
         for line in table(figures):
             say(line)
         if options.output is not None:
-            settings = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items() if k != "quiet"}
+            settings = {k: v for k, v in asdict(options).items() if k not in ("quiet", "threads")}
+            settings = {k: str(v) if isinstance(v, Path) else v for k, v in settings.items()}
+            settings |= _left_to_the_model(options)
             settings = {k: [str(x) for x in v] if isinstance(v, tuple) else v for k, v in settings.items()}
             write_files({options.output: to_json(figures, settings=settings, **more).encode()})
         return 0
@@ -277,7 +285,7 @@ def _shared(
         for _ in range(steps):
             done()
 
-    return share_out(load, measure, settings, count, options.workers, room_done)
+    return share_out(load, measure, settings, count, options.workers, room_done, options.threads)
 
 
 def _settings(options: _RoomsOptions, **more):
@@ -293,6 +301,15 @@ def _upscaling_model(options: UpscaleOptions):
     pipe = _quiet_model(options)
     check_factor(pipe, None)
     return pipe
+
+
+def _left_to_the_model(options) -> dict:
+    """Steps and guidance as they were used, where the options leave them to the model."""
+    if not isinstance(options, _RoomsOptions):
+        return {}
+    from .pipelines.loading import sampling_defaults
+
+    return {name: value for name, value in sampling_defaults(options.model).items() if getattr(options, name) is None}
 
 
 @lru_cache(1)  # rooms and prompts are measured on the same one

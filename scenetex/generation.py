@@ -16,6 +16,7 @@ from .scene.scene import Scene
 from .stages import Stages
 from .views.viewset import ViewSet, render_views
 
+_LEFT_OPEN = ("steps", "guidance_scale", "device")  # options that may be left to the model, or to torch
 _DEPTH_SHARE = 2  # large images over the depth maps they are baked with, as for photos
 
 
@@ -142,8 +143,9 @@ def generate_images(
         images = _generated(pipe(), views, at, generation, stages, progress)
         if generation.upscale > 1:
             images = _upscaled(pipe(), views, images, generation, stages, progress)
-        found = {"images": images}
-        stages.keep("images", **found)
+        found = {"images": images} | _used(generation)
+        stages.keep("images", ("small", "generate", "interpolate", "upscale"), **found)
+    stages.used |= {name: found[name] for name in _LEFT_OPEN}
     if generation.upscale > 1:
         with stages.stage("render large"):
             fine = tuple(max(1, side * generation.upscale // _DEPTH_SHARE) for side in views.size)
@@ -169,9 +171,19 @@ def _around(
 
             # All views of a panorama are generated together: only the attention can do with less.
             images = with_less_memory(call, len(views), LEAST_JOINT, attempt, stages.notes.append)
-        found = {"images": np.round(images * 255).astype(np.uint8)}
-        stages.keep("images", **found)
+        found = {"images": np.round(images * 255).astype(np.uint8)} | _used(generation)
+        stages.keep("images", ("generate",), **found)
+    stages.used |= {name: found[name] for name in _LEFT_OPEN}
     return views, list(found["images"]), (True,) * len(views)
+
+
+def _used(generation: Generation) -> dict:
+    """What `_LEFT_OPEN` names, as it was used."""
+    from .pipelines.loading import resolve_device, sampling_defaults
+
+    given = {"steps": generation.steps, "guidance_scale": generation.guidance_scale}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return sampling_defaults(generation.model) | chosen | {"device": resolve_device(generation.device).type}
 
 
 def _options(generation: Generation) -> dict:
@@ -225,7 +237,7 @@ def _generated(
             images = run(pipe.interpolate, "interpolate", views, given)
     images = np.round(images * 255).astype(np.uint8)
     if generation.upscale > 1:
-        stages.keep("small", images=images)
+        stages.keep("small", ("generate", "interpolate"), images=images)
     return images
 
 

@@ -45,6 +45,7 @@ GUIDANCE = Between(0, 1000)
 SIDE = Between(8, 8192)  # pixels of an image that is generated or trained on
 TEXTURE = Between(64, 16384)  # texels
 WORKERS = Between(1, 1024)
+THREADS = Between(1, 1024)
 COUNT = Between(1, 1_000_000)
 
 

@@ -14,7 +14,7 @@ from .console import say
 from .errors import InputError
 from .generation import Generation, load_model
 from .memory import is_out_of_memory
-from .options import GUIDANCE, SEED, SIDE, STEPS, Between, PathOrName
+from .options import GUIDANCE, SEED, SIDE, STEPS, THREADS, Between, PathOrName
 from .output import check_file, write_files
 from .panorama import VIEWS, panorama_views
 from .scene.image_source import ImageSource, decode_color, image_size
@@ -28,7 +28,7 @@ _FARTHEST = 1e6  # metres from a scene's origin, of a place in it
 class PanoramaOptions:
     """Generates a panorama from text: eight views around a point, generated together, stitched to one image."""
 
-    prompt: Annotated[tuple[str, ...], tyro.conf.Positional]
+    prompt: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PROMPT ...")]
     """What there is to see: one text, or eight, one for each 45 degrees to the right."""
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """Image to write, .png or .jpg: equirectangular, twice as wide as high, the first view in the middle."""
@@ -67,6 +67,8 @@ class PanoramaOptions:
     """Start equal directions from the same noise."""
     fusion: bool = True
     """Let views agree on what they both show at each step; in the last steps, not on fine detail."""
+    threads: Annotated[int | None, THREADS] = None
+    """Most threads to compute with; default: all cores."""
     quiet: bool = False
     """No progress bar."""
 

@@ -1,8 +1,9 @@
 """All stages in a row: a scene goes in, a textured mesh comes out."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from functools import cache, partial
 
@@ -50,6 +51,9 @@ class Result:
     keyframe: tuple[bool, ...]
     refinement: RefinedCameras | None
     seconds: dict[str, float] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Result({self.mesh!r}, {self.views!r})"
 
 
 def texture_scene(scene: Scene, **options) -> TexturedMesh:
@@ -103,7 +107,7 @@ def run_stages(
     stages = stages or Stages(bars if progress else silent)
     refinement = None
     layout = partial(lay_out, scene, stages, texture_size, texels_per_metre, packer)
-    with ThreadPoolExecutor(1) as beside, stages.stage("total"):
+    with _beside() as beside, stages.stage("total"):
         if generation is not None:
             pipe = prepare_model(generation, stages, model)
         if threads() != 1:
@@ -116,6 +120,21 @@ def run_stages(
             views, pictures, is_key = make_images(scene, generation, keyframes, stages, pipe, progress)
         mesh = _bake(scene, layout, views, pictures, stages)
     return Result(mesh, views, pictures, is_key, refinement, stages.seconds)
+
+
+@contextmanager
+def _beside() -> Iterator[ThreadPoolExecutor]:
+    """A thread beside this one, which is waited for at the end, but not after Ctrl-C: unwrapping cannot be stopped."""
+    pool = ThreadPoolExecutor(1)
+    try:
+        yield pool
+    except KeyboardInterrupt:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    except BaseException:
+        pool.shutdown()
+        raise
+    pool.shutdown()
 
 
 def lay_out(scene: Scene, stages: Stages, texture_size: int, texels_per_metre: float | None, packer: str) -> Atlas:

@@ -21,7 +21,7 @@ _MAX_VIEWS, _MAX_PAGES = 8, 9
 
 
 def contact_sheet(views: ViewSet, images: Sequence[np.ndarray], textured: TexturedMesh) -> np.ndarray:
-    """Keyframes with their depth, the atlas pages with their coverage, and two renders of the result.
+    """Keyframes with their depth, the atlas pages with what no view saw, and two renders of the result.
 
     Args:
         views: the m views that were baked.

@@ -14,7 +14,7 @@ from .bundled import locate_model
 from .cli import guarded, parse
 from .errors import InputError
 from .generation import Generation
-from .options import GUIDANCE, SEED, STEPS, TEXTURE, Between, PathOrName, check_options
+from .options import GUIDANCE, SEED, STEPS, TEXTURE, THREADS, Between, PathOrName, check_options
 from .output import check_apart
 from .pipeline import parse_keyframes
 from .scene.load import scene_folder, scene_name
@@ -22,7 +22,19 @@ from .signals import terminable
 
 FORMATS = ("glb", "obj")
 # Options that say how and where to work, not what comes out.
-_WORK = ("scenes", "list", "root", "allow_outside", "shard", "output", "workers", "ray", "time_limit", "quiet")
+_WORK = (
+    "scenes",
+    "list",
+    "root",
+    "allow_outside",
+    "shard",
+    "output",
+    "workers",
+    "threads",
+    "ray",
+    "time_limit",
+    "quiet",
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +43,7 @@ class TextureOptions:
 
     output: Path
     """Folder for the results; each scene gets a folder of its name in it."""
-    scenes: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
+    scenes: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SCENE ...")] = ()
     """Scenes: ScanNet folders (extracted, or with .sens), or folders with transforms.json."""
     list: Path | None = None
     """Text file with one scene per line; names in the folder --root, if that is given."""
@@ -42,7 +54,9 @@ class TextureOptions:
     shard: str | None = None
     """I/N: only every Nth scene from the Ith on, I from 0 to N-1; for arrays of cluster jobs."""
     workers: Annotated[int, Between(0, 1024)] = 0
-    """Processes that work on scenes side by side, one thread each; 0: one scene after another, on all cores."""
+    """Processes that work on scenes side by side; 0: one scene after another, on all cores."""
+    threads: Annotated[int | None, THREADS] = None
+    """Most threads to compute with, in each process; default: all cores, with --workers one."""
     ray: str | None = None
     """Ray cluster to work on: its address, or local for one on this machine (extra [batch])."""
     time_limit: Annotated[float | None, Between(0, 1e9, ("least",))] = None
@@ -191,6 +205,10 @@ def main(arguments: list[str] | None = None, program: str = "scenetex texture") 
     def work() -> int:
         options = parse(TextureOptions, program, arguments)
         options.check()
+        if options.report:
+            from .report.overview import check_overview
+
+            check_overview(options.output)
         paths = find_scenes(options.scenes, options.list, options.root, options.shard, options.output)
         check_results(paths, options)
         return run_batch(paths, options, program) if options.is_batch() else run_alone(paths[0], options)

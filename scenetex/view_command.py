@@ -30,7 +30,6 @@ _GLB = "textured.glb"
 _THUMBNAIL = 200  # pixels of a thumbnail's longer side
 _MOST = 200  # cameras of a scan; more are thinned out evenly
 _LENGTH = 0.12  # size of a camera, metres
-_FROM_ABOVE = np.array([-0.5, -0.6, 0.8])  # the way to the first view, times half the box's diagonal
 _Y_UP = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # from a GLB's axes to z up
 
 
@@ -70,13 +69,16 @@ class Exhibit:
     """What is shown.
 
     Attributes:
-        glb: the mesh as the bytes of a GLB file, y up, faces to be seen from their front only.
+        glb: the mesh as the bytes of a GLB file, y up, faces to be seen from their front only: from outside, one looks
+            past the near walls.
         box: (2, 3) lowest and highest corner of the mesh, metres, z up.
+        start: eye and target of the first view, (3,) each, inside the mesh, metres, z up.
         cameras: those to draw in.
     """
 
     glb: bytes
     box: np.ndarray
+    start: tuple[np.ndarray, np.ndarray]
     cameras: Sequence[CameraView] = ()
 
 
@@ -117,9 +119,11 @@ def collect(path: Path, allow_outside: bool = False) -> Exhibit:
 
     file = path / _GLB if path.is_dir() else path
     if file.suffix.lower() == ".glb" and file.is_file():
+        turn = np.eye(4)
+        turn[:3, :3] = _Y_UP
         with only_inside(path if path.is_dir() and not allow_outside else None):
-            box = np.sort(_box(read_mesh(file)) @ _Y_UP.T, 0)
-            return Exhibit(_one_sided(_read(file)), box, _result_cameras(path) if path.is_dir() else ())
+            mesh, cameras = read_mesh(file).transformed(turn), _result_cameras(path) if path.is_dir() else ()
+            return Exhibit(_one_sided(_read(file)), _box(mesh), _start(mesh, cameras), cameras)
     if (path / "report.json").is_file():
         raise InputError(f"{path}: a result without {_GLB}; texture the scene again with --formats glb")
     return _scan(path, allow_outside)
@@ -164,8 +168,7 @@ def serve(exhibit: Exhibit, port: int, gate: Gate) -> "viser.ViserServer":
             for frustum in frustums:
                 frustum.visible = box.value
 
-    middle, half = exhibit.box.mean(0), np.linalg.norm(np.ptp(exhibit.box, 0)) / 2
-    server.on_client_connect(lambda client: _look(client, middle + 1.6 * half * _FROM_ABOVE, middle))
+    server.on_client_connect(lambda client: _look(client, *exhibit.start))
     return server
 
 
@@ -192,7 +195,13 @@ def _scan(path: Path, allow_outside: bool) -> Exhibit:
         image = None if frame.color is None else _thumbnail(frame.read_color())
         slopes = width / (2 * k[0, 0]), height / (2 * k[1, 1])
         cameras.append(CameraView(str(frame.id), frame.cam_to_world, slopes, image))
-    return Exhibit(_encode_scan(scene.mesh), _box(scene.mesh), cameras)
+    return Exhibit(_encode_scan(scene.mesh), _box(scene.mesh), _start(scene.mesh, cameras), cameras)
+
+
+def _start(mesh: Mesh, cameras: Sequence[CameraView]) -> tuple[np.ndarray, np.ndarray]:
+    from .views.vantage import inside_view
+
+    return inside_view(mesh, [camera.cam_to_world[:3, 3] for camera in cameras])
 
 
 def _encode_scan(mesh: Mesh) -> bytes:

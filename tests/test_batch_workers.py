@@ -16,8 +16,8 @@ from batch_runs import left, partial, rooms, run_until, texture
 
 from scenetex.batch import workers
 from scenetex.batch.progress import Board
-from scenetex.batch.workers import THREADS
 from scenetex.batch.workplace import Busy, workplace
+from scenetex.threads import VARIABLES
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def test_the_libraries_take_one_thread_of_a_worker():
     alone = {name: value for name, value in os.environ.items() if not name.endswith("_THREADS")}
     told = subprocess.run(
         [sys.executable, "-c", "import torch; print(torch.get_num_threads())"],
-        env=alone | dict.fromkeys(THREADS, "1"),
+        env=alone | dict.fromkeys(VARIABLES, "1"),
         capture_output=True,
         text=True,
         check=True,

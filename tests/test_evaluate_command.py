@@ -79,11 +79,13 @@ def test_a_model_is_measured(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(rooms, "Settings", lambda **given: small(**given, size=(64, 48)))
     answers = [Answer("floor", "oak", "oak", np.ones(3), np.ones(3))]
     monkeypatch.setattr(obedience, "ask_room", lambda pipe, settings, k, done: answers)
-    options = ["--rooms", "1", "--views", "2", "--steps", "1", "--guidance-scale", "1", "--device", "cpu", "--quiet"]
+    options = ["--rooms", "1", "--views", "2", "--steps", "1", "--device", "cpu", "--quiet"]
     assert main(["evaluate", "model", str(folder), *options, "--output", str(output)]) == 0
     printed = capsys.readouterr().out
     held = json.loads(output.read_text())
     assert held["settings"]["rooms"] == 1 and len(held["rooms"]) == 1
+    # One was given, the other left to the model.
+    assert (held["settings"]["steps"], held["settings"]["guidance_scale"]) == (1, 9.0)
     assert held["figures"]["obeyed"]["value"] == 1 and "goal 0.750  reached" in printed
 
 

@@ -46,8 +46,8 @@ def kinds(hint) -> set:
 def classes() -> list[tuple[list[str], type]]:
     """Words of every command, and the dataclass of its options."""
     found = []
-    for command, module in cli.COMMANDS.items():
-        home = importlib.import_module(module)
+    for command in cli.COMMANDS:
+        home = importlib.import_module(f"scenetex.{command}_command")
         if command == "evaluate":
             for part in get_args(home.Options):
                 inner, marks = unwrapped(part)

@@ -214,6 +214,8 @@ def test_texture_command_paints_from_a_panorama(deep, room, tmp_path):
     assert all(camera["keyframe"] for camera in cameras.values())
     report = json.loads((folder / "report.json").read_text())
     assert report["images"] == 8 and report["coverage"] > 0.8 and report["prompt"] == "a red room"
+    width, height = report["image_size"]
+    assert width == height and report["settings"]["image_size"] == f"{width}x{height}"
     assert texture_command.main([*options[:3], *options[3:5], "--quiet"]) == 2
 
 

@@ -104,6 +104,10 @@ def test_the_report_says_what_was_done(sample):
     assert report["coverage"] == pytest.approx(covered / report["texels"], abs=1e-4)
     assert report["texels"] == len(texel_points(result.mesh.mesh, result.mesh.atlas)[0])
     assert report["pose_refinement"]["accepted"] is False and report["pose_refinement"]["error_before"] < 5
+    assert report["texels_seen"] == report["coverage"]
+    assert report["settings"]["texels_per_metre"] == report["texels_per_metre"] > 0
+    assert report["faces_textured"] == report["faces"] - report["faces_without_area"]
+    assert report["seconds"]["total_with_reused"] == report["seconds"]["total"]
     seconds = report["seconds"]
     assert {"load", "keyframes", "photos", "refine", "unwrap", "render", "export", "preview", "total"} <= set(seconds)
     assert all(value >= 0 for value in seconds.values()) and seconds["total"] >= max(seconds.values())

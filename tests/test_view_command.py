@@ -60,6 +60,8 @@ def test_mesh_and_cameras_of_a_result_meet(scan, output, tmp_path):
         assert all(np.abs(got - t).max(1).min() < 1e-5 for t in expected), "same triangles, same orientation"
         assert len(faces) == len(expected)
         np.testing.assert_allclose(found.box, [truth.min(0), truth.max(0)], atol=1e-5)
+        assert ((found.start[0] > found.box[0]) & (found.start[0] < found.box[1])).all(), "it opens inside"
+        assert any(np.allclose(found.start[0], camera.cam_to_world[:3, 3]) for camera in found.cameras)
         assert [camera.name for camera in found.cameras] == ["2", "10", "100"]
         for camera, frame in zip(found.cameras, load_scene(scan).frames, strict=True):
             np.testing.assert_allclose(camera.cam_to_world, ALIGNMENT @ frame.cam_to_world, atol=1e-9)
@@ -91,6 +93,7 @@ def test_colours_of_a_scan_are_shown_as_they_are(scan, tmp_path):
 def test_a_glb_alone(output, tmp_path):
     (tmp_path / "alone.glb").write_bytes((output / "textured.glb").read_bytes())
     found = collect(tmp_path / "alone.glb")
+    assert ((found.start[0] > found.box[0]) & (found.start[0] < found.box[1])).all()
     assert found.cameras == () and materials(found.glb)[0]["extensions"] == {"KHR_materials_unlit": {}}
 
 

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 from ..errors import InputError
 from ..scene.load import scene_name
 from ..stages import silent
+from ..threads import VARIABLES
 from .agenda import Agenda
 from .process import Outcome, attempt, record_failure, warm_up
 from .progress import Board
-from .workers import THREADS
 
 if TYPE_CHECKING:
     from ..texture_command import TextureOptions
@@ -100,7 +100,7 @@ def _connect(ray, options: "TextureOptions") -> None:
     try:
         ray.init(
             address=options.ray,
-            runtime_env={"env_vars": dict.fromkeys(THREADS, "1")},
+            runtime_env={"env_vars": dict.fromkeys(VARIABLES, str(options.threads or 1))},
             log_to_driver=False,
             logging_level=logging.ERROR,
             **local,

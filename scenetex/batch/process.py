@@ -72,10 +72,11 @@ def process(path: Path, options: "TextureOptions", stages: Stages, part: str = "
         InputError: what `load_scene`, `run_stages` and `output_folder` say; memory that does not suffice.
         DiskFull: no room for the output.
     """
+    start = time.perf_counter()
     while True:
         try:
             with workplace(options.output, scene_name(path)) as work:
-                return _process(path, options, stages, part, work)
+                return _process(path, options, stages, part, work, start)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -127,9 +128,8 @@ def record_failure(outcome: Outcome, output: Path, log: str) -> None:
             )
 
 
-def _process(path: Path, options: "TextureOptions", stages: Stages, part: str, work: Path) -> Outcome:
-    """`process` in the scene's locked folder."""
-    start = time.perf_counter()
+def _process(path: Path, options: "TextureOptions", stages: Stages, part: str, work: Path, start: float) -> Outcome:
+    """`process` in the scene's locked folder; it began at `start`, an attempt that ran out of memory included."""
     with stages.stage("load"):
         scene = load_scene(path, options.align, options.allow_outside)
     if scene.skipped:
@@ -173,10 +173,12 @@ def _process(path: Path, options: "TextureOptions", stages: Stages, part: str, w
         write_report(folder, report, stages, time.perf_counter() - start)
     stages.store.drop(*_PASSING)
     _forget_failure(options.output, scene.name)
+    dropped = report["faces_without_area"]
     return outcome(
         "done",
-        f"{report['faces']} faces, {len(result.views)} {'photos' if generation is None else 'generated images'}, "
-        f"{100 * report['coverage']:.1f} % of the texels seen",
+        f"{report['faces_textured']} faces{f' ({dropped} more have no area)' if dropped else ''}, "
+        f"{len(result.views)} {'photos' if generation is None else 'generated images'}, "
+        f"{100 * report['texels_seen']:.1f} % of the texels seen",
     )
 
 

@@ -39,8 +39,7 @@ def run_alone(path: Path, options: "TextureOptions") -> int:
         for note in outcome.notes:
             say(f"{outcome.name}: {note}", error=True)
     say(_line(outcome, options))
-    if options.report:
-        _write_overview(options)
+    _write_overview(options)
     return 0
 
 
@@ -65,7 +64,7 @@ def run_batch(paths: list[Path], options: "TextureOptions", program: str) -> int
         if outcomes or not paths:
             for line in _table(outcomes, len(paths)):
                 say(line)
-    if options.report and all(outcome.state != "full" for outcome in outcomes):
+    if all(outcome.state != "full" for outcome in outcomes):
         _write_overview(options)
     return int(any(outcome.state in ("failed", "full") for outcome in outcomes))
 
@@ -107,10 +106,13 @@ def _tell(outcome: Outcome, options: "TextureOptions", program: str, board: Boar
 
 
 def _write_overview(options: "TextureOptions") -> None:
-    from ..report.overview import INDEX, write_overview
+    """Writes the index if it is asked for, or if there is one: its links and figures would no longer be true."""
+    from ..report.overview import INDEX, has_overview, write_overview
 
-    write_overview(options.output)
-    say(f"{options.output / INDEX}: report, for a browser")
+    if options.report or has_overview(options.output):
+        write_overview(options.output)
+    if options.report:
+        say(f"{options.output / INDEX}: report, for a browser")
 
 
 def _line(outcome: Outcome, options: "TextureOptions") -> str:

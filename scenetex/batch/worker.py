@@ -69,7 +69,7 @@ def _prepare(options: "TextureOptions", lane: int) -> None:
     if options.workers:
         import cv2
 
-        cv2.setNumThreads(1)
+        cv2.setNumThreads(options.threads or 1)
     if options.generation() is not None:
         import torch
 

@@ -1,10 +1,9 @@
 """Many scenes on one machine: processes with one thread each, started anew when one dies or takes too long."""
 
-import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -13,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from ..interrupt import unheard_by_children
 from ..scene.load import scene_name
+from ..threads import announced
 from .agenda import Agenda
 from .process import Outcome, record_failure
 from .progress import Board
@@ -22,7 +23,6 @@ from .worker import work
 if TYPE_CHECKING:
     from ..texture_command import TextureOptions
 
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
 _LOOK = 0.5  # seconds between looks at the clock
 _PATIENCE = 5.0  # seconds that workers have to tidy up when the run is stopped
 _STARTS = 5  # workers in a row that end while they are starting, before that is taken for a lasting fault
@@ -172,25 +172,10 @@ def _start(lane: int, options: "TextureOptions") -> _Worker:
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=work, args=(theirs, replace(options, quiet=True), lane), daemon=True)
-    with _environment(dict.fromkeys(THREADS, "1") if options.workers else {}):
+    with announced((options.threads or 1) if options.workers else None), unheard_by_children():
         process.start()
     theirs.close()
     return _Worker(lane, process, ours)
-
-
-@contextmanager
-def _environment(changes: dict[str, str]) -> Iterator[None]:
-    """Environment variables for processes that are started in the block; libraries read them as they load."""
-    before = {name: os.environ.get(name) for name in changes}
-    os.environ.update(changes)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def _stop(team: list[_Worker]) -> None:

@@ -4,6 +4,7 @@ import pickle
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import signature
 from os import PathLike
 from pathlib import Path
 
@@ -89,6 +90,19 @@ def unet_config(model: str | PathLike) -> dict | None:
     except (OSError, ValueError):
         return None
     return config if config.get("_class_name") == "UNet2DConditionModel" else config.get("unet_config")
+
+
+def sampling_defaults(model: str | PathLike) -> dict[str, float]:
+    """`steps` and `guidance_scale` that a model, which has been loaded before, uses where a call gives none."""
+    from .multiview import MultiViewPipeline
+
+    ours = signature(MultiViewPipeline.__init__).parameters
+    try:
+        own = MultiViewPipeline.load_config(locate_model(model), local_files_only=True)
+    except LOAD_ERRORS:  # it was made by hand
+        own = {}
+    names = {"steps": "default_steps", "guidance_scale": "default_guidance"}
+    return {name: own.get(kept, ours[kept].default) for name, kept in names.items()}
 
 
 def resolve_device(device: str) -> torch.device:

@@ -9,14 +9,34 @@ from urllib.parse import quote
 from ..errors import InputError
 from ..files import open_file
 from ..json_file import read_object
-from ..output import check_file, naming, write_files
+from ..output import check_file, write_files
 from .html import MADE_BY, document, encode_page, text
 from .page import PAGE, THUMBNAIL, described
 
 INDEX = "index.html"
-_SORTING = (("name", "Name"), ("coverage", "Least coverage first"), ("seconds", "Longest time first"))
+_SORTING = (("name", "Name"), ("coverage", "Fewest texels seen first"), ("seconds", "Longest time first"))
 _HEAD = 4096  # bytes of a page in which its maker stands
 _FROM_DISK = "'self' file:"
+
+
+def has_overview(output: Path) -> bool:
+    """Whether an earlier run has written `index.html`; one that is somebody else's does not count."""
+    try:
+        with open_file(output / INDEX) as file:
+            head = file.read(_HEAD).decode("utf-8", "replace")
+    except OSError:
+        return False
+    return MADE_BY in head
+
+
+def check_overview(output: Path) -> None:
+    """Raises InputError where an `index.html` is somebody else's."""
+    page = output / INDEX
+    if not os.path.lexists(page):
+        return
+    check_file(page, ())
+    if not has_overview(output):
+        raise InputError(f"{page}: is not of this version's making; move it away, or choose another output folder")
 
 
 def write_overview(output: Path) -> None:
@@ -29,19 +49,6 @@ def write_overview(output: Path) -> None:
     """
     check_overview(output)
     write_files({output / INDEX: encode_page(overview_page(output))})
-
-
-def check_overview(output: Path) -> None:
-    """Raises InputError for an `index.html` in the folder that `write_overview` did not write."""
-    page = output / INDEX
-    with naming(page):
-        if not page.exists():
-            return
-        check_file(page, ())
-        with open_file(page) as file:
-            head = file.read(_HEAD)
-    if MADE_BY.encode() not in head:
-        raise InputError(f"{page}: is not of this version's making; move it away, or choose another output folder")
 
 
 def overview_page(output: Path) -> str:
@@ -79,9 +86,12 @@ def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) else math.nan
 
 
-def _seconds(report: dict) -> float:
+def _seconds(report: dict, last: bool = False) -> float:
+    """What making the result took, with what it has reused; or its last run alone."""
     seconds = report.get("seconds")
-    return _number(seconds.get("total")) if isinstance(seconds, dict) else math.nan
+    if not isinstance(seconds, dict):
+        return math.nan
+    return _number(seconds.get("total") if last else seconds.get("total_with_reused", seconds.get("total")))
 
 
 def _known(values: Iterable[float]) -> list[float]:
@@ -91,7 +101,7 @@ def _known(values: Iterable[float]) -> list[float]:
 def _facts(reports: list[dict], failed: int) -> str:
     facts = [("Scenes", f"{len(reports):,}"), ("Failed", f"{failed:,}")]
     if covered := _known(_number(report.get("coverage")) for report in reports):
-        facts.append(("Mean coverage", f"{100 * sum(covered) / len(covered):.1f} <small>%</small>"))
+        facts.append(("Mean texels seen", f"{100 * sum(covered) / len(covered):.1f} <small>%</small>"))
     if spent := _known(map(_seconds, reports)):
         facts.append(("Mean time", f"{sum(spent) / len(spent):.1f} <small>s</small>"))
     return f'<dl class="facts">{"".join(f"<div><dt>{n}</dt><dd>{v}</dd></div>" for n, v in facts)}</dl>'
@@ -108,20 +118,22 @@ def _failure(folder: Path, about: dict) -> str:
 
 def _tile(folder: Path, report: dict) -> str:
     """A scene, linked to its page where that is there."""
-    coverage, seconds = _number(report.get("coverage")), _seconds(report)
+    seen, seconds = _number(report.get("coverage")), _seconds(report)
+    last = _seconds(report, last=True)
     link = quote(os.fsencode(folder.name))
     picture = '<span class="none">made without --report</span>'
     if (folder / THUMBNAIL).is_file():
         picture = f'<img src="{link}/{THUMBNAIL}" alt="" loading="lazy">'
     figures = [
-        f"{100 * coverage:.1f} % seen" if math.isfinite(coverage) else "",
-        f"{seconds:.1f} s" if math.isfinite(seconds) else "",
+        f"{100 * seen:.1f} % seen" if math.isfinite(seen) else "",
+        f"{seconds:,.1f} s" if math.isfinite(seconds) else "",
+        f"{last:,.1f} s of it in the last run" if last < seconds else "",
     ]
     body = (
         f"{picture}<div><strong>{text(folder.name)}</strong><p>{described(report)}</p>"
         f"<p>{' · '.join(filter(None, figures))}</p></div>"
     )
-    about = f'class="tile" data-coverage="{coverage:.5f}" data-seconds="{seconds:.3f}"'
+    about = f'class="tile" data-coverage="{seen:.5f}" data-seconds="{seconds:.3f}"'
     if (folder / PAGE).is_file():
         return f'<a {about} href="{link}/{PAGE}">{body}</a>'
     return f"<span {about}>{body}</span>"

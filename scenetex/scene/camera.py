@@ -19,6 +19,10 @@ class Camera:
     width: int
     height: int
 
+    def __repr__(self) -> str:
+        (fx, _, cx), (_, fy, cy) = self.intrinsics[:2].tolist()
+        return f"Camera({self.width} x {self.height}, fx={fx:.6g}, fy={fy:.6g}, cx={cx:.6g}, cy={cy:.6g})"
+
     @property
     def size(self) -> tuple[int, int]:
         """(width, height), pixels."""

@@ -10,6 +10,8 @@ from ..errors import InputError
 from .frame import Frame
 from .mesh import Mesh
 
+_PIXELS = {"color": "photos", "depth": "depth images"}  # what a frame may have
+
 
 @dataclass(frozen=True, eq=False)
 class Scene:
@@ -28,6 +30,27 @@ class Scene:
     frames: tuple[Frame, ...]
     skipped: tuple[int, ...] = ()
     path: Path | None = field(default=None)
+
+    def __repr__(self) -> str:
+        return f"Scene({self.name!r}, {self.mesh!r}, {len(self.frames)} frames)"
+
+    def __str__(self) -> str:
+        corners = self.mesh.vertices[np.isfinite(self.mesh.vertices).all(1)]
+        extent = " x ".join(f"{side:.1f}" for side in np.ptp(corners, 0)) if len(corners) else "0"
+        lost = f", {len(self.skipped)} more without tracking" if self.skipped else ""
+        frames = f"{len(self.frames)} frames{lost}"
+        if self.frames:
+            first, last = self.frames[0], self.frames[-1]
+            counts = {says: sum(getattr(f, kind) is not None for f in self.frames) for kind, says in _PIXELS.items()}
+            kinds = [f"{count} {says}" for says, count in counts.items()]
+            frames += f", ids {first.id} to {last.id}, {first.camera!r}, with {' and '.join(kinds)}"
+        return "\n".join(
+            [
+                f"Scene {self.name!r}" + (f", read from {self.path}" if self.path else ""),
+                f"mesh: {len(self.mesh.faces):,} faces, {len(self.mesh.vertices):,} vertices, {extent} m",
+                f"trajectory: {frames}",
+            ]
+        )
 
     @property
     def axis_alignment(self) -> np.ndarray:

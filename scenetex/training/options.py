@@ -8,7 +8,7 @@ from typing import Annotated, Literal, get_args, get_origin
 import tyro
 
 from ..errors import InputError
-from ..options import SEED, SIDE, Between, PathOrName, check_options
+from ..options import SEED, SIDE, THREADS, Between, PathOrName, check_options
 
 _FINAL_RATE = 1e-7
 # Where and by how many a run is worked on, when it is saved, and what its data tells of itself.
@@ -43,6 +43,8 @@ class LoopOptions:
     """Steps between validation pictures; 0 = none."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train."""
+    threads: Annotated[int | None, THREADS] = None
+    """Most threads to compute with, in each process that trains; default: all cores."""
 
     def check(self) -> None:
         """Raises InputError for values that are out of range."""

@@ -3,6 +3,7 @@
 import torch
 from accelerate import Accelerator
 
+from ..console import say
 from ..errors import InputError
 from .batches import Schedule
 from .feed import Part
@@ -50,6 +51,8 @@ def _run(options: TrainOptions, accelerator: Accelerator, part: Part, source: So
         # The first room beyond those trained on; of scans, another run of frames.
         picture = make_painter(source.sample(options.rooms), options.output / "pictures", stage.paint)
     train(stage.objective, stage.batches, options, accelerator, options.output, run, stage.save, picture)
+    if accelerator.is_main_process:
+        say(f"{options.output / 'model'}: the model, after {options.steps} steps; for --model of the next stage")
 
 
 def _source(options: TrainOptions) -> Source:

@@ -42,6 +42,10 @@ class ViewSet:
     face_normals: np.ndarray
     axis_alignment: np.ndarray = field(default_factory=lambda: np.eye(4))
 
+    def __repr__(self) -> str:
+        ids = f", frames {self.frame_ids[0]} to {self.frame_ids[-1]}" if self.frame_ids else ""
+        return f"ViewSet({len(self)} views of {self.size[0]} x {self.size[1]}{ids})"
+
     def __len__(self) -> int:
         return len(self.frame_ids)
 
