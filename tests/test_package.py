@@ -100,6 +100,7 @@ KNOWN = {
     "models/mvdiffusion_weights.py load_file",
     "models/mvdiffusion_weights.py torch.load",
     "pipelines/loading.py from_pretrained",
+    "pipelines/loading.py load_config",
     "pipelines/multiview.py from_pretrained",
     "pipelines/panorama.py from_pretrained",
     "generation.py from_pretrained",

@@ -137,7 +137,7 @@ def test_somebody_elses_index_stays_and_is_said_before_the_work(scan, tmp_path, 
     index.parent.mkdir()
     index.write_text("<title>My thesis</title>")
     assert texture_command.main([str(scan), "--output", str(tmp_path / "out"), "--report"]) == 2
-    assert "out/index.html: is no index of results" in capsys.readouterr().err
+    assert "out/index.html: is not of this version's making" in capsys.readouterr().err
     assert not has_overview(tmp_path / "out")
     with pytest.raises(InputError, match="move it away"):
         write_overview(tmp_path / "out")
