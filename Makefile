@@ -21,8 +21,9 @@ help:
 	@echo "make clean      remove the environment and all that was made"
 
 demo: $(VENV)/ready
-	$(RUN) tools/texture_scene.py scenes/sample_room --output output \
+	$(VENV)/bin/scenetex texture scenes/sample_room --output output \
 		--prompt "a living room with yellow walls, a walnut plank floor and a green sofa"
+	@echo "Now: source $(VENV)/bin/activate, and scenetex --help lists what else there is."
 
 # A process for each core, with one thread each.
 test: lint

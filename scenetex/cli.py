@@ -6,19 +6,28 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import MISSING, Field, fields, is_dataclass
 from importlib import import_module
-from typing import TypeVar
+from typing import Annotated, TypeVar, get_args, get_origin
 
+from . import __version__
+from .console import say
 from .errors import InputError, InputWarning
+from .interrupt import INTERRUPTED, as_process, interruptible
+from .memory import is_out_of_memory, spare_address_space
+from .options import check_options
+from .threads import asked_for, limited
 
+# What each does; `NAME_command.py` holds it.
 COMMANDS = {
-    "texture": "scenetex.texture_command",
-    "train": "scenetex.train_command",
-    "panorama": "scenetex.panorama_command",
-    "evaluate": "scenetex.evaluate_command",
-    "view": "scenetex.view_command",
+    "texture": "scenes in, textured meshes out: from photos, or from a sentence",
+    "panorama": "a sentence in, a panorama out",
+    "train": "trains a model, stage by stage",
+    "evaluate": "figures of photos, of a result, of a model",
+    "view": "a result, a GLB file or a scan in a viewer on this machine",
 }
+_USAGE = f"usage: scenetex {{{','.join(COMMANDS)}}} ..."
 
 # Colour codes, and the lines of boxes in Unicode or, where that cannot be printed, in dashes.
 _ORNAMENTS = re.compile(r"\x1b\[[0-9;]*m|[\u2500-\u257f]+|-{4,}")
@@ -27,21 +36,54 @@ T = TypeVar("T")
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """``scenetex COMMAND ...``; the exit code."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments and arguments[0] in COMMANDS:
-        return import_module(COMMANDS[arguments[0]]).main(arguments[1:])
-    listing = f"usage: scenetex {{{','.join(COMMANDS)}}} ...   (scenetex COMMAND --help tells more)"
-    if arguments and arguments[0] in ("-h", "--help"):
-        print(listing)
+    """``scenetex COMMAND ...``; the exit code. Without arguments, those of the process, which is the command's own."""
+    if arguments is None:
+        return as_process(lambda: main(sys.argv[1:]))
+    name = arguments[0] if arguments else None
+    if name in COMMANDS:
+        return run_command(name, arguments[1:])
+    if name in ("-h", "--help"):
+        for line in _help():
+            say(line)
         return 0
-    said = f"scenetex: unknown command '{arguments[0]}'; " if arguments else "scenetex: no command given; "
-    print(said + listing, file=sys.stderr)
+    if name == "--version":
+        say(f"scenetex {__version__}")
+        return 0
+    said = f"scenetex: unknown command '{name}'; " if arguments else "scenetex: no command given; "
+    say(f"{said}{_USAGE}   (scenetex --help tells more)", error=True)
     return 2
 
 
-def parse(options: type[T], program: str, arguments: list[str] | None) -> T:
+def run_command(name: str, arguments: list[str], program: str | None = None) -> int:
+    """Runs a command as a `program`, by default ``scenetex NAME``; the exit code."""
+    program = program or f"scenetex {name}"
+    # Libraries are told of --threads before they are loaded.
+    with limited(asked_for(arguments)):
+        try:
+            command = import_module(f".{name}_command", __package__)
+        except ImportError as error:
+            if not is_out_of_memory(error):
+                raise
+            say(f"{program}: memory ran out while it was loading ({error}); free some", error=True)
+            return 2
+        return command.main(arguments, program)
+
+
+def _help() -> list[str]:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {does}" for name, does in COMMANDS.items()]
+    more = ["  --version", "", "scenetex COMMAND --help lists a command's options."]
+    return [_USAGE, "", "Textures for whole 3D scenes.", "", *lines, "", *more]
+
+
+def parse(options: type[T], program: str, arguments: list[str] | None, description: str | None = None) -> T:
     """Options from the command line by tyro, whose boxed messages become one `InputError` line.
+
+    Args:
+        options: a dataclass, whose docstrings are the help, or a union of several, one for each subcommand.
+        program: what the command is called.
+        arguments: of it; None = those of the process.
+        description: of a union, for the help.
 
     Raises:
         InputError: an option that is unknown, missing or has an unusable value.
@@ -56,7 +98,11 @@ def parse(options: type[T], program: str, arguments: list[str] | None) -> T:
         if not {"-h", "--help"} & set(sys.argv[1:] if arguments is None else arguments):
             os.environ["COLUMNS"] = "1000"
         with contextlib.redirect_stderr(said):
-            return tyro.cli(options, prog=program, args=arguments)
+            _leave_out_empty_defaults(options)
+            config = (tyro.conf.DisallowNone,)  # what an option is without a value, nobody has to write
+            found = tyro.cli(options, prog=program, args=arguments, description=description, config=config)
+        check_options(found)
+        return found
     except SystemExit as stop:
         if not stop.code:
             raise
@@ -71,27 +117,60 @@ def parse(options: type[T], program: str, arguments: list[str] | None) -> T:
             os.environ["COLUMNS"] = width
 
 
+def _leave_out_empty_defaults(options) -> None:
+    """Keeps "(default: None)" and "(default: )" out of the help of options that are nothing unless they are given."""
+    import tyro
+
+    silent = tyro.conf.arg(help_behavior_hint="")
+    for kind in _dataclasses(options):
+        for base in filter(is_dataclass, kind.__mro__):
+            for name in {field.name for field in fields(base) if _is_empty(field)} & set(base.__annotations__):
+                if silent not in get_args(base.__annotations__[name]):
+                    base.__annotations__[name] = Annotated[base.__annotations__[name], silent]
+
+
+def _is_empty(field: Field) -> bool:
+    """Whether an option is nothing by default: None, or no value of as many as one likes."""
+    if field.default is MISSING:
+        return get_origin(field.type) is Annotated and Ellipsis in get_args(get_args(field.type)[0])
+    return field.default is None or field.default == ()
+
+
+def _dataclasses(options) -> Iterator[type]:
+    """A dataclass, or those that a union of annotated ones holds."""
+    if is_dataclass(options):
+        yield options
+    else:
+        for part in get_args(options):
+            if isinstance(part, type) or get_args(part):
+                yield from _dataclasses(part)
+
+
 def guarded(program: str, work: Callable[[], int]) -> int:
     """Runs a command: `InputError` becomes one line on stderr and exit code 2, Ctrl-C exit code 130; an `InputWarning`
     is one line, too."""
-    show = warnings.showwarning
 
     def show_in_a_line(message, category, *place) -> None:
-        if issubclass(category, InputWarning):
-            print(f"{program}: {' '.join(str(message).split())}", file=sys.stderr)
-        else:
-            show(message, category, *place)
+        kind = "" if issubclass(category, InputWarning) else f" ({category.__name__})"
+        say(f"{program}: {' '.join(str(message).split())}{kind}", error=True)
 
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):  # names of files need not be text
             stream.reconfigure(errors="backslashreplace")
+    spare_address_space()
     try:
-        with warnings.catch_warnings():
+        with interruptible(), warnings.catch_warnings():
             warnings.showwarning = show_in_a_line
             return work()
     except InputError as error:
-        print(f"{program}: {' '.join(str(error).split())}", file=sys.stderr)
+        say(f"{program}: {' '.join(str(error).split())}", error=True)
+        return 2
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        why = " ".join(str(error).split()[:40])
+        say(f"{program}: memory ran out{f' ({why})' if why else ''}; free some, or ask for less", error=True)
         return 2
     except KeyboardInterrupt:
-        print(f"{program}: interrupted; nothing half-written was left", file=sys.stderr)
-        return 130
+        say(f"{program}: interrupted; nothing half-written was left", error=True)
+        return INTERRUPTED

@@ -20,9 +20,17 @@ class InputError(ValueError):
     """
 
 
+def plain(text: str) -> str:
+    """Text in one line, as a terminal may show it: what moves the cursor, colours, breaks or turns lines is spelt out.
+
+    Nothing happens to text that went through here before.
+    """
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def shown(text: str, longest: int = 200) -> str:
     """Text of a file as a message can print it: in its line, cut where it is long, with nothing a terminal obeys."""
-    return repr(text[:longest])[1:-1]
+    return plain(text[:longest])
 
 
 class InputWarning(UserWarning):

@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from tqdm import tqdm
 
+from .bundled import locate_model
 from .cli import guarded, parse
+from .console import bar, say
 from .errors import InputError
 from .metrics.report import Figure, table, to_json
-from .output import write_files
+from .options import COUNT, GUIDANCE, SEED, SIDE, STEPS, TEXTURE, THREADS, WORKERS, Between, PathOrName
+from .output import check_file, write_files
+from .scene.load import scene_folder
 
 
 @dataclass(frozen=True)
@@ -25,9 +28,11 @@ class ImagesOptions:
     """The result folder of one scene, or its views folder."""
     scene: Path
     """The scene that was textured."""
+    allow_outside: bool = False
+    """Read files outside the scene's folder where names or symlinks in it lead there; for a scene you trust."""
     atlas: bool = True
-    """Bake the images, to measure coverage, seams and sharpness of the atlas."""
-    texture_size: int = 2048
+    """Bake the images, to measure texels seen, seams and sharpness of the atlas."""
+    texture_size: Annotated[int, TEXTURE] = 2048
     """Side of the texture page for that, texels."""
     inception_weights: Path | None = None
     """Weights of Inception v3 (weights-inception-2015-12-05-6726825d.pth of torch-fidelity), for FID and IS."""
@@ -37,6 +42,8 @@ class ImagesOptions:
     """Prompt for the CLIP score; default the one in report.json."""
     output: Path | None = None
     """JSON file for the figures."""
+    threads: Annotated[int | None, THREADS] = None
+    """Most threads to compute with; default: all cores."""
     quiet: bool = False
     """No progress bars."""
 
@@ -45,12 +52,16 @@ class ImagesOptions:
 class PhotosOptions:
     """Measures how well the real photos of scenes agree where they overlap, along the mesh's depth."""
 
-    scenes: Annotated[tuple[Path, ...], tyro.conf.Positional]
+    scenes: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SCENE ...")]
     """Scenes, as for `scenetex texture`."""
+    allow_outside: bool = False
+    """Read files outside a scene's folder where names or symlinks in it lead there; for scenes you trust."""
     keyframes: str = "auto"
     """Frames to use: auto (all, or the best 120 of more), all, a number, every:N, or ids like 0,16,32."""
     output: Path | None = None
     """JSON file for the figures."""
+    threads: Annotated[int | None, THREADS] = None
+    """Most threads to compute with; default: all cores."""
     quiet: bool = False
     """No progress bars."""
 
@@ -59,23 +70,25 @@ class PhotosOptions:
 class _RoomsOptions:
     """What is measured on procedural rooms."""
 
-    model: tyro.conf.Positional[str]
+    model: Annotated[str, tyro.conf.Positional, PathOrName]
     """Model: a folder in diffusers layout or a Hub id."""
-    rooms: int = 20
+    rooms: Annotated[int, COUNT] = 20
     """Number of rooms."""
-    seed: int = 1_000_003
+    seed: Annotated[int, SEED] = 1_000_003
     """Of rooms and noise; the rooms must not be those of the training."""
-    steps: int | None = None
+    steps: Annotated[int | None, STEPS] = None
     """Denoising steps; default: the model's own number."""
-    guidance_scale: float | None = None
+    guidance_scale: Annotated[float | None, GUIDANCE] = None
     """How closely to follow the prompt; 1 = no guidance; default: the model's own."""
     device: str = "auto"
     """Where to generate: auto, cpu or cuda."""
-    workers: int = 1
+    workers: Annotated[int, WORKERS] = 1
     """Processes that measure a room each at a time, each with its share of the cores; two are about half again as fast
     on two cores."""
     output: Path | None = None
     """JSON file for the figures."""
+    threads: Annotated[int | None, THREADS] = None
+    """Most threads to compute with, in each process; default: all cores, shared out among --workers."""
     quiet: bool = False
     """No progress bars."""
 
@@ -84,7 +97,7 @@ class _RoomsOptions:
 class ModelOptions(_RoomsOptions):
     """Measures a model on procedural rooms that it has not seen."""
 
-    views: int = 12
+    views: Annotated[int, Between(2, 10_000)] = 12
     """Keyframes of each room."""
 
 
@@ -92,7 +105,7 @@ class ModelOptions(_RoomsOptions):
 class PanoramaOptions(_RoomsOptions):
     """Measures a model's panoramas in procedural rooms that it has not seen."""
 
-    size: int = 256
+    size: Annotated[int, SIDE] = 256
     """Side of the eight views, pixels."""
 
 
@@ -100,9 +113,9 @@ class PanoramaOptions(_RoomsOptions):
 class UpscaleOptions(_RoomsOptions):
     """Measures a model's super-resolution on procedural rooms that it has not seen."""
 
-    views: int = 12
+    views: Annotated[int, Between(2, 10_000)] = 12
     """Views of each room; of fewer along the same walk, hardly any overlap."""
-    detail: float | None = None
+    detail: Annotated[float | None, Between(0, 1)] = None
     """How much of what a model with a super-resolution UNet invents is believed, 0 to 1; default: what suits it."""
     generated: bool = False
     """Make larger what the model generates for the rooms, not the rooms' true images, and measure how well views agree
@@ -122,8 +135,9 @@ def main(arguments: list[str] | None = None, program: str = "scenetex evaluate")
     """Runs the command; the exit code: 0, or 2 after bad input."""
 
     def work() -> int:
-        options = parse(Options, program, arguments)
-        _check_output(options.output)
+        options = parse(Options, program, arguments, "Measures photos, a result, or a model; prints a table.")
+        if options.output is not None:
+            check_file(options.output, _inputs(options))
         run = {
             ImagesOptions: _images,
             PhotosOptions: _photos,
@@ -132,9 +146,12 @@ def main(arguments: list[str] | None = None, program: str = "scenetex evaluate")
             UpscaleOptions: _upscaling,
         }[type(options)]
         figures, more = run(options)
-        print(table(figures))
+        for line in table(figures):
+            say(line)
         if options.output is not None:
-            settings = {k: str(v) if isinstance(v, Path) else v for k, v in asdict(options).items() if k != "quiet"}
+            settings = {k: v for k, v in asdict(options).items() if k not in ("quiet", "threads")}
+            settings = {k: str(v) if isinstance(v, Path) else v for k, v in settings.items()}
+            settings |= _left_to_the_model(options)
             settings = {k: [str(x) for x in v] if isinstance(v, tuple) else v for k, v in settings.items()}
             write_files({options.output: to_json(figures, settings=settings, **more).encode()})
         return 0
@@ -142,22 +159,23 @@ def main(arguments: list[str] | None = None, program: str = "scenetex evaluate")
     return guarded(program, work)
 
 
-def _check_output(path: Path | None) -> None:
-    """Said before the work, not after half an hour of it."""
-    if path is not None and (path.is_dir() or not path.absolute().parent.is_dir()):
-        raise InputError(f"{path}: cannot be written (no such folder, or a folder itself); name a file in a folder")
+def _inputs(options: Options) -> list[Path]:
+    """Files and folders that are read."""
+    named = [getattr(options, name, None) for name in ("folder", "scene", "model", "inception_weights", "clip_model")]
+    given = [path for path in named if path is not None]
+    return [Path(locate_model(path)) for path in given] + list(map(scene_folder, getattr(options, "scenes", ())))
 
 
 @contextmanager
 def _bar(name: str, steps: int, quiet: bool) -> Iterator[Callable[[], None]]:
-    with tqdm(total=steps, desc=name, disable=quiet, delay=1.0, leave=False) as bar:
-        yield lambda: bar.update() and None
+    with bar(name, total=steps, disable=quiet, delay=1.0, leave=False) as shown:
+        yield lambda: shown.update() and None
 
 
 def _images(options: ImagesOptions) -> tuple[list[Figure], dict]:
     from .metrics.image_folder import read_images, score_images
 
-    found = read_images(options.folder, options.scene)
+    found = read_images(options.folder, options.scene, options.allow_outside)
     m = len(found.views)
     with _bar("overlaps", m * (m - 1) // 2, options.quiet) as done:
         figures = score_images(found, options.texture_size if options.atlas else None, done)
@@ -186,15 +204,16 @@ def _feature_scores(options: ImagesOptions, found) -> list[Figure]:
 
 def _photos(options: PhotosOptions) -> tuple[list[Figure], dict]:
     from .metrics.overlap import overlap_psnr
-    from .pipeline import choose_frames, read_photos
+    from .pipeline import choose_frames, parse_keyframes, read_photos
     from .scene.load import load_scene
     from .views.viewset import render_views
 
     if not options.scenes:
         raise InputError("no scene given; name at least one scene folder")
+    parse_keyframes(options.keyframes)
     figures, held = [], {}
     for path in options.scenes:
-        scene = load_scene(path)
+        scene = load_scene(path, allow_outside=options.allow_outside)
         frames = choose_frames(scene, options.keyframes)
         photos = read_photos(scene, frames)
         # Depth of the mesh as the colour camera sees it: a depth camera beside it would not fit.
@@ -266,14 +285,12 @@ def _shared(
         for _ in range(steps):
             done()
 
-    return share_out(load, measure, settings, count, options.workers, room_done)
+    return share_out(load, measure, settings, count, options.workers, room_done, options.threads)
 
 
 def _settings(options: _RoomsOptions, **more):
     from .metrics.rooms import Settings
 
-    if options.workers < 1:
-        raise InputError(f"--workers {options.workers} must be at least 1")
     names = ("rooms", "seed", "steps", "guidance_scale")
     return Settings(**{name: getattr(options, name) for name in names}, **more)
 
@@ -284,6 +301,15 @@ def _upscaling_model(options: UpscaleOptions):
     pipe = _quiet_model(options)
     check_factor(pipe, None)
     return pipe
+
+
+def _left_to_the_model(options) -> dict:
+    """Steps and guidance as they were used, where the options leave them to the model."""
+    if not isinstance(options, _RoomsOptions):
+        return {}
+    from .pipelines.loading import sampling_defaults
+
+    return {name: value for name, value in sampling_defaults(options.model).items() if getattr(options, name) is None}
 
 
 @lru_cache(1)  # rooms and prompts are measured on the same one

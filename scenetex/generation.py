@@ -4,16 +4,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 
 from .errors import InputError
 from .memory import LEAST_JOINT, with_less_memory
+from .options import GUIDANCE, SEED, SIDE, STEPS, Between, PathOrName, check_options
 from .panorama.standpoint import panorama_views
 from .scene.scene import Scene
 from .stages import Stages
 from .views.viewset import ViewSet, render_views
 
+_LEFT_OPEN = ("steps", "guidance_scale", "device")  # options that may be left to the model, or to torch
 _DEPTH_SHARE = 2  # large images over the depth maps they are baked with, as for photos
 
 
@@ -26,7 +29,8 @@ class Generation:
         model: folder in diffusers layout or Hub id: Stable Diffusion with depth, or one with multi-view weights.
         mvdiffusion_checkpoint: released MVDiffusion weights to use as the model's UNet, or None.
         controlnet: folder or Hub id of a depth ControlNet, for models that do not take depth, or None.
-        seed: seed, 0 or more; the same seed gives the same images.
+        seed: seed, 0 or more; the same seed gives the same images on as many threads of the same
+            machine; other numbers of threads add in another order, which single pixels show.
         device: "auto", "cpu" or "cuda".
         steps, guidance_scale: of the denoising; None = the model's own.
         image_size: (width, height) of the images, pixels.
@@ -41,31 +45,27 @@ class Generation:
 
     prompt: str
     negative_prompt: str | None = None
-    model: str = "mini"
+    model: Annotated[str, PathOrName] = "mini"
     mvdiffusion_checkpoint: Path | None = None
-    controlnet: str | None = None
-    seed: int = 0
+    controlnet: Annotated[str | None, PathOrName] = None
+    seed: Annotated[int, SEED] = 0
     device: str = "auto"
-    steps: int | None = None
-    guidance_scale: float | None = None
-    image_size: tuple[int, int] = (256, 192)
+    steps: Annotated[int | None, STEPS] = None
+    guidance_scale: Annotated[float | None, GUIDANCE] = None
+    image_size: Annotated[tuple[int, int], SIDE] = (256, 192)
     correspondence: bool = True
     shared_noise: bool = True
     fusion: bool = True
-    between: int = 1
-    joint_views: int = 16
+    between: Annotated[int, Between(0, 1000)] = 1
+    joint_views: Annotated[int, Between(4, 10_000)] = 16
     panorama: bool = False
-    upscale: int = 1
-    upscale_tile: int | None = None
+    upscale: Annotated[int, Between(1, 16)] = 1
+    upscale_tile: Annotated[int | None, Between(8, 65536)] = None
 
     def __post_init__(self):
         if not self.prompt.strip():
             raise InputError("the prompt is empty; say in a few words what the room is to look like")
-        for name, least in (("between", 0), ("steps", 1), ("joint_views", 4), ("upscale", 1)):
-            if getattr(self, name) is not None and getattr(self, name) < least:
-                raise InputError(f"{name} {getattr(self, name)} is too small; give {least} or more")
-        if not 0 <= self.seed < 2**63:
-            raise InputError(f"seed {self.seed} is out of range; give a number from 0 to 2^63 - 1")
+        check_options(self, flags=False)
         if self.upscale > 1 and self.panorama:
             raise InputError(f"upscale {self.upscale}: only views along a trajectory, not those of a panorama")
         if self.upscale_tile is not None and self.upscale == 1:
@@ -143,8 +143,9 @@ def generate_images(
         images = _generated(pipe(), views, at, generation, stages, progress)
         if generation.upscale > 1:
             images = _upscaled(pipe(), views, images, generation, stages, progress)
-        found = {"images": images}
-        stages.keep("images", **found)
+        found = {"images": images} | _used(generation)
+        stages.keep("images", ("small", "generate", "interpolate", "upscale"), **found)
+    stages.used |= {name: found[name] for name in _LEFT_OPEN}
     if generation.upscale > 1:
         with stages.stage("render large"):
             fine = tuple(max(1, side * generation.upscale // _DEPTH_SHARE) for side in views.size)
@@ -170,9 +171,19 @@ def _around(
 
             # All views of a panorama are generated together: only the attention can do with less.
             images = with_less_memory(call, len(views), LEAST_JOINT, attempt, stages.notes.append)
-        found = {"images": np.round(images * 255).astype(np.uint8)}
-        stages.keep("images", **found)
+        found = {"images": np.round(images * 255).astype(np.uint8)} | _used(generation)
+        stages.keep("images", ("generate",), **found)
+    stages.used |= {name: found[name] for name in _LEFT_OPEN}
     return views, list(found["images"]), (True,) * len(views)
+
+
+def _used(generation: Generation) -> dict:
+    """What `_LEFT_OPEN` names, as it was used."""
+    from .pipelines.loading import resolve_device, sampling_defaults
+
+    given = {"steps": generation.steps, "guidance_scale": generation.guidance_scale}
+    chosen = {name: value for name, value in given.items() if value is not None}
+    return sampling_defaults(generation.model) | chosen | {"device": resolve_device(generation.device).type}
 
 
 def _options(generation: Generation) -> dict:
@@ -226,7 +237,7 @@ def _generated(
             images = run(pipe.interpolate, "interpolate", views, given)
     images = np.round(images * 255).astype(np.uint8)
     if generation.upscale > 1:
-        stages.keep("small", images=images)
+        stages.keep("small", ("generate", "interpolate"), images=images)
     return images
 
 

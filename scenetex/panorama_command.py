@@ -1,6 +1,5 @@
 """``scenetex panorama``: text in, an equirectangular image out: of anything, around a given view, or of a scene."""
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -9,22 +8,27 @@ import cv2
 import numpy as np
 import tyro
 
+from .bundled import locate_model
 from .cli import guarded, parse
+from .console import say
 from .errors import InputError
 from .generation import Generation, load_model
 from .memory import is_out_of_memory
-from .output import write_files
+from .options import GUIDANCE, SEED, SIDE, STEPS, THREADS, Between, PathOrName
+from .output import check_file, write_files
 from .panorama import VIEWS, panorama_views
 from .scene.image_source import ImageSource, decode_color, image_size
-from .scene.load import load_scene
+from .scene.load import load_scene, scene_folder
 from .scene.scene import Scene
+
+_FARTHEST = 1e6  # metres from a scene's origin, of a place in it
 
 
 @dataclass(frozen=True)
 class PanoramaOptions:
     """Generates a panorama from text: eight views around a point, generated together, stitched to one image."""
 
-    prompt: Annotated[tuple[str, ...], tyro.conf.Positional]
+    prompt: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PROMPT ...")]
     """What there is to see: one text, or eight, one for each 45 degrees to the right."""
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """Image to write, .png or .jpg: equirectangular, twice as wide as high, the first view in the middle."""
@@ -33,27 +37,29 @@ class PanoramaOptions:
     scene: Path | None = None
     """Scene to make a panorama of: its depth decides where things are. Models that take depth make up a room where none
     is given."""
+    allow_outside: bool = False
+    """Read files outside the scene's folder where names or symlinks in it lead there; for a scene you trust."""
     position: str | None = None
     """Where in the scene to look around from: X,Y,Z in metres; default: the frame with the most room around it."""
     negative_prompt: str | None = None
     """What there is not to see."""
-    model: str = "mini"
+    model: Annotated[str, PathOrName] = "mini"
     """Model that generates: a folder in diffusers layout or a Hub id."""
     mvdiffusion_checkpoint: Path | None = None
     """Released MVDiffusion panorama weights (.ckpt or .safetensors) to use as the model's UNet."""
-    controlnet: str | None = None
+    controlnet: Annotated[str | None, PathOrName] = None
     """Depth ControlNet, folder or Hub id, for panoramas of scenes with models that do not take depth."""
-    size: int | None = None
+    size: Annotated[int | None, SIDE] = None
     """Side of each view, pixels; default: what the model was trained at."""
-    height: int | None = None
+    height: Annotated[int | None, Between(4, 16384)] = None
     """Rows of the panorama; default: twice the size."""
-    seed: int = 0
-    """The same seed gives the same panorama."""
+    seed: Annotated[int, SEED] = 0
+    """The same seed gives the same panorama, on as many threads."""
     device: str = "auto"
     """Where to generate: auto, cpu or cuda."""
-    steps: int | None = None
+    steps: Annotated[int | None, STEPS] = None
     """Denoising steps; default: the model's own number."""
-    guidance_scale: float | None = None
+    guidance_scale: Annotated[float | None, GUIDANCE] = None
     """How closely to follow the prompt; 1 = no guidance; default: the model's own."""
     correspondence: bool = True
     """Let the views attend to each other where they look in the same direction."""
@@ -61,6 +67,8 @@ class PanoramaOptions:
     """Start equal directions from the same noise."""
     fusion: bool = True
     """Let views agree on what they both show at each step; in the last steps, not on fine detail."""
+    threads: Annotated[int | None, THREADS] = None
+    """Most threads to compute with; default: all cores."""
     quiet: bool = False
     """No progress bar."""
 
@@ -73,21 +81,27 @@ def main(arguments: list[str] | None = None, program: str = "scenetex panorama")
         suffix = options.output.suffix.lower()
         if suffix not in (".png", ".jpg", ".jpeg"):
             raise InputError(f"{options.output}: name the image .png or .jpg")
+        check_file(options.output, _inputs(options))
         panorama = np.round(_panorama(options) * 255).astype(np.uint8)
         quality = [] if suffix == ".png" else [cv2.IMWRITE_JPEG_QUALITY, 95]
         write_files({options.output: cv2.imencode(suffix, panorama[..., ::-1], quality)[1].tobytes()})
-        print(f"{options.output}: panorama of {panorama.shape[1]} x {panorama.shape[0]} pixels")
+        say(f"{options.output}: panorama of {panorama.shape[1]} x {panorama.shape[0]} pixels")
         return 0
 
     return guarded(program, work)
+
+
+def _inputs(options: PanoramaOptions) -> list[str | Path]:
+    """Files and folders that are read."""
+    scene = None if options.scene is None else scene_folder(options.scene)
+    given = (options.image, scene, locate_model(options.model), options.mvdiffusion_checkpoint, options.controlnet)
+    return [path for path in given if path is not None]
 
 
 def _panorama(options: PanoramaOptions) -> np.ndarray:
     """(H, 2 H, 3) float32 0..1."""
     if len(options.prompt) not in (1, VIEWS):
         raise InputError(f"{len(options.prompt)} prompts; give one in quotes, or {VIEWS}, one for each view")
-    if options.size is not None and options.size < 1:
-        raise InputError(f"--size {options.size} is not a number of pixels; give a multiple of 8")
     image = None if options.image is None else read_square(options.image)
     scene, position = _scene(options)
     generation = Generation(
@@ -111,7 +125,7 @@ def _panorama(options: PanoramaOptions) -> np.ndarray:
     if pipe.takes_depth and scene is None and image is None:
         # It paints surfaces: without any of the caller's it gets those of a room that the seed makes up.
         views = RingStream(options.seed, size=(size, size)).sample(0).views
-        print(f"{options.model} goes by depth: painting a room made up from seed {options.seed}; --scene paints yours")
+        say(f"{options.model} goes by depth: painting a room made up from seed {options.seed}; --scene paints yours")
     if image is not None:
         smaller = size < len(image)
         image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
@@ -148,11 +162,11 @@ def _scene(options: PanoramaOptions) -> tuple[Scene | None, list[float] | None]:
             position = [float(part) for part in options.position.split(",")]
         except ValueError:
             position = []
-        if len(position) != 3:
+        if len(position) != 3 or not all(abs(part) < _FARTHEST for part in position):
             raise InputError(f"--position '{options.position}' is not understood; give X,Y,Z in metres, like 1.5,2,1.4")
-    scene = load_scene(options.scene)
+    scene = load_scene(options.scene, allow_outside=options.allow_outside)
     if scene.skipped and not options.quiet:
-        print(f"{scene.name}: {len(scene.skipped)} frames without tracking left out", file=sys.stderr)
+        say(f"{scene.name}: {len(scene.skipped)} frames without tracking left out", error=True)
     return scene, position
 
 

@@ -1,17 +1,19 @@
 """All stages in a row: a scene goes in, a textured mesh comes out."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from functools import cache, partial
 
 import cv2
 import numpy as np
 
-from .errors import InputError
+from .errors import InputError, shown
 from .generation import Generation, generate_images, load_model
-from .scene.camera import Camera
+from .memory import need
+from .scene.camera import Camera, small_size
 from .scene.scene import Scene
 from .stages import Done, Stages, bars, silent
 from .texture.atlas import Atlas
@@ -49,6 +51,9 @@ class Result:
     keyframe: tuple[bool, ...]
     refinement: RefinedCameras | None
     seconds: dict[str, float] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Result({self.mesh!r}, {self.views!r})"
 
 
 def texture_scene(scene: Scene, **options) -> TexturedMesh:
@@ -102,7 +107,7 @@ def run_stages(
     stages = stages or Stages(bars if progress else silent)
     refinement = None
     layout = partial(lay_out, scene, stages, texture_size, texels_per_metre, packer)
-    with ThreadPoolExecutor(1) as beside, stages.stage("total"):
+    with _beside() as beside, stages.stage("total"):
         if generation is not None:
             pipe = prepare_model(generation, stages, model)
         if threads() != 1:
@@ -115,6 +120,21 @@ def run_stages(
             views, pictures, is_key = make_images(scene, generation, keyframes, stages, pipe, progress)
         mesh = _bake(scene, layout, views, pictures, stages)
     return Result(mesh, views, pictures, is_key, refinement, stages.seconds)
+
+
+@contextmanager
+def _beside() -> Iterator[ThreadPoolExecutor]:
+    """A thread beside this one, which is waited for at the end, but not after Ctrl-C: unwrapping cannot be stopped."""
+    pool = ThreadPoolExecutor(1)
+    try:
+        yield pool
+    except KeyboardInterrupt:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    except BaseException:
+        pool.shutdown()
+        raise
+    pool.shutdown()
 
 
 def lay_out(scene: Scene, stages: Stages, texture_size: int, texels_per_metre: float | None, packer: str) -> Atlas:
@@ -185,7 +205,7 @@ def _refined(
     if found is not None:
         return RefinedCameras(**found | {"size": tuple(found["size"].tolist())})
     height, width = pictures[0].shape[:2]
-    glances = render_views(scene, frame_ids, (_GLANCE, max(1, round(_GLANCE * height / width))))
+    glances = render_views(scene, frame_ids, small_size((width, height), _GLANCE))
     _check_sight(scene, glances)
     refinement = refine_cameras(scene.mesh, glances, pictures, done)
     stages.keep("refine", **vars(refinement))
@@ -204,21 +224,32 @@ def choose_frames(scene: Scene, keyframes: str, photos: bool = True) -> list[int
     """Frame ids for the `keyframes` option of `run_stages`; `photos`: they are to be painted with their photos."""
     if keyframes == "auto" and not photos:
         return select_keyframes(scene, sharpness=False)
+    asked = parse_keyframes(keyframes)
     if keyframes == "all" or (keyframes == "auto" and len(scene.frames) <= MOST_PHOTOS):
         return [frame.id for frame in scene.frames]
     if keyframes == "auto":
         return select_keyframes(scene, count=MOST_PHOTOS)
+    return select_keyframes(scene, **asked, **({"sharpness": photos} if "count" in asked else {}))
+
+
+def parse_keyframes(keyframes: str) -> dict:
+    """What the `keyframes` option of `run_stages` asks of `select_keyframes`; empty for "auto" and "all".
+
+    Raises:
+        InputError: it is not understood.
+    """
+    if keyframes in ("auto", "all"):
+        return {}
     try:
         if keyframes.startswith("every:"):
-            return select_keyframes(scene, every=int(keyframes.removeprefix("every:")))
+            return {"every": int(keyframes.removeprefix("every:"))}
         if "," in keyframes:
-            return select_keyframes(scene, ids=[int(part) for part in keyframes.split(",") if part.strip()])
-        return select_keyframes(scene, count=int(keyframes), sharpness=photos)
-    except InputError:
-        raise
+            return {"ids": [int(part) for part in keyframes.split(",") if part.strip()]}
+        return {"count": int(keyframes)}
     except ValueError:
         raise InputError(
-            f"keyframes '{keyframes}' is not understood; give auto, all, a number, every:N, or frame ids like 0,16,32"
+            f"keyframes '{shown(keyframes, 60)}' is not understood; give auto, all, a number, every:N, or frame ids "
+            "like 0,16,32"
         ) from None
 
 
@@ -228,6 +259,9 @@ def read_photos(scene: Scene, frame_ids: list[int], done: Done = lambda: None) -
     Raises:
         InputError: a frame has no photo, or it cannot be read.
     """
+
+    sizes = [scene.frame(i).camera.size for i in frame_ids]
+    need(3 * sum(w * h for w, h in sizes), f"{len(sizes)} photos:")
 
     def read(frame_id: int) -> np.ndarray:
         image = scene.frame(frame_id).read_color()

@@ -14,13 +14,14 @@ from .threads import threads
 from .views.raycast import RayCaster
 from .views.viewset import ViewSet
 
+_LONGEST = 16  # times as long as wide at the most are pictures shown; a strip would be but a line
 _WIDTH, _MARGIN, _GAP, _LINE = 1840, 24, 10, 26
 _PAPER, _SLOT, _INK, _FAINT, _UNSEEN = (32, 33, 36), (44, 45, 49), (232, 234, 237), (154, 160, 166), (214, 60, 50)
 _MAX_VIEWS, _MAX_PAGES = 8, 9
 
 
 def contact_sheet(views: ViewSet, images: Sequence[np.ndarray], textured: TexturedMesh) -> np.ndarray:
-    """Keyframes with their depth, the atlas pages with their coverage, and two renders of the result.
+    """Keyframes with their depth, the atlas pages with what no view saw, and two renders of the result.
 
     Args:
         views: the m views that were baked.
@@ -31,7 +32,7 @@ def contact_sheet(views: ViewSet, images: Sequence[np.ndarray], textured: Textur
         (H, 1840, 3) uint8 sRGB.
     """
     shown = np.unique(np.linspace(0, len(views) - 1, min(len(views), _MAX_VIEWS)).round().astype(int))
-    aspect = views.size[0] / views.size[1]
+    aspect = float(np.clip(views.size[0] / views.size[1], 1 / _LONGEST, _LONGEST))
     inner = _WIDTH - 2 * _MARGIN
     tile_width = min((inner - _GAP * (len(shown) - 1)) // len(shown), 420, round(320 * aspect))
     tile = (tile_width, round(tile_width / aspect))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import __version__
+from .json_file import read_object
 from .pipeline import Result
 from .scene.camera import resize_intrinsics
 from .scene.scene import Scene
@@ -51,12 +52,12 @@ def write_results(
 
         with stages.stage("preview"):
             (folder / "preview.png").write_bytes(encode_png(contact_sheet(result.views, result.images, result.mesh)))
-    report = summarize(scene, result, options)
+    report = summarize(scene, result, options, stages.used)
     if options.report:
         from .report.page import shown_frames, write_page
 
         with stages.stage("report", len(shown_frames(result.keyframe))) as done:
-            write_page(folder, result, report | about_run(stages, time.perf_counter() - start), done)
+            write_page(folder, result, lambda: report | about_run(stages, time.perf_counter() - start), done)
     files = sorted(os.path.relpath(path, folder) for path in folder.rglob("*") if path.is_file())
     return report | {"key": key, "files": files}
 
@@ -67,10 +68,13 @@ def write_report(folder: Path, report: dict, stages: Stages, total: float) -> No
 
 
 def about_run(stages: Stages, total: float) -> dict:
-    """What a run was like so far: seconds per stage and in `total`, stages taken from disk, notes, memory."""
-    seconds = {name: round(value, 3) for name, value in stages.seconds.items()} | {"total": round(total, 3)}
+    """What a run was like so far: seconds per stage and in `total`, stages taken from disk, notes, memory.
+
+    Seconds are of this run alone; but `total_with_reused` has in it what the outputs from disk took to make.
+    """
+    totals = {"total": total, "total_with_reused": total + sum(stages.earlier.values())}
     return {
-        "seconds": seconds,
+        "seconds": {name: round(value, 3) for name, value in (stages.so_far() | totals).items()},
         "reused": sorted(set(stages.reused)),
         "notes": stages.notes,
         "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
@@ -80,7 +84,7 @@ def about_run(stages: Stages, total: float) -> dict:
 def finished(folder: Path, key: str) -> dict | None:
     """The report of a whole result with that key, or None."""
     try:
-        report = json.loads((folder / REPORT).read_text())
+        report = read_object(folder / REPORT)
         if report["key"] == key and all((folder / name).is_file() for name in report["files"]):
             return report
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -112,31 +116,45 @@ def write_views(result: Result, folder: Path) -> None:
     (folder / "cameras.json").write_text(json.dumps(cameras, indent=1) + "\n")
 
 
-def summarize(scene: Scene, result: Result, options: "TextureOptions") -> dict:
-    """The report: what was done, and how much of the surface was seen."""
+def summarize(scene: Scene, result: Result, options: "TextureOptions", used: dict | None = None) -> dict:
+    """The report: what was done, and how much of the surface was seen.
+
+    `used` are options that were left open, as they were used; sizes and densities are those of the result.
+    """
     atlas, refinement = result.mesh.atlas, result.refinement
     texels = result.mesh.texels or 0
-    settings = options.settings()
+    height, width = result.images[0].shape[:2]
+    settings = options.settings() | (used or {}) | {"texels_per_metre": round(atlas.texels_per_metre, 2)}
+    if options.panorama:
+        settings["image_size"] = f"{width}x{height}"  # square, whatever was asked for
     generated = options.source != "photos"
     libraries = ["numpy", "scipy", "opencv-python-headless", "uvunwrap", "embreex"]
     libraries += ["torch", "diffusers", "transformers"] * generated
+    seen = round(sum(int(c.sum()) for c in result.mesh.coverage) / max(texels, 1), 5)
     return {
         "scene": scene.name,
-        **({name: settings[name] for name in ("prompt", "model", "seed", "steps")} if generated else {}),
+        **(
+            {name: settings[name] for name in ("prompt", "model", "seed", "steps", "guidance_scale")}
+            if generated
+            else {}
+        ),
         "frames": len(scene.frames),
         "frames_without_tracking": len(scene.skipped),
         "images": len(result.views),
+        "image_size": [width, height],
         "keyframes": sum(result.keyframe),
         "vertices": len(scene.mesh.vertices),
         "faces": len(scene.mesh.faces),
         "axis_alignment": scene.mesh.axis_alignment.tolist(),
         "faces_without_area": int((atlas.page < 0).sum()),
+        "faces_textured": int((atlas.page >= 0).sum()),
         "texture_pages": atlas.pages,
         "texture_size": atlas.size,
         "charts": len(np.unique(atlas.chart[atlas.chart >= 0])),
         "texels": texels,
         "texels_per_metre": round(atlas.texels_per_metre, 2),
-        "coverage": round(sum(int(c.sum()) for c in result.mesh.coverage) / max(texels, 1), 5),
+        "texels_seen": seen,
+        "coverage": seen,  # what it was called at first
         "pose_refinement": refinement
         and {
             "accepted": refinement.accepted,

@@ -9,14 +9,32 @@ import tyro
 
 from .batch.run import run_alone, run_batch
 from .batch.scenes import find_scenes
-from .batch.signals import terminable
+from .batch.workplace import FAILED
+from .bundled import locate_model
 from .cli import guarded, parse
 from .errors import InputError
 from .generation import Generation
+from .options import GUIDANCE, SEED, STEPS, TEXTURE, THREADS, Between, PathOrName, check_options
+from .output import check_apart
+from .pipeline import parse_keyframes
+from .scene.load import scene_folder, scene_name
+from .signals import terminable
 
 FORMATS = ("glb", "obj")
 # Options that say how and where to work, not what comes out.
-_WORK = ("scenes", "list", "root", "shard", "output", "workers", "ray", "time_limit", "quiet")
+_WORK = (
+    "scenes",
+    "list",
+    "root",
+    "allow_outside",
+    "shard",
+    "output",
+    "workers",
+    "threads",
+    "ray",
+    "time_limit",
+    "quiet",
+)
 
 
 @dataclass(frozen=True)
@@ -25,19 +43,23 @@ class TextureOptions:
 
     output: Path
     """Folder for the results; each scene gets a folder of its name in it."""
-    scenes: Annotated[tuple[Path, ...], tyro.conf.Positional] = ()
+    scenes: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SCENE ...")] = ()
     """Scenes: ScanNet folders (extracted, or with .sens), or folders with transforms.json."""
     list: Path | None = None
     """Text file with one scene per line; names in the folder --root, if that is given."""
     root: Path | None = None
     """Folder of scenes: every folder in it is one, unless --list says which."""
+    allow_outside: bool = False
+    """Read files outside a scene's folder where names or symlinks in it lead there; for scenes you trust."""
     shard: str | None = None
     """I/N: only every Nth scene from the Ith on, I from 0 to N-1; for arrays of cluster jobs."""
-    workers: int = 0
-    """Processes that work on scenes side by side, one thread each; 0: one scene after another, on all cores."""
+    workers: Annotated[int, Between(0, 1024)] = 0
+    """Processes that work on scenes side by side; 0: one scene after another, on all cores."""
+    threads: Annotated[int | None, THREADS] = None
+    """Most threads to compute with, in each process; default: all cores, with --workers one."""
     ray: str | None = None
     """Ray cluster to work on: its address, or local for one on this machine (extra [batch])."""
-    time_limit: float | None = None
+    time_limit: Annotated[float | None, Between(0, 1e9, ("least",))] = None
     """Seconds that a scene may take, loading a model not counted; a scene that takes longer has failed."""
     images: Literal["auto", "photos", "generated", "panorama"] = "auto"
     """What to paint with: the trajectory's own photos, or images generated from a prompt, for views along the
@@ -46,27 +68,27 @@ class TextureOptions:
     """What the room is to look like."""
     negative_prompt: str | None = None
     """What it is not to look like."""
-    model: str = "mini"
+    model: Annotated[str, PathOrName] = "mini"
     """Model that generates: a folder in diffusers layout or a Hub id."""
     mvdiffusion_checkpoint: Path | None = None
     """Released MVDiffusion weights (.ckpt or .safetensors) to use as the model's UNet."""
-    controlnet: str | None = None
+    controlnet: Annotated[str | None, PathOrName] = None
     """Depth ControlNet, folder or Hub id, for models that do not take depth."""
     keyframes: str = "auto"
     """Frames to use: auto (photos: all, or the best 120 of more), all, a number, every:N, or ids like 0,16,32."""
-    between: int = 1
+    between: Annotated[int, Between(0, 1000)] = 1
     """Views to generate between any two consecutive keyframes."""
-    seed: int = 0
-    """The same seed gives the same images."""
+    seed: Annotated[int, SEED] = 0
+    """The same seed gives the same images, on as many threads."""
     device: str = "auto"
     """Where to generate: auto, cpu or cuda."""
-    steps: int | None = None
+    steps: Annotated[int | None, STEPS] = None
     """Denoising steps; default: the model's own number."""
-    guidance_scale: float | None = None
+    guidance_scale: Annotated[float | None, GUIDANCE] = None
     """How closely to follow the prompt; 1 = no guidance; default: the model's own."""
     image_size: str = "256x192"
     """Size of generated images, WIDTHxHEIGHT, pixels; the views of a panorama are square, as wide as that."""
-    joint_views: int = 16
+    joint_views: Annotated[int, Between(4, 10_000)] = 16
     """Most views to generate at once; fewer need less memory."""
     correspondence: bool = True
     """Let the views attend to each other where they show the same surface."""
@@ -75,15 +97,15 @@ class TextureOptions:
     fusion: bool = True
     """Let views agree on their shared surface at each step; after the first third of the steps, not on fine detail.
     Let larger images agree in everything."""
-    upscale: int = 1
+    upscale: Annotated[int, Between(1, 16)] = 1
     """Make the generated images this many times larger: what the model was trained for (4, say), or 1."""
-    upscale_tile: int | None = None
+    upscale_tile: Annotated[int | None, Between(8, 65536)] = None
     """Side of tiles to do that in, pixels; bounds the memory. Default: whole images."""
     refine_poses: bool = True
     """Refine camera poses, focal length and centre against the mesh where that lowers the error."""
-    texture_size: int = 2048
+    texture_size: Annotated[int, TEXTURE] = 2048
     """Side of a texture page, texels."""
-    texels_per_metre: float | None = None
+    texels_per_metre: Annotated[float | None, Between(0, 100_000, ("least",))] = None
     """Texel density to keep, on as many pages as it takes; default: the highest that one page holds."""
     packer: Literal["uvunwrap", "xatlas"] = "uvunwrap"
     """What cuts and packs the charts."""
@@ -146,14 +168,17 @@ class TextureOptions:
         given = {name: value for name, value in asdict(self).items() if name not in _WORK} | {"images": self.source}
         return {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
 
+    def inputs(self) -> tuple[Path, ...]:
+        """Files and folders that are read beside the scenes; Hub ids look like such, but nothing lies there."""
+        models = () if self.source == "photos" else (locate_model(self.model), self.controlnet)
+        return tuple(Path(path) for path in (*models, self.mvdiffusion_checkpoint, self.list) if path is not None)
+
     def check(self) -> None:
         """Raises InputError for options that are out of range or do not go together."""
+        check_options(self)
         self.suffixes()
         self.generation()
-        if self.workers < 0:
-            raise InputError(f"--workers {self.workers} is not a number of processes; give 0 or more")
-        if self.time_limit is not None and not 0 < self.time_limit < float("inf"):
-            raise InputError(f"--time-limit {self.time_limit} is not a positive number of seconds")
+        parse_keyframes(self.keyframes)
 
     def is_batch(self) -> bool:
         """Whether a failure is recorded and the other scenes go on, or ends the command."""
@@ -164,13 +189,28 @@ class TextureOptions:
         )
 
 
+def check_results(paths: list[Path], options: TextureOptions) -> None:
+    """Raises InputError if what the command writes would lie in or over what it reads."""
+    results = [options.output / (scene_name(path) + end) for path in paths for end in ("", FAILED)]
+    check_apart(results, [*map(scene_folder, paths), *options.inputs()])
+    if options.report:
+        from .report.overview import check_overview
+
+        check_overview(options.output)
+
+
 def main(arguments: list[str] | None = None, program: str = "scenetex texture") -> int:
     """Runs the command; the exit code: 0, 1 if a scene of several failed, 2 after bad input, 130 or 143 if stopped."""
 
     def work() -> int:
         options = parse(TextureOptions, program, arguments)
         options.check()
+        if options.report:
+            from .report.overview import check_overview
+
+            check_overview(options.output)
         paths = find_scenes(options.scenes, options.list, options.root, options.shard, options.output)
+        check_results(paths, options)
         return run_batch(paths, options, program) if options.is_batch() else run_alone(paths[0], options)
 
     with terminable() as stopped:

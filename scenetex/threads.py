@@ -1,6 +1,20 @@
 """How many threads one stage may use: many scenes at a time get one each, a scene alone gets all cores."""
 
 import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+# Where the libraries look that compute with threads, when they are loaded: OpenMP and with it torch, the kinds of BLAS,
+# uvunwrap, OpenCV. Embree, which builds its trees in a moment, takes no word from anyone.
+VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "RAYON_NUM_THREADS",
+    "OPENCV_FOR_THREADS_NUM",
+)
 
 
 class _Limit:
@@ -16,6 +30,11 @@ def threads() -> int | None:
     return min((n for n in (given, _Limit.threads) if n is not None), default=None)
 
 
+def one_thread() -> None:
+    """Leaves one thread to all later pools of this process."""
+    _Limit.threads = 1
+
+
 def halve() -> bool:
     """Halves the threads of all later pools of this process, for whoever ran out of memory; False: one is the least.
 
@@ -24,3 +43,51 @@ def halve() -> bool:
     now = threads() or os.cpu_count() or 1
     _Limit.threads = max(1, now // 2)
     return now > 1
+
+
+def asked_for(arguments: Sequence[str]) -> int | None:
+    """What `--threads` says on a command line that nobody has parsed yet; None: nothing that can be used."""
+    found = re.findall(r"(?:^|\0)--threads[=\0](\d{1,4})(?=\0|$)", "\0".join(arguments))
+    return int(found[-1]) if found and 1 <= int(found[-1]) <= 1024 else None
+
+
+@contextmanager
+def limited(count: int | None) -> Iterator[None]:
+    """Within the block this process, and all that it starts, computes with at most `count` threads; None: as before.
+
+    BLAS heeds that only if it was not loaded before.
+    """
+    if count is None:
+        yield
+        return
+    torch, cv2 = sys.modules.get("torch"), sys.modules.get("cv2")
+    loaded = torch and torch.get_num_threads(), cv2 and cv2.getNumThreads()
+    with announced(count):
+        _tell(torch, cv2, count, count)
+        try:
+            yield
+        finally:
+            _tell(torch, cv2, *loaded)
+
+
+@contextmanager
+def announced(count: int | None) -> Iterator[None]:
+    """Within the block, libraries that are loaded, by processes that are started too, find `count`; None: as before."""
+    before = {name: os.environ.get(name) for name in VARIABLES}
+    os.environ.update({} if count is None else dict.fromkeys(VARIABLES, str(count)))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _tell(torch, cv2, torch_threads: int, cv2_threads: int) -> None:
+    """Those that are loaded already; the others are None."""
+    if torch is not None:
+        torch.set_num_threads(torch_threads)
+    if cv2 is not None:
+        cv2.setNumThreads(cv2_threads)

@@ -1,11 +1,12 @@
 """``scenetex train STAGE``: trains the parts of a model on scans or on an endless stream of procedural rooms."""
 
 from .cli import guarded, parse
+from .signals import terminable
 from .training.options import TrainOptions
 
 
 def main(arguments: list[str] | None = None, program: str = "scenetex train") -> int:
-    """Runs the command; the exit code: 0, 2 after bad input, 130 if interrupted."""
+    """Runs the command; the exit code: 0, 2 after bad input, 130, 143 or 129 after Ctrl-C, SIGTERM or SIGHUP."""
 
     def work() -> int:
         options = parse(TrainOptions, program, arguments)
@@ -16,4 +17,6 @@ def main(arguments: list[str] | None = None, program: str = "scenetex train") ->
         run_training(options)
         return 0
 
-    return guarded(program, work)
+    with terminable() as stopped:
+        code = guarded(program, work)
+    return stopped.code or code

@@ -1,5 +1,7 @@
 """``scenetex view``: a textured mesh, or a scan, in a local viewer with its cameras drawn in."""
 
+import contextlib
+import io
 import json
 import struct
 import time
@@ -13,7 +15,12 @@ import numpy as np
 import tyro
 
 from .cli import guarded, parse
-from .errors import InputError
+from .console import say
+from .errors import InputError, shown
+from .files import MESH_BYTES, only_inside, read_bytes
+from .gate import Gate, gated
+from .json_file import parse_json, read_object
+from .options import Between
 from .scene.mesh import Mesh
 
 if TYPE_CHECKING:
@@ -23,7 +30,6 @@ _GLB = "textured.glb"
 _THUMBNAIL = 200  # pixels of a thumbnail's longer side
 _MOST = 200  # cameras of a scan; more are thinned out evenly
 _LENGTH = 0.12  # size of a camera, metres
-_FROM_ABOVE = np.array([-0.5, -0.6, 0.8])  # the way to the first view, times half the box's diagonal
 _Y_UP = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # from a GLB's axes to z up
 
 
@@ -33,7 +39,9 @@ class ViewOptions:
 
     path: Annotated[Path, tyro.conf.Positional]
     """A .glb file, the result folder of a scene, or a scene."""
-    port: int = 8080
+    allow_outside: bool = False
+    """Read files outside the scene's folder where names or symlinks in it lead there; for a scene you trust."""
+    port: Annotated[int, Between(1, 65535)] = 8080
     """Where the viewer is served, on this machine only; the next free one if it is taken."""
     open: bool = True
     """Open it in the browser."""
@@ -61,13 +69,16 @@ class Exhibit:
     """What is shown.
 
     Attributes:
-        glb: the mesh as the bytes of a GLB file, y up, faces to be seen from their front only.
+        glb: the mesh as the bytes of a GLB file, y up, faces to be seen from their front only: from outside, one looks
+            past the near walls.
         box: (2, 3) lowest and highest corner of the mesh, metres, z up.
+        start: eye and target of the first view, (3,) each, inside the mesh, metres, z up.
         cameras: those to draw in.
     """
 
     glb: bytes
     box: np.ndarray
+    start: tuple[np.ndarray, np.ndarray]
     cameras: Sequence[CameraView] = ()
 
 
@@ -76,12 +87,11 @@ def main(arguments: list[str] | None = None, program: str = "scenetex view") -> 
 
     def work() -> int:
         options = parse(ViewOptions, program, arguments)
-        if not 1 <= options.port <= 65535:
-            raise InputError(f"--port {options.port} is out of range; choose 1 to 65535")
         _require_viser()
-        server = serve(collect(options.path), options.port)
-        address = f"http://localhost:{server.get_port()}"
-        print(f"{options.path}: {address} (Ctrl-C ends it)", flush=True)
+        gate = Gate()
+        server = serve(collect(options.path, options.allow_outside), options.port, gate)
+        address = f"http://localhost:{server.get_port()}/{gate.word}/"
+        say(f"{options.path}: {address} (Ctrl-C ends it)")
         if options.open:
             webbrowser.open(address)
         try:
@@ -95,11 +105,12 @@ def main(arguments: list[str] | None = None, program: str = "scenetex view") -> 
     return guarded(program, work)
 
 
-def collect(path: Path) -> Exhibit:
+def collect(path: Path, allow_outside: bool = False) -> Exhibit:
     """What is at a path.
 
     Args:
         path: a `.glb` file, a folder that `scenetex texture` wrote, or a scene for `load_scene`.
+        allow_outside: as for `load_scene`; of results, too.
 
     Raises:
         InputError: none of these, a result without GLB, or a file that is damaged.
@@ -108,19 +119,26 @@ def collect(path: Path) -> Exhibit:
 
     file = path / _GLB if path.is_dir() else path
     if file.suffix.lower() == ".glb" and file.is_file():
-        box = np.sort(_box(read_mesh(file)) @ _Y_UP.T, 0)
-        return Exhibit(_one_sided(_read(file)), box, _result_cameras(path) if path.is_dir() else ())
+        turn = np.eye(4)
+        turn[:3, :3] = _Y_UP
+        with only_inside(path if path.is_dir() and not allow_outside else None):
+            mesh, cameras = read_mesh(file).transformed(turn), _result_cameras(path) if path.is_dir() else ()
+            return Exhibit(_one_sided(_read(file)), _box(mesh), _start(mesh, cameras), cameras)
     if (path / "report.json").is_file():
         raise InputError(f"{path}: a result without {_GLB}; texture the scene again with --formats glb")
-    return _scan(path)
+    return _scan(path, allow_outside)
 
 
-def serve(exhibit: Exhibit, port: int) -> "viser.ViserServer":
-    """Starts the viewer, on this machine only; needs viser."""
+def serve(exhibit: Exhibit, port: int, gate: Gate) -> "viser.ViserServer":
+    """Starts the viewer, on this machine only, for who passes the gate; needs viser."""
     import viser
     from viser.transforms import SO3
 
-    server = viser.ViserServer("localhost", port, verbose=False)
+    with gated(gate), contextlib.redirect_stdout(io.StringIO()):  # it prints an address without the word
+        server = viser.ViserServer("localhost", port, verbose=False)
+    # A click would hand the room to a server of viser's makers.
+    server.gui.configure_theme(show_share_button=False)
+    server.request_share_url = lambda *_, **__: None
     server.scene.set_up_direction("+z")
     server.scene.add_glb("/mesh", exhibit.glb, wxyz=SO3.from_matrix(_Y_UP).wxyz)
     frustums = []
@@ -150,8 +168,7 @@ def serve(exhibit: Exhibit, port: int) -> "viser.ViserServer":
             for frustum in frustums:
                 frustum.visible = box.value
 
-    middle, half = exhibit.box.mean(0), np.linalg.norm(np.ptp(exhibit.box, 0)) / 2
-    server.on_client_connect(lambda client: _look(client, middle + 1.6 * half * _FROM_ABOVE, middle))
+    server.on_client_connect(lambda client: _look(client, *exhibit.start))
     return server
 
 
@@ -167,10 +184,10 @@ def _look(client, eye: np.ndarray, target: np.ndarray) -> None:
     client.camera.look_at = target
 
 
-def _scan(path: Path) -> Exhibit:
+def _scan(path: Path, allow_outside: bool) -> Exhibit:
     from .scene.load import load_scene
 
-    scene = load_scene(path, align=True)
+    scene = load_scene(path, True, allow_outside)
     cameras, count = [], len(scene.frames)
     for i in np.unique(np.linspace(0, count - 1, min(count, _MOST)).round().astype(int)):
         frame = scene.frames[i]
@@ -178,7 +195,13 @@ def _scan(path: Path) -> Exhibit:
         image = None if frame.color is None else _thumbnail(frame.read_color())
         slopes = width / (2 * k[0, 0]), height / (2 * k[1, 1])
         cameras.append(CameraView(str(frame.id), frame.cam_to_world, slopes, image))
-    return Exhibit(_encode_scan(scene.mesh), _box(scene.mesh), cameras)
+    return Exhibit(_encode_scan(scene.mesh), _box(scene.mesh), _start(scene.mesh, cameras), cameras)
+
+
+def _start(mesh: Mesh, cameras: Sequence[CameraView]) -> tuple[np.ndarray, np.ndarray]:
+    from .views.vantage import inside_view
+
+    return inside_view(mesh, [camera.cam_to_world[:3, 3] for camera in cameras])
 
 
 def _encode_scan(mesh: Mesh) -> bytes:
@@ -209,7 +232,7 @@ def _encode_scan(mesh: Mesh) -> bytes:
 def _one_sided(glb: bytes) -> bytes:
     """The same GLB with faces seen from their front only: one looks past the near walls into the room."""
     (length,) = struct.unpack_from("<I", glb, 12)
-    tree, rest = json.loads(glb[20 : 20 + length]), glb[20 + length :]
+    tree, rest = parse_json(glb[20 : 20 + length]), glb[20 + length :]
     if isinstance(materials := tree.get("materials"), list):
         tree["materials"] = [m | {"doubleSided": False} if isinstance(m, dict) else m for m in materials]
     text = json.dumps(tree).encode()
@@ -236,10 +259,12 @@ def _result_cameras(folder: Path) -> list[CameraView]:
             size = int(camera["width"]), int(camera["height"])
             k = np.array(camera["intrinsics"], np.float64).reshape(3, 3)
             pose = np.array(camera["cam_to_world"], np.float64).reshape(4, 4)
-            if not (int(name) >= 0 and np.isfinite(pose).all() and k[0, 0] > 0 and k[1, 1] > 0 and min(size) > 0):
+            if not (
+                0 <= int(name) < 1 << 63 and np.isfinite(pose).all() and k[0, 0] > 0 and k[1, 1] > 0 and min(size) > 0
+            ):
                 raise ValueError
         except (KeyError, TypeError, ValueError, OverflowError):
-            raise InputError(f"{path}: camera '{name}' is not one; texture the scene again") from None
+            raise InputError(f"{path}: camera '{shown(name, 40)}' is not one; texture the scene again") from None
         image = path.with_name(f"{int(name)}.png")
         picture = _thumbnail(decode_color(ImageSource(image), size, str(image))) if image.is_file() else None
         slopes = size[0] / (2 * k[0, 0]), size[1] / (2 * k[1, 1])
@@ -249,8 +274,9 @@ def _result_cameras(folder: Path) -> list[CameraView]:
 
 def _alignment(report: Path) -> np.ndarray:
     """(4, 4) from the result's own frame to the gravity-aligned one of its GLB."""
+    told = _json(report)
     try:
-        return np.array(_json(report)["axis_alignment"], np.float64).reshape(4, 4)
+        return np.array(told["axis_alignment"], np.float64).reshape(4, 4)
     except (KeyError, TypeError, ValueError, OverflowError):
         raise InputError(f"{report}: does not say where up is (axis_alignment); texture the scene again") from None
 
@@ -265,16 +291,17 @@ def _thumbnail(image: np.ndarray) -> np.ndarray:
 
 def _read(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_bytes(path, MESH_BYTES)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the file") from None
 
 
 def _json(path: Path) -> dict:
     try:
-        found = json.loads(_read(path))
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise InputError(f"{path}: holds no JSON object; texture the scene again")
-    return found
+        return read_object(path)
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the file") from None
+    except ValueError as error:
+        raise InputError(f"{path}: {error}; texture the scene again") from None

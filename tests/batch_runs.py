@@ -11,6 +11,7 @@ from pathlib import Path
 import tiny_scan
 
 from scenetex import texture_command
+from scenetex.manifest import MANIFEST
 
 QUICK = ("--texture-size", "64", "--no-preview", "--formats", "obj", "--keyframes", "2", "--quiet")
 _CHANGES = {"os.rename", "os.mkdir", "os.remove", "os.rmdir"}
@@ -33,7 +34,7 @@ def left(output: Path) -> dict[str, str]:
     """Hash of every file of every result, without what differs from run to run."""
     found = {}
     for path in sorted(output.glob("[!.]*/**/*")):
-        if path.is_file():
+        if path.is_file() and path.name != MANIFEST:  # which holds the reports' hashes
             data = path.read_bytes()
             if path.name == "report.json":
                 report = json.loads(data)

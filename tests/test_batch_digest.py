@@ -15,6 +15,7 @@ import scenetex
 from scenetex import InputError, load_scene
 from scenetex.batch import digest
 from scenetex.batch.digest import FileHashes, content_hash, stage_keys
+from scenetex.scene.image_source import ImageSource
 from scenetex.texture_command import TextureOptions
 
 PHOTOS = TextureOptions(output=Path("out"), scenes=(Path("room"),))
@@ -86,6 +87,51 @@ def test_another_model_in_the_same_folder_counts(scan, tmp_path):
     assert keys(scan, options) == before
     weights.write_bytes(b"two!")
     assert changed(before, keys(scan, options)) == {"generate", "small", "images", "paint", "result"}
+
+
+def test_mini_is_its_weights_and_not_a_folder_that_lies_about(scan, tmp_path, monkeypatch):
+    """Neither its name alone nor what has that name where the command runs."""
+    weights = tmp_path / "bundled" / "unet" / "weights"
+    weights.parent.mkdir(parents=True)
+    (tmp_path / "bundled" / "model_index.json").write_text("{}")
+    weights.write_bytes(b"one")
+    monkeypatch.setattr("scenetex.bundled._MINI", tmp_path / "bundled")
+    monkeypatch.chdir(tmp_path)
+    options = replace(GENERATED, model="mini")
+    before = keys(scan, options)
+    (tmp_path / "mini").mkdir()
+    (tmp_path / "mini" / "weights").write_bytes(b"stray")
+    assert keys(scan, options) == before
+    weights.write_bytes(b"two")
+    assert changed(before, keys(scan, options)) == {"generate", "small", "images", "paint", "result"}
+
+
+def test_the_same_model_elsewhere_or_later_is_the_same(scan, tmp_path):
+    weights = tmp_path / "model" / "weights"
+    weights.parent.mkdir()
+    weights.write_bytes(b"one")
+    before = keys(scan, replace(GENERATED, model=str(tmp_path / "model")))["images"]
+    os.utime(weights, (5, 5))
+    shutil.copytree(tmp_path / "model", tmp_path / "copy")
+    for name in ("model", "copy"):
+        assert keys(scan, replace(GENERATED, model=str(tmp_path / name)))["images"] == before
+
+
+def test_a_photo_of_the_same_size_and_time_is_another_photo(scan):
+    photo = scan / "color" / "10.jpg"
+    files, about = scan / "hashes.json", photo.stat()
+    first = FileHashes(files)
+    digest = first.of(photo, "photo")
+    first.save()
+    photo.write_bytes(photo.read_bytes()[:-3] + b"abc")
+    os.utime(photo, ns=(about.st_atime_ns, about.st_mtime_ns))
+    assert photo.stat().st_size == about.st_size and photo.stat().st_mtime_ns == about.st_mtime_ns
+    assert FileHashes(files).of(photo, "photo") != digest
+
+
+def test_what_the_hash_does_not_understand_is_no_part_of_it_in_silence():
+    with pytest.raises(TypeError, match="set: tell the content hash what counts of it"):
+        list(digest._parts(ImageSource(Path("x"), size={1})))
 
 
 @pytest.fixture

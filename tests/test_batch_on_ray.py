@@ -180,3 +180,32 @@ def test_real_ray_comes_to_the_same(tmp_path, capsys):
     for found in (one, ray):
         del found["b.failed/log.txt"], found["b.failed/failed.json"]
     assert one == ray
+
+
+@pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip install 'scenetex[batch]'")
+def test_real_ray_listens_to_this_machine_only(tmp_path, monkeypatch):
+    import psutil
+
+    found, plain = set(), on_ray._Driver.outcomes
+
+    def outcomes(driver):
+        yield from plain(driver)
+        family = [psutil.Process(), *psutil.Process().children(recursive=True)]
+        for process in family:
+            for place in process.net_connections("inet"):
+                if place.status == psutil.CONN_LISTEN:
+                    found.add(place.laddr.ip.removeprefix("::ffff:"))
+
+    monkeypatch.setattr(on_ray._Driver, "outcomes", outcomes)
+    assert texture(rooms(tmp_path / "scans", "a"), tmp_path / "out", "--ray", "local", "--workers", "1") == 0
+    assert found == {"127.0.0.1"}
+
+
+def test_a_ray_that_listens_to_the_network_is_not_used():
+    ended = []
+    util = SimpleNamespace(get_node_ip_address=lambda: "192.0.2.2")
+    ray = SimpleNamespace(init=lambda **options: None, util=util, shutdown=lambda: ended.append(True))
+    with pytest.raises(InputError, match="listens to the whole network"):
+        on_ray._connect(ray, options(ray="local"))
+    assert ended
+    on_ray._connect(ray, options(ray="auto"))

@@ -12,9 +12,10 @@ from batch_runs import left, partial, report, rooms, run_until, texture
 
 from scenetex.batch import process
 from scenetex.batch.workplace import workplace
+from scenetex.manifest import MANIFEST
 from scenetex.output import DiskFull
 
-RESULT = {"textured.obj", "textured.mtl", "textured.png", "views", "report.json"}
+RESULT = {"textured.obj", "textured.mtl", "textured.png", "views", "report.json", MANIFEST}
 # How many moments to kill a run at; all file operations are as many as there are.
 KILLS = int(os.environ.get("SCENETEX_KILLS", "7"))
 
@@ -148,7 +149,7 @@ def test_killed_at_any_moment_a_run_goes_on_and_comes_to_the_same(undisturbed, t
         assert left(output) == expected and not partial(output), moment
 
 
-@pytest.mark.parametrize(("end", "expected_code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("end", "expected_code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGHUP, 129)])
 def test_told_to_end_a_run_tidies_up_and_goes_on_later(undisturbed, tmp_path, end, expected_code):
     scenes, expected, changes = undisturbed
     code, _ = run_until(changes // 3, end, scenes, tmp_path / "out")

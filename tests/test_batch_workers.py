@@ -16,8 +16,8 @@ from batch_runs import left, partial, rooms, run_until, texture
 
 from scenetex.batch import workers
 from scenetex.batch.progress import Board
-from scenetex.batch.workers import THREADS
 from scenetex.batch.workplace import Busy, workplace
+from scenetex.threads import VARIABLES
 
 
 @pytest.fixture
@@ -86,7 +86,45 @@ def test_workers_do_not_outlive_a_run_that_is_killed(tmp_path):
 def test_a_worker_that_cannot_start_is_no_endless_loop(tmp_path, quick_start, monkeypatch, capsys):
     monkeypatch.setattr(workers, "work", exit)
     assert texture(rooms(tmp_path / "scans", "a", "b"), tmp_path / "out", "--workers", "1") == 2
-    assert "a worker process ended while it was starting" in capsys.readouterr().err
+    assert "5 worker processes in a row ended while they were starting" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("moment", ["at once", "when it is heard first"])
+def test_a_worker_that_is_killed_in_its_first_moments_is_replaced(tmp_path, quick_start, monkeypatch, capsys, moment):
+    start, hear, killed = workers._start, workers._Worker.hear, []
+
+    def kill(worker):
+        if len(killed) < 3:
+            worker.process.kill()
+            worker.process.join()
+            killed.append(worker.process.pid)
+
+    def started(lane, options):
+        worker = start(lane, options)
+        if moment == "at once":
+            kill(worker)
+        return worker
+
+    def heard(worker, board):
+        outcome = hear(worker, board)
+        if moment != "at once" and worker.ready and worker.scene is None and outcome is None:
+            kill(worker)
+        return outcome
+
+    monkeypatch.setattr(workers, "_start", started)
+    monkeypatch.setattr(workers._Worker, "hear", heard)
+    assert texture(rooms(tmp_path / "scans", "a", "b"), tmp_path / "out", "--workers", "2") == 0
+    said = capsys.readouterr()
+    assert len(killed) == 3 and "2 scenes: 2 done, 0 already there, 0 failed" in said.out and not said.err
+    assert {p.name for p in (tmp_path / "out").glob("[!.]*")} == {"a", "b"} and not partial(tmp_path)
+
+
+def test_a_message_that_breaks_off_is_a_death_and_no_bug():
+    ours, theirs = Pipe()
+    worker = workers._Worker(0, None, ours)
+    os.write(theirs.fileno(), b"\0\0\1\0half a message")
+    theirs.close()
+    assert worker.hear(Board(1, quiet=True)) is None
 
 
 def test_loading_a_model_is_not_the_scenes_time(monkeypatch):
@@ -114,7 +152,7 @@ def test_the_libraries_take_one_thread_of_a_worker():
     alone = {name: value for name, value in os.environ.items() if not name.endswith("_THREADS")}
     told = subprocess.run(
         [sys.executable, "-c", "import torch; print(torch.get_num_threads())"],
-        env=alone | dict.fromkeys(THREADS, "1"),
+        env=alone | dict.fromkeys(VARIABLES, "1"),
         capture_output=True,
         text=True,
         check=True,

@@ -7,8 +7,11 @@ from typing import Literal
 
 import pytest
 
-from scenetex import InputError
+import scenetex
+from scenetex import InputError, cli
 from scenetex.cli import COMMANDS, guarded, main, parse
+from scenetex.texture_command import TextureOptions
+from scenetex.threads import VARIABLES
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ def test_bugs_keep_their_traceback():
         guarded("test", lambda: 1 // 0)
 
 
-@pytest.mark.parametrize("arguments", [[], ["paint"], ["--version"]], ids=str)
+@pytest.mark.parametrize("arguments", [[], ["paint"], ["--colour"]], ids=str)
 def test_unknown_commands(arguments, capsys):
     assert main(arguments) == 2
     said = capsys.readouterr()
@@ -118,7 +121,14 @@ def test_unknown_commands(arguments, capsys):
 def test_help_lists_the_commands(capsys):
     assert main(["--help"]) == 0
     said = capsys.readouterr()
-    assert said.err == "" and all(name in said.out for name in COMMANDS)
+    assert said.err == ""
+    for name, does in COMMANDS.items():
+        assert f"  {name:8}  {does}\n" in said.out
+
+
+def test_the_version_is_told(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr() == (f"scenetex {scenetex.__version__}\n", "")
 
 
 def test_commands_get_their_arguments(tmp_path, capsys):
@@ -132,3 +142,50 @@ def test_every_command_has_help(command, capsys):
         main([command, "--help"])
     assert not stop.value.code
     assert f"scenetex {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("subcommand", [*([name] for name in COMMANDS), ["evaluate", "photos"], ["evaluate", "model"]])
+def test_help_says_nothing_that_nobody_would_type(subcommand, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    with pytest.raises(SystemExit):
+        main([*subcommand, "--help"])
+    said = capsys.readouterr().out
+    assert "{None}" not in said and "(default: )" not in said and "default: None" not in said
+    # "[PATH [PATH ...]]" tells less than "SCENE ...".
+    assert "[[" not in said
+
+
+def test_none_is_a_word_like_any_other():
+    assert parse(TextureOptions, "test", ["a", "--output", "b", "--prompt", "None"]).prompt == "None"
+
+
+@pytest.mark.parametrize(
+    "command", [["texture"], ["panorama"], ["train"], ["evaluate", "photos"], ["evaluate", "model"]]
+)
+@pytest.mark.parametrize("given", [["--threads", "3"], ["--threads=3"]], ids=str)
+def test_threads_are_told_before_anything_is_loaded(command, given, monkeypatch):
+    told = []
+
+    class Command:
+        def main(arguments, program):
+            told.append({os.environ.get(name) for name in VARIABLES})
+            return 0
+
+    monkeypatch.setattr(cli, "import_module", lambda *_: Command)
+    before = dict(os.environ)
+    assert main([*command, *given]) == 0
+    assert told == [{"3"}] and os.environ == before
+
+
+@pytest.mark.parametrize("threads", ["0", "-1", "5000"])
+def test_threads_out_of_range(threads, tmp_path, capsys):
+    commands = [
+        ["texture", "a", "--output", str(tmp_path / "o")],
+        ["panorama", "a", "--output", str(tmp_path / "o.png")],
+        ["train", "autoencoder", "--output", str(tmp_path / "o")],
+        ["evaluate", "photos", "a"],
+        ["evaluate", "model", "mini"],
+    ]
+    for command in commands:
+        assert main([*command, f"--threads={threads}"]) == 2
+        assert "--threads" in capsys.readouterr().err

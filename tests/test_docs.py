@@ -3,10 +3,12 @@
 import contextlib
 import importlib.util
 import io
+import json
 import os
 import re
 import runpy
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -149,11 +151,13 @@ class Reader:
 
 def _script(path: str, arguments: list[str]) -> int:
     before = sys.argv, list(sys.path)
+    handler = signal.getsignal(signal.SIGINT)
     sys.argv = [path, *arguments]
     try:
         runpy.run_path(path, run_name="__main__")
     finally:
         sys.argv, sys.path[:] = before
+        signal.signal(signal.SIGINT, handler)
     return 0
 
 
@@ -204,7 +208,7 @@ def test_every_command_is_there():
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=[*names, "README.md"])
 def test_options_in_the_text_exist(page):
     kinds = [OPTIONS[name] for name in OPTIONS if name != "evaluate"] + [*_union(evaluate_command.Options)]
-    known = {f"--{f.name.replace('_', '-')}" for kind in kinds for f in fields(kind)} | {"--help"}
+    known = {f"--{f.name.replace('_', '-')}" for kind in kinds for f in fields(kind)} | {"--help", "--version"}
     known |= {f"--no-{name[2:]}" for name in known}
     given = {word for span in re.findall(r"`(--[^`]+)`", prose(page)) for word in re.findall(r"--[a-z][\w-]*", span)}
     assert given - known - {"--array"} == set()
@@ -218,9 +222,65 @@ def _union(kind) -> list[type]:
     return [part for part in found if hasattr(part, "__dataclass_fields__")]
 
 
+def readme_blocks(page: Path = ROOT / "README.md") -> list[Block]:
+    return [b for b in read_blocks(page, ("bash", "python", "")) if b.language == "bash"]
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+def test_the_quick_start_works_in_a_terminal_that_has_only_that(tmp_path):
+    """As it stands, but for the repository's name; cloning and installing are stood in for, see `doc_installation`."""
+    script = readme_blocks()[0].code
+    assert script.startswith("git clone <this repository> scenetex && cd scenetex\n")
+    (tmp_path / "bin").mkdir()
+    git, installation = tmp_path / "bin" / "git", ROOT / "tests" / "doc_installation.py"
+    git.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{installation}" "{os.pathsep.join(sys.path)}" "$@"\n')
+    git.chmod(0o755)
+    # No folder that has a scenetex, as that of this environment.
+    without = [p for p in os.environ["PATH"].split(os.pathsep) if not (Path(p) / "scenetex").exists()]
+    done = subprocess.run(
+        ["bash", "-e", "-c", script.replace("<this repository>", str(ROOT)) + "command -v python scenetex\n"],
+        cwd=tmp_path,
+        env={"PATH": os.pathsep.join([str(git.parent), *without]), "HOME": str(tmp_path), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+    )
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    clone = tmp_path / "scenetex"
+    assert done.stdout.splitlines()[-2:] == [str(clone / ".venv" / "bin" / name) for name in ("python", "scenetex")]
+    assert said.count("output/sample_room: ") == 2, said
+    report = json.loads((clone / "output" / "sample_room" / "report.json").read_text())
+    assert f'--prompt "{report["prompt"]}"' in script
+    # What it says to look at.
+    paths = re.findall(r"`(output/[^`]+)`", prose(ROOT / "README.md").split("## Quick start")[1].split("\n## ")[0])
+    assert len(paths) >= 2 and all((clone / path).is_file() for path in paths), paths
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=[*names, "README.md"])
+def test_tools_and_their_options_are_there(page):
+    blocks = read_blocks(page, ("bash", "sh", "python", "text", ""))
+    for command in (c for b in blocks if b.language in ("bash", "sh") for c in b.commands()):
+        for tool, given in re.findall(r"python (tools/\S+)([^#]*)", command):
+            code = (ROOT / tool).read_text()
+            for option in set(re.findall(r"--([a-z][\w-]*)", given)) - {"help"} if "texture_scene" not in tool else ():
+                assert re.search(rf"\b{option.replace('-', '_')}: ", code), f"{page.name}: {tool} --{option}"
+
+
+@pytest.mark.parametrize(
+    ("page", "title"), [("docs/first-room.md", "output/sample_room/"), ("README.md", "DIR/<scene")]
+)
+def test_a_result_holds_the_files_that_are_named(page, title, desk):
+    assert main(["texture", "scenes/sample_room", "--output=output", "--keyframes=3", "--texture-size=1024"]) == 0
+    rows = re.search(rf"^\| in `{re.escape(title)}.*\n\|[-|]+\n((?:\|.*\n)+)", (ROOT / page).read_text(), re.M)[1]
+    named = re.findall(r"`([^`]+)`", " ".join(row.split("|")[1] for row in rows.splitlines()))
+    assert len(named) >= 6
+    for name in named:
+        pattern = re.sub(r"<[^>]+>", "*", name if not name.startswith(".") else f"textured{name}")
+        assert list(Path("output/sample_room").glob(pattern)), f"{page}: {name}"
+
+
 def test_commands_of_the_readme_parse():
-    blocks = [b for b in read_blocks(ROOT / "README.md", ("bash", "python", "")) if b.language == "bash"]
-    commands = [command for block in blocks for command in block.commands()]
+    commands = [command for block in readme_blocks() for command in block.commands()]
     assert sum(len(scenetex_calls(command)) for command in commands) > 10
     for command in commands:
         check(command, "README.md")
@@ -242,3 +302,14 @@ def test_links_lead_somewhere(page):
 def test_the_index_lists_every_page():
     linked = set(re.findall(r"\]\((\w[\w-]*\.md)\)", (ROOT / "docs" / "README.md").read_text()))
     assert linked == set(names) - {"README.md"}
+
+
+def test_commands_of_the_models_card_parse():
+    calls = [c for b in readme_blocks(ROOT / "scenetex" / "weights" / "mini" / "README.md") for c in b.commands()]
+    assert calls and sum(len(scenetex_calls(command)) for command in calls) >= 1
+    launched = {}
+    for command in calls:
+        launched |= {name: text for name, text in re.findall(r'^(\w+)="(.*)"$', command)}
+        for name, text in launched.items():
+            command = command.replace(f"${name}", text)
+        check(command, "mini's card")

@@ -79,11 +79,13 @@ def test_a_model_is_measured(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(rooms, "Settings", lambda **given: small(**given, size=(64, 48)))
     answers = [Answer("floor", "oak", "oak", np.ones(3), np.ones(3))]
     monkeypatch.setattr(obedience, "ask_room", lambda pipe, settings, k, done: answers)
-    options = ["--rooms", "1", "--views", "2", "--steps", "1", "--guidance-scale", "1", "--device", "cpu", "--quiet"]
+    options = ["--rooms", "1", "--views", "2", "--steps", "1", "--device", "cpu", "--quiet"]
     assert main(["evaluate", "model", str(folder), *options, "--output", str(output)]) == 0
     printed = capsys.readouterr().out
     held = json.loads(output.read_text())
     assert held["settings"]["rooms"] == 1 and len(held["rooms"]) == 1
+    # One was given, the other left to the model.
+    assert (held["settings"]["steps"], held["settings"]["guidance_scale"]) == (1, 9.0)
     assert held["figures"]["obeyed"]["value"] == 1 and "goal 0.750  reached" in printed
 
 
@@ -104,8 +106,8 @@ def test_bad_options(capsys, tmp_path):
     assert all(name in line for name in ("images", "photos", "model"))
     assert "--help" in refused(capsys, "pictures")
     assert "no such model folder" in refused(capsys, "model", str(tmp_path / "nothing"))
-    assert "--workers 0 must be at least 1" in refused(capsys, "model", "mini", "--workers", "0")
-    assert "rooms 0 is too small" in refused(capsys, "model", "mini", "--rooms", "0")
+    assert "--workers 0 is out of range; choose 1 to 1024" in refused(capsys, "model", "mini", "--workers", "0")
+    assert "--rooms 0 is out of range; choose 1 to 1000000" in refused(capsys, "model", "mini", "--rooms", "0")
     assert "cannot be written" in refused(capsys, "photos", "x", "--output", str(tmp_path / "no" / "such.json"))
 
 
@@ -123,8 +125,8 @@ def test_bad_folders(capsys, tmp_path, scan, result):
         ("[]", "holds no JSON object"),
         ("{}", "names no camera"),
         (json.dumps({"one": whole["2"]}), "camera 'one' is not one"),
-        (json.dumps({"2": whole["2"] | {"width": float("inf")}}), "camera '2' is not one"),
-        ("[" * 100_000, "is not JSON"),
+        (json.dumps({"2": whole["2"] | {"width": float("inf")}}), "holds Infinity, which is no finite number"),
+        ("[" * 100_000, "is JSON nested too deeply"),
         (json.dumps({"2": whole["2"] | {"intrinsics": [1, 2]}}), "camera '2' is not one"),
         (json.dumps({"7": whole["2"]}), "7.png: cannot be read"),
         (json.dumps({"2": whole["2"] | {"width": 10}}), "image is 64x48, its camera 10x48"),

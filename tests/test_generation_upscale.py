@@ -57,7 +57,7 @@ def test_large_images_show_what_the_small_ones_show(walk, model):  # noqa: F811
     ("options", "words"),
     [
         (("--upscale", "4"), ["cannot upscale 4 times", "upscale 2 times"]),
-        (("--upscale", "0"), ["upscale 0 is too small"]),
+        (("--upscale", "0"), ["--upscale 0 is out of range; choose 1 to 16"]),
         (("--upscale", "2", "--upscale-tile", "8"), ["tiles of 8 pixels"]),
         (("--upscale-tile", "64"), ["upscale_tile 64", "give upscale too"]),
     ],

@@ -134,7 +134,7 @@ def test_tables_and_json_take_every_number():
         Figure("b", "the second", float("inf")),
         Figure("c", "c", float("nan"), goal=1.0),
     ]
-    lines = table(figures).splitlines()
+    lines = table(figures)
     assert lines[0].split() == ["first", "0.500", "dB", "goal", "0.400", "reached"]
     assert lines[1].split()[:3] == ["the", "second", "inf"]
     assert lines[2].split() == ["c", "-", "goal", "1.000", "missed"]

@@ -174,3 +174,21 @@ def _corners(images: np.ndarray) -> np.ndarray:
     turned = [images[:, ::down, ::right].astype(float) for down in (1, -1) for right in (1, -1)]
     apart = [im[:, :8, :8].mean((1, 2)) - im[:, :32, :32].mean((1, 2)) for im in turned]
     return np.abs(np.stack(apart, 1)).max(2)
+
+
+def test_another_number_of_threads_shows_in_single_levels_at_most(mini, sample):
+    """As docs/troubleshooting.md says: it is oneDNN's convolutions that add in another order."""
+    before, found = torch.get_num_threads(), {}
+    try:
+        for plain in (False, True):
+            torch.backends.mkldnn.enabled = not plain
+            for threads in (1, 2):
+                torch.set_num_threads(threads)
+                seeded = torch.Generator().manual_seed(0)
+                made = mini("a room", sample.views, num_inference_steps=1, generator=seeded).images
+                found[plain, threads] = np.stack(made)
+    finally:
+        torch.backends.mkldnn.enabled = True
+        torch.set_num_threads(before)
+    np.testing.assert_array_equal(found[True, 1], found[True, 2])
+    np.testing.assert_allclose(found[False, 1], found[False, 2], rtol=0, atol=1 / 255)

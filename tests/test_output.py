@@ -7,14 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from made_folders import listing, make
 from painted_sheet import painted_sheet
 
 from scenetex import InputError
-from scenetex.output import DiskFull, output_folder, write_files
-
-
-def listing(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+from scenetex.output import DiskFull, output_folder, sweep, write_files
 
 
 def test_folder_appears_when_complete(tmp_path):
@@ -52,31 +49,70 @@ def test_success_replaces_the_previous_result_as_a_whole(tmp_path):
     assert listing(tmp_path) == {"room/report.json": b"two", "room/two": b"two"}
 
 
-def test_previous_result_returns_when_the_swap_fails(tmp_path, monkeypatch):
-    final = tmp_path / "room"
-    with output_folder(final) as folder:
-        (folder / "report.json").write_text("old")
-    rename = Path.rename
-
-    def refuse(self, target):
-        if Path(target) == final and not (self / "report.json").read_text() == "old":
-            raise PermissionError(errno.EACCES, "Permission denied")
-        return rename(self, target)
-
-    monkeypatch.setattr(Path, "rename", refuse)
-    with pytest.raises(InputError, match="room: cannot be written"), output_folder(final) as folder:
-        (folder / "report.json").write_text("new")
-    assert listing(tmp_path) == {"room/report.json": b"old"}
+def test_what_is_being_written_is_not_swept(tmp_path):
+    with output_folder(tmp_path / "room") as folder:
+        (folder / "half").write_text("half")
+        sweep(tmp_path)
+        assert (folder / "half").exists()
+    assert listing(tmp_path) == {"room/half": b"half"}
 
 
 def test_foreign_folders_are_refused(tmp_path):
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "draft.tex").write_text("years of work")
+    (tmp_path / "thesis" / "report.json").write_text('{"key": "", "files": []}')
     (tmp_path / "file").write_text("a file")
+    before = listing(tmp_path)
     for name in ("thesis", "file"):
         with pytest.raises(InputError, match=f"{name}.*choose another"), output_folder(tmp_path / name):
             pytest.fail("must not start")
-    assert listing(tmp_path) == {"thesis/draft.tex": b"years of work", "file": b"a file"}
+    assert listing(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("given", "final"),
+    [
+        ("scans/kitchen", "scans/kitchen"),
+        ("scans/kitchen", "scans"),
+        ("scans/kitchen", "scans/kitchen/deep/er"),
+        ("scans/kitchen/0.jpg", "scans/kitchen"),
+        ("scans/kitchen", "link"),
+        ("link", "scans/kitchen"),
+        ("link", "scans/kitchen/deep"),
+        ("scans/../scans/kitchen", "scans/kitchen/."),
+    ],
+)
+def test_nothing_that_is_read_is_replaced_or_written_into(tmp_path, given, final):
+    make(tmp_path / "scans")  # ours by all appearances
+    (tmp_path / "scans" / "kitchen").mkdir()
+    (tmp_path / "scans" / "kitchen" / "0.jpg").write_text("photo")
+    (tmp_path / "link").symlink_to(tmp_path / "scans" / "kitchen")
+    before = listing(tmp_path)
+    with pytest.raises(InputError, match="which is read; choose another output folder") as error:
+        make(tmp_path / final, inputs=[tmp_path / given])
+    assert "\n" not in str(error.value) and listing(tmp_path) == before
+
+
+def test_what_lies_beside_the_inputs_is_written(tmp_path):
+    (tmp_path / "scans" / "kitchen").mkdir(parents=True)
+    for final in ("scans/out", "out", "scans/kitchen2"):
+        make(tmp_path / final, inputs=[tmp_path / "scans" / "kitchen", "owner/name", tmp_path / "absent"])
+        assert (tmp_path / final / "report.json").exists()
+
+
+def test_devices_and_pipes_are_not_replaced_by_files(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/null")):
+        with pytest.raises(InputError, match="is a device or pipe; name a file"):
+            write_files({path: b"text"})
+        assert not path.is_file() and path.exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_names_of_many_bytes_are_written(tmp_path):
+    make(tmp_path / ("\u5bb6" * 80))
+    write_files({tmp_path / ("\u5bb6" * 79 + ".png"): b"image"})
+    assert len(listing(tmp_path)) == 2
 
 
 def test_empty_folder_and_link_are_used(tmp_path):

@@ -82,3 +82,61 @@ def test_project_file_and_package_agree():
 def test_files_stay_readable():
     for path in [*ROOT.glob("scenetex/**/*.py"), *ROOT.glob("tests/*.py"), *ROOT.glob("tools/*.py")]:
         assert len(path.read_text().splitlines()) <= 330, f"{path.relative_to(ROOT)}: split it by ideas"
+
+
+# Calls that open a file to read, or take text for JSON; and those of libraries that open a file by themselves.
+OPENING = {"open", "read_bytes", "read_text", "imread", "fromfile", "loadtxt", "genfromtxt", "memmap", "loads"}
+OPENING |= {"load_file", "safe_open", "torch.load", "np.load", "json.load", "from_pretrained", "load_config"}
+# Where these stand for something else: files of the package itself and of the system, what a run wrote just now, or
+# what was looked at by `files.check_regular` or `check_folder` before a library opens it.
+KNOWN = {
+    "report/html.py read_text",
+    "batch/digest.py read_text",
+    "batch/store.py np.load",
+    "memory.py read_text",
+    "metrics/feature_scores.py torch.load",
+    "metrics/feature_scores.py from_pretrained",
+    "models/block_folder.py load_file",
+    "models/mvdiffusion_weights.py load_file",
+    "models/mvdiffusion_weights.py torch.load",
+    "pipelines/loading.py from_pretrained",
+    "pipelines/loading.py load_config",
+    "pipelines/multiview.py from_pretrained",
+    "pipelines/panorama.py from_pretrained",
+    "generation.py from_pretrained",
+    "training/checkpoint.py load_file",
+    "training/checkpoint.py torch.load",
+    "training/encoded.py safe_open",
+    "training/eyes.py from_pretrained",
+    "training/kept.py safe_open",
+    "training/model_folder.py from_pretrained",
+    "training/model_folder.py load_config",
+    "view_command.py open",
+}
+
+
+def calls_of(tree: ast.AST) -> set[str]:
+    """Calls that open something, without those of our own openers, of lock files, and of files that are written."""
+    ours = {
+        alias.asname or alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.level and node.module in ("files", "json_file")
+        for alias in node.names
+    }
+    found = set()
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        whole = ast.unparse(call.func)
+        name = whole if whole in OPENING else whole.rpartition(".")[2]
+        writes = name == "open" and any(isinstance(a, ast.Constant) and a.value == "wb" for a in call.args)
+        if name in OPENING and whole not in ours | {"os.open", "Image.open"} and not writes:
+            found.add(name)
+    return found
+
+
+def test_inputs_are_opened_in_one_place():
+    """A reader that is added later opens regular files within the scene's folder, and reads JSON, as all others do."""
+    folder = ROOT / "scenetex"
+    files = [path for path in folder.rglob("*.py") if path.name not in ("files.py", "json_file.py")]
+    found = {f"{path.relative_to(folder)} {name}" for path in files for name in calls_of(ast.parse(path.read_text()))}
+    assert found == KNOWN
+    assert calls_of(ast.parse("json.loads(p.read_text()); open(p)")) == {"loads", "read_text", "open"}

@@ -151,10 +151,10 @@ def test_released_weights_take_the_place_of_the_unet(tmp_path):
         (("--position", "1,2,3"), ["add --scene"]),
         (("--scene", "ROOM", "--position", "1,2"), ["--position '1,2'", "X,Y,Z"]),
         (("--scene", "ROOM", "--position", "a,b,c"), ["--position 'a,b,c'"]),
-        (("--scene", "ROOM", "--position", "0,0,nan"), ["three numbers"]),
+        (("--scene", "ROOM", "--position", "0,0,nan"), ["--position '0,0,nan' is not understood"]),
         (("--scene", "nowhere"), ["nowhere"]),
         (("--scene", "ROOM"), ["takes no depth", "ControlNet"]),
-        (("--size", "0"), ["--size 0", "multiple of 8"]),
+        (("--size", "0"), ["--size 0 is out of range; choose 8 to 8192"]),
         (("--size", "60"), ["60 pixels", "multiple of 8"]),
         (("--height", "30"), ["30 rows"]),
         (("--steps", "0"), ["steps 0"]),
@@ -190,7 +190,7 @@ def test_bad_input_is_one_line_and_exit_code_2(model, room, tmp_path, capsys, op
 
 def test_output_that_cannot_be_written(model, tmp_path, capsys):
     assert command(tmp_path / "none" / "a.png", model) == 2
-    assert "make its folder first" in capsys.readouterr().err
+    assert "no such folder" in capsys.readouterr().err
 
 
 def test_images_keep_their_colours(tmp_path):
@@ -214,6 +214,8 @@ def test_texture_command_paints_from_a_panorama(deep, room, tmp_path):
     assert all(camera["keyframe"] for camera in cameras.values())
     report = json.loads((folder / "report.json").read_text())
     assert report["images"] == 8 and report["coverage"] > 0.8 and report["prompt"] == "a red room"
+    width, height = report["image_size"]
+    assert width == height and report["settings"]["image_size"] == f"{width}x{height}"
     assert texture_command.main([*options[:3], *options[3:5], "--quiet"]) == 2
 
 

@@ -15,6 +15,7 @@ from PIL import Image
 import scenetex
 from scenetex import InputError, load_scene, texture_command, texture_scene
 from scenetex.batch import process
+from scenetex.manifest import MANIFEST
 from scenetex.pipeline import choose_frames, read_photos, run_stages
 from scenetex.synthetic import read_room
 from scenetex.texture.textured_mesh import TexturedMesh
@@ -54,7 +55,16 @@ def test_the_sample_rooms_colours_are_true(sample):
 def test_everything_is_written(sample):
     folder, scene, _ = sample
     assert {p.name for p in folder.iterdir()} == {
-        *("textured.glb", "textured.obj", "textured.mtl", "textured.png", "views", "report.json", "preview.png")
+        *(
+            "textured.glb",
+            "textured.obj",
+            "textured.mtl",
+            "textured.png",
+            "views",
+            "report.json",
+            "preview.png",
+            MANIFEST,
+        )
     }
     ids = {str(frame.id) for frame in scene.frames}
     assert {p.name for p in (folder / "views").iterdir()} == {"cameras.json", *(f"{i}.png" for i in ids)}
@@ -94,6 +104,10 @@ def test_the_report_says_what_was_done(sample):
     assert report["coverage"] == pytest.approx(covered / report["texels"], abs=1e-4)
     assert report["texels"] == len(texel_points(result.mesh.mesh, result.mesh.atlas)[0])
     assert report["pose_refinement"]["accepted"] is False and report["pose_refinement"]["error_before"] < 5
+    assert report["texels_seen"] == report["coverage"]
+    assert report["settings"]["texels_per_metre"] == report["texels_per_metre"] > 0
+    assert report["faces_textured"] == report["faces"] - report["faces_without_area"]
+    assert report["seconds"]["total_with_reused"] == report["seconds"]["total"]
     seconds = report["seconds"]
     assert {"load", "keyframes", "photos", "refine", "unwrap", "render", "export", "preview", "total"} <= set(seconds)
     assert all(value >= 0 for value in seconds.values()) and seconds["total"] >= max(seconds.values())

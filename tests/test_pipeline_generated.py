@@ -63,6 +63,19 @@ def test_command_textures_from_a_prompt(walk, model, tmp_path):
     assert "torch" in report["versions"]
 
 
+def test_what_was_left_to_the_model_is_recorded_as_it_was_used(walk, model, tmp_path):
+    given = [str(walk), "--output", str(tmp_path), "--prompt", "a red room", "--model", str(model), "--keyframes", "2"]
+    given += ["--between", "0", "--image-size", "64x48", "--texture-size", "64", "--quiet", "--no-preview"]
+    for more in ([], ["--texture-format", "png"]):  # the second takes the images from disk
+        assert texture_command.main([*given, *more]) == 0
+        report = json.loads((tmp_path / "walk" / "report.json").read_text())
+        used = {"steps": 50, "guidance_scale": 9.0, "device": "cuda" if torch.cuda.is_available() else "cpu"}
+        assert {name: report["settings"][name] for name in used} == used
+        assert (report["steps"], report["guidance_scale"], report["image_size"]) == (50, 9.0, [64, 48])
+    assert "images" in report["reused"]
+    assert report["seconds"]["total_with_reused"] > report["seconds"]["total"]
+
+
 def test_same_seed_same_texture(walk, model):
     scene = load_scene(walk)
     options = dict(prompt="a red room", model=str(model), steps=2, image_size=(64, 48), between=0, device="cpu")
@@ -159,7 +172,7 @@ def test_model_with_a_spoilt_part(walk, model, tmp_path, capsys, part):
 
 def test_control_net_that_is_none(walk, model, tmp_path, capsys):
     assert command(walk, model, tmp_path, "--prompt", "x", "--controlnet", str(tmp_path / "none")) == 2
-    assert "none: cannot be loaded as a ControlNet" in capsys.readouterr().err
+    assert "none: no such model folder" in capsys.readouterr().err
 
 
 def test_cuda_that_is_not_there(walk, model, tmp_path, capsys, monkeypatch):

@@ -46,9 +46,10 @@ def test_command_lines_say_it_in_one_line(pipe, capsys):
         warnings.warn("not ours", UserWarning, stacklevel=1)
         return 0
 
-    with pytest.warns(UserWarning, match="not ours"):
-        assert guarded("scenetex texture", work) == 0
-    ours = [line for line in capsys.readouterr().err.splitlines() if "zebra" in line]
+    assert guarded("scenetex texture", work) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert "scenetex texture: not ours (UserWarning)" in lines
+    ours = [line for line in lines if "zebra" in line]
     assert set(ours) == {
         "scenetex texture: prompt: the model does not know zebra; it passes over these words, so choose others"
     }

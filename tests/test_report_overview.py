@@ -12,7 +12,7 @@ from test_report_html import Reader
 
 from scenetex import texture_command
 from scenetex.output import InputError
-from scenetex.report.overview import overview_page, write_overview
+from scenetex.report.overview import has_overview, overview_page, write_overview
 
 
 def add(output: Path, name: str, report: object, *files: str) -> Path:
@@ -120,7 +120,35 @@ def test_the_command_writes_pages_and_index(tmp_path, capsys):
         and "<strong>bad</strong>" in page
         and "bad.failed/log.txt" in page
     )
+    # A run that makes no page keeps the index true all the same.
+    assert texture_command.main([scenes[0], *quick, "--texture-format", "png"]) == 0
+    assert not (good / "report.html").exists() and "index.html" not in capsys.readouterr().out
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "good/report.html" not in page and "made without --report" in page
+    assert texture_command.main([scenes[0], *quick, "--report"]) == 0
     # A page that is gone is made again, though all else is there.
     (good / "report.html").unlink()
     assert texture_command.main([scenes[0], *quick, "--report"]) == 0
     assert (good / "report.html").is_file()
+
+
+def test_somebody_elses_index_stays_and_is_said_before_the_work(scan, tmp_path, capsys):
+    index = tmp_path / "out" / "index.html"
+    index.parent.mkdir()
+    index.write_text("<title>My thesis</title>")
+    assert texture_command.main([str(scan), "--output", str(tmp_path / "out"), "--report"]) == 2
+    assert "out/index.html: is not of this version's making" in capsys.readouterr().err
+    assert not has_overview(tmp_path / "out")
+    with pytest.raises(InputError, match="move it away"):
+        write_overview(tmp_path / "out")
+    assert index.read_text() == "<title>My thesis</title>" and [p.name for p in index.parent.iterdir()] == [
+        "index.html"
+    ]
+
+
+def test_times_of_this_run_and_of_all_are_told_apart(tmp_path):
+    add(tmp_path, "a", {"seconds": {"total": 43.5, "total_with_reused": 1157.0}})
+    add(tmp_path, "b", {"seconds": {"total": 3.0, "total_with_reused": 3.0}})
+    page = overview_page(tmp_path)
+    assert "1,157.0 s · 43.5 s of it in the last run" in page and page.count("in the last run") == 1
+    assert values(page, "data-seconds") == ["1157.000", "3.000"] and "580.0 <small>s" in page

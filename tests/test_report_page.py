@@ -63,6 +63,8 @@ def test_the_page_tells_what_the_report_tells():
     said = re.sub(r"<[^>]*>", " ", re.sub(r"<(script|style).*?</\1>", "", page, flags=re.DOTALL))
     for value in (f"{100 * about['coverage']:.1f}", "2.0 s", "from disk", "from 6 photos", *about["versions"].values()):
         assert str(value) in said
+    assert "Coverage" not in said and "Texels seen" in said
+    assert "Last run 4.5 s" in " ".join(said.split()) and "With reused stages 104.5 s" in " ".join(said.split())
     for name, value in about["settings"].items():
         assert name in said and str("–" if value is None else value) in said
     assert ("href", "textured.glb") in read.attributes and ("href", "../index.html") in read.attributes
@@ -70,6 +72,17 @@ def test_the_page_tells_what_the_report_tells():
     assert [frame["view"] for frame in data["frames"]] == [0, 2, 3, 5] and len(data["cameras"]) == 6
     assert result().views.depth[data["inside"]].mean() == result().views.depth.mean((1, 2)).max()
     assert not [value for _, value in read.attributes if value and value.startswith(("http", "//", "file"))]
+
+
+def test_the_page_knows_how_long_it_has_taken_itself():
+    asked = []
+
+    def about() -> dict:
+        asked.append(len(done))
+        return report()
+
+    done = []
+    assert "Last run" in scene_page(result(), about, {}, lambda: done.append(1)) and asked == [len(done)] == [4]
 
 
 def test_hostile_names_stay_text():

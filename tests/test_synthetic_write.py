@@ -13,6 +13,7 @@ from synthetic_rooms import QUICK, psnr, quick_room
 
 import scenetex
 from scenetex import InputError
+from scenetex.manifest import MANIFEST
 from scenetex.synthetic import ScanNoise, ScanSettings, read_room, write_scan
 
 TINY = ScanSettings(
@@ -45,7 +46,7 @@ def info(folder: Path) -> dict[str, str]:
 def test_the_folder_has_scannets_layout(written):
     folder, _ = written
     assert sorted(p.name for p in folder.iterdir()) == [
-        *("color", "depth", "intrinsic", "pose", "room.json", "study_07.txt", "study_07_vh_clean_2.ply")
+        *(MANIFEST, "color", "depth", "intrinsic", "pose", "room.json", "study_07.txt", "study_07_vh_clean_2.ply")
     ]
     ids = [0, 10, 20, 30, 40]
     for sub, suffix in (("color", "jpg"), ("depth", "png"), ("pose", "txt")):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tiny_scan
 
+from scenetex.manifest import MANIFEST
 from scenetex.texture_command import TextureOptions, main
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -174,8 +175,8 @@ def test_a_truncated_sens(tmp_path, capsys, share):
         (("--texture-format", "gif"), "--texture-format"),
         (("--texture-size", "many"), "--texture-size"),
         (("--texture-size", "32"), "64 to 16384"),
-        (("--texels-per-metre", "-4"), "texels_per_metre"),
-        (("--texels-per-metre", "nan"), "texels_per_metre"),
+        (("--texels-per-metre", "-4"), "--texels-per-metre -4.0 is out of range"),
+        (("--texels-per-metre", "nan"), "--texels-per-metre nan is out of range"),
         (("--formats", "glb,fbx"), "'fbx' is not a format; choose from glb,obj"),
         (("--formats", ","), "--formats is empty"),
         (("--keyframes", "often"), "keyframes 'often' is not understood"),
@@ -239,7 +240,7 @@ def test_an_earlier_result_survives_a_failure_and_is_replaced_by_a_success(scan,
     assert (output / "room" / "textured.obj").read_bytes() == first
     (scan / "color" / "10.jpg").write_bytes(photo)
     assert main([*arguments, "--formats", "glb"]) == 0
-    assert {p.name for p in (output / "room").iterdir()} == {"textured.glb", "views", "report.json"}
+    assert {p.name for p in (output / "room").iterdir()} == {"textured.glb", "views", "report.json", MANIFEST}
     assert {p.name for p in output.iterdir()} == {"room", ".stages"}
     assert capsys.readouterr().out.count("\n") == 2
 

@@ -1,8 +1,11 @@
 """Runs that stop go on exactly: after a kill, in several processes, and only from what fits."""
 
+import dataclasses
 import json
+import os
 import resource
 import shutil
+import signal
 import socket
 import time
 from pathlib import Path
@@ -13,8 +16,12 @@ from safetensors.torch import load_file, save_file
 from tiny_training import launch, options
 
 from scenetex import InputError
+from scenetex.errors import InputWarning
 from scenetex.output import DiskFull
+from scenetex.training.checkpoint import _LASTING
+from scenetex.training.options import _PLACES
 from scenetex.training.run import run_training
+from scenetex.training.run_folder import run_folder
 
 
 def checkpoints(output: Path) -> list[str]:
@@ -56,6 +63,94 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(uninterrupted, tmp_path
     assert [json.loads(r)["step"] for r in rows[1].splitlines()] == [1, 2, 3, 4, 5, 6]
     for one, other in zip(*(map(json.loads, r.splitlines()) for r in rows), strict=True):
         assert one["loss"] == pytest.approx(other["loss"], abs=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("ending", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=lambda v: str(int(v))
+)
+def test_told_to_end_a_run_saves_the_step_it_is_at(uninterrupted, tmp_path, ending, code):
+    """However far it is; what comes of it in the end is the same."""
+    asked = options("interpolation", uninterrupted.cache.parent, tmp_path / "run", steps=6, save_every=1000)
+    log = tmp_path / "log"
+    process = launch(dataclasses.replace(asked, steps=100_000), log)
+    while b"1/100000" not in (log.read_bytes() if log.exists() else b""):
+        assert process.is_alive(), log.read_text()
+        time.sleep(0.002)
+    os.kill(process.pid, ending)
+    process.join(60)
+    said = log.read_text().splitlines()[-2:]
+    assert process.exitcode == code and "is saved; the same command goes on from there" in said[0], said
+    assert said[1] == "scenetex train: interrupted; nothing half-written was left"
+    (saved,) = checkpoints(asked.output)
+    step = int(saved[-8:])
+    assert step >= 1 and (asked.output / "model" / "model_index.json").is_file()
+    assert len((asked.output / "losses.jsonl").read_text().splitlines()) == step
+    if step < 6:
+        run_training(asked)
+        for name in ("weights", "average"):
+            same_weights(weights(uninterrupted.output, 6, name), weights(asked.output, 6, name), 1e-6)
+
+
+def test_what_a_killed_run_was_writing_is_gone_at_the_next_start(uninterrupted, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(uninterrupted.output, folder)
+    half = "0123456789ab.partial"
+    left = [folder / f".model.{half}" / "unet", folder / "checkpoints" / f".step-00000008.{half}"]
+    for path in left:
+        path.mkdir(parents=True)
+    (folder / f".losses.jsonl.{half}").write_text("half")
+    run_training(options("interpolation", uninterrupted.cache.parent, folder, steps=6, save_every=2))
+    assert not list(folder.rglob("*.partial")) and checkpoints(folder) == ["step-00000004", "step-00000006"]
+
+
+def test_one_training_at_a_time_works_in_a_folder(uninterrupted):
+    with run_folder(uninterrupted, main=True):
+        refused(uninterrupted, "run: another training is at work there; wait, or choose another output folder")
+
+
+def test_a_run_that_never_began_leaves_no_folder(tiny_models, tmp_path, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("scenetex.training.run.build_stage", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_training(options("multi-view", tiny_models, tmp_path / "deep" / "run"))
+    assert not list(tmp_path.iterdir())
+
+
+# Another value for each option that a run may go on with; whatever else decides on its course is refused.
+OTHERS = {
+    "learning_rate": 1e-3,
+    "warmup": 7,
+    "schedule": "cosine",
+    "average": 0.5,
+    "precision": "bf16",
+    "crop": (16, 16),
+    "noise_bias": 2.0,
+    "model": "elsewhere",
+    "upscale_unet": Path("elsewhere"),
+}
+
+
+def test_no_option_that_decides_on_the_course_changes_in_silence(uninterrupted):
+    """Each option is named where it changes, refused, or one of those that the course does not depend on."""
+    course = uninterrupted.course()
+    for field in dataclasses.fields(uninterrupted):
+        known = field.name in _PLACES or field.name in ("steps", "output")
+        assert known or field.name in course, f"{field.name}: neither in the course of a run nor apart from it"
+        assert known or field.name in OTHERS or field.name in _LASTING, f"{field.name}: refused or followed?"
+    for name, value in OTHERS.items():
+        assert dataclasses.replace(uninterrupted, **{name: value}).course() != course
+    faster = dataclasses.replace(uninterrupted, schedule="cosine")
+    assert faster.course() != dataclasses.replace(faster, steps=99).course(), "where it falls to counts"
+
+
+def test_another_learning_rate_is_followed_and_said(stopped):
+    changed = dataclasses.replace(stopped, learning_rate=1e-3)
+    with pytest.warns(InputWarning, match=r"step-00000004: was made with learning_rate 0\.002; goes on with 0\.001"):
+        run_training(changed)
+    state = stopped.output / "checkpoints" / "step-00000006" / "state.json"
+    assert json.loads(state.read_text())["run"]["learning_rate"] == 1e-3
 
 
 def test_the_last_two_checkpoints_are_kept(uninterrupted):
@@ -127,6 +222,7 @@ def refused(asked, words: str) -> None:
         ({"samples": 1}, "was made with samples 2, not 1; choose another output folder, or the same settings"),
         ({"seed": 1}, "was made with data RoomStream.seed=0, .* not RoomStream.seed=1"),
         ({"stage": "multi-view"}, "was made with stage interpolation, not multi-view"),
+        ({"optimizer": "muon"}, "was made with optimizer adamw, not muon"),
     ],
 )
 def test_another_runs_settings_are_refused(stopped, change, words):

@@ -145,7 +145,7 @@ def test_a_rendered_scan_can_be_trained_on(shared_data, tmp_path):
         (tmp_path / "livingroom" / path.name).symlink_to(path)
     (tmp_path / "livingroom" / "prompt.txt").write_text("a living room with a sofa")
     for depth in ("rendered", "sensor"):
-        sample = ScanFolder(str(tmp_path), (128, 96), depth, views=4).sample(0)
+        sample = ScanFolder(str(tmp_path), (128, 96), depth, views=4, allow_outside=True).sample(0)
         assert len(sample) == 4 and (sample.views.depth > 0).mean() > 0.8
         assert sample.images.std() > 20
     shutil.rmtree(tmp_path / "livingroom")

@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import struct
 import subprocess
 import sys
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
 import numpy as np
@@ -15,6 +17,7 @@ import pytest
 import tiny_scan
 
 from scenetex import InputError, load_scene
+from scenetex.gate import Gate
 from scenetex.scene.glb import read_glb
 from scenetex.texture_command import main as texture
 from scenetex.view_command import collect, main, serve
@@ -57,6 +60,8 @@ def test_mesh_and_cameras_of_a_result_meet(scan, output, tmp_path):
         assert all(np.abs(got - t).max(1).min() < 1e-5 for t in expected), "same triangles, same orientation"
         assert len(faces) == len(expected)
         np.testing.assert_allclose(found.box, [truth.min(0), truth.max(0)], atol=1e-5)
+        assert ((found.start[0] > found.box[0]) & (found.start[0] < found.box[1])).all(), "it opens inside"
+        assert any(np.allclose(found.start[0], camera.cam_to_world[:3, 3]) for camera in found.cameras)
         assert [camera.name for camera in found.cameras] == ["2", "10", "100"]
         for camera, frame in zip(found.cameras, load_scene(scan).frames, strict=True):
             np.testing.assert_allclose(camera.cam_to_world, ALIGNMENT @ frame.cam_to_world, atol=1e-9)
@@ -88,6 +93,7 @@ def test_colours_of_a_scan_are_shown_as_they_are(scan, tmp_path):
 def test_a_glb_alone(output, tmp_path):
     (tmp_path / "alone.glb").write_bytes((output / "textured.glb").read_bytes())
     found = collect(tmp_path / "alone.glb")
+    assert ((found.start[0] > found.box[0]) & (found.start[0] < found.box[1])).all()
     assert found.cameras == () and materials(found.glb)[0]["extensions"] == {"KHR_materials_unlit": {}}
 
 
@@ -111,9 +117,9 @@ def damage_camera(folder: Path, **changes) -> None:
         (lambda f: damage_camera(f, cam_to_world=[1, 2]), "camera '10' is not one"),
         (lambda f: damage_camera(f, intrinsics=[[0] * 3] * 3), "camera '10' is not one"),
         (lambda f: damage_camera(f, width="wide"), "camera '10' is not one"),
-        (lambda f: damage_camera(f, width=float("inf")), "camera '10' is not one"),
-        (lambda f: damage_camera(f, cam_to_world=[10**400] * 16), "camera '10' is not one"),
-        (lambda f: (f / "views" / "cameras.json").write_text("[" * 100_000), "cameras.json: holds no JSON object"),
+        (lambda f: damage_camera(f, width=float("inf")), "cameras.json: holds Infinity, which is no finite number"),
+        (lambda f: damage_camera(f, cam_to_world=[10**400] * 16), "cameras.json: holds a number of 401 digits"),
+        (lambda f: (f / "views" / "cameras.json").write_text("[" * 100_000), "cameras.json: is JSON nested too deeply"),
         (lambda f: (f / "views" / "cameras.json").write_text("[]"), "cameras.json: holds no JSON object"),
         (lambda f: (f / "report.json").write_text("{}"), "report.json: does not say where up is"),
         (lambda f: (f / "textured.glb").write_bytes(b"glTF"), "textured.glb: not a GLB 2.0 file"),
@@ -167,7 +173,7 @@ def test_bad_options(scan, capsys):
 
 def test_everything_is_put_into_the_viewer(output):
     pytest.importorskip("viser", reason="needs viser, pip install 'scenetex[view]'")
-    server = serve(collect(output), free_port())
+    server = serve(collect(output), free_port(), Gate())
     try:
         handles = server.scene._handle_from_node_name
         assert {"/mesh", "/cameras/2", "/cameras/10", "/cameras/100"} <= set(handles)
@@ -188,8 +194,10 @@ def test_the_command_serves_until_it_is_interrupted(output):
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as run:
         try:
             line = next(line for line in run.stdout if "Ctrl-C ends it" in line)
-            assert f"{output}: http://localhost:{port} " in line
-            assert b"<html" in urlopen(f"http://localhost:{port}", timeout=20).read()
+            address = re.search(rf"{output}: (http://localhost:{port}/[\w-]{{24}}/) ", line)[1]
+            assert b"<html" in urlopen(address, timeout=20).read()
+            with pytest.raises(HTTPError, match="403"):
+                urlopen(f"http://localhost:{port}/", timeout=20)
             os.kill(run.pid, signal.SIGINT)
             assert run.wait(20) == 0
             assert "Traceback" not in run.stderr.read()

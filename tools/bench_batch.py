@@ -23,6 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from scenetex.cli import guarded, parse
 from scenetex.errors import InputError
+from scenetex.manifest import MANIFEST
+from scenetex.output import own_folder
 from scenetex.scene.mesh_file import read_mesh
 from scenetex.synthetic import RoomSettings, ScanNoise, ScanSettings, make_room, write_scan
 from scenetex.synthetic.write import write_ply
@@ -54,7 +56,7 @@ class Options:
     """Measures and checks batches on small procedural scenes."""
 
     work: Path
-    """Folder for scenes and results; results in it are replaced."""
+    """Folder for scenes and results, new or of an earlier call; what is in it is replaced."""
     scenes: int = 24
     """How many scenes."""
     kills: int = 5
@@ -72,7 +74,8 @@ def main() -> int:
         options = parse(Options, PROGRAM, None)
         if options.scenes < 1 or options.kills < 0:
             raise InputError("--scenes has to be 1 or more, --kills 0 or more")
-        root = _make_scenes(options.work / "scenes", options.scenes)
+        own_folder(options.work, "workshop")
+        root = make_scenes(options.work / "scenes", options.scenes)
         good = [_throughput(root, options), _shards(root, options), _killed(root, options), _broken(root, options)]
         print("all checks passed" if all(good) else "a check FAILED, see above")
         return int(not all(good))
@@ -89,16 +92,16 @@ def _throughput(root: Path, options: Options) -> bool:
         print("Ray is not installed: left out")
     seconds, hashes = {}, {}
     for name, way in ways.items():
-        output = _fresh(options.work / name.replace(" ", "_").replace(",", ""))
+        output = fresh(options.work / name.replace(" ", "_").replace(",", ""))
         start = time.perf_counter()
-        code = _texture(root, output, *way).wait()
-        seconds[name], hashes[name] = time.perf_counter() - start, _hashes(output)
+        code = texture(root, output, *way).wait()
+        seconds[name], hashes[name] = time.perf_counter() - start, hashes(output)
         print(f"{name:12} {seconds[name]:8.1f} s  {options.scenes / seconds[name]:6.2f} scenes/s  exit code {code}")
         _memory(output)
     print(f"2 workers over 1: {seconds['1 worker'] / seconds['2 workers']:.2f} times the throughput")
     if "ray, 2 CPUs" in ways:
         print(f"overhead of Ray over --workers 2: {seconds['ray, 2 CPUs'] - seconds['2 workers']:.1f} s")
-    return _check("all ways come to the same", len({json.dumps(h) for h in hashes.values()}) == 1)
+    return check("all ways come to the same", len({json.dumps(h) for h in hashes.values()}) == 1)
 
 
 def _memory(output: Path) -> None:
@@ -110,23 +113,23 @@ def _memory(output: Path) -> None:
 
 
 def _shards(root: Path, options: Options) -> bool:
-    output = _fresh(options.work / "shards")
-    runs = [_texture(root, output, "--shard", f"{i}/4", "--workers", "1") for i in range(4)]
+    output = fresh(options.work / "shards")
+    runs = [texture(root, output, "--shard", f"{i}/4", "--workers", "1") for i in range(4)]
     codes = [run.wait() for run in runs]
-    return _check("4 shards at a time come to the same", set(codes) == {0} and _hashes(output) == _expected(options))
+    return check("4 shards at a time come to the same", set(codes) == {0} and hashes(output) == _expected(options))
 
 
 def _killed(root: Path, options: Options) -> bool:
     """Kills runs of all their processes at random moments until one gets to the end."""
-    rng, output, kills, good = random.Random(options.seed), _fresh(options.work / "killed"), 0, True
+    rng, output, kills, good = random.Random(options.seed), fresh(options.work / "killed"), 0, True
     span = 2.0
     while kills < options.kills:
-        run = _texture(root, output, "--workers", "2")
+        run = texture(root, output, "--workers", "2")
         try:
             run.wait(rng.uniform(0, span))
             # All scenes are done: begin again.
-            good &= run.returncode == 0 and _hashes(output) == _expected(options)
-            _fresh(output)
+            good &= run.returncode == 0 and hashes(output) == _expected(options)
+            fresh(output)
         except subprocess.TimeoutExpired:
             os.killpg(run.pid, signal.SIGKILL)
             run.wait()
@@ -134,29 +137,29 @@ def _killed(root: Path, options: Options) -> bool:
         # Long enough for some scenes, short enough for several kills on the way to the last.
         span = 60.0
         good &= all((folder / "report.json").is_file() for folder in output.glob("[!.]*"))
-    good &= _texture(root, output, "--workers", "2").wait() == 0 and _hashes(output) == _expected(options)
+    good &= texture(root, output, "--workers", "2").wait() == 0 and hashes(output) == _expected(options)
     left = list(output.rglob("*.partial"))
-    return _check(f"{kills} kills lose nothing and leave nothing partial", good and not left)
+    return check(f"{kills} kills lose nothing and leave nothing partial", good and not left)
 
 
 def _broken(root: Path, options: Options) -> bool:
     """Half of the scenes, 40 at most, are broken: the others are textured, and every cause is named."""
-    scenes, output = _fresh(options.work / "broken_scenes"), _fresh(options.work / "broken")
+    scenes, output = fresh(options.work / "broken_scenes"), fresh(options.work / "broken")
     for i, source in enumerate(sorted(root.iterdir())[:40]):
         shutil.copytree(source, scenes / source.name)
         if i % 2:
             list(BREAKAGE.values())[i // 2 % len(BREAKAGE)](scenes / source.name)
     names = sorted(path.name for path in scenes.iterdir())
-    code = _texture(scenes, output, "--workers", "2").wait()
+    code = texture(scenes, output, "--workers", "2").wait()
     failed = sorted(path.parent.name.removesuffix(".failed") for path in output.glob("*/failed.json"))
     for name in failed:
         print(f"  {name}: {json.loads((output / f'{name}.failed' / 'failed.json').read_text())['message']}")
     done = sorted(path.parent.name for path in output.glob("[!.]*/report.json"))
     good = failed == names[1::2] and done == names[::2] and code == int(len(names) > 1)
-    return _check(f"{len(failed)} broken scenes among {len(names)} are named, the others done", good)
+    return check(f"{len(failed)} broken scenes among {len(names)} are named, the others done", good)
 
 
-def _make_scenes(root: Path, count: int) -> Path:
+def make_scenes(root: Path, count: int) -> Path:
     """Scans of a few rooms, each with its own mesh."""
     sources = [root.with_name("rooms") / f"room{k}" for k in range(min(count, ROOMS))]
     for k, source in enumerate(sources):
@@ -174,17 +177,17 @@ def _make_scenes(root: Path, count: int) -> Path:
     return root
 
 
-def _texture(root: Path, output: Path, *options: str) -> subprocess.Popen:
+def texture(root: Path, output: Path, *options: str) -> subprocess.Popen:
     """The command in a group of processes of its own."""
     command = [sys.executable, str(TOOL), "--root", str(root), "--output", str(output), *OPTIONS, *options]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
 
 
-def _hashes(output: Path) -> dict[str, str]:
+def hashes(output: Path) -> dict[str, str]:
     """Hash of every file of every result; of reports, without what differs from run to run."""
     found = {}
     for path in sorted(output.glob("[!.]*/**/*")):
-        if path.is_file():
+        if path.is_file() and path.name != MANIFEST:
             data = path.read_bytes()
             if path.name == "report.json":
                 data = json.dumps({k: v for k, v in json.loads(data).items() if k not in VOLATILE}).encode()
@@ -193,10 +196,10 @@ def _hashes(output: Path) -> dict[str, str]:
 
 
 def _expected(options: Options) -> dict[str, str]:
-    return _hashes(options.work / "1_worker")
+    return hashes(options.work / "1_worker")
 
 
-def _fresh(folder: Path) -> Path:
+def fresh(folder: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     return folder
@@ -206,7 +209,7 @@ def _cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:200])
 
 
-def _check(what: str, good: bool) -> bool:
+def check(what: str, good: bool) -> bool:
     print(f"{'ok    ' if good else 'FAILED'} {what}", flush=True)
     return good
 

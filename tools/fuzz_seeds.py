@@ -126,6 +126,17 @@ TRANSFORMS_WORDS = (
 )
 
 
+CAMERAS = json.dumps(
+    {
+        str(i): {
+            **{"width": SIZE[0], "height": SIZE[1], "keyframe": True},
+            **{"intrinsics": _INTRINSICS[:3, :3].tolist(), "cam_to_world": _POSE.tolist()},
+        }
+        for i in range(2)
+    }
+).encode()
+
+
 def encoded(suffix: str, image: np.ndarray, *options: int) -> bytes:
     return cv2.imencode(suffix, image, options)[1].tobytes()
 

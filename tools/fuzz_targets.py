@@ -1,11 +1,13 @@
 """Every reader of files that come from elsewhere: what it is fed with, and what it may allocate."""
 
+import json
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import fuzz_seeds as seeds
+import numpy as np
 
 from scenetex.batch.scenes import find_scenes
 from scenetex.batch.store import DiskStore
@@ -16,6 +18,7 @@ from scenetex.scene.mesh_file import read_mesh
 from scenetex.scene.ply import ply_face_count
 from scenetex.scene.pose import read_extrinsic, read_intrinsics, read_pose, rigid
 from scenetex.scene.scan_info import read_scan_info
+from scenetex.view_command import collect
 
 MEGABYTE = 1 << 20
 _SHOWN = 3  # frames of a scene whose pixels are read
@@ -78,6 +81,12 @@ def targets() -> dict[str, Target]:
         Target("depth", "0.png", seeds.depth_seeds(), _read_depth, pixels, kind="png"),
         Target("square", "square.png", seeds.square_seeds(), read_square, pixels, kind="png"),
         Target("list", "list.txt", seeds.LIST_SEEDS, _read_list, 192, words=(b"..", b"/", b"#", b"\0", b".stages")),
+        Target(
+            *("cameras", "result/views/cameras.json", (seeds.CAMERAS,), _read_result, 512, 8 * MEGABYTE),
+            words=(b'"width": ', b'"cam_to_world": ', b"1e400", b"9" * 400, b"NaN"),
+            kind="json",
+            prepare=_put_result,
+        ),
         Target("stage", f"atlas-{_KEY}.npz", seeds.stage_seeds(), _read_stage, 1100),
     )
     return {target.name: target for target in found}
@@ -178,6 +187,19 @@ def load_scene_or_refuse(path: Path) -> None:
     except ValueError as error:
         if type(error).__name__ != "InputError":
             raise
+
+
+def _read_result(path: Path) -> None:
+    collect(path.parents[1])
+
+
+def _put_result(folder: Path) -> None:
+    result = folder / "result"
+    (result / "views").mkdir(parents=True, exist_ok=True)
+    (result / "textured.glb").write_bytes(seeds.glb_seeds()[0])
+    (result / "report.json").write_text(json.dumps({"axis_alignment": np.eye(4).tolist()}))
+    for i in range(2):
+        (result / "views" / f"{i}.png").write_bytes(seeds.encoded(".png", seeds.PHOTO))
 
 
 def _read_stage(path: Path) -> None:

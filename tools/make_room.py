@@ -13,6 +13,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from scenetex.cli import guarded, parse
+from scenetex.console import say
 from scenetex.synthetic import RoomSettings, ScanSettings, make_room, write_scan
 
 
@@ -37,7 +38,7 @@ def main() -> int:
         arguments = parse(Arguments, "make_room", None)
         room = make_room(arguments.seed, arguments.room, progress=True)
         write_scan(room, arguments.output, arguments.scan, progress=True)
-        print(f"{arguments.output}: {room.description}")
+        say(f"{arguments.output}: {room.description}")
         return 0
 
     return guarded("make_room", work)

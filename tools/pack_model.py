@@ -11,13 +11,16 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from uuid import uuid4
 
 import tyro
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from scenetex.cli import guarded, parse
+from scenetex.console import say
 from scenetex.errors import InputError
+from scenetex.output import naming, sweep, write_files
 
 
 @dataclass
@@ -60,17 +63,28 @@ def main() -> int:
             size = sum(path.stat().st_size for path in packed.rglob("*") if path.is_file()) / 2**20
             if size > arguments.limit:
                 raise InputError(f"{arguments.model}: packed it has {size:.1f} MB, more than {arguments.limit:g}")
-            for part in packed.iterdir():
-                if part.is_dir():
-                    shutil.rmtree(arguments.output / part.name, ignore_errors=True)
-                    shutil.copytree(part, arguments.output / part.name)
-                else:
-                    arguments.output.mkdir(parents=True, exist_ok=True)
-                    shutil.copy2(part, arguments.output)
-        print(f"{arguments.output}: {size:.1f} MB")
+            with naming(arguments.output):
+                _put(packed, arguments.output)
+        say(f"{arguments.output}: {size:.1f} MB")
         return 0
 
     return guarded("pack_model", work)
+
+
+def _put(packed: Path, output: Path) -> None:
+    """Copies the parts to where there are none yet: those of an earlier call nobody can tell from other people's."""
+    there = next((output / part.name for part in packed.iterdir() if (output / part.name).exists()), None)
+    if there is not None:
+        raise InputError(f"{there}: is there already; delete the old parts first, or choose another folder")
+    output.mkdir(parents=True, exist_ok=True)
+    sweep(output)
+    for part in sorted(packed.iterdir(), key=lambda path: path.is_file()):
+        if part.is_dir():
+            partial = output / f".{part.name}.{uuid4().hex[:12]}.partial"
+            shutil.copytree(part, partial)
+            partial.rename(output / part.name)
+        else:
+            write_files({output / part.name: part.read_bytes()})
 
 
 if __name__ == "__main__":

@@ -8,7 +8,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scenetex.texture_command import main
+from scenetex.interrupt import as_process
+
+
+def main() -> int:
+    """Runs the command; its exit code."""
+    from scenetex.cli import run_command
+
+    return run_command("texture", sys.argv[1:], "texture_scene.py")
+
 
 if __name__ == "__main__":
-    sys.exit(main(program="texture_scene.py"))
+    sys.exit(as_process(main))

@@ -5,24 +5,28 @@ The outputs of stages travel through the output folder, which all nodes have to 
 
 import logging
 import os
+import secrets
 import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from ..scene.load import scene_name
 from ..stages import silent
+from ..threads import VARIABLES
 from .agenda import Agenda
 from .process import Outcome, attempt, record_failure, warm_up
 from .progress import Board
-from .workers import THREADS
 
 if TYPE_CHECKING:
     from ..texture_command import TextureOptions
 
+# Named after the systems on which it is the default.
+_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
 _LOOK = 0.5  # seconds between looks at the clock
 _RETRIES = 3  # after a node or process was lost
 _AHEAD = 2  # scenes per painter that are laid out before it is their turn
@@ -70,6 +74,8 @@ def on_ray(agenda: Agenda, options: "TextureOptions", board: Board) -> Iterator[
     Raises:
         InputError: Ray is not installed or cannot be reached, or the model cannot be loaded.
     """
+    if options.ray == "local":
+        _stay_private()
     try:
         import ray
     except ImportError:
@@ -81,12 +87,20 @@ def on_ray(agenda: Agenda, options: "TextureOptions", board: Board) -> Iterator[
         ray.shutdown()
 
 
+def _stay_private() -> None:
+    """Whoever reaches one of Ray's ports can run code: one that starts here, and reads this as it is imported, listens
+    on the loopback interface only, and asks other users of this machine for a token."""
+    os.environ[_LOOPBACK] = "0"
+    if "RAY_AUTH_MODE" not in os.environ:
+        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+
+
 def _connect(ray, options: "TextureOptions") -> None:
     local = {"num_cpus": options.workers or None, "include_dashboard": False} if options.ray == "local" else {}
     try:
         ray.init(
             address=options.ray,
-            runtime_env={"env_vars": dict.fromkeys(THREADS, "1")},
+            runtime_env={"env_vars": dict.fromkeys(VARIABLES, str(options.threads or 1))},
             log_to_driver=False,
             logging_level=logging.ERROR,
             **local,
@@ -94,6 +108,9 @@ def _connect(ray, options: "TextureOptions") -> None:
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         why = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
         raise InputError(f"--ray {options.ray}: cannot be reached ({why}); check the address, or use local") from None
+    if local and not ip_address(ray.util.get_node_ip_address()).is_loopback:
+        ray.shutdown()
+        raise InputError("--ray local: this version of Ray listens to the whole network; update Ray, or use --workers")
 
 
 class _Driver:
@@ -196,6 +213,9 @@ class _Driver:
             if isinstance(error.cause, InputError):
                 raise InputError(str(error.cause)) from None
             raise
+        except self._ray.exceptions.RayError as error:
+            why = (str(error).strip() or type(error).__name__).splitlines()[0]
+            raise InputError(f"--ray: the process that holds the model was lost again and again ({why})") from None
         self._idle.append(painter)
 
     def _result(self, job: _Job, reference) -> Outcome:

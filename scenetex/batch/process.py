@@ -2,7 +2,6 @@
 
 import gc
 import json
-import shutil
 import time
 import traceback
 from contextlib import suppress
@@ -11,19 +10,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InputError
+from ..errors import InputError, plain
 from ..generation import load_model
-from ..memory import is_out_of_memory
-from ..output import DiskFull, output_folder, write_files
+from ..memory import OutOfMemory, is_out_of_memory
+from ..output import DiskFull, check_replaceable, output_folder, remove_folder, write_files
 from ..pipeline import lay_out, make_images, prepare_model, run_stages
 from ..results import finished, write_report, write_results
 from ..scene.load import load_scene, scene_name
 from ..stages import Stages, Watch
 from ..threads import halve
 from .digest import FileHashes, stage_keys
-from .scenes import FAILED
 from .store import DiskStore
-from .workplace import Busy, workplace
+from .workplace import FAILED, Busy, workplace
 
 if TYPE_CHECKING:
     from ..texture_command import TextureOptions
@@ -74,17 +72,19 @@ def process(path: Path, options: "TextureOptions", stages: Stages, part: str = "
         InputError: what `load_scene`, `run_stages` and `output_folder` say; memory that does not suffice.
         DiskFull: no room for the output.
     """
+    start = time.perf_counter()
     while True:
         try:
             with workplace(options.output, scene_name(path)) as work:
-                return _process(path, options, stages, part, work)
+                return _process(path, options, stages, part, work, start)
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
             if not halve():
+                asked = f" ({error})" if isinstance(error, OutOfMemory) else ""
                 raise InputError(
-                    f"{path}: out of memory in stage {stages.failed}; use fewer --workers or --keyframes, or a smaller "
-                    "--texture-size"
+                    f"{path}: out of memory in stage {stages.failed}{asked}; use fewer --workers or --keyframes, or a "
+                    "smaller --texture-size"
                 ) from error
             stages.notes.append(f"out of memory in stage {stages.failed}; tried again with half the threads")
             stages.failed = None
@@ -119,20 +119,19 @@ def record_failure(outcome: Outcome, output: Path, log: str) -> None:
     about |= {"seconds": round(outcome.seconds, 3), "notes": outcome.notes, "log": "log.txt"}
     # The failure is known without it: a place that cannot be written to must not end the run.
     with suppress(Busy, InputError), workplace(output, outcome.name) as work:
-        with output_folder(output / (outcome.name + FAILED), marker="failed.json", workplace=work) as folder:
+        with output_folder(output / (outcome.name + FAILED), "failure record", workplace=work) as folder:
             write_files(
                 {
-                    folder / "log.txt": log.encode(errors="backslashreplace"),
+                    folder / "log.txt": "\n".join(map(plain, log.split("\n"))).encode(),
                     folder / "failed.json": json.dumps(about, indent=2).encode(),
                 }
             )
 
 
-def _process(path: Path, options: "TextureOptions", stages: Stages, part: str, work: Path) -> Outcome:
-    """`process` in the scene's locked folder."""
-    start = time.perf_counter()
+def _process(path: Path, options: "TextureOptions", stages: Stages, part: str, work: Path, start: float) -> Outcome:
+    """`process` in the scene's locked folder; it began at `start`, an attempt that ran out of memory included."""
     with stages.stage("load"):
-        scene = load_scene(path, align=options.align)
+        scene = load_scene(path, options.align, options.allow_outside)
     if scene.skipped:
         stages.notes.append(f"{len(scene.skipped)} frames without tracking left out")
     with stages.stage("hash"):
@@ -147,6 +146,7 @@ def _process(path: Path, options: "TextureOptions", stages: Stages, part: str, w
     if finished(final, keys["result"]) is not None:
         _forget_failure(options.output, scene.name)
         return outcome("kept", "already there, made from the same scene with the same settings")
+    check_replaceable(final, "result")  # said now, not after the work
     stages.store = DiskStore(work, keys)
     if part == "layout":
         lay_out(scene, stages, options.texture_size, options.texels_per_metre, options.packer)
@@ -155,7 +155,8 @@ def _process(path: Path, options: "TextureOptions", stages: Stages, part: str, w
         pipe = prepare_model(generation, stages, _model)
         make_images(scene, generation, options.keyframes, stages, pipe)
         return outcome("partly", "")
-    with output_folder(final, workplace=work) as folder:
+    inputs = [*scene.places(), *options.inputs()]
+    with output_folder(final, inputs=inputs, workplace=work) as folder:
         result = run_stages(
             scene,
             generation=generation,
@@ -172,14 +173,14 @@ def _process(path: Path, options: "TextureOptions", stages: Stages, part: str, w
         write_report(folder, report, stages, time.perf_counter() - start)
     stages.store.drop(*_PASSING)
     _forget_failure(options.output, scene.name)
+    dropped = report["faces_without_area"]
     return outcome(
         "done",
-        f"{report['faces']} faces, {len(result.views)} {'photos' if generation is None else 'generated images'}, "
-        f"{100 * report['coverage']:.1f} % of the texels seen",
+        f"{report['faces_textured']} faces{f' ({dropped} more have no area)' if dropped else ''}, "
+        f"{len(result.views)} {'photos' if generation is None else 'generated images'}, "
+        f"{100 * report['texels_seen']:.1f} % of the texels seen",
     )
 
 
 def _forget_failure(output: Path, name: str) -> None:
-    record = output / (name + FAILED)
-    if (record / "failed.json").is_file():
-        shutil.rmtree(record, ignore_errors=True)
+    remove_folder(output / (name + FAILED), "failure record")

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager
 
 from tqdm import tqdm
 
+from ..console import bar, say
 from ..stages import Done, Watch, bars, silent
 
 _DELAY = 1.0  # seconds that a stage runs before it gets a bar
@@ -21,7 +22,7 @@ class Board:
 
     def __init__(self, scenes: int, quiet: bool):
         self._quiet = quiet
-        self._all = tqdm(total=scenes, desc="scenes", unit="scene", disable=quiet, leave=False, smoothing=0)
+        self._all = bar("scenes", total=scenes, unit="scene", disable=quiet, leave=False, smoothing=0)
         self._running: dict[tuple[int, str], _Running] = {}
 
     def watch(self, scene: str) -> Watch:
@@ -66,7 +67,7 @@ class Board:
 
     def write(self, line: str, error: bool = False) -> None:
         """Prints a line above the bars."""
-        tqdm.write(line, file=sys.stderr if error else sys.stdout)
+        say(line, error)
 
     def close(self) -> None:
         """Removes the bars."""
@@ -86,9 +87,7 @@ class _Running:
     def show(self, position: int) -> None:
         if self._bar is None and time.monotonic() - self._since > _DELAY:
             form = None if self._steps else "{desc} {elapsed}"
-            self._bar = tqdm(
-                total=self._steps or None, desc=self._label, position=position, leave=False, bar_format=form
-            )
+            self._bar = bar(self._label, total=self._steps or None, position=position, leave=False, bar_format=form)
         if self._bar is not None:
             self._bar.update(self.done - self._bar.n)
             self._bar.refresh()

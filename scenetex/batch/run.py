@@ -1,12 +1,13 @@
 """One scene, or many: how they are worked on, what is printed about them, and the exit code."""
 
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..console import say
+from ..errors import plain
 from ..scene.load import scene_name
 from ..stages import Stages, bars, silent
 from .agenda import Agenda
@@ -29,17 +30,16 @@ def run_alone(path: Path, options: "TextureOptions") -> int:
             outcome = process(path, options, Stages(silent if options.quiet else bars))
         except Busy:
             if not waiting:
-                print(f"{scene_name(path)}: another run is working on it; waiting", file=sys.stderr)
+                say(f"{scene_name(path)}: another run is working on it; waiting", error=True)
             waiting = True
             time.sleep(_PAUSE)
         else:
             break
     if not options.quiet:
         for note in outcome.notes:
-            print(f"{outcome.name}: {note}", file=sys.stderr)
-    print(_line(outcome, options))
-    if options.report:
-        _write_overview(options)
+            say(f"{outcome.name}: {note}", error=True)
+    say(_line(outcome, options))
+    _write_overview(options)
     return 0
 
 
@@ -62,8 +62,9 @@ def run_batch(paths: list[Path], options: "TextureOptions", program: str) -> int
     finally:
         board.close()
         if outcomes or not paths:
-            print(_table(outcomes, len(paths)))
-    if options.report and all(outcome.state != "full" for outcome in outcomes):
+            for line in _table(outcomes, len(paths)):
+                say(line)
+    if all(outcome.state != "full" for outcome in outcomes):
         _write_overview(options)
     return int(any(outcome.state in ("failed", "full") for outcome in outcomes))
 
@@ -105,28 +106,32 @@ def _tell(outcome: Outcome, options: "TextureOptions", program: str, board: Boar
 
 
 def _write_overview(options: "TextureOptions") -> None:
-    from ..report.overview import INDEX, write_overview
+    """Writes the index if it is asked for, or if there is one: its links and figures would no longer be true."""
+    from ..report.overview import INDEX, has_overview, write_overview
 
-    write_overview(options.output)
-    print(f"{options.output / INDEX}: report, for a browser")
+    if options.report or has_overview(options.output):
+        write_overview(options.output)
+    if options.report:
+        say(f"{options.output / INDEX}: report, for a browser")
 
 
 def _line(outcome: Outcome, options: "TextureOptions") -> str:
     return f"{options.output / outcome.name}: {outcome.says}, {outcome.seconds:.1f} s"
 
 
-def _table(outcomes: list[Outcome], count: int) -> str:
+def _table(outcomes: list[Outcome], count: int) -> list[str]:
     """What became of the scenes, row by row, and how many of each there are."""
     bad = [outcome for outcome in outcomes if outcome.state in ("failed", "full")]
     rows = sorted(bad if len(outcomes) > _LONG else outcomes, key=lambda outcome: outcome.name)
-    width = max((len(row.name) for row in rows), default=0)
+    names = [plain(row.name) for row in rows]
+    width = max(map(len, names), default=0)
     lines = [
-        f"{row.name:{width}}  {row.state:6}  {row.seconds:8.1f} s  {row.stage + ': ' if row.stage else ''}{row.says}"
-        for row in rows
+        f"{name:{width}}  {row.state:6}  {row.seconds:8.1f} s  {row.stage + ': ' if row.stage else ''}{row.says}"
+        for name, row in zip(names, rows, strict=True)
     ]
     amount = {state: sum(outcome.state == state for outcome in outcomes) for state in ("done", "kept", "failed")}
     parts = [f"{amount['done']} done", f"{amount['kept']} already there", f"{amount['failed']} failed"]
     missing = count - sum(amount.values())
     if missing:
         parts.append(f"{missing} not done; the same command goes on from here")
-    return "\n".join(["", *lines, f"{count} scenes: {', '.join(parts)}"])
+    return ["", *lines, f"{count} scenes: {', '.join(parts)}"]

@@ -5,11 +5,12 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import InputError, shown
+from ..files import read_text
 from ..scene.load import scene_name
-from .workplace import STAGES
+from .workplace import FAILED, STAGES
 
-FAILED = ".failed"
+_LONGEST_NAME = 240  # bytes of a scene's name; what lies beside its result has a longer one
 # A # within a word belongs to a scene of a data set.
 _COMMENT = re.compile(r"(^|\s)#.*")
 
@@ -52,7 +53,7 @@ def find_scenes(
 
 def _lines(path: Path) -> list[str]:
     try:
-        text = path.read_text()
+        text = read_text(path)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "not text"
         raise InputError(f"{path}: cannot be read ({why}); give a text file with one scene per line") from None
@@ -92,5 +93,7 @@ def _check_names(scenes: Sequence[Path]) -> None:
             )
         taken[name] = path
     for name, path in taken.items():
+        if len(os.fsencode(name)) > _LONGEST_NAME:
+            raise InputError(f"{shown(str(path))}: its name is too long for a folder of results; rename it")
         if name == STAGES or (name.endswith(FAILED) and name.removesuffix(FAILED) in taken):
             raise InputError(f"{path}: a scene cannot have the name {name}; rename its folder")

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DAMAGE
+from ..files import open_file
 from ..output import write_files
 
 
@@ -27,7 +28,7 @@ class DiskStore:
     def read(self, name: str) -> dict[str, np.ndarray] | None:
         """The arrays, or None where there are none for this key, or the file is damaged."""
         try:
-            with np.load(self._path(name), allow_pickle=False) as file:
+            with open_file(self._path(name)) as data, np.load(data, allow_pickle=False) as file:
                 return {key: file[key] for key in file.files}
         except DAMAGE:
             return None

@@ -10,9 +10,10 @@ from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING
 
+from ..memory import spare_address_space
+from ..signals import terminable
 from ..stages import Done
 from .process import attempt
-from .signals import terminable
 
 if TYPE_CHECKING:
     from ..texture_command import TextureOptions
@@ -64,10 +65,11 @@ def work(connection: Connection, options: "TextureOptions", lane: int) -> None:
 
 def _prepare(options: "TextureOptions", lane: int) -> None:
     """Limits OpenCV to as many threads as everything else, and takes the worker's GPU."""
+    spare_address_space()
     if options.workers:
         import cv2
 
-        cv2.setNumThreads(1)
+        cv2.setNumThreads(options.threads or 1)
     if options.generation() is not None:
         import torch
 

@@ -1,10 +1,9 @@
 """Many scenes on one machine: processes with one thread each, started anew when one dies or takes too long."""
 
-import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -13,7 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from ..interrupt import unheard_by_children
 from ..scene.load import scene_name
+from ..threads import announced
 from .agenda import Agenda
 from .process import Outcome, record_failure
 from .progress import Board
@@ -22,9 +23,9 @@ from .worker import work
 if TYPE_CHECKING:
     from ..texture_command import TextureOptions
 
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "RAYON_NUM_THREADS")
 _LOOK = 0.5  # seconds between looks at the clock
 _PATIENCE = 5.0  # seconds that workers have to tidy up when the run is stopped
+_STARTS = 5  # workers in a row that end while they are starting, before that is taken for a lasting fault
 _TRIES = 2  # a worker may have died of what its neighbours did, as when memory ran out
 
 
@@ -54,12 +55,12 @@ class _Worker:
         """Sends it a scene, for which it has `limit` seconds."""
         self.scene, self.since, self.stages = scene, time.monotonic(), []
         self.deadline = self.since + limit
-        with suppress(BrokenPipeError):  # it has just died, which is noticed soon
+        with suppress(OSError):  # it has just died, which is noticed soon
             self.connection.send(scene)
 
     def hear(self, board: Board) -> Outcome | None:
         """Takes what it has said; an outcome, if that was the last of it."""
-        with suppress(EOFError, ConnectionResetError):
+        with suppress(EOFError, OSError):  # it has died, in the middle of a word perhaps
             while self.connection.poll():
                 kind, *about = self.connection.recv()
                 if kind == "outcome":
@@ -102,7 +103,7 @@ def in_workers(agenda: Agenda, options: "TextureOptions", board: Board) -> Itera
 
     With `workers` = 0 there is one process with all threads, so that a time limit can end what it does.
     """
-    deaths: dict[Path, int] = {}
+    losses = _Losses()
     limit = float("inf") if options.time_limit is None else options.time_limit
     team = [_start(lane, options) for lane in range(min(max(options.workers, 1), len(agenda)))]
     try:
@@ -115,7 +116,7 @@ def in_workers(agenda: Agenda, options: "TextureOptions", board: Board) -> Itera
             for worker in list(team):
                 outcome = worker.hear(board)
                 if outcome is None and (worker.is_late() or not worker.process.is_alive()):
-                    outcome = _replace(worker, team, options, board, limit, deaths)
+                    outcome = _replace(worker, team, options, board, limit, losses)
                 if outcome is not None and outcome.state == "busy":
                     agenda.again(outcome.path)
                 elif outcome is not None:
@@ -124,15 +125,32 @@ def in_workers(agenda: Agenda, options: "TextureOptions", board: Board) -> Itera
         _stop(team)
 
 
-def _replace(worker: _Worker, team: list, options, board: Board, limit: float, deaths: dict) -> Outcome | None:
+@dataclass
+class _Losses:
+    """Workers that died.
+
+    Attributes:
+        starting: how many in a row, while they were starting.
+        scenes: how many over each scene.
+    """
+
+    starting: int = 0
+    scenes: dict[Path, int] = field(default_factory=dict)
+
+
+def _replace(worker: _Worker, team: list, options, board: Board, limit: float, losses: _Losses) -> Outcome | None:
     """Ends a worker that is late or dead and starts another one; what that means for its scene, if it had one."""
     late = worker.is_late()
     worker.process.kill()
     worker.process.join()
     worker.connection.close()
     board.idle(worker.lane)
-    if not worker.ready:
-        raise InputError("a worker process ended while it was starting, see above; run without --workers")
+    losses.starting = 0 if worker.ready else losses.starting + 1
+    if losses.starting >= _STARTS:
+        raise InputError(
+            f"{_STARTS} worker processes in a row ended while they were starting, see above; run without --workers, or "
+            "with fewer if memory was short"
+        )
     team[worker.lane] = _start(worker.lane, options)
     if worker.scene is None:
         return None
@@ -142,8 +160,8 @@ def _replace(worker: _Worker, team: list, options, board: Board, limit: float, d
         code = worker.process.exitcode
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
         outcome = worker.failure(f"its process {how}; if memory was short, use fewer --workers")
-        deaths[worker.scene] = deaths.get(worker.scene, 0) + 1
-        if deaths[worker.scene] < _TRIES:
+        losses.scenes[worker.scene] = losses.scenes.get(worker.scene, 0) + 1
+        if losses.scenes[worker.scene] < _TRIES:
             return replace(outcome, state="busy")
     record_failure(outcome, options.output, f"{outcome.says}\n")
     return outcome
@@ -154,25 +172,10 @@ def _start(lane: int, options: "TextureOptions") -> _Worker:
     context = get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=work, args=(theirs, replace(options, quiet=True), lane), daemon=True)
-    with _environment(dict.fromkeys(THREADS, "1") if options.workers else {}):
+    with announced((options.threads or 1) if options.workers else None), unheard_by_children():
         process.start()
     theirs.close()
     return _Worker(lane, process, ours)
-
-
-@contextmanager
-def _environment(changes: dict[str, str]) -> Iterator[None]:
-    """Environment variables for processes that are started in the block; libraries read them as they load."""
-    before = {name: os.environ.get(name) for name in changes}
-    os.environ.update(changes)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def _stop(team: list[_Worker]) -> None:

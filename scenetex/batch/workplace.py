@@ -4,7 +4,6 @@
 written. The lock is the operating system's: it ends with its process, however that ends.
 """
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -12,13 +11,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import InputError
-from ..output import DiskFull, naming
+from ..exchange import waiting
+from ..locks import Busy, hold
+from ..output import DiskFull, discard, naming, put_back
 
 STAGES = ".stages"
-
-
-class Busy(Exception):
-    """Another run is working on this scene."""
+FAILED = ".failed"
 
 
 @contextmanager
@@ -36,7 +34,7 @@ def workplace(output: Path, name: str) -> Iterator[Path]:
     with naming(output / name):
         handle = _lock(folder)
     try:
-        remove_leftovers(folder)
+        _tidy(output, name)
         yield folder
     except DiskFull:
         raise
@@ -52,23 +50,25 @@ def workplace(output: Path, name: str) -> Iterator[Path]:
 
 
 def sweep(output: Path) -> None:
-    """Removes what killed runs were writing, for all scenes that no run is working on now."""
-    for leftover in {path.parent for path in (output / STAGES).glob("*/.*.partial")}:
-        with suppress(Busy, OSError):
-            handle = _lock(leftover)
+    """Removes what killed runs were writing, and puts back what they were about to replace, for all scenes that no run
+    is working on now."""
+    names = {path.parent.name for path in (output / STAGES).glob("*/.*.partial")}
+    names |= {target.name.removesuffix(FAILED) for target in waiting(output)}
+    for name in names:
+        with suppress(Busy, OSError, InputError):
+            handle = _lock(output / STAGES / name)
             try:
-                remove_leftovers(leftover)
+                _tidy(output, name)
             finally:
                 os.close(handle)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Removes everything that has a temporary name; only for whoever holds the folder's lock."""
-    for path in folder.glob(".*.partial"):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
+def _tidy(output: Path, name: str) -> None:
+    """What killed runs left of a scene; only for whoever holds its lock."""
+    for result in (name, name + FAILED):
+        put_back(Path(os.path.realpath(output / result)))
+    for path in (output / STAGES / name).glob(".*.partial"):
+        discard(path)
 
 
 def _lock(folder: Path) -> int:
@@ -77,22 +77,10 @@ def _lock(folder: Path) -> int:
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            return hold(path, os.O_RDWR | os.O_CREAT)
         except FileNotFoundError:  # removed since, with all that was in it
             continue
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # Whoever held it before may have removed the folder: then this is the lock of nothing.
-            if os.path.samestat(os.fstat(handle), os.stat(path)):
-                return handle
-        except BlockingIOError:
-            os.close(handle)
-            raise Busy from None
-        except FileNotFoundError:
-            pass
         except OSError as error:
-            os.close(handle)
             raise InputError(
                 f"{path}: cannot be locked ({error.strerror}); choose an output folder on a disk with locks"
             ) from None
-        os.close(handle)

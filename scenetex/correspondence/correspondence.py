@@ -48,6 +48,10 @@ class Correspondence:
     _matches: dict = field(default_factory=dict, repr=False)
     _elsewhere: dict = field(default_factory=dict, repr=False)
 
+    def __repr__(self) -> str:
+        height, width = self.size
+        return f"Correspondence({self.batch} x {self.views} views of {width} x {height}, {len(self.pairs)} pairs)"
+
     @property
     def size(self) -> tuple[int, int]:
         """(height, width) of the images the correspondence was computed from, pixels."""

@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DAMAGE, InputError
+from ..files import check_folder
+from ..memory import ran_out
+from ..options import check_text
 
 _TOGETHER = 16  # images that a network works on at a time
 _SPLITS = 10
@@ -76,6 +79,8 @@ def clip_score(images: Sequence[np.ndarray], prompts: Sequence[str], model: str 
     _check_count("CLIP score", 1, images)
     if len(prompts) != len(images):
         raise InputError(f"CLIP score: {len(prompts)} prompts for {len(images)} images; pass one per image")
+    for prompt in prompts:
+        check_text(prompt, "prompt")
     if not Path(model).is_dir():
         raise InputError(f"{model}: no such folder; {_CLIP}")
     metric = metrics.multimodal.CLIPScore(model_name_or_path=lambda: _clip(model))
@@ -130,7 +135,9 @@ def _inception(weights: str | Path, feature: str):
         # torch-fidelity would run what a pickle asks for: a file with anything but tensors stops here.
         torch.load(weights, map_location="cpu", weights_only=True)
         network = NoTrainInceptionV3("inception-v3-compat", [feature], str(weights))
-    except DAMAGE:
+    except DAMAGE as error:
+        if ran_out(error, 4 * Path(weights).stat().st_size):
+            raise
         raise InputError(f"{weights}: does not hold the weights of FID's Inception v3; {_INCEPTION}") from None
     network.num_features = 2048  # else FID tries a picture to find out
     return network
@@ -151,6 +158,7 @@ def _clip(folder: str | Path):
 
     from ..pipelines.loading import LOAD_ERRORS, first_line, quiet_loading
 
+    check_folder(folder)
     try:
         with quiet_loading():
             model = Features.from_pretrained(str(folder), local_files_only=True, use_safetensors=True).eval()

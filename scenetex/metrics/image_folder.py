@@ -1,6 +1,5 @@
 """The images of a result folder: read back with their cameras, and measured beside the scene's photos."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, shown
+from ..files import only_inside
+from ..json_file import read_object
 from ..scene.image_source import ImageSource, decode_color
 from ..scene.load import load_scene
 from ..scene.scene import Scene
@@ -41,12 +42,13 @@ class ImageFolder:
     prompt: str | None
 
 
-def read_images(folder: Path, scene_path: Path) -> ImageFolder:
+def read_images(folder: Path, scene_path: Path, allow_outside: bool = False) -> ImageFolder:
     """Reads what `scenetex texture` wrote.
 
     Args:
         folder: the result folder of a scene, or its views folder.
         scene_path: the scene.
+        allow_outside: read files outside both folders where names or symlinks in them lead there.
 
     Raises:
         InputError: no images or cameras there, cameras that are no cameras, images of different sizes, a scene that
@@ -54,12 +56,23 @@ def read_images(folder: Path, scene_path: Path) -> ImageFolder:
     """
     folder = Path(folder)
     views_folder = folder if (folder / "cameras.json").is_file() else folder / "views"
-    cameras = _read_json(views_folder / "cameras.json", "pass a folder that scenetex texture wrote")
     report = views_folder.absolute().parent / "report.json"
-    known = _read_json(report, "write the result again") if report.is_file() else {}
-    settings = known.get("settings")
-    aligned = isinstance(settings, dict) and bool(settings.get("align"))
-    scene = load_scene(scene_path, align=aligned)
+    with only_inside(None if allow_outside else report.parent):
+        cameras = _read_json(views_folder / "cameras.json", "pass a folder that scenetex texture wrote")
+        known = _read_json(report, "write the result again") if report.is_file() else {}
+        settings = known.get("settings")
+        scene = load_scene(scene_path, isinstance(settings, dict) and bool(settings.get("align")), allow_outside)
+        ids, intrinsics, poses, images = _read_views(views_folder, cameras)
+    views = cast_views(scene.mesh, intrinsics, poses, images[0].shape[1::-1], tuple(ids))
+    if not (views.depth > 0).any():
+        raise InputError(f"{folder}: its cameras do not see the mesh of {scene.name}; pass the scene that was textured")
+    prompt = known.get("prompt")
+    photos = _photos(scene, ids, images[0].shape[1::-1])
+    return ImageFolder(scene, views, images, photos, prompt if isinstance(prompt, str) else None)
+
+
+def _read_views(folder: Path, cameras: dict) -> tuple[list[int], np.ndarray, np.ndarray, list[np.ndarray]]:
+    """Frame ids, intrinsics (m, 3, 3), poses (m, 4, 4) and images (h, w, 3) of a folder of views."""
     intrinsics, poses, images, ids = [], [], [], []
     for key, camera in cameras.items():
         try:
@@ -71,19 +84,15 @@ def read_images(folder: Path, scene_path: Path) -> ImageFolder:
                 raise ValueError
         except (KeyError, TypeError, ValueError, OverflowError):
             raise InputError(
-                f"{views_folder / 'cameras.json'}: camera '{key}' is not one; write the result again"
+                f"{folder / 'cameras.json'}: camera '{shown(key, 40)}' is not one; write the result again"
             ) from None
-        path = views_folder / f"{ids[-1]}.png"
+        path = folder / f"{ids[-1]}.png"
         images.append(decode_color(ImageSource(path), size, str(path)))
         if images[-1].shape != images[0].shape:
             raise InputError(f"{path}: is not of the first image's size; all have to be of one size")
     if not images:
-        raise InputError(f"{views_folder / 'cameras.json'}: names no camera; write the result again")
-    views = cast_views(scene.mesh, np.stack(intrinsics), np.stack(poses), size, tuple(ids))
-    if not (views.depth > 0).any():
-        raise InputError(f"{folder}: its cameras do not see the mesh of {scene.name}; pass the scene that was textured")
-    prompt = known.get("prompt")
-    return ImageFolder(scene, views, images, _photos(scene, ids, size), prompt if isinstance(prompt, str) else None)
+        raise InputError(f"{folder / 'cameras.json'}: names no camera; write the result again")
+    return ids, np.stack(intrinsics), np.stack(poses), images
 
 
 def score_images(
@@ -131,14 +140,13 @@ def score_images(
 
 def _read_json(path: Path, cure: str) -> dict:
     try:
-        found = json.loads(path.read_text())
+        return read_object(path)
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); {cure}") from None
-    except (ValueError, RecursionError):
-        raise InputError(f"{path}: is not JSON; {cure}") from None
-    if not isinstance(found, dict):
-        raise InputError(f"{path}: holds no JSON object; {cure}")
-    return found
+    except ValueError as error:
+        raise InputError(f"{path}: {error}; {cure}") from None
 
 
 def _photos(scene: Scene, ids: list[int], size: tuple[int, int]) -> list[np.ndarray] | None:

@@ -5,6 +5,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ..errors import plain
+
 
 @dataclass(frozen=True)
 class Figure:
@@ -25,16 +27,17 @@ class Figure:
     goal: float | None = None
 
 
-def table(figures: Sequence[Figure]) -> str:
-    """The figures in aligned columns, one a line, with the goals where there are any."""
-    rows = [(f.label, _number(f.value), f.unit, "" if f.goal is None else f"goal {_number(f.goal)}") for f in figures]
+def table(figures: Sequence[Figure]) -> list[str]:
+    """The figures in aligned columns, each a line, with the goals where there are any."""
+    rows = [
+        (plain(f.label), _number(f.value), f.unit, "" if f.goal is None else f"goal {_number(f.goal)}") for f in figures
+    ]
     marks = ["" if f.goal is None else "reached" if f.value >= f.goal else "missed" for f in figures]
     wide = [max((len(row[k]) for row in rows), default=0) for k in range(4)]
-    lines = [
+    return [
         f"{label:<{wide[0]}}  {value:>{wide[1]}} {unit:<{wide[2]}}  {goal:<{wide[3]}}  {mark}".rstrip()
         for (label, value, unit, goal), mark in zip(rows, marks, strict=True)
     ]
-    return "\n".join(lines)
 
 
 def to_json(figures: Sequence[Figure], **more) -> str:

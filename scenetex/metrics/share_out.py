@@ -7,8 +7,9 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 
 from ..errors import InputError
-
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+from ..interrupt import unheard_by_children
+from ..threads import announced
+from ..training.prefetch import end_with_parent
 
 
 class _Model:
@@ -17,36 +18,45 @@ class _Model:
     pipe = None
 
 
-def share_out(load: Callable, measure: Callable, settings, count: int, workers: int, done: Callable[[], None]) -> list:
+def share_out(
+    load: Callable,
+    measure: Callable,
+    settings,
+    count: int,
+    workers: int,
+    done: Callable[[], None],
+    threads: int | None = None,
+) -> list:
     """`measure(pipe, settings, i)` for i = 0 .. count - 1, in that order.
 
     Args:
         load: gives the pipeline; called once by each process. It and `measure` are functions of a module.
         done: called whenever one of them is there.
+        threads: of each process; None = its share of the cores.
 
     Raises:
         InputError: what one of them raised, or a process that was killed.
     """
-    threads = max(1, (os.cpu_count() or 1) // workers)
-    start = {"mp_context": get_context("spawn"), "initializer": _start, "initargs": (load, threads)}
+    share = threads or max(1, (os.cpu_count() or 1) // workers)
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start, initargs=(load,))
     try:
-        with ProcessPoolExecutor(workers, **start) as pool:
+        with announced(share), unheard_by_children():
             tasks = [pool.submit(_measure, measure, settings, i) for i in range(count)]
-            try:
-                for task in as_completed(tasks):
-                    task.result()
-                    done()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-            return [task.result() for task in tasks]
+        for task in as_completed(tasks):
+            task.result()
+            done()
+        return [task.result() for task in tasks]
     except BrokenProcessPool:
         raise InputError("a worker was killed, or could not load the model; try again with fewer --workers") from None
+    finally:
+        # One that is measuring would go on for minutes, though nobody waits for it.
+        for process in list((pool._processes or {}).values()):
+            process.kill()
+        pool.shutdown(cancel_futures=True)
 
 
-def _start(load: Callable, threads: int) -> None:
-    # Before the libraries are loaded that read it.
-    os.environ.update(dict.fromkeys(_THREADS, str(threads)))
+def _start(load: Callable) -> None:
+    end_with_parent()
     _Model.pipe = load()
 
 

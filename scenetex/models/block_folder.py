@@ -8,6 +8,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from ..errors import DAMAGE, InputError
+from ..files import check_folder
+from ..json_file import read_object
+from ..memory import ran_out
 from .multiview_unet import MultiViewUNet
 
 _CONFIG, _WEIGHTS = "config.json", "blocks.safetensors"
@@ -29,14 +32,17 @@ def load_blocks(folder: Path, base: UNet2DConditionModel) -> MultiViewUNet:
     Raises:
         InputError: a folder that holds no such blocks, or those of another UNet.
     """
+    check_folder(folder)
     try:
-        settings = json.loads((folder / _CONFIG).read_text())
+        settings = read_object(folder / _CONFIG)
         weights = load_file(folder / _WEIGHTS)
         model = MultiViewUNet.from_unet(base, **{name: settings[name] for name in _SETTINGS})
         missing, unknown = model.load_state_dict(weights, strict=False)
     except InputError:
         raise
     except (*DAMAGE, SafetensorError) as error:
+        if ran_out(error, 4 * sum(path.stat().st_size for path in folder.glob("*"))):
+            raise
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise InputError(f"{folder}: holds no blocks that fit the UNet ({reason[0][:160]}); copy it again") from None
     wrong = [name for name in missing if not name.startswith(_BASE)] + list(unknown)

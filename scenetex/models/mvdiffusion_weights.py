@@ -11,6 +11,7 @@ import safetensors.torch
 import torch
 
 from ..errors import DAMAGE, InputError
+from ..memory import ran_out
 
 _PREFIX = "mv_base_model."
 _STABLE_DIFFUSION_2 = {
@@ -83,6 +84,8 @@ def _read(checkpoint: str | PathLike | Mapping[str, torch.Tensor]) -> tuple[Mapp
             "save its state_dict as safetensors where you trust it"
         ) from None
     except DAMAGE as error:
+        if ran_out(error, 4 * path.stat().st_size):
+            raise
         raise InputError(f"{path}: not a checkpoint ({_line(error)}); download it again") from None
     if not isinstance(content, Mapping):
         raise InputError(f"{path}: holds a {type(content).__name__}, not a state dict")

@@ -1,10 +1,10 @@
 """Finds a model's parts before diffusers loads them, so that what is missing is said in one line."""
 
-import json
 import pickle
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from inspect import signature
 from os import PathLike
 from pathlib import Path
 
@@ -14,7 +14,10 @@ import transformers
 from diffusers import ControlNetModel
 from safetensors import SafetensorError
 
+from ..bundled import locate_model
 from ..errors import InputError
+from ..files import check_folder, check_path
+from ..json_file import read_json, read_object
 
 try:
     from httpx import HTTPError
@@ -25,8 +28,11 @@ except ImportError:  # older clients of the Hub use requests, whose errors are O
 LOAD_ERRORS = (
     OSError,
     ValueError,
+    TypeError,
     RuntimeError,
-    KeyError,
+    LookupError,
+    ArithmeticError,
+    AssertionError,
     AttributeError,
     ImportError,
     EOFError,
@@ -34,21 +40,7 @@ LOAD_ERRORS = (
     SafetensorError,
     pickle.UnpicklingError,
 )
-_MINI = Path(__file__).parents[1] / "weights" / "mini"
 _WANTED = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
-
-
-def locate_model(model: str | PathLike) -> str | PathLike:
-    """`model` itself, or for "mini" the folder of the small model that comes with the package.
-
-    Raises:
-        InputError: the package was installed without its weights.
-    """
-    if str(model) != "mini":
-        return model
-    if not (_MINI / "model_index.json").is_file():
-        raise InputError("model 'mini': this installation holds no weights of it; pass a model folder or a Hub id")
-    return _MINI
 
 
 def check_model(model: str | PathLike, passed: set[str]) -> None:
@@ -59,15 +51,11 @@ def check_model(model: str | PathLike, passed: set[str]) -> None:
         passed: names of the parts that are not loaded from there.
     """
     path = Path(model)
-    if not path.is_dir():
-        if path.exists() or str(model).count("/") != 1 or str(model).startswith((".", "/", "~")):
-            raise InputError(
-                f"{model}: no such model folder; pass a folder in diffusers layout or a Hub id (owner/name)"
-            )
+    if not is_folder(model):
         return
     index = path / "model_index.json"
     try:
-        parts = json.loads(index.read_text())
+        parts = read_json(index)
     except FileNotFoundError:
         raise InputError(f"{path}: has no model_index.json; pass a model folder in diffusers layout") from None
     except (OSError, ValueError) as error:
@@ -79,13 +67,42 @@ def check_model(model: str | PathLike, passed: set[str]) -> None:
             raise InputError(f"{path}: has no {name}; pass the folder of a whole Stable Diffusion model")
 
 
+def is_folder(model: str | PathLike) -> bool:
+    """Whether a model is a folder, which libraries can read without waiting, rather than a Hub id.
+
+    Raises:
+        InputError: it is neither; a folder with pipes and the like in it.
+    """
+    check_path(model)
+    path = Path(model)
+    if path.is_dir():
+        check_folder(path)
+        return True
+    if path.exists() or str(model).count("/") != 1 or str(model).startswith((".", "/", "~")):
+        raise InputError(f"{model}: no such model folder; pass a folder in diffusers layout or a Hub id (owner/name)")
+    return False
+
+
 def unet_config(model: str | PathLike) -> dict | None:
     """Configuration of the plain UNet in a model folder; None for a Hub id or another model."""
     try:
-        config = json.loads((Path(locate_model(model)) / "unet" / "config.json").read_text())
+        config = read_object(Path(locate_model(model)) / "unet" / "config.json")
     except (OSError, ValueError):
         return None
     return config if config.get("_class_name") == "UNet2DConditionModel" else config.get("unet_config")
+
+
+def sampling_defaults(model: str | PathLike) -> dict[str, float]:
+    """`steps` and `guidance_scale` that a model, which has been loaded before, uses where a call gives none."""
+    from .multiview import MultiViewPipeline
+
+    ours = signature(MultiViewPipeline.__init__).parameters
+    try:
+        own = MultiViewPipeline.load_config(locate_model(model), local_files_only=True)
+    except LOAD_ERRORS:  # it was made by hand
+        own = {}
+    names = {"steps": "default_steps", "guidance_scale": "default_guidance"}
+    return {name: own.get(kept, ours[kept].default) for name, kept in names.items()}
 
 
 def resolve_device(device: str) -> torch.device:
@@ -117,6 +134,7 @@ def load_controlnet(model: str | PathLike, **options) -> ControlNetModel:
     Raises:
         InputError: a folder or Hub id that cannot be loaded.
     """
+    is_folder(model)
     try:
         return ControlNetModel.from_pretrained(model, **options)
     except LOAD_ERRORS as error:

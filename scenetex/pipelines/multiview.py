@@ -12,6 +12,7 @@ from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.schedulers import KarrasDiffusionSchedulers
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
+from ..bundled import locate_model
 from ..errors import InputError
 from ..models import DetailDecoder, MultiViewUNet, SuperResolutionUNet
 from ..models.multiview_unet import base_unet
@@ -19,7 +20,7 @@ from ..models.patch_autoencoder import image_factor
 from .carry_over import carry_over
 from .generate import generate
 from .images import decode, encode
-from .loading import LOAD_ERRORS, check_model, first_line, locate_model
+from .loading import LOAD_ERRORS, check_model, first_line
 from .request import Request, Task
 from .surface_condition import surface_channels
 
@@ -187,7 +188,7 @@ class MultiViewPipeline(DiffusionPipeline):
         """What `run` gives, latents or images (m, 3, H, W) -1..1, as `output_type` says."""
         if output_type not in _OUTPUT_TYPES:
             raise InputError(f"output_type '{output_type}' is not known; choose {', '.join(_OUTPUT_TYPES)}")
-        request.check()
+        request.check(self.scheduler.config.num_train_timesteps)
         self._interrupt = False
         images = run(output_type == "latent")
         if output_type != "latent":

@@ -11,6 +11,7 @@ import PIL.Image
 import torch
 from diffusers.utils import BaseOutput
 
+from ..bundled import locate_model
 from ..errors import InputError
 from ..models import MultiViewUNet
 from ..models.block_folder import load_blocks
@@ -18,7 +19,6 @@ from ..models.multiview_unet import base_unet
 from ..panorama import VIEWS, stitch
 from ..views.viewset import ViewSet
 from .images import picture
-from .loading import locate_model
 from .multiview import MultiViewPipeline
 from .request import Request, Task
 from .ring_views import RingViews

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from ..errors import InputError, InputWarning
+from ..options import check_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,7 @@ def one_per_view(prompt: str | Sequence[str], views: int, name: str) -> list[str
     for text in prompts:
         if not isinstance(text, str):
             raise InputError(f"{name}: {type(text).__name__} is not text; pass a string, or one per view")
+        check_text(text, name)
     return prompts
 
 

@@ -10,6 +10,8 @@ from importlib import resources
 import cv2
 import numpy as np
 
+MADE_BY = '<meta name="generator" content="scenetex">'  # tells our pages from other people's
+
 
 def text(value: object) -> str:
     """Any value as HTML text, also for attributes: names and prompts are other people's."""
@@ -63,6 +65,7 @@ def document(title: str, body: str, scripts: Iterable[str], data: Mapping | None
             "<head>",
             '<meta charset="utf-8">',
             f'<meta http-equiv="Content-Security-Policy" content="{policy.strip()}">',
+            MADE_BY,
             '<meta name="viewport" content="width=device-width, initial-scale=1">',
             '<meta name="color-scheme" content="light dark">',
             f"<title>{text(title)}</title>",

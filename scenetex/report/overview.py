@@ -1,19 +1,42 @@
 """The index of a folder of results: every scene with its picture and figures, and what failed and why."""
 
-import json
 import math
 import os
 from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
-from ..output import write_files
-from .html import document, encode_page, text
+from ..errors import InputError
+from ..files import open_file
+from ..json_file import read_object
+from ..output import check_file, write_files
+from .html import MADE_BY, document, encode_page, text
 from .page import PAGE, THUMBNAIL, described
 
 INDEX = "index.html"
-_SORTING = (("name", "Name"), ("coverage", "Least coverage first"), ("seconds", "Longest time first"))
+_SORTING = (("name", "Name"), ("coverage", "Fewest texels seen first"), ("seconds", "Longest time first"))
+_HEAD = 4096  # bytes of a page in which its maker stands
 _FROM_DISK = "'self' file:"
+
+
+def has_overview(output: Path) -> bool:
+    """Whether an earlier run has written `index.html`; one that is somebody else's does not count."""
+    try:
+        with open_file(output / INDEX) as file:
+            head = file.read(_HEAD).decode("utf-8", "replace")
+    except OSError:
+        return False
+    return MADE_BY in head
+
+
+def check_overview(output: Path) -> None:
+    """Raises InputError where an `index.html` is somebody else's."""
+    page = output / INDEX
+    if not os.path.lexists(page):
+        return
+    check_file(page, ())
+    if not has_overview(output):
+        raise InputError(f"{page}: is not of this version's making; move it away, or choose another output folder")
 
 
 def write_overview(output: Path) -> None:
@@ -22,15 +45,16 @@ def write_overview(output: Path) -> None:
     Pictures and pages of the scenes are linked, so that an index of thousands stays light.
 
     Raises:
-        InputError: it cannot be written.
+        InputError: it cannot be written, or there is a page of somebody else's.
     """
+    check_overview(output)
     write_files({output / INDEX: encode_page(overview_page(output))})
 
 
 def overview_page(output: Path) -> str:
     """The index as HTML. Reports that cannot be read are left out; what they hold counts as other people's text."""
     results, failures = _read_all(output, "[!.]*/report.json"), _read_all(output, "[!.]*.failed/failed.json")
-    title = output.resolve().name or "Results"
+    title = os.path.basename(os.path.realpath(output)) or "Results"
     parts = [
         f'<header><div><h1>{text(title)}</h1><p class="prompt">Textured scenes</p></div></header>',
         _facts([report for _, report in results], len(failures)),
@@ -52,11 +76,9 @@ def _read_all(output: Path, pattern: str) -> list[tuple[Path, dict]]:
     found = []
     for path in sorted(output.glob(pattern)):
         try:
-            report = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
+            found.append((path.parent, read_object(path)))
+        except (OSError, ValueError):
             continue
-        if isinstance(report, dict):
-            found.append((path.parent, report))
     return found
 
 
@@ -64,9 +86,12 @@ def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) else math.nan
 
 
-def _seconds(report: dict) -> float:
+def _seconds(report: dict, last: bool = False) -> float:
+    """What making the result took, with what it has reused; or its last run alone."""
     seconds = report.get("seconds")
-    return _number(seconds.get("total")) if isinstance(seconds, dict) else math.nan
+    if not isinstance(seconds, dict):
+        return math.nan
+    return _number(seconds.get("total") if last else seconds.get("total_with_reused", seconds.get("total")))
 
 
 def _known(values: Iterable[float]) -> list[float]:
@@ -76,7 +101,7 @@ def _known(values: Iterable[float]) -> list[float]:
 def _facts(reports: list[dict], failed: int) -> str:
     facts = [("Scenes", f"{len(reports):,}"), ("Failed", f"{failed:,}")]
     if covered := _known(_number(report.get("coverage")) for report in reports):
-        facts.append(("Mean coverage", f"{100 * sum(covered) / len(covered):.1f} <small>%</small>"))
+        facts.append(("Mean texels seen", f"{100 * sum(covered) / len(covered):.1f} <small>%</small>"))
     if spent := _known(map(_seconds, reports)):
         facts.append(("Mean time", f"{sum(spent) / len(spent):.1f} <small>s</small>"))
     return f'<dl class="facts">{"".join(f"<div><dt>{n}</dt><dd>{v}</dd></div>" for n, v in facts)}</dl>'
@@ -93,20 +118,22 @@ def _failure(folder: Path, about: dict) -> str:
 
 def _tile(folder: Path, report: dict) -> str:
     """A scene, linked to its page where that is there."""
-    coverage, seconds = _number(report.get("coverage")), _seconds(report)
+    seen, seconds = _number(report.get("coverage")), _seconds(report)
+    last = _seconds(report, last=True)
     link = quote(os.fsencode(folder.name))
     picture = '<span class="none">made without --report</span>'
     if (folder / THUMBNAIL).is_file():
         picture = f'<img src="{link}/{THUMBNAIL}" alt="" loading="lazy">'
     figures = [
-        f"{100 * coverage:.1f} % seen" if math.isfinite(coverage) else "",
-        f"{seconds:.1f} s" if math.isfinite(seconds) else "",
+        f"{100 * seen:.1f} % seen" if math.isfinite(seen) else "",
+        f"{seconds:,.1f} s" if math.isfinite(seconds) else "",
+        f"{last:,.1f} s of it in the last run" if last < seconds else "",
     ]
     body = (
         f"{picture}<div><strong>{text(folder.name)}</strong><p>{described(report)}</p>"
         f"<p>{' · '.join(filter(None, figures))}</p></div>"
     )
-    about = f'class="tile" data-coverage="{coverage:.5f}" data-seconds="{seconds:.3f}"'
+    about = f'class="tile" data-coverage="{seen:.5f}" data-seconds="{seconds:.3f}"'
     if (folder / PAGE).is_file():
         return f'<a {about} href="{link}/{PAGE}">{body}</a>'
     return f"<span {about}>{body}</span>"

@@ -14,10 +14,11 @@ from .model import pack_cameras, pack_model
 _FILES = {"textured.glb": "GLB", "textured.obj": "OBJ", "preview.png": "Preview"}
 PAGE, THUMBNAIL = "report.html", "thumbnail.jpg"
 _MOST_PAGES = 9
+Report = dict | Callable[[], dict]
 _THUMBNAIL_SIZE = (480, 360)
 
 
-def write_page(folder: Path, result: Result, report: dict, done: Callable[[], None] = lambda: None) -> None:
+def write_page(folder: Path, result: Result, report: Report, done: Callable[[], None] = lambda: None) -> None:
     """Writes `report.html`, which needs no other file and no network, and `thumbnail.jpg` for the index.
 
     The page holds at most 30 keyframes of 640 pixels and textures of 2,048 x 2,048 texels in all: with 700,000 faces
@@ -26,7 +27,8 @@ def write_page(folder: Path, result: Result, report: dict, done: Callable[[], No
     Args:
         folder: where to; other files of the result that are there are linked.
         result: what to show.
-        report: about it: `results.summarize` and `results.about_run` together.
+        report: about it: `results.summarize` and `results.about_run` together, or what gives that; asked last of all,
+            it knows how long the run has taken.
         done: called after each frame; `len(shown_frames(result.keyframe))` times.
     """
     links = {name: label for name, label in _FILES.items() if (folder / name).is_file()}
@@ -37,7 +39,7 @@ def write_page(folder: Path, result: Result, report: dict, done: Callable[[], No
     (folder / THUMBNAIL).write_bytes(encode_jpeg(thumbnail, 85))
 
 
-def scene_page(result: Result, report: dict, links: dict[str, str], done: Callable[[], None] = lambda: None) -> str:
+def scene_page(result: Result, report: Report, links: dict[str, str], done: Callable[[], None] = lambda: None) -> str:
     """The page as HTML; `links`: other files by their paths, with what to call them; the rest as in `write_page`."""
     shown = shown_frames(result.keyframe)
     model = pack_model(result.mesh)
@@ -49,6 +51,7 @@ def scene_page(result: Result, report: dict, links: dict[str, str], done: Callab
         "inside": int(np.argmax(result.views.depth.mean((1, 2)))),
         "frames": frames["frames"],
     }
+    report = report() if callable(report) else report
     kind = "photo" if report["settings"]["images"] == "photos" else "generated image"
     body = "\n".join(
         [
@@ -101,12 +104,17 @@ def _header(report: dict, links: dict[str, str]) -> str:
 def _facts(report: dict) -> str:
     pages, side = report["texture_pages"], report["texture_size"]
     facts = [
-        ("Coverage", f"{100 * report['coverage']:.1f} <small>%</small>"),
-        ("Faces", f"{report['faces']:,}"),
+        ("Texels seen", f"{100 * report['texels_seen']:.1f} <small>%</small>"),
+        ("Textured faces", f"{report['faces_textured']:,}"),
         ("Keyframes", f"{report['keyframes']:,}"),
         ("Texture", f"{side:,}² <small>texels{f' × {pages}' if pages > 1 else ''}</small>"),
         ("Density", f"{report['texels_per_metre']:.0f} <small>texels/m</small>"),
-        ("Time", f"{report['seconds']['total']:.1f} <small>s</small>"),
+        ("Last run", f"{report['seconds']['total']:,.1f} <small>s</small>"),
+        *(
+            [("With reused stages", f"{report['seconds']['total_with_reused']:,.1f} <small>s</small>")]
+            if report["reused"]
+            else []
+        ),
         ("Memory", f"{report['peak_memory_mb'] / 1024:.2f} <small>GB</small>"),
     ]
     return f'<dl class="facts">{"".join(f"<div><dt>{n}</dt><dd>{v}</dd></div>" for n, v in facts)}</dl>'
@@ -156,7 +164,7 @@ def _atlas(result: Result) -> str:
 
 
 def _times(report: dict) -> str:
-    times = {name: seconds for name, seconds in report["seconds"].items() if name != "total"}
+    times = {name: seconds for name, seconds in report["seconds"].items() if not name.startswith("total")}
     longest = max([*times.values(), 1e-3])
     rows = "".join(
         f'<b>{text(name)}</b><i style="--part:{100 * seconds / longest:.1f}%"></i><span>'
@@ -174,7 +182,8 @@ def _details(report: dict) -> list[tuple[str, object]]:
         ("frames without tracking", f"{report['frames_without_tracking']:,}"),
         ("images baked", f"{report['images']:,}"),
         ("vertices", f"{report['vertices']:,}"),
-        ("faces without area", f"{report['faces_without_area']:,}"),
+        ("faces read", f"{report['faces']:,}"),
+        ("left out: without area", f"{report['faces_without_area']:,}"),
         ("charts", f"{report['charts']:,}"),
         ("texels on charts", f"{report['texels']:,}"),
     ]

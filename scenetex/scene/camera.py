@@ -19,6 +19,10 @@ class Camera:
     width: int
     height: int
 
+    def __repr__(self) -> str:
+        (fx, _, cx), (_, fy, cy) = self.intrinsics[:2].tolist()
+        return f"Camera({self.width} x {self.height}, fx={fx:.6g}, fy={fy:.6g}, cx={cx:.6g}, cy={cy:.6g})"
+
     @property
     def size(self) -> tuple[int, int]:
         """(width, height), pixels."""
@@ -27,6 +31,14 @@ class Camera:
     def resized(self, size: tuple[int, int]) -> "Camera":
         """The same camera with an image of (width, height) pixels that shows the same field of view."""
         return Camera(resize_intrinsics(self.intrinsics, self.size, size), *size)
+
+
+def small_size(size: tuple[int, int], width: int) -> tuple[int, int]:
+    """(width, height) of a small picture of one of `size`, `width` pixels wide; a strip is at most four times as high
+    as that, and narrower."""
+    height = round(width * size[1] / size[0])
+    longest = 4 * width
+    return (width, max(1, height)) if height <= longest else (max(1, round(longest * size[0] / size[1])), longest)
 
 
 def resize_intrinsics(intrinsics: np.ndarray, old: tuple[int, int], new: tuple[int, int]) -> np.ndarray:

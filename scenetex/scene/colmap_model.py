@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, shown
+from ..files import open_file
 from .pose import checked_intrinsics
 from .quaternion import rotation_matrices
 
@@ -33,6 +34,7 @@ _PARAMETERS = dict(zip(_MODELS, (3, 4, 4, 5, 8, 8, 12, 5, 4, 5, 12, 16), strict=
 _FOCAL_LENGTHS = {"SIMPLE_PINHOLE": 1, "PINHOLE": 2, "SIMPLE_RADIAL": 1, "RADIAL": 1, "OPENCV": 2, "FULL_OPENCV": 2}
 _LARGEST_SIDE = 1 << 16
 _LONGEST_NAME = 4096
+_LONGEST_LINE = 1 << 26  # bytes; the points of an image take a line
 _POINT = 24  # bytes of an image point in images.bin
 
 
@@ -155,7 +157,7 @@ def _text_cameras(path: Path) -> Iterator[tuple[int, ColmapCamera]]:
 
 
 def _binary_cameras(path: Path) -> Iterator[tuple[int, ColmapCamera]]:
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         for _ in range(_count(file, path)):
             key, model, width, height = _unpack("<IiQQ", file, path)
             where = f"{path}: camera {key}"
@@ -197,7 +199,7 @@ def _text_images(path: Path) -> Iterator[ColmapImage]:
 
 
 def _binary_images(path: Path) -> Iterator[ColmapImage]:
-    with open(path, "rb") as file:
+    with open_file(path) as file:
         end = os.fstat(file.fileno()).st_size
         for _ in range(_count(file, path)):
             key, *numbers = _unpack("<I7d", file, path)
@@ -239,8 +241,11 @@ def _cut_short(path: Path) -> InputError:
 
 def _text_lines(path: Path) -> Iterator[tuple[int, str]]:
     """Lines with their numbers; those of points, which may be millions of characters long, one at a time."""
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
-        yield from enumerate(file, 1)
+    with open_file(path) as file:
+        for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b""), 1):
+            if len(line) == _LONGEST_LINE:
+                raise _cut_short(path)
+            yield number, line.decode("utf-8", "surrogateescape")
 
 
 def _is_number(word: str) -> bool:

@@ -33,6 +33,10 @@ class Frame:
     depth_camera: Camera | None = None
     depth_cam_to_world: np.ndarray | None = None
 
+    def __repr__(self) -> str:
+        given = [says for says, source in (("photo", self.color), ("depth", self.depth)) if source is not None]
+        return f"Frame({', '.join([str(self.id), repr(self.camera), *given])})"
+
     def read_color(self) -> np.ndarray:
         """The photo: (h, w, 3) uint8 sRGB. Raises `InputError` where it is absent or cannot be decoded."""
         if self.color is None:

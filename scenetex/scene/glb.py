@@ -1,6 +1,5 @@
 """GLB files through trimesh: all triangles of the scene, in the file's own coordinates (y up by specification)."""
 
-import json
 import struct
 from io import BytesIO
 from pathlib import Path
@@ -8,6 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..files import MESH_BYTES, read_bytes
+from ..json_file import parse_json
+from ..memory import ran_out
 
 _LARGEST_INFLATION = 64  # vertices of the scene over those stored: the same chair at 60 places is a scene, not a bomb
 _LARGEST_OVERLAP = 16  # bytes that views, or accessors, read over those of the file: parts may share their vertices
@@ -25,7 +27,7 @@ def read_glb(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     Raises:
         InputError: not a GLB file, damaged, or one that needs other files or a decoder for its geometry.
     """
-    data = path.read_bytes()
+    data = read_bytes(path, MESH_BYTES)
     _check(data, path)
     from trimesh.exchange.load import load_scene
 
@@ -40,6 +42,8 @@ def read_glb(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     except InputError:
         raise
     except Exception as error:  # whatever a damaged file makes of a foreign reader
+        if ran_out(error, 16 * len(data)):
+            raise
         raise InputError(f"{path}: not a readable GLB file ({type(error).__name__}); export the mesh again") from None
 
 
@@ -69,7 +73,7 @@ def _check(data: bytes, path: Path) -> None:
         magic, version, length, json_length, json_kind = struct.unpack_from("<4sIII4s", data)
         if magic != b"glTF" or version != 2 or json_kind != b"JSON" or length > len(data):
             raise ValueError
-        header = json.loads(data[20 : 20 + json_length])
+        header = parse_json(data[20 : 20 + json_length])
         accessors = header.get("accessors", [])
         positions = []
         for mesh in header.get("meshes", []):

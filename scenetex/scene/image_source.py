@@ -1,5 +1,6 @@
 """Where a frame's pixels lie, and how they become arrays."""
 
+import errno
 import io
 import zlib
 from dataclasses import dataclass
@@ -11,12 +12,16 @@ import numpy as np
 from PIL import Image
 
 from ..errors import InputError
+from ..files import IMAGE_BYTES, open_file
+from ..memory import OutOfMemory, is_out_of_memory, need, ran_out
 
 # A photo of one flat colour takes 1 byte for some 400 pixels as JPEG or PNG; a header that promises far more is
 # damaged, and is not worth the memory it asks for.
 _MAX_PIXELS_PER_BYTE = 2048
 _MAX_INFLATION = 1040  # deflate cannot do better than 1032 : 1
 _LONGEST_SIDE = 32766  # pixels; OpenCV counts those it resamples in 16 bits
+_DECODING = 8  # bytes for each pixel of a photo while it is decoded: twice its colours, and the decoder's own
+_HEADER = 1 << 24  # bytes; more than reading a header takes
 _SHRUNK = {
     1: cv2.IMREAD_GRAYSCALE,
     2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
@@ -61,7 +66,7 @@ def image_size(source: ImageSource, label: str) -> tuple[int, int]:
         return source.size
     if source.length is None:
         try:
-            with open(source.path, "rb") as file:
+            with open_file(source.path) as file:
                 return _header_size(file, label)
         except OSError as error:
             raise InputError(f"{label}: cannot be read ({error.strerror or error}); check the file") from None
@@ -135,10 +140,13 @@ def _undistortion_map(intrinsics: bytes, distortion: tuple[float, ...], width: i
 
 def _read_bytes(source: ImageSource, label: str) -> bytes:
     try:
-        with open(source.path, "rb") as file:
+        with open_file(source.path) as file:
             left = max(0, file.seek(0, io.SEEK_END) - source.offset)
             file.seek(source.offset)
-            data = file.read(left if source.length is None else min(left, source.length))
+            length = left if source.length is None else min(left, source.length)
+            if length > IMAGE_BYTES:
+                raise OSError(errno.EFBIG, f"larger than {IMAGE_BYTES >> 20} MB")
+            data = file.read(length)
     except OSError as error:
         raise InputError(f"{label}: cannot be read ({error.strerror or error}); check the file") from None
     if source.length is not None and len(data) < source.length:
@@ -152,8 +160,9 @@ def _header_size(file, label: str) -> tuple[int, int]:
         with Image.open(file, formats=_FORMATS) as image:
             if min(image.size) > 0:
                 return image.size
-    except Exception:
-        pass
+    except Exception as error:
+        if ran_out(error, _HEADER):
+            raise OutOfMemory(f"{label}: no memory to read it") from None
     raise InputError(f"{label}: not a readable image; replace it or delete the frame")
 
 
@@ -165,15 +174,30 @@ def _decode(data: bytes, size: tuple[int, int], flags: int, label: str) -> np.nd
         )
     image = None
     if found[0] * found[1] <= _MAX_PIXELS_PER_BYTE * len(data) and not _is_cut_jpeg(data) and not _is_cut_png(data):
-        try:
-            image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-        except cv2.error:
-            pass
+        image = _decoded(data, found, flags, label)
     # Two readers may take one file in two ways. Whether it is smaller on purpose, its flags tell.
     asked = flags & ~cv2.IMREAD_IGNORE_ORIENTATION
     if image is None or (asked not in _SMALLER and sorted(image.shape[:2]) != sorted(size)):
         raise InputError(f"{label}: image is damaged or cut short; replace it or delete the frame")
     return image
+
+
+def _decoded(data: bytes, size: tuple[int, int], flags: int, label: str) -> np.ndarray | None:
+    """What OpenCV makes of the bytes, None for damage. Raises MemoryError where memory ran out, which OpenCV takes for
+    damage, too."""
+    wanted = _DECODING * size[0] * size[1]
+    need(wanted, label)
+    for attempt in range(2):  # beside other threads' photos there may have been too little for a moment
+        try:
+            image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+        except cv2.error as error:
+            image, said = None, str(error)
+            if attempt and is_out_of_memory(error):
+                raise OutOfMemory(f"{label}: {said.strip().splitlines()[0]}") from None
+        if image is not None:
+            return image
+        need(wanted, label)
+    return None
 
 
 def _is_cut_jpeg(data: bytes) -> bool:

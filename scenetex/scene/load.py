@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-from ..errors import InputError, shown
+from ..errors import InputError
+from ..files import check_inside, check_path, only_inside
 from .colmap import find_model, load_colmap
 from .scannet import load_extracted
 from .scannet_release import find_sens, load_release
@@ -15,7 +16,7 @@ from .zoo import load_zoo, zoo_spec
 _MESH_SUFFIXES = (".ply", ".obj", ".glb")
 
 
-def load_scene(path: str | Path, align: bool = False) -> Scene:
+def load_scene(path: str | Path, align: bool = False, allow_outside: bool = False) -> Scene:
     """Reads a scene: its mesh, cameras and frames. Pixels stay on disk until a frame is asked for them.
 
     Layouts, told apart by what the folder holds:
@@ -37,6 +38,8 @@ def load_scene(path: str | Path, align: bool = False) -> Scene:
             data set that scenezoo reads (`pip install 'scenetex[datasets]'`), such as `arkitscenes:/data#41069021`.
         align: move mesh and poses together into the gravity-aligned frame (z up) that `axisAlignment` leads to. By
             default both stay as stored, and the transform is kept in `Scene.axis_alignment`.
+        allow_outside: read files outside the scene's folder, too, where names or symlinks in it lead there; only for
+            scenes that come from people who may know what else is on this machine. The folder may be a symlink itself.
 
     Returns:
         The scene, named after its folder; frames whose pose is not finite (tracking lost) are listed in `skipped`.
@@ -44,28 +47,43 @@ def load_scene(path: str | Path, align: bool = False) -> Scene:
     Raises:
         InputError: one line that names the file and the cure: no such path, a folder of unknown layout, a mesh that
             is absent, damaged, empty, without faces or all NaN, a missing or malformed pose or intrinsic matrix, no
-            frame with a finite pose, no frame with both pose and photo, a `.sens` file that is cut short.
+            frame with a finite pose, no frame with both pose and photo, a `.sens` file that is cut short, a name or
+            symlink that leads out of the scene's folder.
     """
-    _check_path(path)
+    check_path(path)
     spec, path = zoo_spec(path), Path(path)
-    if spec:
-        scene = load_zoo(spec, scene_name(path))
-    elif path.is_dir():
-        scene = _load_folder(path, scene_name(path))
-    elif not path.exists():
+    folder = spec.root if spec else path if path.is_dir() else path.parent
+    with only_inside(None if allow_outside else folder, named=path):
+        scene = load_zoo(spec, scene_name(path)) if spec else _load(path)
+        # Pixels are read later: whatever reader made the scene, where they lie is looked at now.
+        for source in (source for frame in scene.frames for source in (frame.color, frame.depth) if source):
+            check_inside(source.path)
+    return scene.aligned() if align else scene
+
+
+def _load(path: Path) -> Scene:
+    if path.is_dir():
+        return _load_folder(path, scene_name(path))
+    if not path.exists():
         raise InputError(f"{path}: no such file or folder; give the scene's folder")
-    elif path.suffix.lower() == ".sens":
-        scene = load_release(path.parent, path, scene_name(path))
-    elif path.suffix.lower() == ".json":
-        scene = load_transforms(path, scene_name(path))
-    elif path.suffix.lower() in _MESH_SUFFIXES:
+    if path.suffix.lower() == ".sens":
+        return load_release(path.parent, path, scene_name(path))
+    if path.suffix.lower() == ".json":
+        return load_transforms(path, scene_name(path))
+    if path.suffix.lower() in _MESH_SUFFIXES:
         raise InputError(
             f"{path}: a mesh alone has no cameras; give a folder that holds it with pose/ and intrinsic/ (ScanNet), "
             "or with a transforms.json, a COLMAP model or a TUM trajectory"
         )
-    else:
-        raise InputError(f"{path}: not a scene; give a ScanNet folder, a .sens file or a transforms.json")
-    return scene.aligned() if align else scene
+    raise InputError(f"{path}: not a scene; give a ScanNet folder, a .sens file or a transforms.json")
+
+
+def scene_folder(path: str | Path) -> Path:
+    """The folder of the scene at that path, or of its data set."""
+    spec, path = zoo_spec(path), Path(path)
+    if spec:
+        return spec.root
+    return path.parent if path.suffix.lower() in (".sens", ".json") and not path.is_dir() else path
 
 
 def scene_name(path: str | Path) -> str:
@@ -74,20 +92,9 @@ def scene_name(path: str | Path) -> str:
     if spec:
         return Path(spec.scene).name.replace("..", "") or "scene"
     if path.suffix.lower() in (".sens", ".json") and not path.is_dir():
-        return path.resolve().parent.name or "scene"
+        return Path(os.path.realpath(path)).parent.name or "scene"
     # "." and "scene/.." have no name of their own.
-    return path.name if path.name not in ("", "..") else path.resolve().name or "scene"
-
-
-def _check_path(path: str | Path) -> None:
-    """Raises InputError for a path that cannot even be looked up; one where there is nothing passes."""
-    try:
-        os.stat(path)
-    except (FileNotFoundError, NotADirectoryError):
-        pass
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "no path has such characters"
-        raise InputError(f"{shown(str(path))}: cannot be read ({why}); check the path") from None
+    return path.name if path.name not in ("", "..") else os.path.basename(os.path.realpath(path)) or "scene"
 
 
 def _load_folder(folder: Path, name: str) -> Scene:
@@ -106,6 +113,8 @@ def _load_folder(folder: Path, name: str) -> Scene:
             return load_extracted(folder, name)
     except PermissionError as error:
         raise InputError(f"{error.filename or folder}: permission denied; make it readable") from None
+    except OSError as error:  # such as a symlink to itself
+        raise InputError(f"{error.filename or folder}: cannot be read ({error.strerror or error}); check it") from None
     raise InputError(
         f"{folder}: no scene in a known layout; it needs pose/ and intrinsic/ (ScanNet), a .sens file, "
         "a transforms.json, a COLMAP model (cameras and images, .txt or .bin) or a TUM trajectory (groundtruth.txt)"

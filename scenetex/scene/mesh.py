@@ -23,6 +23,10 @@ class Mesh:
     colors: np.ndarray | None = None
     axis_alignment: np.ndarray = field(default_factory=lambda: np.eye(4))
 
+    def __repr__(self) -> str:
+        colored = "" if self.colors is None else ", coloured"
+        return f"Mesh({len(self.faces):,} faces, {len(self.vertices):,} vertices{colored})"
+
     @cached_property
     def triangles(self) -> np.ndarray:
         """(f, 3, 3) float64 corner positions."""

@@ -34,8 +34,6 @@ def read_mesh(path: str | Path) -> Mesh:
     if reader is None:
         raise InputError(f"{path}: not a mesh file; scenetex reads .ply, .obj and .glb")
     try:
-        if path.exists() and not path.is_file():  # a pipe would be waited for, a device never ends
-            raise InputError(f"{path}: not a file; give the mesh file itself")
         vertices, faces, colors = reader(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the file") from None

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..files import MESH_BYTES, read_bytes
 from .mesh import fan_triangles
 from .ply import parse_numbers
 
@@ -23,7 +24,7 @@ def read_obj(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     Raises:
         InputError: a vertex or face line that is not numbers.
     """
-    data = path.read_bytes().replace(b"\\\r\n", b" ").replace(b"\\\n", b" ")
+    data = read_bytes(path, MESH_BYTES).replace(b"\\\r\n", b" ").replace(b"\\\n", b" ")
     vertices, colors = _vertices(_VERTEX.findall(data), path)
     lines = _FACE.findall(data)
     counts = np.array([len(line.split()) for line in lines], np.int64)

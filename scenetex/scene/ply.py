@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, shown
+from ..files import MESH_BYTES, open_file, read_bytes
 from .mesh import fan_triangles
 
 _LARGEST_HEADER = 1 << 20
@@ -51,7 +52,7 @@ def read_ply(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     Raises:
         InputError: not a PLY file, or one whose data does not hold what its header announces.
     """
-    data = path.read_bytes()
+    data = read_bytes(path, MESH_BYTES)
     order, elements, start = _parse_header(data, path)
     body = _Ascii(data[start:], path) if order is None else _Binary(data, start, order, path)
     vertices, faces, colors = np.zeros((0, 3)), np.zeros((0, 3), np.int64), None
@@ -78,7 +79,7 @@ def read_ply(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
 def ply_face_count(path: Path) -> int:
     """Faces a PLY file announces; 0 for a point cloud. Raises `InputError` for a file that is no PLY, or not there."""
     try:
-        with open(path, "rb") as file:
+        with open_file(path) as file:
             data = file.read(_LARGEST_HEADER)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the file") from None

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..files import open_file
 
 _LARGEST_TEXT = 65536  # bytes; sixteen numbers take a few hundred
 _RIGID_TOLERANCE = 1e-2
@@ -14,7 +15,7 @@ _ROUNDING = 1e-4
 def read_numbers(path: Path, what: str) -> list[float]:
     """All numbers of a small text file, `inf` and `nan` included. Raises `InputError` that calls the file `what`."""
     try:
-        with open(path, "rb") as file:
+        with open_file(path) as file:
             data = file.read(_LARGEST_TEXT + 1)
     except OSError as error:
         raise InputError(f"{path}: {what} cannot be read ({error.strerror or error}); add the file") from None

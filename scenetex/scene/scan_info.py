@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..files import open_file
 from .pose import rigid
 
 _LARGEST = 1 << 20
@@ -36,7 +37,7 @@ def read_scan_info(folder: Path, names: list[str]) -> ScanInfo:
     if path is None:
         return ScanInfo()
     try:
-        with open(path, "rb") as file:
+        with open_file(path) as file:
             lines = file.read(_LARGEST).decode("latin-1").splitlines()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the file") from None

@@ -10,6 +10,8 @@ from ..errors import InputError
 from .frame import Frame
 from .mesh import Mesh
 
+_PIXELS = {"color": "photos", "depth": "depth images"}  # what a frame may have
+
 
 @dataclass(frozen=True, eq=False)
 class Scene:
@@ -29,6 +31,27 @@ class Scene:
     skipped: tuple[int, ...] = ()
     path: Path | None = field(default=None)
 
+    def __repr__(self) -> str:
+        return f"Scene({self.name!r}, {self.mesh!r}, {len(self.frames)} frames)"
+
+    def __str__(self) -> str:
+        corners = self.mesh.vertices[np.isfinite(self.mesh.vertices).all(1)]
+        extent = " x ".join(f"{side:.1f}" for side in np.ptp(corners, 0)) if len(corners) else "0"
+        lost = f", {len(self.skipped)} more without tracking" if self.skipped else ""
+        frames = f"{len(self.frames)} frames{lost}"
+        if self.frames:
+            first, last = self.frames[0], self.frames[-1]
+            counts = {says: sum(getattr(f, kind) is not None for f in self.frames) for kind, says in _PIXELS.items()}
+            kinds = [f"{count} {says}" for says, count in counts.items()]
+            frames += f", ids {first.id} to {last.id}, {first.camera!r}, with {' and '.join(kinds)}"
+        return "\n".join(
+            [
+                f"Scene {self.name!r}" + (f", read from {self.path}" if self.path else ""),
+                f"mesh: {len(self.mesh.faces):,} faces, {len(self.mesh.vertices):,} vertices, {extent} m",
+                f"trajectory: {frames}",
+            ]
+        )
+
     @property
     def axis_alignment(self) -> np.ndarray:
         """(4, 4) float64 transform from the scene's frame to a gravity-aligned one (z up); identity if unknown."""
@@ -47,6 +70,15 @@ class Scene:
         )
         mesh = self.mesh.transformed(transform).with_axis_alignment(np.eye(4))
         return replace(self, mesh=mesh, frames=frames)
+
+    def places(self) -> set[Path]:
+        """Where the scene lies: its folder, what links in it lead to, and one image of every folder that has some."""
+        images = [image.path for frame in self.frames for image in (frame.color, frame.depth) if image is not None]
+        found = set({path.parent: path for path in images}.values())
+        if self.path is not None:
+            links = self.path.iterdir() if self.path.is_dir() else ()
+            found |= {self.path, *(path for path in links if path.is_symlink())}
+        return found
 
     @cached_property
     def _by_id(self) -> dict[int, Frame]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..files import open_file
 
 _COLOR_CODECS = {0: "raw_rgb", 1: "image", 2: "image"}  # raw, png, jpeg
 _DEPTH_CODECS = {0: "raw_ushort", 1: "zlib_ushort", 2: "occi_ushort"}
@@ -53,7 +54,7 @@ def read_sens_index(path: Path) -> SensIndex:
             frame does.
     """
     try:
-        with open(path, "rb", buffering=0) as file:
+        with open_file(path, buffering=0) as file:
             return _read(file, path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the file") from None

@@ -8,7 +8,6 @@ the frame of the original reconstruction (say COLMAP's) has to be moved by `appl
 as metres, and the world's z as up, as nerfstudio has it.
 """
 
-import json
 import math
 import re
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..json_file import read_json
 from .camera import Camera
 from .frame import Frame
 from .fusion import read_or_fuse_mesh
@@ -120,11 +120,14 @@ def load_transforms(path: Path, name: str) -> Scene:
 
 def _parse(path: Path) -> tuple[dict, list[dict]]:
     try:
-        meta = json.loads(path.read_bytes())
+        # Poses of frames whose tracking was lost are NaN, or infinite.
+        meta = read_json(path, finite=False)
+    except InputError:
+        raise
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the file") from None
-    except (ValueError, RecursionError):
-        raise InputError(f"{path}: not valid JSON; write it again") from None
+    except ValueError as error:
+        raise InputError(f"{path}: {error}; write it again") from None
     entries = meta.get("frames") if isinstance(meta, dict) else None
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
         raise InputError(f'{path}: has no list of "frames"; scenetex reads nerfstudio\'s transforms.json')

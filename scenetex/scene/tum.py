@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, shown
+from ..files import open_file
 from .camera import Camera
 from .frame import Frame
 from .fusion import read_or_fuse_mesh
@@ -183,7 +184,7 @@ def _is_file(path: Path) -> bool:
 def _lines(path: Path) -> list[tuple[int, list[str]]]:
     """Number and words of each line that is not a comment; commas separate like blanks, as in TUM's own tools."""
     try:
-        with open(path, "rb") as file:
+        with open_file(path) as file:
             # Asked for more than there is, Python makes room for all of it first.
             data = file.read(min(_LARGEST_TEXT, os.fstat(file.fileno()).st_size) + 1)
     except OSError as error:
@@ -198,7 +199,7 @@ def _camera(folder: Path, image: Path) -> tuple[Camera, tuple[float, ...] | None
     """The camera of images like this one, and its lens distortion for OpenCV."""
     path = folder / "calibration.txt"
     found = image_size(ImageSource(image), str(image))
-    recording = re.search(r"freiburg([123])", folder.resolve().name)
+    recording = re.search(r"freiburg([123])", os.path.basename(os.path.realpath(folder)))
     if path.is_file():
         numbers, given = read_numbers(path, "calibration"), found
     elif recording:

@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
+from ..files import check_inside
 from .camera import Camera
 from .frame import Frame
 from .image_source import ImageSource, undistort
@@ -141,6 +142,7 @@ def load_zoo(spec: ZooSpec, name: str) -> Scene:
         dataset = scenezoo.get_dataset(spec.dataset, spec.root, offline=True)
     if not spec.scene:
         raise InputError(f"{spec.text}: names no scene; give {spec.dataset}:{spec.root}#ID{_known(dataset)}")
+    check_inside(spec.root / spec.scene)
     try:
         with _errors_of(spec):
             mesh = dataset.get_mesh(spec.scene)

@@ -5,8 +5,8 @@ no power function, and the true colour of a surface point does not depend on who
 """
 
 import numpy as np
-from tqdm import tqdm
 
+from ..console import bar
 from .direct_light import direct_light
 from .light_page import TilePages
 from .surface import Surface, sample_lattice
@@ -95,7 +95,7 @@ def _gather(surface, lattice, origins, normals, reflected, ambient, rays, progre
     # Cosine-distributed directions from one lattice, dealt out to each 3 x 3 block of samples: blurring over the block
     # then gathers the whole lattice.
     share = (lattice.row % 3 * 3 + lattice.column % 3).astype(np.float32)
-    for i in tqdm(range(rays), desc="light", unit="ray", disable=not progress):
+    for i in bar("light", iterable=range(rays), unit="ray", disable=not progress):
         u = (i + (share + np.float32(0.5)) / 9) / rays
         angle = (np.float32(0.6180339887) * (i * 9 + share)) % 1 * np.float32(2 * np.pi)
         radius, height = np.sqrt(u), np.sqrt(1 - u)

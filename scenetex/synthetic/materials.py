@@ -2,15 +2,16 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from ..errors import InputError
+from ..scene.image_source import ImageSource, decode_color, image_size
 from . import art, patterns
 from .palette import COLORS, FLOORS, WALLS, WOODS, Look, color_name
 from .piece import Decor
 from .textures import Material
 
+_IMAGES = (".jpg", ".jpeg", ".png")
 NEUTRAL = (0.97, 0.97, 0.965)
 
 # Slots with a neutral pattern, which take their colour from each patch's tint: painter, and metres a tile covers.
@@ -107,7 +108,7 @@ def list_swatches(folder: str | Path) -> dict[str, list[Path]]:
         raise InputError(f"{folder}: no such folder of material swatches; expected one folder of images per category")
     found = {
         category.name: sorted(
-            (p for p in category.iterdir() if p.suffix.lower() in (".jpg", ".jpeg", ".png")), key=lambda p: p.name
+            (p for p in category.iterdir() if p.suffix.lower() in _IMAGES and p.is_file()), key=lambda p: p.name
         )
         for category in sorted(folder.iterdir())
         if category.is_dir()
@@ -128,10 +129,11 @@ def draw_swatch(rng: np.random.Generator, look: Look, found: dict[str, list[Path
     if not paths:
         return None
     path = paths[int(rng.integers(len(paths)))]
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise InputError(f"{path}: cannot be read as an image; remove or replace this swatch")
-    image = np.ascontiguousarray(image[..., ::-1])
+    try:
+        source = ImageSource(path)
+        image = decode_color(source, image_size(source, str(path)), str(path), upright=True)
+    except InputError as error:
+        raise InputError(f"{path}: cannot be read as an image; remove or replace this swatch") from error
     return color_name(image.reshape(-1, 3).mean(0)), image
 
 

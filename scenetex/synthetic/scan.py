@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from tqdm import tqdm
 
+from ..console import bar
 from ..scene.camera import Camera
 from ..scene.mesh import Mesh
 from .room import Room
@@ -62,7 +62,7 @@ def scan_mesh(
     vertices, faces, normals = _remesh(room, noise)
     if not noise.unseen:
         faces = faces[
-            _seen(room, vertices, faces, tqdm(cam_to_room, desc="mesh", unit="view", disable=not progress), camera)
+            _seen(room, vertices, faces, bar("mesh", iterable=cam_to_room, unit="view", disable=not progress), camera)
         ]
     faces = faces[~_in_holes(vertices, faces, noise, rng)]
     used, faces = np.unique(faces, return_inverse=True)

@@ -1,15 +1,17 @@
 """Writes a room as a scan in ScanNet's layout, together with the recipe that rebuilds it exactly."""
 
 import json
+import os
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
-from tqdm import tqdm
 
+from ..console import bar
 from ..errors import InputError
+from ..json_file import read_object
 from ..output import output_folder
 from ..scene.camera import Camera
 from ..scene.mesh import Mesh
@@ -82,8 +84,8 @@ def write_scan(room: Room, folder: str | Path, settings: ScanSettings | None = N
     settings = settings or ScanSettings()
     _check(settings)
     folder = Path(folder)
-    with output_folder(folder, marker=RECIPE) as partial:
-        return _write_all(room, partial, folder.resolve().name, settings, progress)
+    with output_folder(folder, "scan") as partial:
+        return _write_all(room, partial, os.path.basename(os.path.realpath(folder)), settings, progress)
 
 
 def read_room(folder: str | Path) -> Room:
@@ -94,7 +96,7 @@ def read_room(folder: str | Path) -> Room:
     """
     path = Path(folder) / RECIPE
     try:
-        recipe = json.loads(path.read_text())
+        recipe = read_object(path)
         settings = RoomSettings(**recipe["settings"])
         world_from_room = np.array(recipe["world_from_room"], np.float64).reshape(4, 4)
         seed = recipe["seed"]
@@ -141,7 +143,7 @@ def _write_all(room: Room, folder: Path, name: str, settings: ScanSettings, prog
     exposure = np.exp(settings.exposure_jitter * rng.standard_normal(len(poses)))
     glass = room.face_part == room.parts.index("window")
     glass &= room.surface.glow[room.surface.face_patch] > 0
-    for i, pose in enumerate(tqdm(poses, desc="photos", unit="photo", disable=not progress)):
+    for i, pose in enumerate(bar("photos", iterable=poses, unit="photo", disable=not progress)):
         number = i * settings.step
         photo = render_room(room, color_camera, pose, settings.samples)[0][0]
         if settings.exposure_jitter:

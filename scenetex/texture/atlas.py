@@ -28,3 +28,8 @@ class Atlas:
     size: int
     pages: int
     texels_per_metre: float
+
+    def __repr__(self) -> str:
+        faces, charts = int((self.page >= 0).sum()), len(np.unique(self.chart[self.chart >= 0]))
+        pages = f"{self.pages} page{'' if self.pages == 1 else 's'} of {self.size} x {self.size} texels"
+        return f"Atlas({faces:,} faces in {charts:,} charts, {pages}, {self.texels_per_metre:.4g} texels/m)"

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import InputError
+from ..memory import need
 from ..scene.mesh import Mesh
 from ..views.viewset import ViewSet, cast_views
 from .atlas import Atlas
@@ -25,6 +26,7 @@ _LOOK_PER_WIDTH = 1 / 320  # sigma at which photos are compared: two pixels of a
 _BAND_PER_MISS, _BAND_PER_WIDTH = 1.4, (1 / 640, 8 / 640)
 # Beyond this misregistration the shared band would show ghosts all the same: fewer photos share it then.
 _GHOSTS_PER_WIDTH, _GHOSTS_EXPONENT = 1.25 / 640, 6
+_TEXEL = 24  # bytes that painting takes for each texel, at the least
 _RAMP_PER_WIDTH = 3 / 64  # thirty pixels of a 640-pixel image
 
 
@@ -114,6 +116,7 @@ def survey(mesh: Mesh, views: ViewSet, images: list[np.ndarray]) -> Survey:
 
 def paint(mesh: Mesh, atlas: Atlas, seen_by: Survey, done: Callable[[], None] = lambda: None) -> TexturedMesh:
     """Second half of `bake`: blends the images into the atlas's texels and fills the rest."""
+    need(_TEXEL * atlas.pages * atlas.size**2, f"{atlas.pages} pages of {atlas.size} x {atlas.size} texels:")
     work = seen_by.patches.mesh
     texels = rasterize(work, seen_by.patches.layout(atlas))
     color, seen = blend(

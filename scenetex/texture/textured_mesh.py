@@ -32,6 +32,11 @@ class TexturedMesh:
     coverage: tuple[np.ndarray, ...]
     texels: int | None = None
 
+    def __repr__(self) -> str:
+        seen = sum(int(page.sum()) for page in self.coverage)
+        part = f", {seen / self.texels:.1%} of the texels seen" if self.texels else ""
+        return f"TexturedMesh({self.mesh!r}, {self.atlas!r}{part})"
+
     def export(self, path: str | Path, **options) -> None:
         """Writes the mesh in the format that the file's suffix names; the file appears whole or not at all.
 

@@ -13,6 +13,8 @@ from safetensors.torch import save
 from torch.nn import functional as F
 
 from ..errors import InputError
+from ..files import check_regular
+from ..json_file import parse_json
 from ..models import SuperResolutionUNet
 from ..models.patch_autoencoder import image_factor
 from ..output import write_files
@@ -145,8 +147,9 @@ def read_encoded(path: Path, choose: Callable[[int], Sequence[int]] | None = Non
     `choose` is called with the number of views and returns those to read; None reads all.
     """
     try:
+        check_regular(path)
         with safe_open(path, "pt") as file:
-            prompts = json.loads(file.metadata()["prompts"])
+            prompts = parse_json(file.metadata()["prompts"])
             rows = {name: file.get_slice(name) for name in _TENSORS}
             which = list(range(len(prompts)) if choose is None else choose(len(prompts)))
             found = {name: torch.stack([part[i] for i in which]).float() for name, part in rows.items()}

@@ -8,6 +8,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from ..files import check_regular
+from ..json_file import parse_json
 from ..output import naming, write_files
 from ..views.viewset import ViewSet
 from .digest import text_digest
@@ -74,9 +76,10 @@ def _bytes(sample: Sample) -> bytes:
 def _read(path: Path) -> Sample | None:
     """None if there is no such file, or one that cannot be read."""
     try:
+        check_regular(path)
         with safe_open(path, "np") as file:
             told = file.metadata()
-            views = ViewSet(tuple(json.loads(told["frames"])), *(file.get_tensor(name) for name in _VIEWS))
-            return Sample(views, file.get_tensor("images"), tuple(tuple(p) for p in json.loads(told["prompts"])))
+            views = ViewSet(tuple(parse_json(told["frames"])), *(file.get_tensor(name) for name in _VIEWS))
+            return Sample(views, file.get_tensor("images"), tuple(tuple(p) for p in parse_json(told["prompts"])))
     except (OSError, SafetensorError, KeyError, TypeError, ValueError):
         return None

@@ -6,15 +6,19 @@ import math
 from collections.abc import Callable
 from contextlib import closing, nullcontext
 from pathlib import Path
+from warnings import warn
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import nn
-from tqdm import tqdm
 
-from ..errors import InputError
+from ..console import bar
+from ..errors import InputError, InputWarning
+from ..files import read_text
+from ..json_file import parse_json
 from ..output import write_files
 from ..pipelines.loading import resolve_device
+from ..signals import Asked, deferred
 from .checkpoint import Progress, Trained, load_checkpoint, save_checkpoint
 from .feed import Batches
 from .muon import muon
@@ -22,6 +26,7 @@ from .options import LoopOptions
 from .pictures import draw_losses
 
 _CLIP = 1.0
+_LOG_BYTES = 1 << 28
 
 
 def make_accelerator(options: LoopOptions) -> Accelerator:
@@ -69,6 +74,7 @@ def train(
 
     Raises:
         InputError: a checkpoint that does not fit, a disk that is full, a loss that is not finite.
+        KeyboardInterrupt: asked to end by Ctrl-C, SIGTERM or SIGHUP; the step that was under way is done and saved.
     """
     objective = objective.to(accelerator.device)
     # What is frozen stays the same in both: there is one of it.
@@ -81,41 +87,55 @@ def train(
     trained = Trained(objective, optimizer, average)
     progress = load_checkpoint(folder / "checkpoints", run, trained)
     if accelerator.scaler is not None and progress.scaler:
-        accelerator.scaler.load_state_dict(progress.scaler)
+        try:
+            accelerator.scaler.load_state_dict(progress.scaler)
+        except (KeyError, TypeError, RuntimeError) as error:
+            raise InputError(f"{folder}: loss scaling cannot be gone on with ({error}); delete checkpoints") from None
     main = accelerator.is_main_process
     log = _Log(folder, progress.step) if main else None
     parallel, optimizer = accelerator.prepare(objective, optimizer)
-    bar = tqdm(total=options.steps, initial=progress.step, desc="train", unit="step", disable=not main)
-    with bar, closing(batches(progress.step)) as parts_of_steps:
+    shown = bar("train", total=options.steps, initial=progress.step, unit="step", disable=not main)
+    stopped = False
+    with shown, closing(batches(progress.step)) as parts_of_steps, deferred() as asked:
         for step in range(progress.step, options.steps):
             for group in optimizer.param_groups:
                 group["lr"] = options.rate(step)
-            loss = _gradient(accelerator, parallel, next(parts_of_steps))
+            loss, stopped = _gradient(accelerator, parallel, next(parts_of_steps), asked)
             accelerator.clip_grad_norm_(objective.trained(), _CLIP)
             optimizer.step()
             optimizer.zero_grad()
             _follow(average, objective, min(options.average, (step + 1) / (step + 10)))
             if not math.isfinite(loss):
                 raise InputError(f"training: the loss is {loss} at step {step}; lower the learning rate")
-            bar.update()
-            bar.set_postfix(loss=f"{loss:.4f}")
+            shown.update()
+            shown.set_postfix(loss=f"{loss:.4f}")
             done = step + 1
             if main:
                 log.add(done, loss)
-                if picture is not None and options.picture_every and done % options.picture_every == 0:
+                wanted = picture is not None and options.picture_every and not stopped
+                if wanted and done % options.picture_every == 0:
                     picture(average, done)
-                if done % options.save_every == 0 or done == options.steps:
+                if done % options.save_every == 0 or done == options.steps or stopped:
                     log.write()
                     # The checkpoint comes last: after a kill in between, the steps since the one before run again.
                     save_model(average)
                     scaler = {} if accelerator.scaler is None else accelerator.scaler.state_dict()
                     save_checkpoint(folder / "checkpoints", Progress(done, run, scaler), trained)
+            if stopped:
+                break
     accelerator.wait_for_everyone()
+    if stopped:
+        if main:
+            warn(InputWarning(f"{folder}: step {done} is saved; the same command goes on from there"), stacklevel=2)
+        asked.obey()
     return average
 
 
-def _gradient(accelerator: Accelerator, parallel: nn.Module, parts: list[dict[str, torch.Tensor]]) -> float:
-    """Adds the gradient of a step, averaged over its parts and all processes; its loss."""
+def _gradient(
+    accelerator: Accelerator, parallel: nn.Module, parts: list[dict[str, torch.Tensor]], asked: Asked
+) -> tuple[float, bool]:
+    """Adds the gradient of a step, averaged over its parts and all processes; its loss, and whether any process has
+    been asked to end: all have to end after the same step."""
     total = torch.zeros((), device=accelerator.device)
     for i, batch in enumerate(parts):
         last = i == len(parts) - 1
@@ -124,7 +144,9 @@ def _gradient(accelerator: Accelerator, parallel: nn.Module, parts: list[dict[st
             loss = parallel({name: value.to(accelerator.device) for name, value in batch.items()})
             accelerator.backward(loss / len(parts))
         total += loss.detach() / len(parts)
-    return accelerator.reduce(total, "mean").item()
+    ending = torch.full_like(total, float(asked.signal is not None))
+    loss, ending = accelerator.reduce(torch.stack([total, ending]), "mean").tolist()
+    return loss, ending > 0
 
 
 @torch.no_grad()
@@ -139,9 +161,10 @@ class _Log:
     def __init__(self, folder: Path, start: int):
         self.path = folder / "losses.jsonl"
         try:
-            lines = self.path.read_text().splitlines() if self.path.is_file() else []
-            self.rows = [row for row in map(json.loads, lines) if row["step"] <= start]
-        except (OSError, ValueError, KeyError, TypeError):
+            lines = read_text(self.path, _LOG_BYTES).splitlines() if self.path.exists() else []
+            rows = [{"step": int(row["step"]), "loss": float(row["loss"])} for row in map(parse_json, lines)]
+            self.rows = [row for row in rows if 0 < row["step"] <= start]
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
             raise InputError(f"{self.path}: cannot be read; delete it, the losses so far will be missing") from None
 
     def add(self, step: int, loss: float) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
 from ..errors import InputError
+from ..files import check_folder
 from ..models import PatchAutoencoder, SurfaceAutoencoder
 from ..output import output_folder
 from ..pipelines import MVDiffusionPipeline
@@ -12,6 +13,7 @@ from ..pipelines.loading import LOAD_ERRORS, first_line, quiet_loading
 from ..pipelines.multiview import MultiViewPipeline
 from .checkpoint import disk_errors
 
+MODEL = "model"  # what output folders of models are called in their lists
 _INDEX = "model_index.json"
 _SETTINGS = ("convention", "empty_condition", "default_steps", "default_guidance")
 
@@ -41,6 +43,7 @@ def load_autoencoder(model: str) -> AutoencoderKL:
         InputError: there is none.
     """
     folder = Path(model) / "vae" if (Path(model) / "vae").is_dir() else Path(model)
+    check_folder(folder)
     try:
         name = AutoencoderKL.load_config(folder, local_files_only=True).get("_class_name")
         kind = {k.__name__: k for k in (PatchAutoencoder, SurfaceAutoencoder)}.get(name, AutoencoderKL)
@@ -58,6 +61,7 @@ def load_unet(folder: Path) -> UNet2DConditionModel:
     Raises:
         InputError: there is none.
     """
+    check_folder(folder)
     try:
         with quiet_loading():
             return UNet2DConditionModel.from_pretrained(folder, local_files_only=True)
@@ -79,11 +83,11 @@ def save_pipeline(output: Path, pipe: MultiViewPipeline) -> None:
     Raises:
         InputError: it cannot be written.
     """
-    with output_folder(output, marker=_INDEX) as partial, disk_errors(), quiet_loading():
+    with output_folder(output, MODEL) as partial, disk_errors(), quiet_loading():
         pipe.save_pretrained(partial)
 
 
 def save_autoencoder(output: Path, vae: AutoencoderKL) -> None:
     """Writes a folder with an autoencoder in ``vae``; as `save_pipeline`."""
-    with output_folder(output, marker="vae/config.json") as partial, disk_errors(), quiet_loading():
+    with output_folder(output, MODEL) as partial, disk_errors(), quiet_loading():
         vae.save_pretrained(partial / "vae")

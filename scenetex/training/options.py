@@ -8,46 +8,48 @@ from typing import Annotated, Literal, get_args, get_origin
 import tyro
 
 from ..errors import InputError
+from ..options import SEED, SIDE, THREADS, Between, PathOrName, check_options
 
 _FINAL_RATE = 1e-7
+# Where and by how many a run is worked on, when it is saved, and what its data tells of itself.
+_PLACES = {"output", "cache", "workers", "device", "accumulation", "gradient_checkpointing", "save_every"}
+_PLACES |= {"picture_every", "data", "materials", "room_views", "depth", "image_size"}
+_PLAIN = int | float | str | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class LoopOptions:
     """How long and how to train."""
 
-    steps: int = 20000
+    steps: Annotated[int, Between(1, 1_000_000_000)] = 20000
     """Steps in all; a run that has done them goes on when there are more."""
-    learning_rate: float = 2e-4
+    learning_rate: Annotated[float, Between(0, 100, ("least",))] = 2e-4
     """Peak learning rate."""
-    warmup: int = 100
+    warmup: Annotated[int, Between(0, 1_000_000_000)] = 100
     """Steps until then."""
     optimizer: Literal["adamw", "muon"] = "adamw"
     """AdamW, or Muon: learns more per step, at ten times the learning rate; for models from scratch."""
     schedule: Literal["cosine", "constant"] = "cosine"
     """Learning rate after that: down to 1e-7 at the last step, or constant, to be gone on with."""
-    average: float = 0.999
+    average: Annotated[float, Between(0, 1, ("most",))] = 0.999
     """Decay of the moving average of the weights, which is what the model folder gets."""
-    accumulation: int = 1
+    accumulation: Annotated[int, Between(1, 65536)] = 1
     """Parts that each step is computed in, one after the other: more need less memory."""
     precision: Literal["no", "bf16", "fp16"] = "no"
     """Mixed precision."""
-    save_every: int = 500
+    save_every: Annotated[int, Between(1, 1_000_000_000)] = 500
     """Steps between checkpoints."""
-    picture_every: int = 0
+    picture_every: Annotated[int, Between(0, 1_000_000_000)] = 0
     """Steps between validation pictures; 0 = none."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train."""
+    threads: Annotated[int | None, THREADS] = None
+    """Most threads to compute with, in each process that trains; default: all cores."""
 
     def check(self) -> None:
         """Raises InputError for values that are out of range."""
         self._check_choices()
-        self._check_least(1, "steps", "accumulation", "save_every")
-        self._check_least(0, "warmup", "picture_every")
-        if not 0 < self.learning_rate < math.inf:
-            raise InputError(f"--learning-rate {self.learning_rate} must be greater than 0")
-        if not 0 <= self.average < 1:
-            raise InputError(f"--average {self.average} must be at least 0 and less than 1")
+        check_options(self)
 
     def rate(self, step: int) -> float:
         """Learning rate of a step, counted from 0."""
@@ -63,11 +65,6 @@ class LoopOptions:
             value = getattr(self, field.name)
             if get_origin(kind) is Literal and value not in get_args(kind):
                 raise InputError(f"{field.name} {value!r} is not one of {', '.join(get_args(kind))}")
-
-    def _check_least(self, least: int, *names: str) -> None:
-        for name in names:
-            if getattr(self, name) < least:
-                raise InputError(f"--{name.replace('_', '-')} {getattr(self, name)} must be at least {least}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +82,7 @@ class TrainOptions(LoopOptions):
     """What to train."""
     output: Path
     """Folder for the model, checkpoints, losses and pictures."""
-    model: str | None = None
+    model: Annotated[str | None, PathOrName] = None
     """Model to start from: the folder that the stage before left, or Stable Diffusion with depth (folder or Hub id). A
     folder with nothing but an autoencoder starts a small model from scratch."""
     upscale_unet: Path | None = None
@@ -94,48 +91,55 @@ class TrainOptions(LoopOptions):
     """Compute parts of the model twice instead of keeping what is between: less memory, more time."""
     data: Path | None = None
     """Folder of scenes in ScanNet layout with prompts; default: procedural rooms."""
+    allow_outside: bool = False
+    """Read files outside a scene's folder where names or symlinks in it lead there; for scenes you trust."""
     materials: Path | None = None
     """Folder of material images by category, for the procedural rooms."""
-    rooms: int = 2000
+    rooms: Annotated[int, Between(1, 1_000_000_000)] = 2000
     """Number of different rooms, or runs of frames of scans; autoencoders see new ones all the time, unless there is a
     cache."""
-    room_views: int = 16
+    room_views: Annotated[int, Between(1, 10_000)] = 16
     """Views of each room, or frames in a run; of panoramas always 8."""
     depth: Literal["rendered", "sensor"] = "rendered"
     """Depth of scans: ray-cast from the mesh, or the sensor's."""
-    image_size: tuple[int, int] | None = None
+    image_size: Annotated[tuple[int, int] | None, SIDE] = None
     """Width and height of the images, pixels; default: 256 192, 256 256 for panoramas, 1024 768 for
     super-resolution and detail."""
-    crop: tuple[int, int] | None = None
+    crop: Annotated[tuple[int, int] | None, SIDE] = None
     """Width and height of a random part of each image to train on, pixels: faster steps, for the autoencoder, single
     views and detail; default: whole images, of which detail learns from the middle, half as wide and high."""
-    noise_bias: float = 1.0
+    noise_bias: Annotated[float, Between(0, 100, ("least",))] = 1.0
     """How much more to train on high noise levels, where colours and layout are decided, on single views: 1 = on all
     alike; a level's share grows with its power of this less 1."""
-    latent_channels: int = 8
+    latent_channels: Annotated[int, Between(1, 64)] = 8
     """Channels of the latents of a new autoencoder."""
-    perceptual: float = 0.25
+    perceptual: Annotated[float, Between(0, 100)] = 0.25
     """Weight of images' likeness to eyes trained on ImageNet, for autoencoders that are told the surface; needs
     pip install "scenetex[train]" unless it is 0."""
-    agreement: float = 0.1
+    agreement: Annotated[float, Between(0, 100)] = 0.1
     """Weight of the agreement of two views' latents of one surface, for a new autoencoder."""
     cache: Path | None = None
     """Folder for rendered and encoded samples, shared by runs; default: in the output folder. Delete it when scans
     change."""
-    workers: int = 2
+    workers: Annotated[int, Between(0, 1024)] = 2
     """Processes that render or read samples."""
-    samples: int = 4
+    samples: Annotated[int, Between(1, 65536)] = 4
     """Scenes in one step, over all processes."""
-    views: int = 4
+    views: Annotated[int, Between(1, 10_000)] = 4
     """Views of each scene in a step; of panoramas always 8."""
-    seed: int = 0
+    seed: Annotated[int, SEED] = 0
     """Seed of everything random."""
+
+    def course(self) -> dict:
+        """What decides on the course of a run beside its data and what is frozen: all options but those that say where,
+        or by how many, it is worked on. What the last step is counts only where the learning rate falls towards it."""
+        apart = {*_PLACES, "steps"} if self.schedule == "constant" else _PLACES
+        values = {field.name: getattr(self, field.name) for field in fields(self) if field.name not in apart}
+        return {name: value if isinstance(value, _PLAIN) else str(value) for name, value in values.items()}
 
     def check(self) -> None:
         """Raises InputError for values that are out of range or do not go together."""
         super().check()
-        self._check_least(1, "rooms", "room_views", "samples", "views")
-        self._check_least(0, "workers", "seed")
         if self.views > self.room_views:
             raise InputError(
                 f"--views {self.views} of each scene in a step, but it has --room-views {self.room_views}; choose fewer"
@@ -148,18 +152,14 @@ class TrainOptions(LoopOptions):
             raise InputError("--data: panoramas are trained on procedural rooms; leave it out for panorama")
         if self.upscale_unet is not None and self.stage != "super-resolution":
             raise InputError(f"--upscale-unet is for stage super-resolution; leave it out for {self.stage}")
-        if not 0 < self.noise_bias < math.inf:
-            raise InputError(f"--noise-bias {self.noise_bias} must be greater than 0")
         if self.crop is not None:
             if self.stage not in ("autoencoder", "single-view", "detail"):
                 raise InputError(f"--crop is for autoencoder, single-view and detail; leave it out for {self.stage}")
             images = tuple(side // 2 for side in self.size) if self.stage == "detail" else self.size
-            if min(self.crop) < 8 or any(part > whole for part, whole in zip(self.crop, images, strict=True)):
+            if any(part > whole for part, whole in zip(self.crop, images, strict=True)):
                 raise InputError(f"--crop {self.crop[0]} {self.crop[1]}: choose 8 pixels or more, within the images")
         if self.stage == "panorama" and self.size[0] != self.size[1]:
             raise InputError(f"--image-size {self.size[0]} {self.size[1]}: views of panoramas are square")
-        if min(self.size) < 8:
-            raise InputError(f"--image-size {self.size[0]} {self.size[1]} is too small; choose 8 or more")
 
     @property
     def size(self) -> tuple[int, int]:

@@ -1,7 +1,6 @@
 """Samples made ahead by other processes, while the model trains on earlier ones."""
 
 import os
-import signal
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -11,6 +10,7 @@ from threading import Thread
 from typing import Protocol
 
 from ..errors import InputError
+from ..interrupt import unheard_by_children
 from .sample import Sample
 
 
@@ -44,7 +44,8 @@ def prefetch(source: Source, indices: Iterable[int], workers: int) -> Iterator[S
     try:
         waiting = deque()
         for index in indices:
-            waiting.append(pool.submit(source.sample, index))
+            with unheard_by_children():
+                waiting.append(pool.submit(source.sample, index))
             if len(waiting) > 2 * workers:
                 yield waiting.popleft().result()
         while waiting:
@@ -61,12 +62,14 @@ def _start_worker() -> None:
     import cv2
 
     cv2.setNumThreads(1)
-    # Ctrl-C reaches every process of the terminal; the parent tells its workers to stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
 
 
-def _end_with_parent() -> None:
-    """Workers of a killed process would wait for work for ever."""
-    parent_process().join()
-    os._exit(1)
+def end_with_parent() -> None:
+    """Ends this process, a worker, when its parent was killed: it would wait for work for ever."""
+
+    def follow() -> None:
+        parent_process().join()
+        os._exit(1)
+
+    Thread(target=follow, daemon=True).start()

@@ -1,9 +1,10 @@
 """A training run from its options: data, stage, loop."""
 
 import torch
+from accelerate import Accelerator
 
+from ..console import say
 from ..errors import InputError
-from ..output import naming
 from .batches import Schedule
 from .feed import Part
 from .kept import KeptSource
@@ -12,6 +13,7 @@ from .options import TrainOptions
 from .prefetch import Source
 from .rings import RingStream
 from .rooms import RoomStream
+from .run_folder import run_folder
 from .scans import ScanFolder
 from .stages import Data, build_stage
 from .validation import make_painter
@@ -32,33 +34,37 @@ def run_training(options: TrainOptions) -> None:
             "choose a number that can"
         )
     source = _source(options)
-    with naming(options.output):
-        options.output.mkdir(parents=True, exist_ok=True)
+    with run_folder(options, accelerator.is_main_process):
+        _run(options, accelerator, part, source)
+
+
+def _run(options: TrainOptions, accelerator: Accelerator, part: Part, source: Source) -> None:
+    """The run in its locked folder."""
     # Fresh weights are drawn while the stage is built.
     torch.manual_seed(options.seed)
     rooms = None if options.stage == "autoencoder" and options.cache is None else options.rooms
     stage = build_stage(options, Data(source, Schedule(options.seed, options.samples, rooms), part), accelerator.device)
     accelerator.wait_for_everyone()
-    run = {
-        "stage": options.stage,
-        "data": repr(source),
-        "rooms": options.rooms,
-        "samples": options.samples,
-        "views": options.views,
-        "seed": options.seed,
-        "frozen": stage.frozen,
-    }
+    run = {"data": repr(source), "frozen": stage.frozen} | options.course()
     picture = None
     if options.picture_every and accelerator.is_main_process:
         # The first room beyond those trained on; of scans, another run of frames.
         picture = make_painter(source.sample(options.rooms), options.output / "pictures", stage.paint)
     train(stage.objective, stage.batches, options, accelerator, options.output, run, stage.save, picture)
+    if accelerator.is_main_process:
+        say(f"{options.output / 'model'}: the model, after {options.steps} steps; for --model of the next stage")
 
 
 def _source(options: TrainOptions) -> Source:
     if options.data is not None:
         return ScanFolder(
-            str(options.data), options.size, options.depth, options.room_views, options.seed, options.views
+            str(options.data),
+            options.size,
+            options.depth,
+            options.room_views,
+            options.seed,
+            options.views,
+            options.allow_outside,
         )
     materials = None if options.materials is None else str(options.materials)
     if options.stage == "panorama":

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from ..errors import InputError
+from ..files import only_inside, read_text
 from ..scene.camera import resize_intrinsics
 from ..scene.frame import Frame
 from ..scene.load import load_scene
@@ -33,6 +34,7 @@ class ScanFolder:
         views: frames in a run, fewer where a scene has fewer; those without any depth are left out.
         seed: of the choice of runs.
         least: views that a run must have in the end.
+        allow_outside: read files outside a scene's folder where names or symlinks in it lead there.
 
     Raises:
         InputError: a folder without scenes, or with a scene without prompts.
@@ -44,6 +46,7 @@ class ScanFolder:
     views: int = 16
     seed: int = 0
     least: int = field(default=1, repr=False)
+    allow_outside: bool = field(default=False, repr=False)
 
     def __post_init__(self):
         for scene in self.scenes:
@@ -66,7 +69,7 @@ class ScanFolder:
     def words(self) -> set[str]:
         """All words of the prompts."""
         files = [path for scene in self.scenes for path in _prompt_files(scene)]
-        return {word for path in files for sentence in _sentences(path) for word in split_words(sentence)}
+        return {word for path in files for sentence in self._sentences(path) for word in split_words(sentence)}
 
     def sample(self, index: int) -> Sample:
         """Run number `index`.
@@ -75,7 +78,7 @@ class ScanFolder:
             InputError: a scene that cannot be read, one without photos or prompts, or with too few frames with depth.
         """
         folder = self.scenes[index % len(self.scenes)]
-        scene = _load(folder)
+        scene = _load(folder, self.allow_outside)
         frames = [frame for frame in scene.frames if frame.color is not None]
         if not frames:
             raise InputError(f"{folder}: has no photos to train on; add color/<frame>.jpg, or leave the scene out")
@@ -94,13 +97,27 @@ class ScanFolder:
                 f"takes {self.least}; check that poses and mesh share one frame and unit, or leave the scene out"
             )
         images = np.stack([cv2.resize(run[i].read_color(), self.size, interpolation=cv2.INTER_AREA) for i in seen])
-        prompts = tuple(_prompts(folder, run[i].id) for i in seen)
+        prompts = tuple(self._prompts(folder, run[i].id) for i in seen)
         return Sample(views.at(seen), images, prompts)
+
+    def _prompts(self, scene: Path, frame: int) -> tuple[str, ...]:
+        """The sentences for a frame: its own, or the scene's; file names may have leading zeros."""
+        files = _prompt_files(scene)
+        own = [path for path in files if path.stem.isdigit() and int(path.stem) == frame]
+        found = own or [path for path in files if path.parent == scene]
+        if not found:
+            raise InputError(f"{scene}: frame {frame} has no prompt; add prompt/{frame}.txt or prompt.txt")
+        return self._sentences(found[0])
+
+    def _sentences(self, path: Path) -> tuple[str, ...]:
+        scene = path.parent if path.name == "prompt.txt" else path.parent.parent
+        with only_inside(None if self.allow_outside else scene):
+            return _sentences(path)
 
 
 @lru_cache(maxsize=4)
-def _load(folder: Path) -> Scene:
-    return load_scene(folder)
+def _load(folder: Path, allow_outside: bool) -> Scene:
+    return load_scene(folder, allow_outside=allow_outside)
 
 
 def _prompt_files(scene: Path) -> list[Path]:
@@ -108,19 +125,9 @@ def _prompt_files(scene: Path) -> list[Path]:
     return [path for path in (scene / "prompt.txt", *sorted((scene / "prompt").glob("*.txt"))) if path.is_file()]
 
 
-def _prompts(scene: Path, frame: int) -> tuple[str, ...]:
-    """The sentences for a frame: its own, or the scene's; file names may have leading zeros."""
-    files = _prompt_files(scene)
-    own = [path for path in files if path.stem.isdigit() and int(path.stem) == frame]
-    found = own or [path for path in files if path.parent == scene]
-    if not found:
-        raise InputError(f"{scene}: frame {frame} has no prompt; add prompt/{frame}.txt or prompt.txt")
-    return _sentences(found[0])
-
-
 def _sentences(path: Path) -> tuple[str, ...]:
     try:
-        lines = [line.strip() for line in path.read_text(errors="replace").splitlines()]
+        lines = [line.strip() for line in read_text(path, errors="replace").splitlines()]
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); make it readable") from None
     sentences = tuple(line for line in lines if line)

@@ -4,8 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm import tqdm
-
+from ..console import bar
 from ..output import naming
 from .digest import weights_digest
 from .encoded import Encoded, read_encoded, write_encoded
@@ -47,7 +46,7 @@ class EncodedStore:
         """Makes what is missing of the first `total` samples; of several processes, each makes its part."""
         missing = [i for i in range(part, total, parts) if not self._path(i).is_file()]
         samples = prefetch(self.source, missing, workers)
-        for i in tqdm(missing, desc="encode", unit="scene", disable=part > 0 or not missing):
+        for i in bar("encode", iterable=missing, unit="scene", disable=part > 0 or not missing):
             write_encoded(self._path(i), self.encode(next(samples)))
 
     def get(self, index: int, choose: Callable[[int], list[int]] | None = None) -> Encoded:

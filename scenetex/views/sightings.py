@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..scene.camera import resize_intrinsics
+from ..scene.camera import resize_intrinsics, small_size
 from ..scene.scene import Scene
 from ..threads import threads
 from .raycast import RayCaster
@@ -77,7 +77,7 @@ class Sightings:
 
     def _camera(self, index: int) -> tuple[np.ndarray, tuple[int, int]]:
         camera = self._frames[index].camera
-        size = _WIDTH, max(1, round(_WIDTH * camera.height / camera.width))
+        size = small_size(camera.size, _WIDTH)
         return resize_intrinsics(camera.intrinsics, camera.size, size), size
 
     def _cast(self, index: int) -> Glance:

@@ -1,5 +1,6 @@
 """What a set of cameras sees of a mesh: depth, normals and face ids, rendered by ray casting."""
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -8,11 +9,15 @@ from functools import cached_property
 import numpy as np
 
 from ..errors import InputError
+from ..memory import need
 from ..scene.camera import resize_intrinsics
 from ..scene.mesh import Mesh
 from ..scene.scene import Scene
 from ..threads import threads
 from .raycast import RayCaster
+
+_KEPT = 8  # bytes of a view's pixel: its depth and face
+_CASTING = 160  # bytes of a pixel while its view is cast: rays and what they hit
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +41,10 @@ class ViewSet:
     face_id: np.ndarray
     face_normals: np.ndarray
     axis_alignment: np.ndarray = field(default_factory=lambda: np.eye(4))
+
+    def __repr__(self) -> str:
+        ids = f", frames {self.frame_ids[0]} to {self.frame_ids[-1]}" if self.frame_ids else ""
+        return f"ViewSet({len(self)} views of {self.size[0]} x {self.size[1]}{ids})"
 
     def __len__(self) -> int:
         return len(self.frame_ids)
@@ -113,6 +122,8 @@ def cast_views(
     caster = RayCaster(mesh.vertices - middle, mesh.faces)
     width, height = size
     m = len(intrinsics)
+    at_once = min(m, threads() or os.cpu_count() or 1)
+    need(width * height * (_KEPT * m + _CASTING * at_once), f"{m} views of {width} x {height} pixels:")
     depth = np.zeros((m, height, width), np.float32)
     face_id = np.full((m, height, width), -1, np.int32)
 

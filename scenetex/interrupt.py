@@ -1,0 +1,154 @@
+"""Ctrl-C at any moment ends a command quietly, with exit code 130, and its processes with it."""
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+INTERRUPTED = 128 + signal.SIGINT
+_AGAIN = 0.05  # seconds until an interruption that came at a bad moment is tried again
+_PATIENCE = 3.0  # seconds for threads to end on their own
+_GRACE = 1.0  # seconds for tidying up, in which further ones do nothing: some launchers send several
+
+
+def as_process(work: Callable[[], int]) -> int:
+    """Runs a command that has its process to itself, from its first import to its exit code.
+
+    Until `interruptible` is entered nothing has been begun: Ctrl-C leaves at once, whatever is being imported.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a script
+        return work()
+    signal.signal(signal.SIGINT, _leave)
+    try:
+        code = work()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    finally:
+        # All is said and done: what Python does at its end is not to be disturbed.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if code > 128 and not _alone(_PATIENCE):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+def _alone(patience: float) -> bool:
+    """Whether other threads end in that many seconds; Python would wait for what nobody wants any more."""
+    until = time.monotonic() + patience
+    others = [t for t in threading.enumerate() if t is not threading.main_thread() and not t.daemon]
+    for thread in others:
+        thread.join(max(0.0, until - time.monotonic()))
+    return not any(thread.is_alive() for thread in others)
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Within the block Ctrl-C raises KeyboardInterrupt in the main thread, where it will be noticed.
+
+    Outside of `as_process`, signals are others' business, and this does nothing.
+    """
+    if signal.getsignal(signal.SIGINT) is not _leave:
+        yield
+        return
+    interruption, report = _Interruption(), sys.unraisablehook
+
+    def unraisable(about) -> None:
+        # Python drops what is raised in a destructor or callback.
+        if issubclass(about.exc_type, KeyboardInterrupt):
+            interruption.again()
+        else:
+            report(about)
+
+    alarm = signal.signal(signal.SIGALRM, interruption)
+    signal.signal(signal.SIGINT, interruption)
+    sys.unraisablehook = unraisable
+    sys.meta_path.insert(0, interruption)
+    try:
+        yield
+    except Exception:
+        if interruption.since is not None:  # libraries turn it into errors of theirs
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        sys.meta_path.remove(interruption)
+        signal.signal(signal.SIGINT, _leave if interruption.since is None else signal.SIG_IGN)
+        signal.signal(signal.SIGALRM, alarm)
+        sys.unraisablehook = report
+
+
+@contextmanager
+def unheard_by_children() -> Iterator[None]:
+    """Processes that are started in the block do not hear Ctrl-C, which reaches every process of a terminal.
+
+    Their parent tells them to end, and they need not say so, each with a traceback.
+    """
+    from multiprocessing import resource_tracker
+
+    resource_tracker.ensure_running()  # as it starts, it would lift the block
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class _Interruption:
+    """The handler of SIGINT, and of the alarm that tries again; in `sys.meta_path` it sees every import that begins.
+
+    Extension modules that are being imported turn an exception into another, or crash. So one comes between two
+    modules, or after the import.
+
+    Attributes:
+        asked: when Ctrl-C came, or None.
+        since: when KeyboardInterrupt was raised, or None.
+    """
+
+    def __init__(self):
+        self.asked: float | None = None
+        self.since: float | None = None
+        self._pending = False
+
+    def __call__(self, number: int, frame) -> None:
+        now = time.monotonic()
+        if number == signal.SIGINT and self.asked is not None and now - self.asked > _GRACE:
+            _leave(number, frame)
+        self.asked = self.asked or now
+        if _is_importing(frame):
+            self._pending = True
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+        elif self.since is None:
+            self._raise()
+
+    def find_spec(self, name: str, path=None, target=None) -> None:
+        """Finds nothing, but ends an import that nobody waits for any more."""
+        if self._pending and threading.current_thread() is threading.main_thread():
+            signal.setitimer(signal.ITIMER_REAL, _AGAIN)  # some imports are tried only, and may fail
+            self._raise()
+
+    def again(self) -> None:
+        """KeyboardInterrupt was raised, but got lost."""
+        self.since = None
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+
+    def _raise(self) -> None:
+        self._pending, self.since = False, time.monotonic()
+        raise KeyboardInterrupt
+
+
+def _is_importing(frame) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _leave(number: int, frame) -> None:
+    """Ends the process as it is; no exception, which a library might swallow or print."""
+    os.write(2, b"scenetex: interrupted\n")
+    os._exit(INTERRUPTED)

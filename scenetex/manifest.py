@@ -1,0 +1,100 @@
+"""The list in every folder we write of the files we wrote there: by it and nothing else, a folder is ours to replace.
+
+A scan, a thesis or somebody's model has no such file, and a folder that holds anything beside what its list names, or a
+file that was changed since, holds something of somebody else's.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from .files import open_file
+from .json_file import read_json
+
+MANIFEST = ".scenetex.json"
+# What we say about a result: no work of anybody's goes into it, and a damaged one is to be made again.
+_ABOUT = ("report.json",)
+_LARGEST = 1 << 26  # bytes; a list of a million files
+_WHOLE = 1 << 25  # bytes; of larger files the ends are hashed: reading gigabytes back would take as long as making them
+
+
+def write_manifest(folder: Path, kind: str) -> None:
+    """Lists all files of a folder; what it is called, "result" or "model", has to be the same when it is replaced."""
+    files = {name: _fingerprint(folder / name) for name in _names(folder) if name != MANIFEST}
+    text = json.dumps({"made_by": "scenetex", "kind": kind, "files": files}, indent=1)
+    (folder / MANIFEST).write_text(text + "\n", encoding="utf-8")
+
+
+def read_manifest(folder: Path) -> tuple[str, dict[str, str]] | None:
+    """Kind of a folder, and fingerprints by file; None for one that we did not write."""
+    path = folder / MANIFEST
+    try:
+        if path.is_symlink():
+            return None
+        told = read_json(path, most=_LARGEST)
+        kind, files = told["kind"], told["files"]
+        if told["made_by"] == "scenetex" and isinstance(kind, str) and isinstance(files, dict):
+            return kind, files
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    return None
+
+
+def foreign_file(folder: Path, files: dict[str, str]) -> str | None:
+    """A file in the folder that is not of those listed, or not as it was written; None where all are ours."""
+    return next((name for name in _names(folder) if name != MANIFEST and not _is_ours(folder, name, files)), None)
+
+
+def remove_listed(folder: Path) -> None:
+    """Removes the files that a folder's own list names and that are as we wrote them, and what folders that empties.
+
+    Whatever else is in it stays, and the list with it.
+    """
+    found = read_manifest(folder)
+    if found is None:
+        return
+    foreign = False
+    for name in list(_names(folder)):
+        if name != MANIFEST and _is_ours(folder, name, found[1]):
+            (folder / name).unlink(missing_ok=True)
+        elif name != MANIFEST:
+            foreign = True
+    for inside, _, _ in os.walk(folder, topdown=False):
+        if not foreign and Path(inside) == folder:  # last of all: a kill before leaves a folder that is known as ours
+            (folder / MANIFEST).unlink(missing_ok=True)
+        with suppress(OSError):  # it is not empty
+            os.rmdir(inside)
+
+
+def _is_ours(folder: Path, name: str, files: dict[str, str]) -> bool:
+    try:
+        return name in files and (files[name] == _fingerprint(folder / name) or name in _ABOUT)
+    except OSError:
+        return False
+
+
+def _names(folder: Path) -> Iterator[str]:
+    """All that is in a folder but folders themselves, links included, which are not followed."""
+    for inside, folders, files in os.walk(folder):
+        links = [name for name in folders if os.path.islink(os.path.join(inside, name))]
+        for name in sorted([*files, *links]):
+            yield Path(os.path.relpath(os.path.join(inside, name), folder)).as_posix()
+
+
+def _fingerprint(path: Path) -> str:
+    """Size and hash of a file. Raises OSError for one that cannot be read, or is no file."""
+    if path.is_symlink() or not path.is_file():
+        raise FileNotFoundError(path)
+    size = path.stat().st_size
+    digest = hashlib.blake2b(digest_size=16)
+    with open_file(path) as file:
+        if size <= _WHOLE:
+            digest.update(file.read())
+        else:
+            digest.update(file.read(_WHOLE // 2))
+            file.seek(-(_WHOLE // 2), os.SEEK_END)
+            digest.update(file.read())
+    return f"{size}-{digest.hexdigest()}"

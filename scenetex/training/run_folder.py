@@ -1,0 +1,102 @@
+"""The folder of a run: one process writes there at a time, what a killed one left goes, and nobody's file is lost."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ..bundled import locate_model
+from ..errors import InputError
+from ..locks import Busy, hold
+from ..output import check_apart, check_file, check_replaceable, naming, sweep
+from .model_folder import MODEL
+from .options import TrainOptions
+
+CHECKPOINTS = "checkpoints"
+_LOCK = ".scenetex-run"  # also tells a run that was killed before its first checkpoint from other people's folders
+_OWN = (MODEL, CHECKPOINTS, "encoded", "pictures")
+_LOSSES = ("losses.jsonl", "losses.png")
+
+
+@contextmanager
+def run_folder(options: TrainOptions, main: bool) -> Iterator[None]:
+    """The folder `options.output`, made if need be and, by the `main` one of a run's processes, locked and tidied up.
+
+    Raises:
+        InputError: another training is at work there, it holds something of somebody else's, or is read itself.
+    """
+    folder = options.output
+    check_apart([folder / name for name in _OWN], _inputs(options))
+    for name in _LOSSES:
+        if os.path.lexists(folder / name):
+            check_file(folder / name, ())
+    if not main:
+        yield
+        return
+    _check_foreign(folder)
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    with naming(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    handle = _locked(folder)
+    try:
+        _tidy(options)
+        yield
+    finally:
+        os.close(handle)
+        _remove_if_empty(folder, made)
+
+
+def _inputs(options: TrainOptions) -> list[str | Path]:
+    model = None if options.model is None else locate_model(options.model)
+    given = (model, options.upscale_unet, options.data, options.materials)
+    return [path for path in given if path is not None]
+
+
+def _check_foreign(folder: Path) -> None:
+    """Said before the work, not at the first checkpoint."""
+    check_replaceable(folder / MODEL, MODEL)
+    checkpoints = folder / CHECKPOINTS
+    begun = (folder / _LOCK).exists() or any(checkpoints.glob("step-*/state.json"))
+    for name in () if begun else (CHECKPOINTS, "pictures", *_LOSSES):
+        path = folder / name
+        held = any(not p.name.endswith(".partial") for p in path.iterdir()) if path.is_dir() else path.exists()
+        if held:
+            raise InputError(
+                f"{path}: is there, but not the training that could have made it; move it away, or choose "
+                "another output folder"
+            )
+
+
+def _locked(folder: Path) -> int:
+    """A handle that holds the run's lock until it is closed."""
+    path = folder / _LOCK
+    try:
+        return hold(path, os.O_RDWR | os.O_CREAT)
+    except Busy:
+        raise InputError(
+            f"{folder}: another training is at work there; wait, or choose another output folder"
+        ) from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be locked ({error.strerror}); choose a folder on a disk with locks") from None
+
+
+def _tidy(options: TrainOptions) -> None:
+    """What killed runs were writing: in the cache, which others may share, only what nobody is writing now."""
+    folders = [options.output, *(options.output / name for name in _OWN), options.cache_folder]
+    if options.cache_folder.is_dir():
+        folders += [path for path in options.cache_folder.iterdir() if path.is_dir()]
+    for folder in folders:
+        sweep(folder)
+
+
+def _remove_if_empty(folder: Path, made: list[Path]) -> None:
+    """A run that ends before there is anything to keep leaves no folder either."""
+    with suppress(OSError):
+        for name in _OWN:
+            for inside in [*(folder / name).glob("*"), folder / name]:
+                with suppress(OSError):
+                    inside.rmdir()
+        if made and [path.name for path in folder.iterdir()] == [_LOCK]:
+            (folder / _LOCK).unlink()
+            for path in made:
+                path.rmdir()
