@@ -152,7 +152,7 @@ def outcome(
     scene: Scene, options: TextureOptions, output: Path, monkeypatch, stages: Stages | None = None
 ) -> dict[str, bytes] | str:
     """All files of the result, without what tells of the run; or what was said instead of one."""
-    monkeypatch.setattr(process, "load_scene", lambda path, align: scene.aligned() if align else scene)
+    monkeypatch.setattr(process, "load_scene", lambda path, align, outside: scene.aligned() if align else scene)
     monkeypatch.setattr("os.fsync", lambda handle: None)  # nobody cuts the power
     try:
         process.process(Path("room"), replace(options, output=output), stages or Stages())

@@ -76,8 +76,10 @@ class MultiViewUNet(ExactFrequencies, ModelMixin, ConfigMixin):
 
     @classmethod
     def from_unet(cls, unet: UNet2DConditionModel, kind: str = "depth", **options) -> "MultiViewUNet":
-        """Fresh blocks around `unet`, which is taken as it is, not copied; `options` as for the class."""
+        """Fresh blocks around `unet`, which is taken as it is, not copied; `options` as for the class, and a condition
+        branch for latents of the UNet's channels unless they say otherwise."""
         config = {key: value for key, value in unet.config.items() if not key.startswith("_")}
+        options = {"condition_channels": unet.config["out_channels"] + 1} | options
         model = cls(config, kind=kind, unet=unet, **options)
         return model.to(unet.device, unet.dtype)
 
