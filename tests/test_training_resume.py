@@ -127,6 +127,8 @@ OTHERS = {
     "precision": "bf16",
     "crop": (16, 16),
     "noise_bias": 2.0,
+    "perceptual": 0.5,
+    "agreement": 0.5,
     "model": "elsewhere",
     "upscale_unet": Path("elsewhere"),
 }

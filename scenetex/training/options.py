@@ -13,7 +13,7 @@ from ..options import SEED, SIDE, THREADS, Between, PathOrName, check_options
 _FINAL_RATE = 1e-7
 # Where and by how many a run is worked on, when it is saved, and what its data tells of itself.
 _PLACES = {"output", "cache", "workers", "threads", "device", "accumulation", "gradient_checkpointing", "save_every"}
-_PLACES |= {"picture_every", "data", "materials", "room_views", "depth", "image_size"}
+_PLACES |= {"picture_every", "data", "allow_outside", "materials", "room_views", "depth", "image_size"}
 _PLAIN = int | float | str | None
 
 
