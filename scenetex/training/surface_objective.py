@@ -14,6 +14,7 @@ from .pixel_loss import pixel_loss
 
 # Views that overlap less have next to nothing to agree on.
 _OVERLAP = 0.1
+_SCALE_WEIGHT = 0.1
 
 
 class SurfaceObjective(nn.Module):
@@ -21,8 +22,9 @@ class SurfaceObjective(nn.Module):
     trained eyes; and the agreement of the latents where two views show the same surface.
 
     Views are encoded whole and decoded in parts, so that a latent tells of its own surroundings alone (as for MatLat,
-    whose views agree the better for it). Latents are standardised over the batch; the model folder gets an autoencoder
-    that is so by itself.
+    whose views agree the better for it). A fourth term keeps them near mean 0 and deviation 1, by which the noise is
+    measured; the model folder gets an autoencoder whose latents are standard exactly. (Standardised over a batch, of
+    a few rooms, latents could not tell the colours that these have in common.)
 
     Args:
         vae: the autoencoder.
@@ -49,8 +51,6 @@ class SurfaceObjective(nn.Module):
         it; `level`, `blur` and `told` (b, m), how noisy and how blurred it is, and whether the surface is told."""
         images = batch["images"]
         latents = self.vae.encode(images.flatten(0, 1)).latent_dist.mean.float()
-        if not self.decoder_only:
-            latents = (latents - latents.mean((0, 2, 3), keepdim=True)) / (latents.std((0, 2, 3), keepdim=True) + 1e-4)
         h, w = batch["noise"].shape[-2:]
         cell = images.shape[-1] // latents.shape[-1]
         part = _parts(_worn(latents.unflatten(0, images.shape[:2]), batch["blur"]), batch["corner"], (h, w))
@@ -64,9 +64,12 @@ class SurfaceObjective(nn.Module):
             with torch.no_grad():
                 seen = self.eyes(truth)
             loss = loss + self.perceptual * unlikeness(self.eyes(out), seen)
-        if self.agreement and not self.decoder_only:
+        if self.decoder_only:
+            return loss
+        if self.agreement:
             loss = loss + self.agreement * disagreement(latents, _correspondence(batch))
-        return loss
+        mean, deviation = latents.mean((0, 2, 3)), latents.std((0, 2, 3)) + 1e-4
+        return loss + _SCALE_WEIGHT * (mean.square().mean() + deviation.log().square().mean())
 
 
 def disagreement(latents: torch.Tensor, correspondence: Correspondence) -> torch.Tensor:
