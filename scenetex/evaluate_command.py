@@ -161,9 +161,11 @@ def main(arguments: list[str] | None = None, program: str = "scenetex evaluate")
 
 def _inputs(options: Options) -> list[Path]:
     """Files and folders that are read."""
-    named = [getattr(options, name, None) for name in ("folder", "scene", "model", "inception_weights", "clip_model")]
-    given = [path for path in named if path is not None]
-    return [Path(locate_model(path)) for path in given] + list(map(scene_folder, getattr(options, "scenes", ())))
+    named = [getattr(options, name, None) for name in ("folder", "model", "inception_weights", "clip_model")]
+    given = [Path(locate_model(path)) for path in named if path is not None]
+    if isinstance(options, ImagesOptions):
+        given += [scene_folder(options.scene), options.folder.absolute().parent / "report.json"]
+    return given + list(map(scene_folder, getattr(options, "scenes", ())))
 
 
 @contextmanager
@@ -214,6 +216,8 @@ def _photos(options: PhotosOptions) -> tuple[list[Figure], dict]:
     figures, held = [], {}
     for path in options.scenes:
         scene = load_scene(path, allow_outside=options.allow_outside)
+        if options.output is not None:
+            check_file(options.output, scene.places())  # they may lie outside
         frames = choose_frames(scene, options.keyframes)
         photos = read_photos(scene, frames)
         # Depth of the mesh as the colour camera sees it: a depth camera beside it would not fit.

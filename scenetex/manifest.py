@@ -18,7 +18,6 @@ MANIFEST = ".scenetex.json"
 # What we say about a result: no work of anybody's goes into it, and a damaged one is to be made again.
 _ABOUT = ("report.json",)
 _LARGEST = 1 << 26  # bytes; a list of a million files
-_WHOLE = 1 << 25  # bytes; of larger files the ends are hashed: reading gigabytes back would take as long as making them
 
 
 def write_manifest(folder: Path, kind: str) -> None:
@@ -44,8 +43,12 @@ def read_manifest(folder: Path) -> tuple[str, dict[str, str]] | None:
 
 
 def foreign_file(folder: Path, files: dict[str, str]) -> str | None:
-    """A file in the folder that is not of those listed, or not as it was written; None where all are ours."""
-    return next((name for name in _names(folder) if name != MANIFEST and not _is_ours(folder, name, files)), None)
+    """A file in the folder that is not of those listed, or not as it was written, or a folder in it that cannot be
+    looked into; None where all are ours."""
+    try:
+        return next((name for name in _names(folder) if name != MANIFEST and not _is_ours(folder, name, files)), None)
+    except OSError as error:
+        return os.path.relpath(error.filename, folder)
 
 
 def remove_listed(folder: Path) -> None:
@@ -56,8 +59,12 @@ def remove_listed(folder: Path) -> None:
     found = read_manifest(folder)
     if found is None:
         return
+    try:
+        names = list(_names(folder))
+    except OSError:  # nobody knows what is in there
+        return
     foreign = False
-    for name in list(_names(folder)):
+    for name in names:
         if name != MANIFEST and _is_ours(folder, name, found[1]):
             (folder / name).unlink(missing_ok=True)
         elif name != MANIFEST:
@@ -77,8 +84,13 @@ def _is_ours(folder: Path, name: str, files: dict[str, str]) -> bool:
 
 
 def _names(folder: Path) -> Iterator[str]:
-    """All that is in a folder but folders themselves, links included, which are not followed."""
-    for inside, folders, files in os.walk(folder):
+    """All that is in a folder but folders themselves, links included, which are not followed. Raises OSError for one
+    that cannot be looked into."""
+
+    def unread(error: OSError) -> None:
+        raise error
+
+    for inside, folders, files in os.walk(folder, onerror=unread):
         links = [name for name in folders if os.path.islink(os.path.join(inside, name))]
         for name in sorted([*files, *links]):
             yield Path(os.path.relpath(os.path.join(inside, name), folder)).as_posix()
@@ -89,12 +101,6 @@ def _fingerprint(path: Path) -> str:
     if path.is_symlink() or not path.is_file():
         raise FileNotFoundError(path)
     size = path.stat().st_size
-    digest = hashlib.blake2b(digest_size=16)
     with open_file(path) as file:
-        if size <= _WHOLE:
-            digest.update(file.read())
-        else:
-            digest.update(file.read(_WHOLE // 2))
-            file.seek(-(_WHOLE // 2), os.SEEK_END)
-            digest.update(file.read())
+        digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16))
     return f"{size}-{digest.hexdigest()}"

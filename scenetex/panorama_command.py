@@ -165,6 +165,7 @@ def _scene(options: PanoramaOptions) -> tuple[Scene | None, list[float] | None]:
         if len(position) != 3 or not all(abs(part) < _FARTHEST for part in position):
             raise InputError(f"--position '{options.position}' is not understood; give X,Y,Z in metres, like 1.5,2,1.4")
     scene = load_scene(options.scene, allow_outside=options.allow_outside)
+    check_file(options.output, scene.places())  # they may lie outside
     if scene.skipped and not options.quiet:
         say(f"{scene.name}: {len(scene.skipped)} frames without tracking left out", error=True)
     return scene, position

@@ -1,10 +1,12 @@
 """A folder is ours to replace by the list of what we wrote in it, and only if there is nothing else."""
 
+import os
+
 import pytest
 from made_folders import listing, make
 
 from scenetex import InputError
-from scenetex.manifest import MANIFEST
+from scenetex.manifest import MANIFEST, remove_listed
 from scenetex.output import output_folder, remove_folder
 
 
@@ -67,16 +69,31 @@ def test_a_damaged_report_is_made_again(tmp_path):
     assert listing(tmp_path) == {"room/report.json": b"new"}
 
 
-def test_large_files_are_ours_by_their_ends(tmp_path, monkeypatch):
-    monkeypatch.setattr("scenetex.manifest._WHOLE", 8)
-
+def test_a_change_anywhere_in_a_file_is_somebodys(tmp_path):
     def make_large(text: str) -> None:
         with output_folder(tmp_path / "room") as folder:
             (folder / "large").write_text(text)
 
     make_large("0123456789")
     make_large("abcdefghijklm")
-    for text in ("abcdefghijklM", "abcdefghijkl", "Abcdefghijklm"):
+    for text in ("abcdefghijklM", "abcdefghijkl", "Abcdefghijklm", "abcdefGhijklm"):
         (tmp_path / "room" / "large").write_text(text)
         with pytest.raises(InputError, match="holds large"):
             make_large("new")
+
+
+def test_a_folder_that_cannot_be_looked_into_is_somebodys(tmp_path, monkeypatch):
+    make(tmp_path / "room")
+    (tmp_path / "room" / "private").mkdir()
+    walk = os.walk
+
+    def refusing(folder, *args, onerror=None, **options):
+        if onerror is not None:  # as for others than root, who may look into everything
+            onerror(PermissionError(13, "Permission denied", os.path.join(folder, "private")))
+        yield from walk(folder, *args, **options)
+
+    monkeypatch.setattr("os.walk", refusing)
+    with pytest.raises(InputError, match="holds private"):
+        make(tmp_path / "room", "new")
+    remove_listed(tmp_path / "room")
+    assert (tmp_path / "room" / MANIFEST).is_file() and (tmp_path / "room" / "report.json").is_file()

@@ -220,3 +220,24 @@ def test_folders_for_benchmarks_are_their_own(tmp_path):
     for _ in range(2):
         own_folder(tmp_path / "work", "workshop")
         (tmp_path / "work" / "results").touch()
+
+
+def test_a_scan_in_the_root_is_no_folder_of_results(scans, tmp_path, capsys):
+    before = everything(tmp_path)
+    refused(capsys, tmp_path, texture("--root", scans, "--output", scans / "hall"), "hall")
+    assert everything(tmp_path) == before
+
+
+@pytest.mark.parametrize("command", ["photos", "panorama"])
+def test_photos_that_lie_elsewhere_are_not_written_over(command, scans, tmp_path, capsys):
+    away = tmp_path / "photos"
+    (scans / "kitchen" / "color").rename(away)
+    (scans / "kitchen" / "color").symlink_to(away)
+    photo, before = next(away.iterdir()), everything(tmp_path)
+    given = ["--allow-outside", "--output", str(photo)]
+    if command == "photos":
+        code = evaluate_command.main(["photos", str(scans / "kitchen"), *given])
+    else:
+        code = panorama_command.main(["a room", "--scene", str(scans / "kitchen"), *given])
+    refused(capsys, tmp_path, code, "which is read")
+    assert everything(tmp_path) == before

@@ -77,7 +77,9 @@ def _folders(root: Path, output: Path) -> list[Path]:
         found = [path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")]
     except OSError as error:
         raise InputError(f"{root}: cannot be read ({error.strerror or error}); give a folder of scenes") from None
-    own = os.path.realpath(output)
+    # Results may lie beside the scenes; a scene that is named as their folder is none, and will be refused.
+    results = (output / STAGES).is_dir() or not any(output.iterdir()) if output.is_dir() else False
+    own = os.path.realpath(output) if results else ""
     return sorted((path for path in found if os.path.realpath(path) != own), key=lambda path: path.name)
 
 

@@ -26,7 +26,9 @@ def run_folder(options: TrainOptions, main: bool) -> Iterator[None]:
         InputError: another training is at work there, it holds something of somebody else's, or is read itself.
     """
     folder = options.output
-    check_apart([folder / name for name in _OWN], _inputs(options))
+    # A cache may hold a model, but nothing is put into what is read.
+    cached = () if options.cache is None else (options.cache / "samples",)
+    check_apart([*(folder / name for name in _OWN), *cached], _inputs(options))
     for name in _LOSSES:
         if os.path.lexists(folder / name):
             check_file(folder / name, ())
