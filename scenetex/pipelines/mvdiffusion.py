@@ -55,7 +55,7 @@ class MVDiffusionPipeline(MultiViewPipeline):
         Args:
             prompt, negative_prompt: one for all views, or one per view.
             views: m views, from `render_views`, at the size of the images; sides that are multiples of 8 (16
-                with mini, 64 with released weights).
+                where the UNet folds latents, 64 with released weights).
             num_inference_steps, guidance_scale: as in diffusers; default: the model's own; a guidance of 1 or less is
                 none.
             generator: what the seed is drawn from; the same state gives the same images, in any order of views.

@@ -89,8 +89,8 @@ class MVDiffusionPanoramaPipeline(MultiViewPipeline):
             image: the first view, if it is there already: (s, s, 3) uint8 or float 0..1, or PIL, of 90 degrees each
                 way. The others are outpainted from it: through the condition branch, where the UNet has one.
             views: the ring of a scene, from `panorama_views`; its depth conditions the images.
-            size: side s of the views, pixels, a multiple of 8 (16 with mini, 64 with released weights); default that of
-                `views`, or what the model was trained at.
+            size: side s of the views, pixels, a multiple of 8 (16 where the UNet folds latents, 64 with released
+                weights); default that of `views`, or what the model was trained at.
             height: rows of the panorama, a multiple of 4; default 2 s.
             latents: (8, c, s / 8, s / 8) noise N(0, 1) to start from, instead of drawn noise.
             output_type: "np" float32 0..1, "pil", "pt" (channels first), "latent" (views alone, not stitched).

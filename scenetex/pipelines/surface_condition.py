@@ -9,7 +9,7 @@ from torch.nn.functional import avg_pool2d, pixel_unshuffle
 
 from ..views.viewset import ViewSet
 
-SURFACE_COMPONENTS = 5
+_COMPONENTS = 5
 # Maps are halved before they are folded into latent cells: their edges stay sharp to a pixel, at a quarter of the cost.
 _POOL = 2
 # Heights, metres, are counted from about eye height and in about its size, as networks like their inputs.
@@ -20,7 +20,7 @@ _STEP = 4
 
 def surface_channels(factor: int) -> int:
     """Channels of `surface_maps` for latent cells of `factor` (even) image pixels."""
-    return SURFACE_COMPONENTS * (factor // _POOL) ** 2
+    return _COMPONENTS * (factor // _POOL) ** 2
 
 
 def surface_maps(views: ViewSet, factor: int) -> torch.Tensor:
@@ -47,7 +47,7 @@ def surface_fields(views: ViewSet) -> torch.Tensor:
         (m, 5, h, w) float32.
     """
     up = views.axis_alignment[2, :3]
-    maps = np.zeros((len(views), SURFACE_COMPONENTS, *views.depth.shape[1:]), np.float32)
+    maps = np.zeros((len(views), _COMPONENTS, *views.depth.shape[1:]), np.float32)
     heights = []
     for i, depth in enumerate(views.depth):
         valid = np.isfinite(depth) & (depth > 0)
