@@ -19,6 +19,7 @@ from scenetex.training.encoded import (
     read_encoded,
     write_encoded,
 )
+from scenetex.training.eyes import Eyes
 from scenetex.training.rooms import RoomStream
 from scenetex.training.store import EncodedStore
 
@@ -81,10 +82,20 @@ def test_files_come_back_in_whole_or_in_part(encoded, tmp_path):
     whole, part = read_encoded(path), read_encoded(path, lambda total: [total - 1, 0])
     for name in TENSORS:
         exact = getattr(encoded, name)
-        exact = exact.half().float() if name in ("latents", "guide") else exact
+        exact = exact.half().float() if name in ("latents", "guide", "depth") else exact
         assert torch.equal(getattr(whole, name), exact) and torch.equal(getattr(part, name), exact[[2, 0]])
     assert whole.prompts == encoded.prompts and part.prompts == (encoded.prompts[2], encoded.prompts[0])
     assert [p.name for p in tmp_path.iterdir()] == ["a.safetensors"]
+
+
+def test_what_eyes_see_is_kept_where_it_is_wanted(pipe, sample, encoded, tmp_path):
+    eyes = Eyes()
+    seeing = encode_sample(sample, pipe.vae, 80, eyes)
+    write_encoded(tmp_path / "a.safetensors", seeing)
+    found = read_encoded(tmp_path / "a.safetensors", lambda total: [2])
+    image = torch.from_numpy(sample.images[2:]).permute(0, 3, 1, 2) / 127.5 - 1
+    torch.testing.assert_close(found.seen, eyes(image)[-1], rtol=0, atol=2e-3)
+    assert encoded.seen is None and torch.equal(seeing.latents, encoded.latents)
 
 
 def test_what_chooses_views_may_refuse(encoded, tmp_path):
@@ -112,7 +123,7 @@ def test_damaged_files_are_made_again(pipe, encoded, sample, tmp_path, damage):
         path.unlink()
     else:
         path.write_bytes({"empty": b"", "cut": content[: len(content) // 2], "noise": b"\x09" * 500}[damage])
-    assert torch.equal(store.get(0, lambda total: [1]).depth, encoded.depth[1:2])
+    assert torch.equal(store.get(0, lambda total: [1]).depth, encoded.depth[1:2].half().float())
     assert len(made) == 1 and np.array_equal(made[0].images, sample.images) and path.read_bytes() == content
 
 

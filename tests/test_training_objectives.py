@@ -5,9 +5,11 @@ import torch
 from diffusers import DDIMScheduler
 from tiny_pipeline import room_views
 from tiny_training import tiny_autoencoder, tiny_pipeline, tiny_unet
+from torch.nn import functional as F
 
 from scenetex.correspondence import from_depth
 from scenetex.models import MultiViewUNet, SuperResolutionUNet
+from scenetex.training.eyes import Eyes
 from scenetex.training.objectives import (
     AutoencoderObjective,
     MultiViewObjective,
@@ -80,6 +82,26 @@ def test_single_views_are_scored_one_by_one(kind):
         total += float(((out - target) ** 2).mean()) / 3
     loss = SingleViewObjective(pipe.unet, pipe.text_encoder, plan, train_text=False)(batch)
     assert float(loss) == pytest.approx(total, rel=1e-5)
+
+
+def test_the_middle_of_the_unet_learns_what_eyes_see():
+    pipe, plan = tiny_pipeline(), scheduler("v_prediction")
+    batch = {name: value[0, :3] for name, value in sets(1).items() if name not in ("timesteps", "depth")}
+    batch |= {"timesteps": LEVELS, "seen": F.normalize(randn(3, Eyes.WIDTH, 12, 16, seed=5), dim=1)}
+    torch.manual_seed(0)
+    objective = SingleViewObjective(pipe.unet, pipe.text_encoder, plan, False, alignment=0.5)
+    plain = SingleViewObjective(pipe.unet, pipe.text_encoder, plan, False)
+    middle = []
+    pipe.unet.mid_block.register_forward_hook(lambda block, inputs, out: middle.append(out.detach()))
+    without, found = plain(batch), objective(batch)
+    read = objective.read(middle[0])
+    cells = 12 // read.shape[-2]
+    seen = F.avg_pool2d(batch["seen"], cells)
+    like = (read * seen).sum(1) / (read.norm(dim=1) * seen.norm(dim=1))
+    assert float(found) == pytest.approx(float(without + 0.5 * (1 - like.mean())), rel=1e-5)
+    found.backward()
+    assert all(p.grad is not None for p in objective.read.parameters()) and pipe.unet.conv_in.weight.grad is not None
+    assert {id(p) for p in objective.read.parameters()} <= {id(p) for p in objective.trained()}
 
 
 @torch.no_grad()

@@ -115,15 +115,14 @@ def single_view_items(
         if crop is not None:
             part = (..., *_part(rng, latents.shape[-2:], crop))
             latents, guide = latents[part].contiguous(), guide[part].contiguous()
-        items.append(
-            {
-                "latents": latents,
-                "guide": _roughened(guide, rng),
-                "noise": _normal(rng, latents.shape),
-                "timesteps": torch.tensor(int(levels * rng.random() ** (1 / noise_bias))),
-                "input_ids": tokenize(_prompt(encoded.prompts[i], rng)),
-            }
-        )
+        item = {
+            "latents": latents,
+            "guide": _roughened(guide, rng),
+            "noise": _normal(rng, latents.shape),
+            "timesteps": torch.tensor(int(levels * rng.random() ** (1 / noise_bias))),
+            "input_ids": tokenize(_prompt(encoded.prompts[i], rng)),
+        }
+        items.append(item if encoded.seen is None else item | {"seen": encoded.seen[i]})
     return items
 
 

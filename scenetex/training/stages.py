@@ -18,6 +18,7 @@ from . import enlarging, validation
 from .batches import Item, image_items, multi_view_item, ring_item, single_view_items, surface_item
 from .digest import weights_digest
 from .encoded import Encoded, encode_sample
+from .eyes import Eyes
 from .feed import image_batches
 from .model_folder import is_pipeline, load_autoencoder, load_pipeline, save_autoencoder, save_pipeline, with_parts
 from .objectives import AutoencoderObjective, MultiViewObjective, SingleViewObjective
@@ -116,7 +117,7 @@ def _single_view(options: TrainOptions, data: Data, device: torch.device) -> Sta
     _check_depth(options, pipe)
     blocks = pipe.unet if isinstance(pipe.unet, MultiViewUNet) else None
     base = pipe.unet if blocks is None else blocks.unet
-    objective = SingleViewObjective(base, pipe.text_encoder, pipe.scheduler, train_text=scratch)
+    objective = SingleViewObjective(base, pipe.text_encoder, pipe.scheduler, scratch, options.alignment)
 
     crop = None
     if options.crop is not None:
@@ -203,5 +204,7 @@ def _surface_store(options: TrainOptions, data: Data, pipe: MultiViewPipeline, d
     """Samples with what the UNet is told about the surface."""
     check_size(options, pipe.vae_scale_factor)
     vae = pipe.vae.to(device).requires_grad_(False).eval()
-    encode = partial(encode_sample, vae=vae, guide_channels=pipe.guide_channels)
-    return EncodedStore.within(options.cache_folder, data.source, encode, vae, str(pipe.guide_channels))
+    eyes = Eyes() if options.alignment else None
+    encode = partial(encode_sample, vae=vae, guide_channels=pipe.guide_channels, eyes=eyes)
+    how = f"{pipe.guide_channels} seen" if options.alignment else str(pipe.guide_channels)
+    return EncodedStore.within(options.cache_folder, data.source, encode, vae, how)
