@@ -129,6 +129,7 @@ OTHERS = {
     "noise_bias": 2.0,
     "perceptual": 0.5,
     "agreement": 0.5,
+    "adversarial": 0.5,
     "alignment": 0.5,
     "model": "elsewhere",
     "upscale_unet": Path("elsewhere"),

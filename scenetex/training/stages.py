@@ -86,7 +86,7 @@ def _autoencoder(options: TrainOptions, data: Data, device: torch.device) -> Sta
 
     shape = (vae.config.latent_channels, height // factor, width // factor)
     if isinstance(vae, SurfaceAutoencoder):
-        objective = SurfaceObjective(vae, pipe is not None, options.perceptual, options.agreement)
+        objective = SurfaceObjective(vae, pipe is not None, options.perceptual, options.agreement, options.adversarial)
 
         def make(sample: Sample, rng: np.random.Generator) -> list[Item]:
             return [surface_item(sample, options.views, rng, shape, factor)]

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from ..correspondence import Correspondence, from_depth
 from ..models import SurfaceAutoencoder
+from .critic import Critic, balance, criticised
 from .eyes import Eyes, unlikeness
 from .objectives import Batch
 from .pixel_loss import pixel_loss
@@ -30,20 +31,29 @@ class SurfaceObjective(nn.Module):
         vae: the autoencoder.
         decoder_only: leave the encoder as it is.
         perceptual, agreement: weights of the second and third; 0 = without.
+        adversarial: strength of a critic's opinion against that of all likenesses; 0 = without.
     """
 
-    def __init__(self, vae: SurfaceAutoencoder, decoder_only: bool, perceptual: float, agreement: float):
+    def __init__(
+        self,
+        vae: SurfaceAutoencoder,
+        decoder_only: bool,
+        perceptual: float,
+        agreement: float,
+        adversarial: float = 0.0,
+    ):
         super().__init__()
         self.vae = vae.requires_grad_(not decoder_only)
         for part in (vae.decoder, vae.post_quant_conv):
             part.requires_grad_(True)
         self.decoder_only = decoder_only
-        self.eyes = Eyes() if perceptual else None
-        self.perceptual, self.agreement = perceptual, agreement
+        self.eyes = Eyes() if perceptual or adversarial else None
+        self.critic = Critic(vae.config.guide_channels) if adversarial else None
+        self.perceptual, self.agreement, self.adversarial = perceptual, agreement, adversarial
 
     def trained(self) -> Iterator[nn.Parameter]:
-        """Those of the decoder, and of the encoder if it is trained."""
-        return (p for p in self.vae.parameters() if p.requires_grad)
+        """Those of the decoder, of the encoder if it is trained, and of the critic."""
+        return (p for part in (self.vae, self.critic) if part is not None for p in part.parameters() if p.requires_grad)
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """`images` (b, m, 3, H, W) in -1..1 and `surface` (b, m, g, H, W), see `surface_fields`; cameras with `depth`;
@@ -63,13 +73,21 @@ class SurfaceObjective(nn.Module):
         if self.eyes is not None:
             with torch.no_grad():
                 seen = self.eyes(truth)
-            loss = loss + self.perceptual * unlikeness(self.eyes(out), seen)
+            shown = self.eyes(out)
+            loss = loss + self.perceptual * unlikeness(shown, seen)
+            if self.critic is not None:
+                told = surface.flatten(0, 1)
+                opinion, error = criticised(self.critic, (out, shown), (truth, seen), told)
+                loss = loss + self.adversarial * self._balance(loss, opinion, out) * opinion + error
         if self.decoder_only:
             return loss
         if self.agreement:
             loss = loss + self.agreement * disagreement(latents, _correspondence(batch))
         mean, deviation = latents.mean((0, 2, 3)), latents.std((0, 2, 3)) + 1e-4
         return loss + _SCALE_WEIGHT * (mean.square().mean() + deviation.log().square().mean())
+
+    def _balance(self, loss: torch.Tensor, opinion: torch.Tensor, out: torch.Tensor) -> torch.Tensor | float:
+        return balance(loss, opinion, out) if out.requires_grad else 1.0
 
 
 def disagreement(latents: torch.Tensor, correspondence: Correspondence) -> torch.Tensor:
