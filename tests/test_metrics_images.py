@@ -5,7 +5,8 @@ import pytest
 from test_metrics_overlap import SIZE, box_views, plane_views, random_images
 
 from scenetex.metrics import edge_agreement, measure_detail
-from scenetex.metrics.edges import depth_edges
+from scenetex.metrics.edges import depth_edges, inner_edges
+from scenetex.views.viewset import ViewSet
 
 
 def ramp(slope: float) -> np.ndarray:
@@ -81,3 +82,16 @@ def test_edges_are_a_matter_of_place_not_of_strength():
 def test_a_view_without_depth_edges_is_left_out():
     assert np.isnan(edge_agreement(plane_views((0.0,)), random_images(1)))
     assert SIZE == plane_views().size
+
+
+def test_what_is_inside_surfaces_is_told_from_their_outlines():
+    depth = np.full((1, 48, 64), 2.0, np.float32)
+    depth[:, :, 32:] = 1.0
+    intrinsics, pose = np.diag([50.0, 50.0, 1.0])[None], np.eye(4)[None]
+    views = ViewSet((0,), intrinsics, pose, depth, np.zeros((1, 48, 64), np.int32), np.array([[0, 0, -1.0]]))
+    outline = np.full((48, 64, 3), 100, np.uint8)
+    outline[:, 32:] = 200
+    assert inner_edges(views, [outline]) == 0
+    ramp = outline + (2 * np.arange(48, dtype=np.uint8))[:, None, None] % 50
+    assert inner_edges(views, [np.repeat(2.0 * np.arange(64)[None, :, None], 48, 0).repeat(3, 2)]) == pytest.approx(2)
+    assert inner_edges(views, [ramp]) > 1.5

@@ -105,6 +105,9 @@ def room_score(pairs: int, generated: float, sharp: float) -> RoomScore:
         between=np.array([25.0, 27.0]),
         detail={"generated": Detail(sharp, 30.0), "truth": Detail(4.0, 40.0)},
         edges={"generated": 0.3, "truth": 0.4},
+        inner={"generated": sharp / 2, "truth": 2.0},
+        octaves={"generated": np.arange(5.0), "truth": np.full(5, 4.0)},
+        blocks={"generated": 1.1, "truth": 1.0},
     )
 
 
@@ -122,6 +125,8 @@ def test_figures_are_means_over_all_pairs_and_ratios_of_means():
     assert value["gain"] == pytest.approx(7) and value["gain_blocks"] == pytest.approx(3)
     assert value["gain_blocks_alone"] == pytest.approx(2)
     assert value["sharpness_ratio"] == pytest.approx(0.75) and value["contrast_ratio"] == pytest.approx(0.75)
+    assert value["inner_ratio"] == pytest.approx(0.75) and value["blockiness_ratio"] == pytest.approx(1.1)
+    assert [value[f"octave_{k + 1}"] for k in range(5)] == pytest.approx([0, 0.25, 0.5, 0.75, 1])
     assert value["edge_ratio"] == pytest.approx(0.75) and value["gain_between"] == pytest.approx(2)
     assert (value["obeyed_floor"], value["obeyed_walls"], value["obeyed"]) == (1, 0.5, 0.75)
     rows = json.loads(to_json([], **room_rows(scores, answers)))

@@ -6,10 +6,11 @@ import cv2
 import numpy as np
 
 from ..views.viewset import ViewSet
-from .detail import luma
+from .detail import luma, measure_detail
 
 _SIGMA = 1 / 170  # of the width: an edge a pixel and a half off, in 256, is still the same edge
 _FULL = 1.2  # bend of inverse depth, times depth and width, from which on a depth edge is as strong as it gets
+_NEAR, _REACH = 0.2, 2  # how strong an edge is, and how many pixels around it are not a surface's inside
 
 
 def edge_agreement(views: ViewSet, images: Sequence[np.ndarray]) -> float:
@@ -39,6 +40,21 @@ def edge_agreement(views: ViewSet, images: Sequence[np.ndarray]) -> float:
         # A flat picture's gradient is rounding noise, which must not correlate with anything.
         found.append(float(np.corrcoef(a, b)[0, 1]) if b.std() > 1e-3 else 0.0)
     return float(np.mean(found)) if found else float("nan")
+
+
+def inner_edges(views: ViewSet, images: Sequence[np.ndarray]) -> float:
+    """Mean size of the luma's gradient away from the depth's edges: what there is to see on the surfaces themselves,
+    such as planks and patterns, in grey levels per pixel. NaN where there is no such pixel.
+
+    Args:
+        views, images: as for `edge_agreement`.
+    """
+    far = []
+    for depth in views.depth:
+        edge, valid = depth_edges(depth)
+        near = cv2.dilate((edge > _NEAR).astype(np.uint8), np.ones((2 * _REACH + 1,) * 2, np.uint8)) > 0
+        far.append(valid & ~near)
+    return measure_detail(images, far).sharpness
 
 
 def depth_edges(depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

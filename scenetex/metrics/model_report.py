@@ -1,16 +1,18 @@
 """A model's figures over all rooms, with the goals that the small model was made for."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
 from .obedience import Answer
 from .report import Figure
 from .rooms import VARIANTS, RoomScore
+from .spectrum import OCTAVES
 
 
 def model_figures(scores: Sequence[RoomScore], answers: Sequence[Answer]) -> list[Figure]:
-    """The table of a model: consistency, detail, edges and obedience.
+    """The table of a model: consistency, detail, spectrum, edges and obedience.
 
     Overlap PSNR is the mean over the pairs of all rooms; detail, contrast and edges are means over the rooms before
     their ratio is taken.
@@ -21,6 +23,13 @@ def model_figures(scores: Sequence[RoomScore], answers: Sequence[Answer]) -> lis
     def ratio(values) -> float:
         mine, truth = (np.nanmean([values(s, name) for s in scores]) for name in ("generated", "truth"))
         return float(mine / truth) if truth else float("nan")
+
+    octaves = [
+        Figure(
+            f"octave_{k + 1}", f"energy of {2 << k} to {4 << k} pixels / truth's", ratio(partial(_octave, k)), "", 0.8
+        )
+        for k in range(OCTAVES)
+    ]
 
     def obeyed(part: str | None) -> float:
         counted = [a.obeyed for a in answers if part in (None, a.part)]
@@ -35,17 +44,20 @@ def model_figures(scores: Sequence[RoomScore], answers: Sequence[Answer]) -> lis
         Figure("psnr_nothing", "overlap PSNR, blocks, noise and fusion off", psnr["nothing"], "dB"),
         Figure("psnr_no_blocks", "overlap PSNR, blocks off", psnr["no_blocks"], "dB"),
         Figure("psnr_blocks_only", "overlap PSNR, noise and fusion off", psnr["blocks_only"], "dB"),
-        Figure("ratio_truth", "generated / truth", psnr["generated"] / psnr["truth"]),
+        Figure("ratio_truth", "generated / truth", psnr["generated"] / psnr["truth"], "", 0.85),
         Figure("ratio_autoencoded", "generated / autoencoded truth", psnr["generated"] / psnr["autoencoded"], "", 0.8),
         Figure("gain", "gain of blocks, noise and fusion", psnr["generated"] - psnr["nothing"], "dB", 4.0),
-        Figure("gain_blocks_alone", "gain of the blocks alone", psnr["blocks_only"] - psnr["nothing"], "dB", 1.5),
+        Figure("gain_blocks_alone", "gain of the blocks alone", psnr["blocks_only"] - psnr["nothing"], "dB", 2.0),
         Figure("gain_blocks", "gain of the blocks, beside noise and fusion", blocks, "dB"),
-        Figure("contrast_ratio", "standard deviation / truth's", ratio(lambda s, n: s.detail[n].contrast), "", 0.7),
-        Figure("sharpness_ratio", "sharpness / truth's", ratio(lambda s, n: s.detail[n].sharpness), "", 0.7),
+        Figure("contrast_ratio", "standard deviation / truth's", ratio(lambda s, n: s.detail[n].contrast), "", 0.9),
+        Figure("sharpness_ratio", "sharpness / truth's", ratio(lambda s, n: s.detail[n].sharpness), "", 0.8),
+        Figure("inner_ratio", "sharpness inside surfaces / truth's", ratio(lambda s, n: s.inner[n]), "", 0.8),
+        *octaves,
+        Figure("blockiness_ratio", "blockiness / truth's", ratio(lambda s, n: s.blocks[n])),
         Figure("psnr_keys", "consecutive keyframes with each other", keys, "dB"),
         Figure("psnr_between", "views between with their keyframes", between, "dB"),
         Figure("gain_between", "views between over keyframes", between - keys, "dB", 0.0),
-        Figure("edge_ratio", "edge agreement / truth's", ratio(lambda s, n: s.edges[n]), "", 0.7),
+        Figure("edge_ratio", "edge agreement / truth's", ratio(lambda s, n: s.edges[n]), "", 0.9),
         Figure("obeyed_floor", "floors of the asked colour", obeyed("floor")),
         Figure("obeyed_walls", "walls of the asked colour", obeyed("walls")),
         Figure("obeyed", "floors and walls of the asked colour", obeyed(None), "", 0.75),
@@ -63,6 +75,9 @@ def room_rows(scores: Sequence[RoomScore], answers: Sequence[Answer]) -> dict:
             "sharpness": {name: d.sharpness for name, d in s.detail.items()},
             "contrast": {name: d.contrast for name, d in s.detail.items()},
             "edge_agreement": s.edges,
+            "inner_edges": s.inner,
+            "octaves": {name: values.tolist() for name, values in s.octaves.items()},
+            "blockiness": s.blocks,
         }
         for s in scores
     ]
@@ -77,6 +92,10 @@ def room_rows(scores: Sequence[RoomScore], answers: Sequence[Answer]) -> dict:
         for a in answers
     ]
     return {"rooms": rooms, "prompts": asked}
+
+
+def _octave(k: int, score: RoomScore, name: str) -> float:
+    return score.octaves[name][k]
 
 
 def _mean(values: Sequence[np.ndarray]) -> float:

@@ -2,16 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
 
 from ..errors import InputError
+from ..models.patch_autoencoder import image_factor
 from ..training.rooms import RoomStream
 from ..views.viewset import ViewSet
 from .detail import Detail, measure_detail
-from .edges import edge_agreement
+from .edges import edge_agreement, inner_edges
 from .overlap import overlap_scores
+from .spectrum import blockiness, octave_energy
 
 # What is switched on; the whole method first.
 VARIANTS: dict[str, dict[str, bool]] = {
@@ -59,7 +62,8 @@ class RoomScore:
         psnr: overlap PSNR, dB, of each pair of keyframes, by image set: those of `VARIANTS`, "truth", "autoencoded".
         keys, between: overlap PSNR of consecutive keyframes, and of views between with their two keyframes.
         detail: of the image sets "generated" and "truth".
-        edges: edge agreement of the same.
+        edges, inner: edge agreement of the same, and what there is to see inside surfaces.
+        octaves, blocks: energy in each octave (5,), and blockiness, of the same.
     """
 
     psnr: dict[str, np.ndarray]
@@ -67,6 +71,9 @@ class RoomScore:
     between: np.ndarray
     detail: dict[str, Detail]
     edges: dict[str, float]
+    inner: dict[str, float]
+    octaves: dict[str, np.ndarray]
+    blocks: dict[str, float]
 
 
 def score_room(pipe, settings: Settings, index: int, done: Callable[[], None] = lambda: None) -> RoomScore:
@@ -106,8 +113,16 @@ def score_views(
         psnr={name: found.psnr for name, found in scores.items()},
         keys=overlap_scores(views, [filled], neighbours)[0].psnr,
         between=overlap_scores(views, [filled], beside)[0].psnr,
-        detail={name: measure_detail(sets[name]) for name in ("generated", "truth")},
-        edges={name: edge_agreement(keys, sets[name]) for name in ("generated", "truth")},
+        **{
+            figure: {name: measure(sets[name]) for name in ("generated", "truth")}
+            for figure, measure in {
+                "detail": measure_detail,
+                "edges": partial(edge_agreement, keys),
+                "inner": partial(inner_edges, keys),
+                "octaves": octave_energy,
+                "blocks": partial(blockiness, cell=image_factor(pipe.vae)),
+            }.items()
+        },
     )
     done()
     return score
