@@ -232,15 +232,15 @@ def _photos(options: PhotosOptions) -> tuple[list[Figure], dict]:
 
 def _model(options: ModelOptions) -> tuple[list[Figure], dict]:
     from .metrics.model_report import model_figures, room_rows
-    from .metrics.obedience import ASKED_FLOORS, ask_room
+    from .metrics.obedience import PROMPTS, ask_room
     from .metrics.rooms import STEPS_PER_ROOM, score_room
 
     settings = _settings(options, views=options.views)
     load = partial(_quiet_model, options)
     with _bar("rooms", options.rooms * STEPS_PER_ROOM, options.quiet) as done:
         scores = _shared(options, load, score_room, settings, options.rooms, STEPS_PER_ROOM, done)
-    with _bar("prompts", len(ASKED_FLOORS), options.quiet) as done:
-        answers = _shared(options, load, ask_room, settings, len(ASKED_FLOORS), 1, done)
+    with _bar("prompts", PROMPTS, options.quiet) as done:
+        answers = _shared(options, load, ask_room, settings, PROMPTS, 1, done)
     answers = list(chain.from_iterable(answers))
     return model_figures(scores, answers), room_rows(scores, answers)
 

@@ -77,7 +77,7 @@ def test_a_model_is_measured(tmp_path, capsys, monkeypatch):
     make_pipeline(tmp_path / "tokens").save_pretrained(folder)
     small = rooms.Settings
     monkeypatch.setattr(rooms, "Settings", lambda **given: small(**given, size=(64, 48)))
-    answers = [Answer("floor", "oak", "oak", np.ones(3), np.ones(3))]
+    answers = [Answer(0, "floor", "oak", "oak", np.ones(3), np.ones(3))]
     monkeypatch.setattr(obedience, "ask_room", lambda pipe, settings, k, done: answers)
     options = ["--rooms", "1", "--views", "2", "--steps", "1", "--device", "cpu", "--quiet"]
     assert main(["evaluate", "model", str(folder), *options, "--output", str(output)]) == 0

@@ -12,11 +12,19 @@ from scenetex import InputError
 from scenetex.metrics import obedience, overlap_psnr, rooms
 from scenetex.metrics.detail import Detail
 from scenetex.metrics.model_report import model_figures, room_rows
-from scenetex.metrics.obedience import ASKED_FLOORS, ASKED_WALLS, Answer
+from scenetex.metrics.obedience import (
+    ASKED_FLOORS,
+    ASKED_SOFAS,
+    ASKED_WALLS,
+    PROMPTS,
+    Answer,
+    obeyed_prompts,
+    sentence,
+)
 from scenetex.metrics.report import Figure, table, to_json
 from scenetex.metrics.rooms import STEPS_PER_ROOM, VARIANTS, RoomScore, Settings, autoencode, score_room, score_views
 from scenetex.pipelines.images import encode
-from scenetex.synthetic.palette import FLOORS, WALLS
+from scenetex.synthetic.palette import COLORS, FLOORS, WALLS
 
 SMALL = Settings(rooms=1, views=2, steps=1, size=(64, 48), guidance_scale=1.0)
 
@@ -75,26 +83,40 @@ def test_a_model_that_paints_the_truth_darker_obeys(monkeypatch):
     monkeypatch.setattr(obedience, "_TEXTURE", 128)
     monkeypatch.setattr(obedience, "render_room", spy)
     monkeypatch.setattr(obedience, "generate", lambda *a, **k: list((drawn["truth"] * 0.9).astype(np.uint8)))
-    answers = obedience._ask(None, replace(SMALL, views=5), 4, ASKED_FLOORS[4], ASKED_WALLS[4])
+    answers = obedience.ask_room(None, replace(SMALL, views=5), 16)
     assert [(a.part, a.asked, a.obeyed) for a in answers] == [
-        ("floor", "terracotta tiles", True),
-        ("walls", "red brick", True),
+        ("floor", "pine planks", True),
+        ("walls", "sage green paint", True),
+        ("sofa", "dark green", True),
     ]
     for answer in answers:
         assert np.allclose(answer.color, answer.wanted * 0.9, atol=6)
+    assert obeyed_prompts(answers) == 1
 
 
-def test_each_floor_and_each_wall_is_asked_for_once(monkeypatch):
+def test_each_color_is_asked_for_in_turn_and_a_prompt_counts_whole(monkeypatch):
     asked, steps = [], []
-    monkeypatch.setattr(obedience, "_ask", lambda pipe, settings, k, floor, walls: asked.append((floor, walls)) or [k])
-    assert [obedience.ask_room(None, SMALL, k, lambda: steps.append(1)) for k in range(8)] == [[k] for k in range(8)]
-    assert len(steps) == 8
-    assert sorted(f for f, _ in asked) == sorted(set(ASKED_FLOORS)) and set(ASKED_FLOORS) <= set(FLOORS)
-    assert sorted(w for _, w in asked) == sorted(set(ASKED_WALLS)) and set(ASKED_WALLS) <= set(WALLS)
-    for names, looks in ((ASKED_FLOORS, FLOORS), (ASKED_WALLS, WALLS)):
-        colors = np.array([looks[name].color for name in names], float)
+    monkeypatch.setattr(obedience, "_ask", lambda pipe, settings, k, parts: asked.append(parts) or [k])
+    for k in range(PROMPTS):
+        assert obedience.ask_room(None, SMALL, k, lambda: steps.append(1)) == [k]
+    assert len(steps) == PROMPTS == 24 and len({tuple(parts.items()) for parts in asked}) == 24
+    choices = (("floor", ASKED_FLOORS, FLOORS), ("walls", ASKED_WALLS, WALLS), ("sofa", ASKED_SOFAS, None))
+    for part, names, looks in choices:
+        times = 3 if part == "walls" else 2
+        assert sorted(parts[part] for parts in asked if part in parts) == sorted(times * names)
+        colors = np.array([COLORS[name] if looks is None else looks[name].color for name in names], float)
         apart = np.linalg.norm(colors[:, None] - colors, axis=-1) + 1e3 * np.eye(8)
         assert apart.min() > 25
+    whole = [made("floor", True, 0), made("walls", True, 0), made("floor", True, 1), made("walls", False, 1)]
+    assert obeyed_prompts(whole) == 1
+
+
+def test_prompts_are_sentences():
+    floor, walls, sofa = ("floor", "white marble"), ("walls", "red brick"), ("sofa", "teal")
+    assert sentence("bedroom", dict([floor, walls])) == "a bedroom with a floor of white marble and red brick walls"
+    assert sentence("living room", dict([floor, walls, sofa])) == (
+        "a living room with a floor of white marble, red brick walls and a teal sofa"
+    )
 
 
 def room_score(pairs: int, generated: float, sharp: float) -> RoomScore:
@@ -111,13 +133,13 @@ def room_score(pairs: int, generated: float, sharp: float) -> RoomScore:
     )
 
 
-def made(part: str, obeyed: bool) -> Answer:
-    return Answer(part, "oak", "oak" if obeyed else None, np.full(3, np.nan), np.zeros(3))
+def made(part: str, obeyed: bool, prompt: int = 0) -> Answer:
+    return Answer(prompt, part, "oak", "oak" if obeyed else None, np.full(3, np.nan), np.zeros(3))
 
 
 def test_figures_are_means_over_all_pairs_and_ratios_of_means():
     scores = [room_score(3, 24.0, 2.0), room_score(1, 28.0, 4.0)]
-    answers = [made("floor", True), made("floor", True), made("walls", True), made("walls", False)]
+    answers = [made("floor", True, 0), made("floor", True, 1), made("walls", True, 0), made("walls", False, 1)]
     value = {f.name: f.value for f in model_figures(scores, answers)}
     assert value["pairs"] == 4
     assert value["psnr_generated"] == pytest.approx(25)  # three pairs of 24, one of 28
@@ -128,7 +150,7 @@ def test_figures_are_means_over_all_pairs_and_ratios_of_means():
     assert value["inner_ratio"] == pytest.approx(0.75) and value["blockiness_ratio"] == pytest.approx(1.1)
     assert [value[f"octave_{k + 1}"] for k in range(5)] == pytest.approx([0, 0.25, 0.5, 0.75, 1])
     assert value["edge_ratio"] == pytest.approx(0.75) and value["gain_between"] == pytest.approx(2)
-    assert (value["obeyed_floor"], value["obeyed_walls"], value["obeyed"]) == (1, 0.5, 0.75)
+    assert (value["obeyed_floor"], value["obeyed_walls"], value["obeyed"]) == (1, 0.5, 0.5)
     rows = json.loads(to_json([], **room_rows(scores, answers)))
     assert [row["pairs"] for row in rows["rooms"]] == [3, 1] and rows["prompts"][3]["nearest"] is None
 

@@ -5,7 +5,7 @@ from functools import partial
 
 import numpy as np
 
-from .obedience import Answer
+from .obedience import Answer, obeyed_prompts
 from .report import Figure
 from .rooms import VARIANTS, RoomScore
 from .spectrum import OCTAVES
@@ -31,8 +31,8 @@ def model_figures(scores: Sequence[RoomScore], answers: Sequence[Answer]) -> lis
         for k in range(OCTAVES)
     ]
 
-    def obeyed(part: str | None) -> float:
-        counted = [a.obeyed for a in answers if part in (None, a.part)]
+    def obeyed(part: str) -> float:
+        counted = [a.obeyed for a in answers if a.part == part]
         return float(np.mean(counted)) if counted else float("nan")
 
     blocks = psnr["generated"] - psnr["no_blocks"]
@@ -60,7 +60,8 @@ def model_figures(scores: Sequence[RoomScore], answers: Sequence[Answer]) -> lis
         Figure("edge_ratio", "edge agreement / truth's", ratio(lambda s, n: s.edges[n]), "", 0.9),
         Figure("obeyed_floor", "floors of the asked colour", obeyed("floor")),
         Figure("obeyed_walls", "walls of the asked colour", obeyed("walls")),
-        Figure("obeyed", "floors and walls of the asked colour", obeyed(None), "", 0.75),
+        Figure("obeyed_sofa", "sofas of the asked colour", obeyed("sofa")),
+        Figure("obeyed", "prompts obeyed in all that they name", _share(answers), "", 22 / 24),
     ]
 
 
@@ -83,6 +84,7 @@ def room_rows(scores: Sequence[RoomScore], answers: Sequence[Answer]) -> dict:
     ]
     asked = [
         {
+            "prompt": a.prompt,
             "part": a.part,
             "asked": a.asked,
             "nearest": a.nearest,
@@ -92,6 +94,11 @@ def room_rows(scores: Sequence[RoomScore], answers: Sequence[Answer]) -> dict:
         for a in answers
     ]
     return {"rooms": rooms, "prompts": asked}
+
+
+def _share(answers: Sequence[Answer]) -> float:
+    prompts = len({a.prompt for a in answers})
+    return obeyed_prompts(answers) / prompts if prompts else float("nan")
 
 
 def _octave(k: int, score: RoomScore, name: str) -> float:

@@ -14,7 +14,7 @@ from .direct_light import Sun
 from .furnish import KINDS, furnish
 from .light import GAMMA, bake_light
 from .materials import draw_swatch, find_look, list_swatches, paint_materials
-from .palette import NOUNS, STYLES, Look
+from .palette import COLORS, NOUNS, STYLES, Look
 from .piece import choose_decor
 from .plan import Plan, build_shell, make_plan
 from .surface import Surface, build_surface
@@ -32,6 +32,7 @@ class RoomSettings:
         style: "scandinavian", "modern", "rustic", "classic" or "colourful"; None draws one.
         floor: a name in `palette.FLOORS`, such as "oak planks"; None draws one that suits the style.
         walls: a name in `palette.WALLS`, such as "sage green paint"; None draws one that suits the style.
+        fabric: a name in `palette.COLORS`, of sofas and beds; None draws one that suits the style.
         texel: metres per texel of the materials.
         light_texel: metres between light samples.
         light_rays: rays that gather the bounce light of one sample.
@@ -43,6 +44,7 @@ class RoomSettings:
     style: str | None = None
     floor: str | None = None
     walls: str | None = None
+    fabric: str | None = None
     texel: float = 0.004
     light_texel: float = 0.06
     light_rays: int = 24
@@ -176,6 +178,7 @@ def make_room(seed: int, settings: RoomSettings | None = None, progress: bool = 
     kind = settings.kind or str(choice.choice(KINDS))
     style = settings.style or str(choice.choice(list(STYLES)))
     decor = choose_decor(choice, style)
+    decor = replace(decor, fabric=settings.fabric or decor.fabric)
     # Nobody lays carpet in a kitchen.
     floors = tuple(n for n in STYLES[style].floors if kind != "kitchen" or "carpet" not in n)
     names = {
@@ -229,7 +232,7 @@ def make_room(seed: int, settings: RoomSettings | None = None, progress: bool = 
 def _check(seed: int, settings: RoomSettings) -> None:
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
         raise InputError(f"make_room: seed {seed!r} is not a whole number from 0 up")
-    for name, known in (("kind", KINDS), ("style", tuple(STYLES))):
+    for name, known in (("kind", KINDS), ("style", tuple(STYLES)), ("fabric", tuple(COLORS))):
         value = getattr(settings, name)
         if value is not None and value not in known:
             raise InputError(f"make_room: {name} {value!r} is not known; choose from {', '.join(known)}")
