@@ -121,6 +121,7 @@ def test_a_run_that_never_began_leaves_no_folder(tiny_models, tmp_path, monkeypa
 # Another value for each option that a run may go on with; whatever else decides on its course is refused.
 OTHERS = {
     "learning_rate": 1e-3,
+    "rooms": 9,
     "warmup": 7,
     "schedule": "cosine",
     "average": 0.5,

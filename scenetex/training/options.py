@@ -97,7 +97,7 @@ class TrainOptions(LoopOptions):
     """Folder of material images by category, for the procedural rooms."""
     rooms: Annotated[int, Between(1, 1_000_000_000)] = 2000
     """Number of different rooms, or runs of frames of scans; autoencoders see new ones all the time, unless there is a
-    cache."""
+    cache. A run may go on with more than it began with."""
     room_views: Annotated[int, Between(1, 10_000)] = 16
     """Views of each room, or frames in a run; of panoramas always 8."""
     depth: Literal["rendered", "sensor"] = "rendered"
