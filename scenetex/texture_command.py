@@ -19,7 +19,6 @@ from .options import GUIDANCE, SEED, STEPS, TEXTURE, THREADS, Between, PathOrNam
 from .output import check_apart
 from .pipeline import parse_keyframes
 from .scene.load import scene_folder, scene_name
-from .signals import terminable
 
 FORMATS = ("glb", "obj")
 # Options that say how and where to work, not what comes out.
@@ -215,6 +214,4 @@ def main(arguments: list[str] | None = None, program: str = "scenetex texture") 
         check_results(scenes, options)
         return run_batch(paths, options, program) if options.is_batch() else run_alone(paths[0], options)
 
-    with terminable() as stopped:
-        code = guarded(program, work)
-    return stopped.code or code
+    return guarded(program, work)

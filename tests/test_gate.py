@@ -58,7 +58,7 @@ def test_words_are_long_and_never_the_same():
 
 
 def test_a_viser_that_goes_another_way_is_not_let_run():
-    pytest.importorskip("websockets", reason="comes with viser, pip install 'scenetex[view]'")
+    pytest.importorskip("websockets", reason="comes with viser, the extra view")
     with pytest.raises(InputError, match="pip install 'viser"), gated(GATE):
         pass
 
@@ -66,7 +66,7 @@ def test_a_viser_that_goes_another_way_is_not_let_run():
 @pytest.fixture(scope="module")
 def served():
     """A viewer of a box, and its gate."""
-    pytest.importorskip("viser", reason="needs viser, pip install 'scenetex[view]'")
+    pytest.importorskip("viser", reason="needs viser, the extra view")
     gate = Gate()
     glb = trimesh.Scene(trimesh.creation.box()).export(file_type="glb")
     with socket.socket() as found:
