@@ -46,9 +46,9 @@ class _Bounds:
 _bounds: ContextVar[_Bounds | None] = ContextVar("bounds", default=None)
 
 
-# Of files that Python opens: code is no data, nor is what libraries bring along.
+# Of files that Python opens: code is no data, nor is what libraries and the system bring along.
 _CODE = (".py", ".pyc", ".so", ".pyd")
-_LIBRARIES = tuple({os.path.realpath(place) for place in (sys.prefix, sys.base_prefix, "/proc/self", "/dev/urandom")})
+_LIBRARIES = tuple({os.path.realpath(place) + os.sep for place in (sys.prefix, sys.base_prefix, "/usr", "/proc", "/sys")})
 _watching: ContextVar[list[InputError] | None] = ContextVar("watching", default=None)
 
 
@@ -98,6 +98,10 @@ def _watch() -> None:
     sys.addaudithook(ask)
 
 
+class LeadsOut(InputError):
+    """A path out of the folder that `only_inside` was told."""
+
+
 @contextmanager
 def only_inside(folder: Path | None, named: Path | None = None) -> Iterator[None]:
     """In the block, `open_file` and `check_inside` refuse what lies outside `folder`, symlinks followed.
@@ -115,10 +119,10 @@ def only_inside(folder: Path | None, named: Path | None = None) -> Iterator[None
 
 
 def check_inside(path: str | Path) -> None:
-    """Raises InputError for a path that leads out of the folder that `only_inside` was told."""
+    """Raises LeadsOut, an InputError, for a path that leads out of the folder that `only_inside` was told."""
     bounds = _bounds.get()
     if bounds is not None and not bounds.hold(str(path)):
-        raise InputError(
+        raise LeadsOut(
             f"{path}: leads out of the folder {bounds.folder}, to {shown(os.path.realpath(path))}; put the file there, "
             "or, if you trust what it comes from, add --allow-outside (in Python: allow_outside=True)"
         )

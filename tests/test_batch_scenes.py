@@ -59,9 +59,10 @@ def test_two_scenes_of_one_name_are_refused(names, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name", [".stages", "index.html", "Index.HTML", ".scenetex-previous", ".scenetex.json"])
-def test_names_that_are_taken_in_the_output(name):
+def test_names_that_are_taken_in_the_output(name, tmp_path):
+    (tmp_path / name).mkdir()
     with pytest.raises(InputError, match=r"a scene cannot have the name .*; rename its folder"):
-        find_scenes([Path("scans/room"), Path("scans") / name], None, None, "0/2", OUT)
+        find_scenes([Path("scans/room"), tmp_path / name], None, None, "0/2", OUT)
 
 
 def test_lists_and_roots_that_cannot_be_read(tmp_path):

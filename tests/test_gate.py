@@ -72,7 +72,8 @@ def served():
     with socket.socket() as found:
         found.bind(("localhost", 0))
         port = found.getsockname()[1]
-    server = serve(Exhibit(glb, np.array([[-1.0, -1, -1], [1, 1, 1]])), port, gate)
+    box, start = np.array([[-1.0, -1, -1], [1, 1, 1]]), (np.zeros(3), np.array([1.0, 0, 0]))
+    server = serve(Exhibit(glb, box, start), port, gate)
     yield server, gate
     server.stop()
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, extra
-from ..files import bounds_folder, check_inside, libraries_inside, only_inside
+from ..files import LeadsOut, bounds_folder, check_inside, libraries_inside, only_inside
 from .camera import Camera
 from .frame import Frame
 from .image_source import ImageSource, undistort
@@ -185,6 +185,8 @@ def _scenezoo(spec: ZooSpec):
         if error.name != "scenezoo":
             raise InputError(f"{spec.text}: scenezoo does not load ({error}); install what it lacks") from None
         raise InputError(f"{spec.text}: no such file or folder; data sets need scenezoo: {extra('datasets')}") from None
+    with suppress(ImportError, OSError):  # what it reads while it is loaded is nobody's data
+        import open3d  # noqa: F401
     if spec.dataset.lower() not in scenezoo.list_datasets(include_aliases=True):
         names = ", ".join(scenezoo.list_datasets())
         raise InputError(f"{spec.text}: no data set is called {spec.dataset!r}; there are {names}")
@@ -246,6 +248,8 @@ def _camera(spec: ZooSpec, dataset, about) -> tuple:
                     if not len(cameras.indices):
                         raise InputError(f"{spec.text}: camera {name} has no frame with a pose; use another scan")
                     first = pixels.batch(images, cameras.indices[:1].tolist())
+            except LeadsOut:
+                raise
             except InputError as error:
                 failed = failed or error
                 continue
