@@ -48,7 +48,9 @@ _bounds: ContextVar[_Bounds | None] = ContextVar("bounds", default=None)
 
 # Of files that Python opens: code is no data, nor is what libraries and the system bring along.
 _CODE = (".py", ".pyc", ".so", ".pyd")
-_LIBRARIES = tuple({os.path.realpath(place) + os.sep for place in (sys.prefix, sys.base_prefix, "/usr", "/proc", "/sys")})
+_LIBRARIES = tuple(
+    {os.path.realpath(place) + os.sep for place in (sys.prefix, sys.base_prefix, "/usr", "/proc", "/sys")}
+)
 _watching: ContextVar[list[InputError] | None] = ContextVar("watching", default=None)
 
 

@@ -100,7 +100,8 @@ def main(arguments: list[str] | None = None, program: str = "scenetex view") -> 
         except KeyboardInterrupt:
             return 0
         finally:
-            server.stop()
+            with contextlib.redirect_stdout(io.StringIO()):
+                server.stop()
 
     return guarded(program, work)
 

@@ -44,6 +44,7 @@ def test_own_pages_pass(host, path):
         ("/words/", ["localhost:8080"], [], "without the word"),
         ("/?word", ["localhost:8080"], [], "without the word"),
         ("//word/", ["localhost:8080"], [], "without the word"),
+        ("/\udce9", ["localhost:8080"], [], "without the word"),
         ("/\u00e4", ["localhost:8080"], [], "without the word"),
         ("", ["localhost:8080"], [], "without the word"),
     ],

@@ -218,9 +218,10 @@ def test_a_scene_of_a_data_set_goes_all_the_way(zoo, tmp_path, capsys):
     """By its name on the command line, twice: the second time the result is there."""
     from scenetex.cli import main
 
-    write_scannetpp(tmp_path)
+    root = tmp_path / "data"
+    write_scannetpp(root)
     listed = tmp_path / "scenes.txt"
-    listed.write_text(f"# one of them\nscannetpp:{tmp_path}#0a5c013435   # the first\n")
+    listed.write_text(f"# one of them\nscannetpp:{root}#0a5c013435   # the first\n")
     command = ["texture", "--list", str(listed), "--output", str(tmp_path / "out"), "--texture-size", "64", "--quiet"]
     assert main(command) == 0
     assert (tmp_path / "out" / "0a5c013435" / "textured.glb").is_file()
@@ -307,7 +308,7 @@ def test_a_photo_that_goes_or_changes_later(zoo, tmp_path):
 @pytest.mark.parametrize(
     ("stand_in", "message"),
     [
-        (None, r"no such file or folder; data sets need scenezoo: pip install 'scenetex\[datasets\]'"),
+        (None, r"no such file or folder; data sets need scenezoo: pip install -c constraints"),
         ("import not_there", "scenezoo does not load .*not_there"),
     ],
 )
