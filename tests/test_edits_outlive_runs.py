@@ -42,7 +42,7 @@ def test_an_index_that_is_not_as_we_wrote_it_stays(scans, tmp_path, capsys, chan
     before = everything(tmp_path)
     for more in ((), ("--texture-size", "128")):
         capsys.readouterr()
-        refused(capsys, tmp_path, texture(*given, *more), "an earlier version may have made it); move it away")
+        refused(capsys, tmp_path, texture(*given, *more), "it may be made by an earlier version); move it away")
         assert everything(tmp_path) == before
     before = {index: before[index]}
     assert texture(*given[:-1], "--texture-size", "128") == 0, "who asks for no index gets none"

@@ -41,8 +41,8 @@ def check_overview(output: Path, wanted: bool = True) -> None:
     if wanted:
         check_file(page, ())
         raise InputError(
-            f"{page}: is not of this version's making, or was changed since (an earlier version may have made it); "
-            "move it away, or choose another output folder"
+            f"{page}: is not of this version's making, or was changed since (it may be made by an earlier version); "
+            "move it away, or delete it if so, or choose another output folder"
         )
     if _looks_ours(page):
         warn(
