@@ -150,8 +150,8 @@ def check_replaceable(final: Path, kind: str) -> None:
     found = read_manifest(target)
     if found is None:
         raise InputError(
-            f"{final}: holds something other than an earlier {kind} (no {MANIFEST}, as this version writes it; it may be "
-            "made by an earlier version); delete it if so, move it away, or choose another output folder"
+            f"{final}: holds something other than an earlier {kind} (no {MANIFEST}, as this version writes it; it may "
+            "be made by an earlier version); delete it if so, move it away, or choose another output folder"
         )
     if found[0] != kind:
         raise InputError(f"{final}: holds a {found[0]}, not an earlier {kind}; choose another output folder")
