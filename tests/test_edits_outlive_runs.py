@@ -128,7 +128,7 @@ def test_notes_among_losses_are_refused_before_the_work(begun):
     for more in ('{"step": 1, "loss": 0.5, "note": "years of work"}\n', "my notes\n", '{"loss": 0.5, "step": 1}\n'):
         log.write_text(text + more)
         before = everything(begun.output)
-        with pytest.raises(InputError, match=r"losses\.jsonl: .* move it away"):
+        with pytest.raises(InputError, match=r"losses\.jsonl: .* move it away[ ,]"):
             run_training(replace(begun, steps=9))
         assert everything(begun.output) == before
     log.write_text(text)

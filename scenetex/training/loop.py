@@ -164,14 +164,16 @@ class _Log:
         try:
             lines = read_text(self.path, _LOG_BYTES).splitlines() if self.path.exists() else []
             rows = [{"step": int(row["step"]), "loss": float(row["loss"])} for row in map(parse_json, lines)]
-            if [json.dumps(row) for row in rows] != lines:  # somebody's notes would be lost
-                raise ValueError
             self.rows = [row for row in rows if 0 < row["step"] <= start]
         except (OSError, ValueError, KeyError, TypeError, OverflowError):
             raise InputError(
-                f"{self.path}: cannot be read, or was changed since it was written; move it away or delete it, the "
-                "losses so far will be missing"
+                f"{self.path}: cannot be read; delete it, or move it away if somebody wrote into it, the losses so far "
+                "will be missing"
             ) from None
+        if [json.dumps(row) for row in rows] != lines:  # somebody's notes would be lost
+            raise InputError(
+                f"{self.path}: was changed since it was written; move it away, the losses so far will be missing"
+            )
 
     def add(self, step: int, loss: float) -> None:
         self.rows.append({"step": step, "loss": round(loss, 6)})
