@@ -17,6 +17,7 @@ from .errors import InputError, InputWarning
 from .interrupt import INTERRUPTED, as_process, interruptible
 from .memory import is_out_of_memory, spare_address_space
 from .options import check_options
+from .signals import terminable
 from .threads import asked_for, limited
 
 # What each does; `NAME_command.py` holds it.
@@ -147,8 +148,15 @@ def _dataclasses(options) -> Iterator[type]:
 
 
 def guarded(program: str, work: Callable[[], int]) -> int:
-    """Runs a command: `InputError` becomes one line on stderr and exit code 2, Ctrl-C exit code 130; an `InputWarning`
-    is one line, too."""
+    """Runs a command: `InputError` becomes one line on stderr and exit code 2; Ctrl-C, SIGTERM and SIGHUP exit codes
+    130, 143 and 129; an `InputWarning` is one line, too."""
+    with terminable() as stopped:
+        code = _in_lines(program, work)
+    return stopped.code or code
+
+
+def _in_lines(program: str, work: Callable[[], int]) -> int:
+    """What a command says about its end, in lines; its exit code, as after Ctrl-C if it was told to end."""
 
     def show_in_a_line(message, category, *place) -> None:
         kind = "" if issubclass(category, InputWarning) else f" ({category.__name__})"

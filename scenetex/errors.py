@@ -33,5 +33,10 @@ def shown(text: str, longest: int = 200) -> str:
     return plain(text[:longest])
 
 
+def extra(name: str) -> str:
+    """How to add what the package can do without; for a clone of it, as the quick start makes one."""
+    return f'pip install -c constraints.txt -e ".[{name}]" in the folder that scenetex was cloned into'
+
+
 class InputWarning(UserWarning):
     """Input that will be worked on, though not as it may be meant: one line; command lines print it and go on."""

@@ -177,7 +177,7 @@ def _bar(name: str, steps: int, quiet: bool) -> Iterator[Callable[[], None]]:
 def _images(options: ImagesOptions) -> tuple[list[Figure], dict]:
     from .metrics.image_folder import read_images, score_images
 
-    found = read_images(options.folder, options.scene, options.allow_outside)
+    found = read_images(options.folder, options.scene, options.allow_outside, options.output)
     m = len(found.views)
     with _bar("overlaps", m * (m - 1) // 2, options.quiet) as done:
         figures = score_images(found, options.texture_size if options.atlas else None, done)

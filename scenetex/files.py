@@ -3,10 +3,12 @@
 import errno
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,6 +20,7 @@ TEXT_BYTES = 1 << 24  # and of a text that people write
 
 
 _WEIGHTS = (".safetensors", ".bin", ".ckpt", ".pt", ".pth", ".h5", ".msgpack", ".onnx", ".onnx_data")
+_PARTS = ".index.json"  # of weights in several files
 _TOLD_BYTES = 1 << 28  # most bytes of what else belongs to a model, such as its settings and words
 
 
@@ -43,6 +46,64 @@ class _Bounds:
 _bounds: ContextVar[_Bounds | None] = ContextVar("bounds", default=None)
 
 
+# Of files that Python opens: code is no data, nor is what libraries and the system bring along.
+_CODE = (".py", ".pyc", ".so", ".pyd")
+_LIBRARIES = tuple(
+    {os.path.realpath(place) + os.sep for place in (sys.prefix, sys.base_prefix, "/usr", "/proc", "/sys")}
+)
+_watching: ContextVar[list[InputError] | None] = ContextVar("watching", default=None)
+
+
+def bounds_folder() -> str | None:
+    """The folder that `only_inside` was told, None where everything passes."""
+    bounds = _bounds.get()
+    return None if bounds is None else bounds.folder
+
+
+@contextmanager
+def libraries_inside() -> Iterator[None]:
+    """In the block, what libraries open through Python has to pass `check_inside`, too, as it does in `open_file`.
+
+    Raises:
+        InputError: at the end of the block, whatever the library has made of it.
+    """
+    _watch()
+    token = _watching.set([])
+    try:
+        yield
+    except Exception:
+        if refused := _watching.get():
+            raise refused[0] from None
+        raise
+    finally:
+        refused = _watching.get()
+        _watching.reset(token)
+    if refused:
+        raise refused[0]
+
+
+@cache
+def _watch() -> None:
+    """Has Python ask before it opens a file; such a hook stays for good."""
+
+    def ask(event: str, args: tuple) -> None:
+        if event == "open" and _watching.get() is not None and isinstance(args[0], str | bytes | os.PathLike):
+            path = os.fsdecode(args[0])
+            if path.endswith(_CODE) or os.path.realpath(path).startswith(_LIBRARIES):
+                return
+            try:
+                check_inside(path)
+            except InputError as error:
+                _watching.get().append(error)
+                raise
+
+    sys.addaudithook(ask)
+
+
+class LeadsOut(InputError):
+    """A path out of the folder that `only_inside` was told."""
+
+
 @contextmanager
 def only_inside(folder: Path | None, named: Path | None = None) -> Iterator[None]:
     """In the block, `open_file` and `check_inside` refuse what lies outside `folder`, symlinks followed.
@@ -60,10 +121,10 @@ def only_inside(folder: Path | None, named: Path | None = None) -> Iterator[None
 
 
 def check_inside(path: str | Path) -> None:
-    """Raises InputError for a path that leads out of the folder that `only_inside` was told."""
+    """Raises LeadsOut, an InputError, for a path that leads out of the folder that `only_inside` was told."""
     bounds = _bounds.get()
     if bounds is not None and not bounds.hold(str(path)):
-        raise InputError(
+        raise LeadsOut(
             f"{path}: leads out of the folder {bounds.folder}, to {shown(os.path.realpath(path))}; put the file there, "
             "or, if you trust what it comes from, add --allow-outside (in Python: allow_outside=True)"
         )
@@ -105,7 +166,8 @@ def check_regular(path: str | Path) -> None:
 
 
 def check_folder(folder: str | Path) -> None:
-    """Raises InputError where a folder that a library will read, such as a model's, holds what it would wait for."""
+    """Raises InputError where a folder that a library will read, such as a model's, holds what it would wait for, or a
+    list of files that leads out of it."""
     seen: set[str] = set()
     for parent, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(parent)
@@ -124,6 +186,23 @@ def check_folder(folder: str | Path) -> None:
                 continue
             except OSError as error:
                 raise InputError(f"{path}: cannot be read ({error.strerror or error}); copy the folder again") from None
+            if name.endswith(_PARTS):
+                _check_parts(path)
+
+
+def _check_parts(index: str) -> None:
+    """Raises InputError for a list of the files of a model's weights that names one elsewhere: libraries would read
+    it."""
+    from .json_file import read_json  # which reads by this module
+
+    try:
+        told = read_json(index)
+    except (OSError, ValueError):  # loading will say so
+        return
+    files = told.get("weight_map") if isinstance(told, dict) else None
+    for file in files.values() if isinstance(files, dict) else ():
+        if isinstance(file, str) and (os.path.isabs(file) or ".." in file.replace("\\", "/").split("/")):
+            raise InputError(f"{index}: leads out of its folder, to {shown(file)}; copy the model again, all of it")
 
 
 def read_bytes(path: str | Path, most: int) -> bytes:

@@ -47,7 +47,7 @@ class Gate:
         if origins and (len(origins) != 1 or origins[0].lower() != f"http://{hosts[0].lower()}"):
             return "from a page of another origin"
         said = path.partition("?")[0].split("/")[1:2]
-        if not said or not hmac.compare_digest(said[0].encode(), self.word.encode()):
+        if not said or not hmac.compare_digest(said[0].encode(errors="replace"), self.word.encode()):
             return "without the word in the address"
         return None
 

@@ -1,4 +1,5 @@
-"""Ctrl-C at any moment ends a command quietly, with exit code 130, and its processes with it."""
+"""Ctrl-C at any moment ends a command quietly, with exit code 130, and its processes with it; SIGTERM and SIGHUP, too,
+with 143 and 129."""
 
 import os
 import signal
@@ -9,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 INTERRUPTED = 128 + signal.SIGINT
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _AGAIN = 0.05  # seconds until an interruption that came at a bad moment is tried again
 _PATIENCE = 3.0  # seconds for threads to end on their own
 _GRACE = 1.0  # seconds for tidying up, in which further ones do nothing: some launchers send several
@@ -17,18 +19,22 @@ _GRACE = 1.0  # seconds for tidying up, in which further ones do nothing: some l
 def as_process(work: Callable[[], int]) -> int:
     """Runs a command that has its process to itself, from its first import to its exit code.
 
-    Until `interruptible` is entered nothing has been begun: Ctrl-C leaves at once, whatever is being imported.
+    Until `interruptible` is entered nothing has been begun: a signal leaves at once, whatever is being imported. What
+    is ignored from the start, as Ctrl-C in the background of a script, stays so.
     """
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a script
-        return work()
-    signal.signal(signal.SIGINT, _leave)
+    heard = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    for number in heard:
+        signal.signal(number, _leave)
+    _State.own = True
     try:
         code = work()
     except KeyboardInterrupt:
         code = INTERRUPTED
     finally:
+        _State.own = False
         # All is said and done: what Python does at its end is not to be disturbed.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in heard:
+            signal.signal(number, signal.SIG_IGN)
     if code > 128 and not _alone(_PATIENCE):
         sys.stdout.flush()
         sys.stderr.flush()
@@ -46,12 +52,14 @@ def _alone(patience: float) -> bool:
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """Within the block Ctrl-C raises KeyboardInterrupt in the main thread, where it will be noticed.
+def interruptible(own: bool = False) -> Iterator[None]:
+    """Within the block Ctrl-C, and what `obey` is told of, raises KeyboardInterrupt in the main thread, where it will
+    be noticed.
 
-    Outside of `as_process`, signals are others' business, and this does nothing.
+    Outside of `as_process`, and in processes that are not said to be our `own`, signals are others' business, and this
+    does nothing.
     """
-    if signal.getsignal(signal.SIGINT) is not _leave:
+    if _State.current is not None or not (own or _State.own):
         yield
         return
     interruption, report = _Interruption(), sys.unraisablehook
@@ -64,7 +72,10 @@ def interruptible() -> Iterator[None]:
             report(about)
 
     alarm = signal.signal(signal.SIGALRM, interruption)
-    signal.signal(signal.SIGINT, interruption)
+    hears = signal.getsignal(signal.SIGINT) is _leave
+    if hears:
+        signal.signal(signal.SIGINT, interruption)
+    _State.current = interruption
     sys.unraisablehook = unraisable
     sys.meta_path.insert(0, interruption)
     try:
@@ -76,9 +87,26 @@ def interruptible() -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         sys.meta_path.remove(interruption)
-        signal.signal(signal.SIGINT, _leave if interruption.since is None else signal.SIG_IGN)
+        _State.current = None
+        if hears:
+            signal.signal(signal.SIGINT, _leave if interruption.since is None else signal.SIG_IGN)
         signal.signal(signal.SIGALRM, alarm)
         sys.unraisablehook = report
+
+
+def obey(number: int, frame) -> None:
+    """Does for another signal what would be done for Ctrl-C; to be called by its handler."""
+    if _State.current is not None:
+        _State.current(number, frame)
+    elif _State.own:
+        _leave(number, frame)
+    else:
+        raise KeyboardInterrupt
+
+
+def is_interrupted() -> bool:
+    """Whether the end has been asked for: what fails now may have failed because of that."""
+    return _State.current is not None and _State.current.since is not None
 
 
 @contextmanager
@@ -115,7 +143,7 @@ class _Interruption:
 
     def __call__(self, number: int, frame) -> None:
         now = time.monotonic()
-        if number == signal.SIGINT and self.asked is not None and now - self.asked > _GRACE:
+        if number != signal.SIGALRM and self.asked is not None and now - self.asked > _GRACE:
             _leave(number, frame)
         self.asked = self.asked or now
         if _is_importing(frame):
@@ -151,4 +179,16 @@ def _is_importing(frame) -> bool:
 def _leave(number: int, frame) -> None:
     """Ends the process as it is; no exception, which a library might swallow or print."""
     os.write(2, b"scenetex: interrupted\n")
-    os._exit(INTERRUPTED)
+    os._exit(128 + number)
+
+
+class _State:
+    """Of this process.
+
+    Attributes:
+        own: it is that of a command.
+        current: what hears signals, or None.
+    """
+
+    own = False
+    current: _Interruption | None = None

@@ -15,8 +15,7 @@ from .files import open_file
 from .json_file import read_json
 
 MANIFEST = ".scenetex.json"
-# What we say about a result: no work of anybody's goes into it, and a damaged one is to be made again.
-_ABOUT = ("report.json",)
+_ABOUT = "report.json"  # what we say about a result, which others may cut short when they copy it
 _LARGEST = 1 << 26  # bytes; a list of a million files
 
 
@@ -44,11 +43,37 @@ def read_manifest(folder: Path) -> tuple[str, dict[str, str]] | None:
 
 def foreign_file(folder: Path, files: dict[str, str]) -> str | None:
     """A file in the folder that is not of those listed, or not as it was written, or a folder in it that cannot be
-    looked into; None where all are ours."""
+    looked into; None where all are ours. One that was changed comes before one that was added."""
     try:
-        return next((name for name in _names(folder) if name != MANIFEST and not _is_ours(folder, name, files)), None)
+        foreign = [name for name in _names(folder) if name != MANIFEST and not _is_ours(folder, name, files)]
     except OSError as error:
         return os.path.relpath(error.filename, folder)
+    return min(foreign, key=lambda name: name not in files, default=None)
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether all files that a folder's list names are there as they were written, but for what is said about them.
+
+    Of a folder without a list nobody knows better.
+    """
+    found = read_manifest(folder)
+    files = {} if found is None else found[1]
+    try:
+        return all(name == _ABOUT or told == _fingerprint(folder / name) for name, told in files.items())
+    except OSError:
+        return False
+
+
+def difference(folder: Path, name: str, files: dict[str, str]) -> str:
+    """What tells a file from the one that was written under its name, for messages."""
+    before = str(files.get(name, "")).partition("-")[0]
+    try:
+        size = str(os.stat(folder / name).st_size)
+    except OSError:
+        return ""
+    if not before.isdecimal() or size == before:
+        return ""
+    return f" ({size} bytes, {before} when it was written)"
 
 
 def remove_listed(folder: Path) -> None:
@@ -77,10 +102,23 @@ def remove_listed(folder: Path) -> None:
 
 
 def _is_ours(folder: Path, name: str, files: dict[str, str]) -> bool:
+    """Whether a file is as we wrote it, or there is surely nothing of anybody's in it."""
     try:
-        return name in files and (files[name] == _fingerprint(folder / name) or name in _ABOUT)
+        found = _fingerprint(folder / name)
     except OSError:
         return False
+    size, before = (text.partition("-")[0] for text in (found, str(files.get(name, ""))))
+    if name not in files or files[name] == found:
+        return name in files
+    return size == "0" or (name == _ABOUT and before.isdecimal() and int(size) < int(before) and _is_cut(folder / name))
+
+
+def _is_cut(report: Path) -> bool:
+    """Whether it is no report any more, not even an edited one."""
+    try:
+        return not isinstance(read_json(report), dict)
+    except (OSError, ValueError):
+        return True
 
 
 def _names(folder: Path) -> Iterator[str]:

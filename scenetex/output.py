@@ -18,7 +18,7 @@ from uuid import uuid4
 from .errors import InputError
 from .exchange import PREVIOUS, put_in_place, recover, waiting
 from .locks import Busy, hold
-from .manifest import MANIFEST, foreign_file, read_manifest, remove_listed, write_manifest
+from .manifest import MANIFEST, difference, foreign_file, read_manifest, remove_listed, write_manifest
 
 _CURES = {
     errno.ENOSPC: "free some space or choose another disk",
@@ -150,15 +150,16 @@ def check_replaceable(final: Path, kind: str) -> None:
     found = read_manifest(target)
     if found is None:
         raise InputError(
-            f"{final}: holds something other than an earlier {kind} (no {MANIFEST}, as this version writes it); choose "
-            "another output folder, or move it away"
+            f"{final}: holds something other than an earlier {kind} (no {MANIFEST}, as this version writes it; it may "
+            "be made by an earlier version); delete it if so, move it away, or choose another output folder"
         )
     if found[0] != kind:
         raise InputError(f"{final}: holds a {found[0]}, not an earlier {kind}; choose another output folder")
     foreign = foreign_file(target, found[1])
     if foreign is not None:
         raise InputError(
-            f"{final}: holds {foreign}, which scenetex did not write, or which was changed since; move it away, or "
+            f"{final}: holds {foreign}, which scenetex did not write, or which was cut short or edited since"
+            f"{difference(target, foreign, found[1])}; move it away, and the same command makes what is missing, or "
             "choose another output folder"
         )
 

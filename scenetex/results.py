@@ -14,6 +14,7 @@ import numpy as np
 
 from . import __version__
 from .json_file import read_object
+from .manifest import is_whole
 from .pipeline import Result
 from .scene.camera import resize_intrinsics
 from .scene.scene import Scene
@@ -85,7 +86,7 @@ def finished(folder: Path, key: str) -> dict | None:
     """The report of a whole result with that key, or None."""
     try:
         report = read_object(folder / REPORT)
-        if report["key"] == key and all((folder / name).is_file() for name in report["files"]):
+        if report["key"] == key and all((folder / name).is_file() for name in report["files"]) and is_whole(folder):
             return report
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass

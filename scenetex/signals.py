@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from .interrupt import obey
+
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 
 
@@ -47,7 +49,7 @@ def terminable() -> Iterator[Stopped]:
         for ending in _ENDING:
             signal.signal(ending, signal.SIG_IGN)
         stopped.code = 128 + number
-        raise KeyboardInterrupt
+        obey(number, frame)
 
     with _handled_by(stop, _ENDING):
         yield stopped

@@ -1,5 +1,6 @@
 """``scenetex texture``: scenes in, folders with textured meshes, images, a report and a preview out."""
 
+import os
 import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -8,8 +9,8 @@ from typing import Annotated, Literal
 import tyro
 
 from .batch.run import run_alone, run_batch
-from .batch.scenes import find_scenes
-from .batch.workplace import FAILED
+from .batch.scenes import find_scenes, shard_of
+from .batch.workplace import FAILED, INDEX, STAGES, check_output
 from .bundled import locate_model
 from .cli import guarded, parse
 from .errors import InputError
@@ -18,7 +19,6 @@ from .options import GUIDANCE, SEED, STEPS, TEXTURE, THREADS, Between, PathOrNam
 from .output import check_apart
 from .pipeline import parse_keyframes
 from .scene.load import scene_folder, scene_name
-from .signals import terminable
 
 FORMATS = ("glb", "obj")
 # Options that say how and where to work, not what comes out.
@@ -190,13 +190,16 @@ class TextureOptions:
 
 
 def check_results(paths: list[Path], options: TextureOptions) -> None:
-    """Raises InputError if what the command writes would lie in or over what it reads."""
-    results = [options.output / (scene_name(path) + end) for path in paths for end in ("", FAILED)]
+    """Raises InputError if what the command, or another shard of it, writes would lie in or over what it reads, or over
+    what somebody else wrote."""
+    check_output(options.output)
+    names = map(scene_name, paths)
+    results = [options.output / place for name in names for place in (name, name + FAILED, Path(STAGES, name))]
     check_apart(results, [*map(scene_folder, paths), *options.inputs()])
-    if options.report:
+    if os.path.lexists(options.output / INDEX):
         from .report.overview import check_overview
 
-        check_overview(options.output)
+        check_overview(options.output, options.report)
 
 
 def main(arguments: list[str] | None = None, program: str = "scenetex texture") -> int:
@@ -205,14 +208,10 @@ def main(arguments: list[str] | None = None, program: str = "scenetex texture") 
     def work() -> int:
         options = parse(TextureOptions, program, arguments)
         options.check()
-        if options.report:
-            from .report.overview import check_overview
-
-            check_overview(options.output)
-        paths = find_scenes(options.scenes, options.list, options.root, options.shard, options.output)
-        check_results(paths, options)
+        # Whatever the shard, the output is kept apart from all scenes.
+        scenes = find_scenes(options.scenes, options.list, options.root, None, options.output)
+        paths = shard_of(scenes, options.shard)
+        check_results(scenes, options)
         return run_batch(paths, options, program) if options.is_batch() else run_alone(paths[0], options)
 
-    with terminable() as stopped:
-        code = guarded(program, work)
-    return stopped.code or code
+    return guarded(program, work)

@@ -1,7 +1,6 @@
 """``scenetex train STAGE``: trains the parts of a model on scans or on an endless stream of procedural rooms."""
 
 from .cli import guarded, parse
-from .signals import terminable
 from .training.options import TrainOptions
 
 
@@ -17,6 +16,4 @@ def main(arguments: list[str] | None = None, program: str = "scenetex train") ->
         run_training(options)
         return 0
 
-    with terminable() as stopped:
-        code = guarded(program, work)
-    return stopped.code or code
+    return guarded(program, work)

@@ -16,7 +16,7 @@ import tyro
 
 from .cli import guarded, parse
 from .console import say
-from .errors import InputError, shown
+from .errors import InputError, extra, shown
 from .files import MESH_BYTES, only_inside, read_bytes
 from .gate import Gate, gated
 from .json_file import parse_json, read_object
@@ -100,7 +100,8 @@ def main(arguments: list[str] | None = None, program: str = "scenetex view") -> 
         except KeyboardInterrupt:
             return 0
         finally:
-            server.stop()
+            with contextlib.redirect_stdout(io.StringIO()):
+                server.stop()
 
     return guarded(program, work)
 
@@ -176,7 +177,7 @@ def _require_viser() -> None:
     try:
         import viser  # noqa: F401
     except ImportError:
-        raise InputError("scenetex view needs viser, which is not installed; pip install 'scenetex[view]'") from None
+        raise InputError(f"scenetex view needs viser, which is not installed; {extra('view')}") from None
 
 
 def _look(client, eye: np.ndarray, target: np.ndarray) -> None:

@@ -22,7 +22,7 @@ def needed(extra: str, *modules: str):
         first, *_ = [import_module(name) for name in modules]
         return first
     except (ImportError, OSError) as error:
-        pytest.skip(f"needs {' and '.join(modules)}: pip install 'scenetex[{extra}]' ({error})")
+        pytest.skip(f"needs {' and '.join(modules)}: the extra {extra} ({error})")
 
 
 def stripes(points: np.ndarray) -> np.ndarray:

@@ -166,10 +166,11 @@ def test_a_model_that_cannot_be_loaded_ends_the_run(work, monkeypatch):
 def test_without_ray_the_cure_is_named(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "ray", None)
     assert texture(rooms(tmp_path / "scans", "a"), tmp_path / "out", "--ray", "local") == 2
-    assert "Ray is not installed; pip install 'scenetex[batch]'" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert 'Ray is not installed; pip install -c constraints.txt -e ".[batch]" in the folder' in said
 
 
-@pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip install 'scenetex[batch]'")
+@pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: the extra batch")
 def test_real_ray_comes_to_the_same(tmp_path, capsys):
     scenes = rooms(tmp_path / "scans", "a", "b", "c")
     (tmp_path / "scans" / "b" / "b_vh_clean_2.ply").write_bytes(b"")
@@ -182,7 +183,7 @@ def test_real_ray_comes_to_the_same(tmp_path, capsys):
     assert one == ray
 
 
-@pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip install 'scenetex[batch]'")
+@pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: the extra batch")
 def test_real_ray_listens_to_this_machine_only(tmp_path, monkeypatch):
     import psutil
 

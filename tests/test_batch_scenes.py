@@ -58,6 +58,13 @@ def test_two_scenes_of_one_name_are_refused(names, tmp_path, monkeypatch):
         find_scenes([Path(name) for name in names], None, None, None, OUT)
 
 
+@pytest.mark.parametrize("name", [".stages", "index.html", "Index.HTML", ".scenetex-previous", ".scenetex.json"])
+def test_names_that_are_taken_in_the_output(name, tmp_path):
+    (tmp_path / name).mkdir()
+    with pytest.raises(InputError, match=r"a scene cannot have the name .*; rename its folder"):
+        find_scenes([Path("scans/room"), tmp_path / name], None, None, "0/2", OUT)
+
+
 def test_lists_and_roots_that_cannot_be_read(tmp_path):
     (tmp_path / "empty.txt").write_text("\n# nothing\n")
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00\x81")

@@ -1,13 +1,15 @@
 """Opening what others made: regular files, of a size that was reckoned with, inside a folder."""
 
+import json
 import os
 import signal
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
+from PIL import Image
 
 from scenetex import InputError
-from scenetex.files import check_folder, check_inside, only_inside, open_file, read_bytes, read_text
+from scenetex.files import check_folder, check_inside, libraries_inside, only_inside, open_file, read_bytes, read_text
 
 ODD = {
     "pipe": os.mkfifo,
@@ -143,3 +145,36 @@ def test_folders_of_models_may_be_linked_but_hide_nothing(tmp_path):
     os.mkfifo(tmp_path / "unet" / "config.json")
     with in_time(), pytest.raises(InputError, match=r"unet/config\.json: cannot be read"):
         check_folder(tmp_path / "model")
+
+
+@pytest.mark.parametrize("index", ["model.safetensors.index.json", "diffusion_pytorch_model.safetensors.index.json"])
+@pytest.mark.parametrize("name", ["../other/secret.safetensors", "/secret.safetensors", "a/../../b", "..\\b"])
+def test_weights_in_parts_lie_in_their_folder(tmp_path, index, name):
+    part = tmp_path / "unet" / index
+    part.parent.mkdir()
+    for names in ({"x": "model-00001-of-00002.safetensors", "y": "deep/two"}, {}, [name], name, 3):
+        part.write_text(json.dumps({"weight_map": names}))
+        check_folder(tmp_path)
+    part.write_text(json.dumps({"weight_map": {"x": "model-00001-of-00002.safetensors", "y": name}}))
+    with pytest.raises(InputError, match=r"leads out of its folder, to .*; copy the model again"):
+        check_folder(tmp_path)
+    part.write_text("[")
+    check_folder(tmp_path)  # what loads it says so
+
+
+def test_what_libraries_open_stays_inside_too(tmp_path):
+    inside, outside = tmp_path / "scene", tmp_path / "secret.png"
+    inside.mkdir()
+    for file in (inside / "photo.png", outside):
+        Image.new("RGB", (4, 3)).save(file)
+    (inside / "link.png").symlink_to(outside)
+    with only_inside(inside), libraries_inside():
+        assert Image.open(inside / "photo.png").size == (4, 3)
+    for path in (outside, inside / "link.png", inside / ".." / "secret.png"):
+        with pytest.raises(InputError, match="leads out of the folder"), only_inside(inside), libraries_inside():
+            with suppress(ValueError):  # as libraries do
+                Image.open(path)
+        with only_inside(inside):
+            assert Image.open(path).size == (4, 3), "what is no data set's business"
+        with only_inside(None), libraries_inside():
+            assert Image.open(path).size == (4, 3)

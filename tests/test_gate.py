@@ -44,6 +44,7 @@ def test_own_pages_pass(host, path):
         ("/words/", ["localhost:8080"], [], "without the word"),
         ("/?word", ["localhost:8080"], [], "without the word"),
         ("//word/", ["localhost:8080"], [], "without the word"),
+        ("/\udce9", ["localhost:8080"], [], "without the word"),
         ("/\u00e4", ["localhost:8080"], [], "without the word"),
         ("", ["localhost:8080"], [], "without the word"),
     ],
@@ -58,7 +59,7 @@ def test_words_are_long_and_never_the_same():
 
 
 def test_a_viser_that_goes_another_way_is_not_let_run():
-    pytest.importorskip("websockets", reason="comes with viser, pip install 'scenetex[view]'")
+    pytest.importorskip("websockets", reason="comes with viser, the extra view")
     with pytest.raises(InputError, match="pip install 'viser"), gated(GATE):
         pass
 
@@ -66,13 +67,14 @@ def test_a_viser_that_goes_another_way_is_not_let_run():
 @pytest.fixture(scope="module")
 def served():
     """A viewer of a box, and its gate."""
-    pytest.importorskip("viser", reason="needs viser, pip install 'scenetex[view]'")
+    pytest.importorskip("viser", reason="needs viser, the extra view")
     gate = Gate()
     glb = trimesh.Scene(trimesh.creation.box()).export(file_type="glb")
     with socket.socket() as found:
         found.bind(("localhost", 0))
         port = found.getsockname()[1]
-    server = serve(Exhibit(glb, np.array([[-1.0, -1, -1], [1, 1, 1]])), port, gate)
+    box, start = np.array([[-1.0, -1, -1], [1, 1, 1]]), (np.zeros(3), np.array([1.0, 0, 0]))
+    server = serve(Exhibit(glb, box, start), port, gate)
     yield server, gate
     server.stop()
 

@@ -40,8 +40,8 @@ def environment() -> dict[str, str]:
     return os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]), "OMP_NUM_THREADS": "1"}
 
 
-def interrupted(command: list[str], after: float) -> tuple[int, str]:
-    """Exit code, and what stderr got, of a command that is interrupted so many seconds after Python has started up."""
+def interrupted(command: list[str], after: float, number: int = signal.SIGINT) -> tuple[int, str]:
+    """Exit code, and what stderr got, of a command that gets a signal so many seconds after Python has started up."""
     # While Python itself starts, nothing of this package's can be in the way of its tracebacks.
     words = [sys.executable, "-c", STARTED, *command]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(), **TERMINAL) as run:
@@ -49,7 +49,7 @@ def interrupted(command: list[str], after: float) -> tuple[int, str]:
             assert run.stdout.readline() == b"started\n"
             time.sleep(after)
             if run.poll() is None:
-                os.killpg(run.pid, signal.SIGINT)
+                os.killpg(run.pid, number)
             _, said = run.communicate(timeout=100)
         finally:
             run.kill()
@@ -84,6 +84,60 @@ def test_so_does_one_that_loads_a_model(after, tmp_path):
     code, said = interrupted(command, after)
     assert code == 130 and said.count("\n") == 1 and "interrupted" in said, said
     assert not list(tmp_path.rglob("*.partial"))
+
+
+@pytest.mark.parametrize("after", [0.05, 0.4, 1.0, 2.5])
+@pytest.mark.parametrize("command", ["texture", "evaluate", "train"])
+def test_a_scheduler_ends_it_as_quietly(after, command, tmp_path):
+    given = {
+        "texture": [str(SCENE), "--output", str(tmp_path / "out"), "--prompt", "a red room", "--quiet"],
+        "evaluate": ["model", "mini", "--rooms", "1", "--quiet"],
+        "train": ["autoencoder", "--output", str(tmp_path / "out"), "--image-size", "64", "48", "--quiet"],
+    }
+    code, said = interrupted([command, *given[command]], after, signal.SIGTERM)
+    assert code == 143 or (code, said) == (-signal.SIGTERM, ""), said  # hardly begun
+    assert said.count("\n") <= 2 and "Traceback" not in said and "rror" not in said, said
+    assert not list(tmp_path.rglob("*.partial")) and not list(tmp_path.rglob("failed.json"))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("ctrl_c", [signal.default_int_handler, signal.SIG_IGN], ids=["heard", "ignored"])
+def test_other_signals_do_not_disturb_an_import_either(number, ctrl_c, tmp_path):
+    """In the background of a script, where Ctrl-C is not heard, as well."""
+    (tmp_path / "first.py").write_text(
+        f"import os\nos.kill(os.getpid(), {number:d})\nprint('first')\nimport second\nprint('no')\n"
+    )
+    (tmp_path / "second.py").write_text("print('no')\n")
+    words = [sys.executable, "-c", PROGRAM.format(body="def work():\n    import first\n    return 0")]
+    path = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT), *sys.path])}
+    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, ctrl_c)}
+    done = subprocess.run(words, capture_output=True, text=True, env=environment() | path, timeout=60, **heard)
+    assert (done.returncode, done.stdout) == (128 + number, "first\n"), done.stderr
+    assert done.stderr == "test: interrupted; nothing half-written was left\n"
+
+
+def test_what_fails_because_of_a_signal_is_no_failure_of_the_scene(tmp_path):
+    """Libraries make errors of their own of it."""
+    done = run(f"""
+from pathlib import Path
+from scenetex.batch import process
+from scenetex.stages import Stages, silent
+from scenetex.texture_command import TextureOptions
+
+def failing(*args):
+    try:
+        press()
+    except KeyboardInterrupt:
+        raise ImportError("initialization failed") from None
+
+process.load_scene = failing
+
+def work():
+    process.attempt(Path("room"), TextureOptions(output=Path({str(tmp_path / "out")!r})), silent)
+    print("no")
+""")
+    assert (done.returncode, done.stdout) == (130, ""), done.stderr
+    assert not list(tmp_path.rglob("failed.json"))
 
 
 def test_what_was_begun_is_tidied_up():

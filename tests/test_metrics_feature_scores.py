@@ -31,7 +31,7 @@ class Means(torch.nn.Module):
 
 @pytest.fixture
 def small(monkeypatch):
-    pytest.importorskip("torchmetrics", reason="needs scenetex[metrics]")
+    pytest.importorskip("torchmetrics", reason="needs the extra metrics")
     monkeypatch.setattr(feature_scores, "_inception", lambda weights, feature: Means())
 
 
@@ -75,7 +75,7 @@ def test_inception_score_is_that_of_its_formula(small, count):
 @pytest.fixture(scope="module")
 def clip_folder(tmp_path_factory):
     """A CLIP of random weights, as transformers stores it."""
-    pytest.importorskip("torchmetrics", reason="needs scenetex[metrics]")
+    pytest.importorskip("torchmetrics", reason="needs the extra metrics")
     from tiny_pipeline import make_tokenizer, text_config
     from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor, CLIPVisionConfig
 
@@ -108,7 +108,7 @@ def test_clip_score_is_the_mean_cosine(clip_folder):
 
 
 def test_missing_weights_are_named_with_what_to_download(tmp_path):
-    pytest.importorskip("torchmetrics", reason="needs scenetex[metrics]")
+    pytest.importorskip("torchmetrics", reason="needs the extra metrics")
     with pytest.raises(InputError, match=r"nothing: no such folder; download a CLIP model") as said:
         clip_score(pictures(1), ["a room"], tmp_path / "nothing")
     assert "\n" not in str(said.value)
@@ -118,7 +118,7 @@ def test_missing_weights_are_named_with_what_to_download(tmp_path):
 
 
 def test_inception_weights_that_are_none(tmp_path):
-    pytest.importorskip("torchmetrics", reason="needs scenetex[metrics]")
+    pytest.importorskip("torchmetrics", reason="needs the extra metrics")
     try:
         import torch_fidelity.feature_extractor_inceptionv3  # noqa: F401
     except (ImportError, RuntimeError):

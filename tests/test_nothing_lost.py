@@ -141,6 +141,39 @@ def test_an_index_of_somebody_elses_is_not_written_over(scans, tmp_path, capsys)
         assert texture_command.main([*map(str, arguments), "--no-preview", "--quiet"]) == 0
 
 
+@pytest.mark.parametrize("shard", ["0/2", "1/2"])
+def test_every_shard_keeps_the_output_from_all_scenes(scans, tmp_path, capsys, shard):
+    """The scenes of the other shards as well."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "hall").symlink_to(scans / "hall")
+    before = everything(tmp_path)
+    for output in (scans, scans / "kitchen" / "new", tmp_path / "out"):
+        code = texture(scans / "kitchen", scans / "hall", "--output", output, "--shard", shard)
+        refused(capsys, tmp_path, code, REFUSED)
+        assert everything(tmp_path) == before
+
+
+def test_kept_stages_do_not_lie_in_a_scan(scans, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".stages").symlink_to(scans)
+    (scans / "kitchen" / "inputs.json").write_text("years of work")
+    before = everything(tmp_path)
+    refused(capsys, tmp_path, texture(scans / "kitchen", "--output", tmp_path / "out"), REFUSED)
+    assert everything(tmp_path) == before
+
+
+@pytest.mark.parametrize("place", ["out", "out/.stages"])
+@pytest.mark.parametrize("many", [(), ("--workers", "0", "--time-limit", "50")])
+def test_a_file_in_the_place_of_the_output_is_named(scans, tmp_path, capsys, place, many):
+    mine = tmp_path / place
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("years of work")
+    before = everything(tmp_path)
+    code = texture(scans / "kitchen", "--output", tmp_path / "out", *many)
+    refused(capsys, tmp_path, code, f"{mine}: is no folder, but one is needed there")
+    assert everything(tmp_path) == before
+
+
 def test_a_panorama_does_not_replace_what_it_is_made_from(scans, tmp_path, capsys):
     photo = tmp_path / "view.png"
     cv2.imwrite(str(photo), np.full((64, 64, 3), 90, np.uint8))
@@ -228,13 +261,26 @@ def test_a_scan_in_the_root_is_no_folder_of_results(scans, tmp_path, capsys):
     assert everything(tmp_path) == before
 
 
-@pytest.mark.parametrize("command", ["photos", "panorama"])
+@pytest.mark.parametrize("command", ["images", "photos", "panorama"])
 def test_photos_that_lie_elsewhere_are_not_written_over(command, scans, tmp_path, capsys):
     away = tmp_path / "photos"
     (scans / "kitchen" / "color").rename(away)
     (scans / "kitchen" / "color").symlink_to(away)
-    photo, before = next(away.iterdir()), everything(tmp_path)
+    photo = next(away.iterdir())
     given = ["--allow-outside", "--output", str(photo)]
+    if command == "images":
+        assert texture(scans / "kitchen", "--output", tmp_path / "out", "--allow-outside") == 0
+        (tmp_path / "out" / "kitchen" / "views").rename(tmp_path / "views")
+        (tmp_path / "out" / "kitchen" / "views").symlink_to(tmp_path / "views")
+        capsys.readouterr()
+    before = everything(tmp_path)
+    if command == "images":
+        for read in (photo, tmp_path / "views" / "cameras.json"):
+            given[-1] = str(read)
+            result = ["images", str(tmp_path / "out" / "kitchen"), "--scene", str(scans / "kitchen")]
+            refused(capsys, tmp_path, evaluate_command.main([*result, *given]), "which is read")
+            assert everything(tmp_path) == before
+        return
     if command == "photos":
         code = evaluate_command.main(["photos", str(scans / "kitchen"), *given])
     else:

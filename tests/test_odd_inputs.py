@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import tiny_scan
 import torch
+from safetensors.torch import load_file, save_file
 from test_files import ODD, in_time
 from test_options import NEEDED, OPTIONS, kinds
 from tiny_training import options as training_options
@@ -171,9 +172,23 @@ def moments_with(change):
     return damage
 
 
+def weights_with(change, name="weights"):
+    def damage(folder: Path) -> None:
+        values = load_file(folder / f"{name}.safetensors")
+        first = sorted(values)[0]
+        save_file(values | {first: change(values[first])}, folder / f"{name}.safetensors")
+
+    return damage
+
+
 @pytest.mark.parametrize(
     "damage",
     [
+        weights_with(lambda value: torch.zeros_like(value, dtype=torch.int32)),
+        weights_with(lambda value: value.to(torch.complex64), "average"),
+        weights_with(lambda value: value * torch.nan),
+        weights_with(lambda value: value + torch.inf, "average"),
+        moments_with(lambda state: state[0]["exp_avg"].fill_(torch.nan)),
         state_with(step=-1),
         state_with(step=float("inf")),
         state_with(step=1.5),

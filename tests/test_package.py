@@ -140,3 +140,22 @@ def test_inputs_are_opened_in_one_place():
     found = {f"{path.relative_to(folder)} {name}" for path in files for name in calls_of(ast.parse(path.read_text()))}
     assert found == KNOWN
     assert calls_of(ast.parse("json.loads(p.read_text()); open(p)")) == {"loads", "read_text", "open"}
+
+
+def test_extras_are_named_as_a_clone_installs_them():
+    """The package is in no registry: by its name alone pip finds nothing."""
+    known = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    named = set()
+    for path in [
+        *ROOT.glob("scenetex/**/*.py"),
+        ROOT / "README.md",
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("scenetex/**/*.md"),
+    ]:
+        assert "scenetex[" not in path.read_text(), path
+        if path.suffix == ".py":
+            calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+            named |= {
+                call.args[0].value for call in calls if isinstance(call.func, ast.Name) and call.func.id == "extra"
+            }
+    assert named and named <= set(known)

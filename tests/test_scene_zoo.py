@@ -177,13 +177,51 @@ def test_scannetpp_has_colmaps_pixels(zoo, tmp_path, camera):
     assert_photos_fit(scene)
 
 
+@pytest.mark.parametrize("how", ["a name", "a photo", "a later photo", "the mesh", "the folder", "an id"])
+def test_a_data_set_is_read_inside_its_folder(zoo, tmp_path, how):
+    """Names in its files, and links, lead nowhere else, whoever opens what they name."""
+    root, scene = tmp_path / "data", "0a5c013435"
+    data = write_scannetpp(root)
+    pictures, mesh = data / "dslr" / "resized_undistorted_images", data / "scans" / "mesh_aligned_0.05.ply"
+    moved = {"a photo": pictures / "DSC00000.JPG", "a later photo": pictures / "DSC00002.JPG", "the mesh": mesh}
+    if how in ("the folder", "an id"):
+        moved[how] = data
+    elif how == "a name":
+        moved[how] = pictures / "DSC00000.JPG"
+        for file in (data / "dslr").rglob("*.[tj][xs]*"):
+            file.write_text(file.read_text().replace("DSC00000.JPG", "../../../../../away/DSC00000.JPG"))
+    away = tmp_path / "away" / moved[how].name
+    away.parent.mkdir()
+    moved[how].rename(away)
+    if how == "an id":
+        scene = "../../away/" + scene
+    elif how != "a name":
+        moved[how].symlink_to(away)
+    with pytest.raises(InputError, match="leads out of the folder"):
+        load_scene(f"scannetpp:{root}#{scene}")
+    if how != "an id":
+        found = load_scene(f"scannetpp:{root}#{scene}", allow_outside=True)
+        assert [frame.read_color().shape for frame in found.frames] == [(120, 160, 3)] * 3
+
+
+def test_a_photo_that_leads_out_later(zoo, tmp_path):
+    data = write_scannetpp(tmp_path / "data")
+    scene = load_scene(f"scannetpp:{tmp_path / 'data'}#0a5c013435")
+    photo = data / "dslr" / "resized_undistorted_images" / "DSC00001.JPG"
+    photo.rename(tmp_path / "photo.jpg")
+    photo.symlink_to(tmp_path / "photo.jpg")
+    with pytest.raises(InputError, match="leads out of the folder"):
+        scene.frames[1].read_color()
+
+
 def test_a_scene_of_a_data_set_goes_all_the_way(zoo, tmp_path, capsys):
     """By its name on the command line, twice: the second time the result is there."""
     from scenetex.cli import main
 
-    write_scannetpp(tmp_path)
+    root = tmp_path / "data"
+    write_scannetpp(root)
     listed = tmp_path / "scenes.txt"
-    listed.write_text(f"# one of them\nscannetpp:{tmp_path}#0a5c013435   # the first\n")
+    listed.write_text(f"# one of them\nscannetpp:{root}#0a5c013435   # the first\n")
     command = ["texture", "--list", str(listed), "--output", str(tmp_path / "out"), "--texture-size", "64", "--quiet"]
     assert main(command) == 0
     assert (tmp_path / "out" / "0a5c013435" / "textured.glb").is_file()
@@ -270,7 +308,7 @@ def test_a_photo_that_goes_or_changes_later(zoo, tmp_path):
 @pytest.mark.parametrize(
     ("stand_in", "message"),
     [
-        (None, r"no such file or folder; data sets need scenezoo: pip install 'scenetex\[datasets\]'"),
+        (None, r"no such file or folder; data sets need scenezoo: pip install -c constraints"),
         ("import not_there", "scenezoo does not load .*not_there"),
     ],
 )

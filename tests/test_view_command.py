@@ -162,7 +162,7 @@ def test_without_viser_one_line_names_the_extra(scan, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "viser", None)
     assert main([str(scan), "--no-open"]) == 2
     said = capsys.readouterr()
-    assert said.out == "" and said.err.count("\n") == 1 and "pip install 'scenetex[view]'" in said.err
+    assert said.out == "" and said.err.count("\n") == 1 and 'pip install -c constraints.txt -e ".[view]"' in said.err
 
 
 def test_bad_options(scan, capsys):
@@ -172,7 +172,7 @@ def test_bad_options(scan, capsys):
 
 
 def test_everything_is_put_into_the_viewer(output):
-    pytest.importorskip("viser", reason="needs viser, pip install 'scenetex[view]'")
+    pytest.importorskip("viser", reason="needs viser, the extra view")
     server = serve(collect(output), free_port(), Gate())
     try:
         handles = server.scene._handle_from_node_name
@@ -187,7 +187,7 @@ def test_everything_is_put_into_the_viewer(output):
 
 
 def test_the_command_serves_until_it_is_interrupted(output):
-    pytest.importorskip("viser", reason="needs viser, pip install 'scenetex[view]'")
+    pytest.importorskip("viser", reason="needs viser, the extra view")
     port = free_port()
     program = "import sys; from scenetex.view_command import main; sys.exit(main(sys.argv[1:]))"
     command = [sys.executable, "-c", program, str(output), "--port", str(port), "--no-open"]

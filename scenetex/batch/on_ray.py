@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import InputError
+from ..errors import InputError, extra
 from ..scene.load import scene_name
 from ..stages import silent
 from ..threads import VARIABLES
@@ -79,7 +79,7 @@ def on_ray(agenda: Agenda, options: "TextureOptions", board: Board) -> Iterator[
     try:
         import ray
     except ImportError:
-        raise InputError("--ray: Ray is not installed; pip install 'scenetex[batch]'") from None
+        raise InputError(f"--ray: Ray is not installed; {extra('batch')}") from None
     _connect(ray, options)
     try:
         yield from _Driver(ray, agenda, replace(options, quiet=True)).outcomes()

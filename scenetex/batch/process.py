@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError, plain
 from ..generation import load_model
+from ..interrupt import is_interrupted
 from ..memory import OutOfMemory, is_out_of_memory
 from ..output import DiskFull, check_replaceable, output_folder, remove_folder, write_files
 from ..pipeline import lay_out, make_images, prepare_model, run_stages
@@ -101,6 +102,8 @@ def attempt(path: Path, options: "TextureOptions", watch: Watch, part: str = "al
     except DiskFull as error:
         return Outcome(name, path, "full", str(error), time.perf_counter() - start, stages.failed or "")
     except Exception as error:
+        if is_interrupted():  # it is no fault of the scene's
+            raise KeyboardInterrupt from None
         says = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
         says, notes = " ".join(says.split()), tuple(stages.notes)
         outcome = Outcome(name, path, "failed", says, time.perf_counter() - start, stages.failed or "start", notes)

@@ -6,11 +6,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import InputError, shown
+from ..exchange import PREVIOUS
 from ..files import read_text
+from ..manifest import MANIFEST
 from ..scene.load import scene_name
-from .workplace import FAILED, STAGES
+from .workplace import FAILED, INDEX, STAGES
 
 _LONGEST_NAME = 240  # bytes of a scene's name; what lies beside its result has a longer one
+# What lies beside the results, or is looked for there, on disks that take capitals for small letters, too.
+_TAKEN = (STAGES, INDEX, PREVIOUS, MANIFEST)
 # A # within a word belongs to a scene of a data set.
 _COMMENT = re.compile(r"(^|\s)#.*")
 
@@ -25,12 +29,13 @@ def find_scenes(
         listed: text file with one scene per line, a path, or with `root` a name in it; empty lines and what follows #
             are left out.
         root: folder of scenes; without a list, every folder in it is one.
-        shard: "I/N", I from 0 to N - 1: only every Nth scene from the Ith on.
+        shard: which part of them, as `shard_of` takes it.
         output: folder of the results, which is no scene if it lies in `root`.
 
     Raises:
         InputError: no scene at all, a list or folder that cannot be read, a name that leads out of `root`, two scenes
-            of one name, a shard that is not understood.
+            of one name, or of one that is taken,
+            a shard that is not understood.
     """
     scenes = [Path(scene) for scene in named]
     if listed is not None:
@@ -43,6 +48,15 @@ def find_scenes(
             "no scene given; name at least one scene folder" if where is None else f"{where}: holds no scene; check it"
         )
     _check_names(scenes)
+    return shard_of(scenes, shard)
+
+
+def shard_of(scenes: list[Path], shard: str | None) -> list[Path]:
+    """Those of one run of several: all, or by "I/N", I from 0 to N - 1, every Nth scene from the Ith on.
+
+    Raises:
+        InputError: a shard that is not understood.
+    """
     if shard is None:
         return scenes
     match = re.fullmatch(r"(\d{1,9})/(\d{1,9})", shard.strip())
@@ -97,5 +111,5 @@ def _check_names(scenes: Sequence[Path]) -> None:
     for name, path in taken.items():
         if len(os.fsencode(name)) > _LONGEST_NAME:
             raise InputError(f"{shown(str(path))}: its name is too long for a folder of results; rename it")
-        if name == STAGES or (name.endswith(FAILED) and name.removesuffix(FAILED) in taken):
+        if name.casefold() in _TAKEN or (name.endswith(FAILED) and name.removesuffix(FAILED) in taken):
             raise InputError(f"{path}: a scene cannot have the name {name}; rename its folder")

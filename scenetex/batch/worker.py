@@ -10,6 +10,7 @@ from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING
 
+from ..interrupt import interruptible
 from ..memory import spare_address_space
 from ..signals import terminable
 from ..stages import Done
@@ -53,7 +54,7 @@ def work(connection: Connection, options: "TextureOptions", lane: int) -> None:
         finally:
             send("end", stage)
 
-    with terminable():
+    with terminable(), interruptible(own=True):
         try:
             _prepare(options, lane)
             send("ready")

@@ -17,6 +17,7 @@ from ..output import DiskFull, discard, naming, put_back
 
 STAGES = ".stages"
 FAILED = ".failed"
+INDEX = "index.html"  # of `scenetex.report.overview`
 
 
 @contextmanager
@@ -31,7 +32,8 @@ def workplace(output: Path, name: str) -> Iterator[Path]:
     """
     folder = output / STAGES / name
     made = [path for path in (folder, *folder.parents) if not path.exists()]
-    with naming(output / name):
+    check_output(output)
+    with naming(output / name if folder in made else folder):
         handle = _lock(folder)
     try:
         _tidy(output, name)
@@ -47,6 +49,13 @@ def workplace(output: Path, name: str) -> Iterator[Path]:
         raise
     finally:
         os.close(handle)
+
+
+def check_output(output: Path) -> None:
+    """Raises InputError, which names it, where a file is in the place of a folder that all scenes need."""
+    for folder in (output, output / STAGES):
+        if os.path.lexists(folder) and not folder.is_dir():
+            raise InputError(f"{folder}: is no folder, but one is needed there; move it away, or choose another output")
 
 
 def sweep(output: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DAMAGE, InputError
+from ..errors import DAMAGE, InputError, extra
 from ..files import check_folder
 from ..memory import ran_out
 from ..options import check_text
@@ -101,7 +101,7 @@ def _not_importable(error: Exception) -> InputError:
     # A torchvision that was built for another torch raises RuntimeError.
     return InputError(
         f"torchmetrics and torch-fidelity cannot be imported ({str(error).splitlines()[0]}); "
-        "pip install 'scenetex[metrics]', with a torchvision of the same build as torch"
+        f"{extra('metrics')}, with a torchvision of the same build as torch"
     )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import InputError, shown
 from ..files import only_inside
 from ..json_file import read_object
+from ..output import check_file
 from ..scene.image_source import ImageSource, decode_color
 from ..scene.load import load_scene
 from ..scene.scene import Scene
@@ -42,17 +43,18 @@ class ImageFolder:
     prompt: str | None
 
 
-def read_images(folder: Path, scene_path: Path, allow_outside: bool = False) -> ImageFolder:
+def read_images(folder: Path, scene_path: Path, allow_outside: bool = False, output: Path | None = None) -> ImageFolder:
     """Reads what `scenetex texture` wrote.
 
     Args:
         folder: the result folder of a scene, or its views folder.
         scene_path: the scene.
         allow_outside: read files outside both folders where names or symlinks in them lead there.
+        output: file that will be written; none that is read, wherever it lies.
 
     Raises:
         InputError: no images or cameras there, cameras that are no cameras, images of different sizes, a scene that
-            cannot be loaded.
+            cannot be loaded, `output` among what is read.
     """
     folder = Path(folder)
     views_folder = folder if (folder / "cameras.json").is_file() else folder / "views"
@@ -62,6 +64,8 @@ def read_images(folder: Path, scene_path: Path, allow_outside: bool = False) -> 
         known = _read_json(report, "write the result again") if report.is_file() else {}
         settings = known.get("settings")
         scene = load_scene(scene_path, isinstance(settings, dict) and bool(settings.get("align")), allow_outside)
+        if output is not None:
+            check_file(output, [*scene.places(), *views_folder.glob("*"), report])
         ids, intrinsics, poses, images = _read_views(views_folder, cameras)
     views = cast_views(scene.mesh, intrinsics, poses, images[0].shape[1::-1], tuple(ids))
     if not (views.depth > 0).any():

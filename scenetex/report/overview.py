@@ -5,38 +5,61 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
+from warnings import warn
 
-from ..errors import InputError
+from ..batch.workplace import INDEX
+from ..errors import InputError, InputWarning
 from ..files import open_file
 from ..json_file import read_object
 from ..output import check_file, write_files
+from ..seal import is_sealed, seal
 from .html import MADE_BY, document, encode_page, text
 from .page import PAGE, THUMBNAIL, described
 
-INDEX = "index.html"
 _SORTING = (("name", "Name"), ("coverage", "Fewest texels seen first"), ("seconds", "Longest time first"))
 _HEAD = 4096  # bytes of a page in which its maker stands
 _FROM_DISK = "'self' file:"
 
 
 def has_overview(output: Path) -> bool:
-    """Whether an earlier run has written `index.html`; one that is somebody else's does not count."""
+    """Whether `index.html` is as an earlier run has written it; one that was changed since is somebody's."""
+    return is_sealed(output / INDEX)
+
+
+def check_overview(output: Path, wanted: bool = True) -> None:
+    """Whether an index can be written; one that is not `wanted` need not, but would be kept true.
+
+    Raises:
+        InputError: it is wanted, and there is an `index.html` that somebody else wrote or changed.
+
+    Warns:
+        InputWarning: it is not wanted, and there is one of ours that was changed.
+    """
+    page = output / INDEX
+    if not os.path.lexists(page) or has_overview(output):
+        return
+    if wanted:
+        check_file(page, ())
+        raise InputError(
+            f"{page}: is not of this version's making, or was changed since (it may be made by an earlier version); "
+            "move it away, or delete it if so, or choose another output folder"
+        )
+    if _looks_ours(page):
+        warn(
+            InputWarning(
+                f"{page}: was changed since scenetex wrote it, or an earlier version made it; it stays as it is. For a "
+                "new one, move it away and add --report"
+            ),
+            stacklevel=2,
+        )
+
+
+def _looks_ours(page: Path) -> bool:
     try:
-        with open_file(output / INDEX) as file:
-            head = file.read(_HEAD).decode("utf-8", "replace")
+        with open_file(page) as file:
+            return MADE_BY in file.read(_HEAD).decode("utf-8", "replace")
     except OSError:
         return False
-    return MADE_BY in head
-
-
-def check_overview(output: Path) -> None:
-    """Raises InputError where an `index.html` is somebody else's."""
-    page = output / INDEX
-    if not os.path.lexists(page):
-        return
-    check_file(page, ())
-    if not has_overview(output):
-        raise InputError(f"{page}: is not of this version's making; move it away, or choose another output folder")
 
 
 def write_overview(output: Path) -> None:
@@ -45,10 +68,10 @@ def write_overview(output: Path) -> None:
     Pictures and pages of the scenes are linked, so that an index of thousands stays light.
 
     Raises:
-        InputError: it cannot be written, or there is a page of somebody else's.
+        InputError: it cannot be written, or there is a page that somebody else wrote or changed.
     """
     check_overview(output)
-    write_files({output / INDEX: encode_page(overview_page(output))})
+    write_files({output / INDEX: seal(encode_page(overview_page(output)))})
 
 
 def overview_page(output: Path) -> str:

@@ -1,4 +1,4 @@
-"""A mesh for scenes that come without one: their depth images, fused by Open3D (`pip install 'scenetex[fusion]'`).
+"""A mesh for scenes that come without one: their depth images, fused by Open3D (the extra `fusion`).
 
 The surface is the zero level of a truncated signed distance, averaged over all depth images on a sparse grid of voxels.
 It is not kept anywhere: who wants to load it again faster writes it down once, as
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError, InputWarning
+from ..errors import InputError, InputWarning, extra
 from .frame import Frame
 from .mesh import Mesh
 from .mesh_file import find_mesh, mesh_files, read_mesh
@@ -97,8 +97,8 @@ def _open3d(where: str):
     except (ImportError, OSError) as error:
         if getattr(error, "name", None) == "open3d":
             raise InputError(
-                f"{where}: no mesh; put the scan's .ply, .obj or .glb there, or pip install 'scenetex[fusion]' to fuse "
-                "one from its depth images"
+                f"{where}: no mesh; put the scan's .ply, .obj or .glb there, or, to fuse one from its depth "
+                f"images, {extra('fusion')}"
             ) from None
         said = " ".join(str(error).split())
         raise InputError(

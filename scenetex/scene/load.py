@@ -30,12 +30,12 @@ def load_scene(path: str | Path, align: bool = False, allow_outside: bool = Fals
     - a TUM RGB-D trajectory: `groundtruth.txt`, `rgb.txt`, `depth.txt` with what they list, `calibration.txt`, and a
       mesh in the same frame.
 
-    Where there is no mesh, but depth, a mesh is fused from the depth images, if Open3D is installed (`pip install
-    'scenetex[fusion]'`); an `InputWarning` says so.
+    Where there is no mesh, but depth, a mesh is fused from the depth images, if Open3D is installed (the extra
+    `fusion`); an `InputWarning` says so.
 
     Args:
         path: the folder, or its `.sens` or `transforms.json` file; or `data set:root#scene` for a scene of a published
-            data set that scenezoo reads (`pip install 'scenetex[datasets]'`), such as `arkitscenes:/data#41069021`.
+            data set that scenezoo reads (the extra `datasets`), such as `arkitscenes:/data#41069021`.
         align: move mesh and poses together into the gravity-aligned frame (z up) that `axisAlignment` leads to. By
             default both stay as stored, and the transform is kept in `Scene.axis_alignment`.
         allow_outside: read files outside the scene's folder, too, where names or symlinks in it lead there; only for

@@ -1,4 +1,4 @@
-"""Scenes of published data sets, read through scenezoo (`pip install 'scenetex[datasets]'`): `arkitscenes:ROOT#SCENE`.
+"""Scenes of published data sets, read through scenezoo (the extra `datasets`): `arkitscenes:ROOT#SCENE`.
 
 `ROOT` is where the data set was downloaded to, laid out as it is published; nothing is fetched from the network. Where
 a data set has several cameras, the first that is there, and a pinhole, is taken; `#SCENE@CAMERA` names another, in
@@ -10,16 +10,18 @@ whole numbers but where it hands on COLMAP's intrinsics, whose centres lie at 0.
 ScanNet++, which are shifted here.
 """
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from glob import escape
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
-from ..files import check_inside
+from ..errors import InputError, extra
+from ..files import LeadsOut, bounds_folder, check_inside, libraries_inside, only_inside
 from .camera import Camera
 from .frame import Frame
 from .image_source import ImageSource, undistort
@@ -31,6 +33,7 @@ from .scene import Scene
 _SPEC = re.compile(r"([A-Za-z0-9][\w+-]+):([^#]*)(?:#(.*))?", re.DOTALL)
 _HALF_PIXEL = {"dslr", "dslr_undistorted", "dslr_original", "iphone_colmap"}
 _UNDISTORTABLE = {"PINHOLE", "SIMPLE_PINHOLE", "OPENCV"}
+_ABOVE = ("", "*/", "*/*/")  # where data sets have their scenes' folders
 _CAMERA_ITEMS = ("rgb_intrinsics", "world_to_camera")
 
 
@@ -97,12 +100,14 @@ class ZooPixels:
         dataset: scenezoo's reader of the data set.
         options: of its `get_frames`.
         distortion: OpenCV's, of each frame by its id; empty where there is none.
+        inside: folder that is not to be left, None if it may be.
     """
 
     spec: ZooSpec
     dataset: object
     options: dict
     distortion: dict[int, tuple[float, ...]]
+    inside: str | None = None
 
     def batch(self, items: tuple[str, ...], indices: list[int] | None = None):
         """scenezoo's `FrameBatch`."""
@@ -110,7 +115,8 @@ class ZooPixels:
 
     def read(self, frame: Frame, item: str) -> np.ndarray:
         """The photo ("rgb") or the depth image ("depth") of a frame. Raises `InputError` where it cannot be read."""
-        with _errors_of(self.spec, f"frame {frame.id}: "):
+        folder = None if self.inside is None else Path(self.inside)
+        with only_inside(folder), _errors_of(self.spec, f"frame {frame.id}: "):
             image = getattr(self.batch((item,), [frame.id]), item)[0]
         camera = frame.camera if item == "rgb" else frame.depth_camera
         if image.shape[1::-1] != camera.size:
@@ -142,7 +148,8 @@ def load_zoo(spec: ZooSpec, name: str) -> Scene:
         dataset = scenezoo.get_dataset(spec.dataset, spec.root, offline=True)
     if not spec.scene:
         raise InputError(f"{spec.text}: names no scene; give {spec.dataset}:{spec.root}#ID{_known(dataset)}")
-    check_inside(spec.root / spec.scene)
+    if bounds_folder() is not None:
+        _check_scene(spec)
     try:
         with _errors_of(spec):
             mesh = dataset.get_mesh(spec.scene)
@@ -156,15 +163,30 @@ def load_zoo(spec: ZooSpec, name: str) -> Scene:
     return Scene(name, mesh, frames, skipped, spec.root)
 
 
+def _check_scene(spec: ZooSpec) -> None:
+    """Raises InputError for a scene whose id, or a link in whose folder, leads out of the data set: Open3D opens meshes
+    by itself."""
+    parts = Path(spec.scene).parts
+    if not parts or os.path.isabs(spec.scene) or ".." in parts:
+        raise InputError(f"{spec.text}: leads out of the folder {spec.root}; give the id of a scene in it")
+    for above in _ABOVE:
+        for folder in spec.root.glob(above + escape(spec.scene)):
+            check_inside(folder)
+            for parent, folders, names in os.walk(folder):
+                for path in (os.path.join(parent, name) for name in (*folders, *names)):
+                    if os.path.islink(path):
+                        check_inside(path)
+
+
 def _scenezoo(spec: ZooSpec):
     try:
         import scenezoo
     except ImportError as error:
         if error.name != "scenezoo":
             raise InputError(f"{spec.text}: scenezoo does not load ({error}); install what it lacks") from None
-        raise InputError(
-            f"{spec.text}: no such file or folder; data sets need scenezoo: pip install 'scenetex[datasets]'"
-        ) from None
+        raise InputError(f"{spec.text}: no such file or folder; data sets need scenezoo: {extra('datasets')}") from None
+    with suppress(ImportError, OSError):  # what it reads while it is loaded is nobody's data
+        import open3d  # noqa: F401
     if spec.dataset.lower() not in scenezoo.list_datasets(include_aliases=True):
         names = ", ".join(scenezoo.list_datasets())
         raise InputError(f"{spec.text}: no data set is called {spec.dataset!r}; there are {names}")
@@ -175,13 +197,14 @@ def _scenezoo(spec: ZooSpec):
 def _errors_of(spec: ZooSpec, where: str = "") -> Iterator[None]:
     """Whatever scenezoo, and the readers behind it, make of missing and damaged files, as an `InputError`."""
     try:
-        yield
+        with libraries_inside():
+            yield
     except InputError:
         raise
     except ImportError as error:
         said = " ".join(str(error).split())
         raise InputError(
-            f"{spec.text}: a part of scenezoo does not load ({said}); pip install 'scenetex[datasets]' (on Debian, "
+            f"{spec.text}: a part of scenezoo does not load ({said}); {extra('datasets')} (on Debian, "
             "too: apt install libusb-1.0-0 libgl1 libgomp1)"
         ) from None
     except Exception as error:
@@ -216,7 +239,7 @@ def _camera(spec: ZooSpec, dataset, about) -> tuple:
     failed: InputError | None = None
     for name in chosen:
         options = {} if len(sources) == 1 else {"source": name}
-        pixels = ZooPixels(spec, dataset, options, {})
+        pixels = ZooPixels(spec, dataset, options, {}, bounds_folder())
         has_depth = "depth" in sources[name].items
         for camera, images in [(("depth_intrinsics",), ("rgb", "depth"))] * has_depth + [((), ("rgb",))]:
             try:
@@ -225,6 +248,8 @@ def _camera(spec: ZooSpec, dataset, about) -> tuple:
                     if not len(cameras.indices):
                         raise InputError(f"{spec.text}: camera {name} has no frame with a pose; use another scan")
                     first = pixels.batch(images, cameras.indices[:1].tolist())
+            except LeadsOut:
+                raise
             except InputError as error:
                 failed = failed or error
                 continue

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, extra
 from ..scene.mesh import Mesh
 from .atlas import Atlas
 from .weld import solid_faces, weld
@@ -132,7 +132,7 @@ def _xatlas(positions, faces, size, density, padding, packing):
     try:
         import xatlas
     except ImportError:
-        raise InputError("unwrap: xatlas is not installed; pip install 'scenetex[xatlas]'") from None
+        raise InputError(f"unwrap: xatlas is not installed; {extra('xatlas')}") from None
     options = xatlas.PackOptions()
     options.resolution, options.padding, options.bilinear = size, 2 * padding, True
     # xatlas overlooks faces below an absolute area: it gets the mesh in units of the middle edge.

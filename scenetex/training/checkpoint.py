@@ -151,6 +151,8 @@ def _check(model: nn.Module, weights: dict[str, torch.Tensor], path: Path) -> No
                 f"{path}: is a checkpoint of another architecture ({name}: {have} there, {want} here); choose another "
                 "output folder, or the model it was made with"
             )
+        if weights[name].dtype != mine[name].dtype or not weights[name].isfinite().all():
+            raise _unreadable(path, ValueError(f"{name} holds what are no weights"))
 
 
 def _checked(stored: dict, optimizer: torch.optim.Optimizer) -> dict:
@@ -172,6 +174,8 @@ def _checked(stored: dict, optimizer: torch.optim.Optimizer) -> dict:
         for name, value in moments.items():
             if value.shape != (() if name == "step" else p.shape) or not value.is_floating_point():
                 raise ValueError(f"{name} of weight {number} has another shape or type")
+            if not value.isfinite().all():
+                raise ValueError(f"{name} of weight {number} is not finite")
     return mine | {"state": found}
 
 

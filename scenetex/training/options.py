@@ -13,7 +13,7 @@ from ..options import SEED, SIDE, THREADS, Between, PathOrName, check_options
 _FINAL_RATE = 1e-7
 # Where and by how many a run is worked on, when it is saved, and what its data tells of itself.
 _PLACES = {"output", "cache", "workers", "threads", "device", "accumulation", "gradient_checkpointing", "save_every"}
-_PLACES |= {"picture_every", "data", "allow_outside", "materials", "room_views", "depth", "image_size"}
+_PLACES |= {"quiet", "picture_every", "data", "allow_outside", "materials", "room_views", "depth", "image_size"}
 _PLAIN = int | float | str | None
 
 
@@ -45,6 +45,8 @@ class LoopOptions:
     """Where to train."""
     threads: Annotated[int | None, THREADS] = None
     """Most threads to compute with, in each process that trains; default: all cores."""
+    quiet: bool = False
+    """No progress bars."""
 
     def check(self) -> None:
         """Raises InputError for values that are out of range."""
@@ -115,7 +117,7 @@ class TrainOptions(LoopOptions):
     """Channels of the latents of a new autoencoder."""
     perceptual: Annotated[float, Between(0, 100)] = 0.25
     """Weight of images' likeness to eyes trained on ImageNet, for autoencoders that are told the surface; needs
-    pip install "scenetex[train]" unless it is 0."""
+    the extra [train] unless it is 0."""
     agreement: Annotated[float, Between(0, 100)] = 0.1
     """Weight of the agreement of two views' latents of one surface, for a new autoencoder."""
     adversarial: Annotated[float, Between(0, 100)] = 0.0

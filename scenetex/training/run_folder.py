@@ -4,18 +4,20 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from warnings import warn
 
 from ..bundled import locate_model
-from ..errors import InputError
+from ..errors import InputError, InputWarning
 from ..locks import Busy, hold
 from ..output import check_apart, check_file, check_replaceable, naming, sweep
+from ..seal import set_aside
 from .model_folder import MODEL
 from .options import TrainOptions
 
 CHECKPOINTS = "checkpoints"
 _LOCK = ".scenetex-run"  # also tells a run that was killed before its first checkpoint from other people's folders
 _OWN = (MODEL, CHECKPOINTS, "encoded", "pictures")
-_LOSSES = ("losses.jsonl", "losses.png")
+_LOSSES, _CURVE = "losses.jsonl", "losses.png"
 
 
 @contextmanager
@@ -29,23 +31,38 @@ def run_folder(options: TrainOptions, main: bool) -> Iterator[None]:
     # A cache may hold a model, but nothing is put into what is read.
     cached = () if options.cache is None else (options.cache / "samples",)
     check_apart([*(folder / name for name in _OWN), *cached], _inputs(options))
-    for name in _LOSSES:
+    for name in (_LOSSES, _CURVE):
         if os.path.lexists(folder / name):
             check_file(folder / name, ())
     if not main:
         yield
         return
     _check_foreign(folder)
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    own = [folder / name for name in _OWN]
+    made = [path for path in (*own, folder, *folder.parents) if not path.exists()]
     with naming(folder):
         folder.mkdir(parents=True, exist_ok=True)
     handle = _locked(folder)
     try:
         _tidy(options)
+        keep_strange(folder / _CURVE)
         yield
     finally:
         os.close(handle)
         _remove_if_empty(folder, made)
+
+
+def keep_strange(picture: Path) -> None:
+    """Gives a picture another name that would be written over, though it is not as a run has written it.
+
+    Warns:
+        InputWarning: names both.
+    """
+    with naming(picture):
+        kept = set_aside(picture)
+    if kept is not None:
+        said = f"{picture}: was changed since it was written, or made by an earlier version; it is {kept} now"
+        warn(InputWarning(said), stacklevel=2)
 
 
 def _inputs(options: TrainOptions) -> list[str | Path]:
@@ -59,7 +76,7 @@ def _check_foreign(folder: Path) -> None:
     check_replaceable(folder / MODEL, MODEL)
     checkpoints = folder / CHECKPOINTS
     begun = (folder / _LOCK).exists() or any(checkpoints.glob("step-*/state.json"))
-    for name in () if begun else (CHECKPOINTS, "pictures", *_LOSSES):
+    for name in () if begun else (CHECKPOINTS, "pictures", _LOSSES, _CURVE):
         path = folder / name
         held = any(not p.name.endswith(".partial") for p in path.iterdir()) if path.is_dir() else path.exists()
         if held:
@@ -94,11 +111,11 @@ def _tidy(options: TrainOptions) -> None:
 def _remove_if_empty(folder: Path, made: list[Path]) -> None:
     """A run that ends before there is anything to keep leaves no folder either."""
     with suppress(OSError):
-        for name in _OWN:
-            for inside in [*(folder / name).glob("*"), folder / name]:
+        for own in [folder / name for name in _OWN if folder / name in made]:
+            for inside in [*own.glob("*"), own]:
                 with suppress(OSError):
                     inside.rmdir()
-        if made and [path.name for path in folder.iterdir()] == [_LOCK]:
+        if folder in made and [path.name for path in folder.iterdir()] == [_LOCK]:
             (folder / _LOCK).unlink()
-            for path in made:
+            for path in made[made.index(folder) :]:
                 path.rmdir()

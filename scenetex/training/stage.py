@@ -63,7 +63,7 @@ def diffusion_stage(
 ) -> Stage:
     """What the stages with a UNet share; `trained` gives the pipeline with an objective's parts, `draw` its pictures.
     `views` of each sample make a step where the options do not say how many."""
-    store.fill(options.rooms, data.part.rank, data.part.world, options.workers)
+    store.fill(options.rooms, data.part.rank, data.part.world, options.workers, options.quiet)
     together, views = options.stage not in ("single-view", "detail"), views or options.views
     batches = encoded_batches(store, data.schedule, data.part, views, together, make)
     frozen = {name: p for name, p in objective.named_parameters() if not p.requires_grad} | pipe.vae.state_dict()

@@ -42,11 +42,12 @@ class EncodedStore:
             folder.mkdir(parents=True, exist_ok=True)
         return cls(source, encode, folder)
 
-    def fill(self, total: int, part: int, parts: int, workers: int) -> None:
-        """Makes what is missing of the first `total` samples; of several processes, each makes its part."""
+    def fill(self, total: int, part: int, parts: int, workers: int, quiet: bool = False) -> None:
+        """Makes what is missing of the first `total` samples; of several processes, each makes its part. `quiet`: no
+        bar."""
         missing = [i for i in range(part, total, parts) if not self._path(i).is_file()]
         samples = prefetch(self.source, missing, workers)
-        for i in bar("encode", iterable=missing, unit="scene", disable=part > 0 or not missing):
+        for i in bar("encode", iterable=missing, unit="scene", disable=quiet or part > 0 or not missing):
             write_encoded(self._path(i), self.encode(next(samples)))
 
     def get(self, index: int, choose: Callable[[int], list[int]] | None = None) -> Encoded:

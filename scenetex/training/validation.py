@@ -16,7 +16,9 @@ from ..pipelines.surface_condition import surface_fields
 from ..pipelines.tiles import Tiles
 from ..pipelines.upscale import trained_factor
 from ..pipelines.windows import LEAST_JOINT
+from ..seal import seal
 from .pictures import draw_grid
+from .run_folder import keep_strange
 from .sample import Sample
 
 _STEPS = 20
@@ -32,7 +34,9 @@ def make_painter(
         made = paint(objective, sample)
         with naming(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        write_files({folder / f"step-{step:08d}.png": draw_grid([sample.images, made])})
+        path = folder / f"step-{step:08d}.png"
+        keep_strange(path)
+        write_files({path: seal(draw_grid([sample.images, made]))})
 
     return write
 
