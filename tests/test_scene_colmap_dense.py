@@ -1,4 +1,4 @@
-"""COLMAP's whole project: `sparse/0` with photos as the lens saw them, `dense/0` with undistorted ones and the meshes."""
+"""COLMAP's whole project: `sparse/0` with photos as the lens saw them, `dense/0` with undistorted ones and meshes."""
 
 import numpy as np
 import pytest
