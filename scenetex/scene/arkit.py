@@ -9,6 +9,7 @@ stays as it is, and the mesh knows the way to z up. A principal point counts fro
 import os
 import warnings
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -138,7 +139,8 @@ def read_record(path: Path) -> dict:
 def numbers(value, count: int, where: str) -> np.ndarray:
     """(count,) float64 of a flat list of numbers, or InputError that says what `where` should hold."""
     if isinstance(value, list) and len(value) == count and all(type(number) in (int, float) for number in value):
-        return np.array(value, np.float64)
+        with suppress(OverflowError):
+            return np.array(value, np.float64)
     raise InputError(f"{where} is not {'a number' if count == 1 else f'{count} numbers'}; export the scan again")
 
 

@@ -88,7 +88,8 @@ def _matrix(record: dict, metadata: Path) -> np.ndarray:
 def _pose(stored: np.ndarray) -> np.ndarray:
     """(4, 4) float64 of quaternion and translation; NaN for a quaternion that is none."""
     pose = np.full((4, 4), np.nan)
-    if 0 < np.abs(stored[:4]).max() < np.inf:
+    largest = np.abs(stored[:4]).max()
+    if 0 < largest < np.inf:
         pose[:] = np.eye(4)
-        pose[:3, :3], pose[:3, 3] = rotation_matrices(stored[:4]), stored[4:]
+        pose[:3, :3], pose[:3, 3] = rotation_matrices(stored[:4] / largest), stored[4:]
     return pose
