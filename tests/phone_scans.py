@@ -1,6 +1,8 @@
 """A scan as phone apps export it, written from exact cameras, photos, depth and mesh in a world with z up."""
 
 import json
+import struct
+import zlib
 from pathlib import Path
 
 import cv2
@@ -68,7 +70,54 @@ def write_polycam(folder: Path, poses, k, photos, mesh, depths=(), alignment=ALI
     return folder
 
 
-def write_record3d(folder: Path, poses, k, photos, mesh, native=False, factor=1, per_frame=False) -> Path:
+def exr_bytes(depth: np.ndarray, channels=("B", "G", "R"), kind="<f4", compression=3, first_line=0) -> bytes:
+    """An OpenEXR file of scan lines; depth is in R, or in the only channel, and the others are 0."""
+    height, width = depth.shape
+    lines = 16 if compression == 3 else 1
+
+    def attribute(name: str, what: str, value: bytes) -> bytes:
+        return f"{name}\0{what}\0".encode() + struct.pack("<i", len(value)) + value
+
+    number = {"<u4": 0, "<f2": 1, "<f4": 2}[kind]
+    listed = b"".join(name.encode() + b"\0" + struct.pack("<iI2i", number, 0, 1, 1) for name in channels) + b"\0"
+    window = struct.pack("<4i", 0, first_line, width - 1, first_line + height - 1)
+    head = struct.pack("<II", 20000630, 2) + attribute("channels", "chlist", listed)
+    head += attribute("compression", "compression", bytes([compression]))
+    head += attribute("dataWindow", "box2i", window) + attribute("displayWindow", "box2i", window)
+    head += attribute("lineOrder", "lineOrder", b"\0") + b"\0"
+    told = "R" if "R" in channels else channels[0]
+    rows = [
+        [(depth if name == told else np.zeros_like(depth))[y].astype(kind).tobytes() for name in channels]
+        for y in range(height)
+    ]
+    blocks = []
+    for top in range(0, height, lines):
+        plain = b"".join(part for row in rows[top : top + lines] for part in row)
+        blocks.append(struct.pack("<i", first_line + top) + _zipped(plain, compression))
+    at = len(head) + 8 * len(blocks)
+    offsets = np.cumsum([at, *(len(block) for block in blocks[:-1])])
+    return head + struct.pack(f"<{len(blocks)}Q", *offsets) + b"".join(blocks)
+
+
+def _zipped(plain: bytes, compression: int) -> bytes:
+    """A block as the library stores it, after its length: ZIP only where that is shorter."""
+    halves = np.frombuffer(plain[::2] + plain[1::2], np.uint8).astype(np.int64)
+    steps = (np.diff(halves, prepend=halves[:1] + 128 - halves[:1]) + 128).astype(np.uint8)
+    steps[0] = halves[0]
+    packed = zlib.compress(steps.tobytes())
+    data = packed if compression and len(packed) < len(plain) else plain
+    return struct.pack("<i", len(data)) + data
+
+
+def stored_lzfse(depth: np.ndarray) -> bytes:
+    """Floats as LZFSE stores what it cannot make shorter."""
+    plain = depth.astype("<f4").tobytes()
+    return b"bvx-" + struct.pack("<I", len(plain)) + plain + b"bvx$"
+
+
+def write_record3d(
+    folder: Path, poses, k, photos, mesh, depths=(), native=False, factor=1, per_frame=False, pack=stored_lzfse
+) -> Path:
     """`native`: as `.r3d` holds it, else EXR + JPG; the metadata is for photos `factor` times smaller."""
     height, width = photos[0].shape[:2]
     fx, fy, cx, cy = np.array([k[0, 0], k[1, 1], k[0, 2] + 0.5, k[1, 2] + 0.5]) / factor
@@ -78,11 +127,13 @@ def write_record3d(folder: Path, poses, k, photos, mesh, native=False, factor=1,
     metadata["poses"] = [[*quaternion(pose[:3, :3]), *pose[:3, 3]] for pose in stored]
     if per_frame:
         metadata |= dict(K=[1, 0, 0, 0, 1, 0, 1, 1, 1], perFrameIntrinsicCoeffs=[[fx, fy, cx, cy]] * len(poses))
-    photos_at, depth_at, suffix = ("rgbd", "rgbd", "depth") if native else ("rgb", "depth", "exr")
     for i, photo in enumerate(photos):
-        write_image(folder / photos_at / f"{i}.jpg", photo)
-        (folder / depth_at).mkdir(exist_ok=True)
-        (folder / depth_at / f"{i}.{suffix}").write_bytes(b"bvx2")
+        write_image(folder / ("rgbd" if native else "rgb") / f"{i}.jpg", photo)
+    for i, depth in enumerate(depths):
+        metadata |= dict(dw=depth.shape[1], dh=depth.shape[0])
+        (folder / "depth").mkdir(exist_ok=True)
+        path = folder / (f"rgbd/{i}.depth" if native else f"depth/{i}.exr")
+        path.write_bytes(pack(depth) if native else exr_bytes(depth))
     (folder / ("metadata" if native else "metadata.json")).write_text(json.dumps(metadata))
     if mesh is not None:
         write_ply(folder / "mesh.ply", phone_vertices(mesh.vertices), mesh.faces)

@@ -5,11 +5,18 @@ import json
 import cv2
 import numpy as np
 import pytest
-from exact_scans import MESH, POSES, SIZE, K, assert_photos_fit, photos
+from exact_scans import MESH, POSES, SIZE, K, assert_depth_fits, assert_photos_fit, depths, needed, photos
+from painted_box import walk_around
 from phone_scans import TO_PHONE, write_record3d
 
 from scenetex import InputError, load_scene
 from scenetex.errors import InputWarning
+from scenetex.scene import record3d
+
+SMALL = 40, 30
+SMALL_K = np.array(
+    [[K[0, 0] / 4, 0, (K[0, 2] + 0.5) / 4 - 0.5], [0, K[1, 1] / 4, (K[1, 2] + 0.5) / 4 - 0.5], [0, 0, 1]]
+)
 
 
 @pytest.fixture
@@ -45,9 +52,44 @@ def test_exact_room(recording, native, per_frame, factor, recwarn):
     assert not recwarn.list
 
 
-def test_without_a_mesh_it_says_what_to_do(recording):
-    with pytest.raises(InputError, match=r"no mesh; Record3D makes none and its depth is not read: .* as mesh\.ply"):
-        load_scene(recording(mesh=None))
+@pytest.mark.parametrize("native", [False, True])
+def test_depth_is_read_and_a_damaged_one_left_out(recording, native, monkeypatch):
+    if native:
+        monkeypatch.setattr(record3d, "can_decode", lambda: True)
+    plain = lambda depth: depth.astype("<f4").tobytes()  # noqa: E731
+    folder = recording(native=native, depths=depths(SMALL_K, size=SMALL), pack=plain)
+    scene = load_scene(folder)
+    for frame in scene.frames:
+        np.testing.assert_allclose(frame.depth_camera.intrinsics, SMALL_K, atol=1e-9)
+        assert frame.depth_camera.size == SMALL
+    assert_depth_fits(scene.aligned(), 0)
+    if not native:
+        (folder / "depth" / "1.exr").write_bytes(b"v/1\1")
+        with pytest.warns(InputWarning, match=r"1 of 4 depth images left out, .*1\.exr: not a readable OpenEXR image"):
+            assert [frame.depth is None for frame in load_scene(folder).frames] == [False, True, False, False]
+
+
+def test_without_the_decoder_depth_is_passed_over(recording, monkeypatch):
+    monkeypatch.setattr(record3d, "can_decode", lambda: False)
+    folder = recording(native=True, depths=depths(SMALL_K, size=SMALL))
+    assert not any(frame.depth for frame in load_scene(folder).frames)
+    (folder / "mesh.ply").unlink()
+    with pytest.raises(
+        InputError, match=r"no mesh, and no depth that is read, to fuse one; pip install 'scenetex\[fusion"
+    ):
+        load_scene(folder)
+
+
+def test_without_a_mesh_one_is_fused(tmp_path):
+    needed("fusion", "open3d")
+    poses = walk_around(24)
+    pictures = [np.zeros((SIZE[1], SIZE[0], 3), np.uint8)] * len(poses)
+    write_record3d(tmp_path / "hall", poses, K, pictures, None, depths=depths(K, poses))
+    with pytest.warns(InputWarning, match="no mesh; fused one"):
+        scene = load_scene(tmp_path / "hall", align=True)
+    low, high = MESH.vertices.min(0), MESH.vertices.max(0)
+    assert np.abs(scene.mesh.vertices - np.clip(scene.mesh.vertices, low, high)).max() < 0.05
+    assert np.ptp(scene.mesh.vertices, 0) == pytest.approx(high - low, abs=0.1)
 
 
 def portrait(folder):

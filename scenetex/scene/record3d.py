@@ -4,14 +4,19 @@
 and of `rgbd/0.jpg` with `0.depth`. Poses are `qx qy qz qw tx ty tz` in ARKit's axes (see `arkit`); `K` is a matrix by
 columns, `perFrameIntrinsicCoeffs` is `fx fy cx cy` for each photo, which differ where the lens was focused; all of
 them are for photos of `w` times `h`, and photos may be larger (nerfstudio's `record3d_utils`, viser's `_record3d`).
+Depth is in metres, as floats: EXR, or `dw` times `dh` numbers that LZFSE has compressed.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError
 from .arkit import PHOTO_SUFFIXES, Y_UP_TO_Z_UP, Shot, find_app_mesh, numbers, pinhole, read_frames, read_record
+from .fusion import read_or_fuse_mesh
+from .image_source import ImageSource
+from .lzfse_depth import can_decode
 from .mesh_file import read_mesh
 from .quaternion import rotation_matrices
 from .scannet import numbered_files
@@ -32,7 +37,7 @@ def find_metadata(folder: Path) -> Path | None:
 def load_record3d(folder: Path, metadata: Path, name: str) -> Scene:
     """Reads a recording and the mesh that was put beside it; ids are the numbers of its photos.
 
-    Its depth (EXR, or compressed by LZFSE) is not read.
+    Depth that LZFSE has compressed is read where its decoder is installed; where there is no mesh, one is fused.
 
     Raises:
         InputError: what `load_scene` says of this layout.
@@ -43,7 +48,7 @@ def load_record3d(folder: Path, metadata: Path, name: str) -> Scene:
         raise InputError(f"{metadata}: holds no poses; record with the LiDAR camera and a recent Record3D")
     if not isinstance(coefficients, list) or len(coefficients) != len(poses):
         coefficients = None
-    size = _size(record, metadata)
+    size, depth = _size(record, ("w", "h"), str(metadata)), _depths(folder, record)
     shared = None if coefficients else _matrix(record, metadata)
     photos = next(folder / part for part in _PHOTOS if (folder / part).is_dir())
     found = numbered_files(photos, PHOTO_SUFFIXES)
@@ -61,24 +66,45 @@ def load_record3d(folder: Path, metadata: Path, name: str) -> Scene:
         intrinsics = shared
         if coefficients:
             intrinsics = pinhole(*numbers(coefficients[i], 4, f"{where}: perFrameIntrinsicCoeffs"))
-        return Shot(_pose(numbers(poses[i], 7, f"{where}: pose")), intrinsics, where, found[i], size)
+        return Shot(_pose(numbers(poses[i], 7, f"{where}: pose")), intrinsics, where, found[i], size, depth(i))
 
-    files = {i: [found[i]] if i in found else [] for i in {*range(len(poses)), *found}}
+    files = {i: _files(found.get(i), depth(i)) for i in {*range(len(poses)), *found}}
     frames, skipped = read_frames(files, read, folder)
     chosen = find_app_mesh(folder, name, ("mesh.ply",))
-    if chosen is None:
+    if not chosen and not any(frame.depth for frame in frames):
         raise InputError(
-            f"{folder}: no mesh; Record3D makes none and its depth is not read: put a mesh in the frame of the poses "
-            "there as mesh.ply, or scan with an app that makes one (Polycam, 3D Scanner App)"
+            f"{folder}: no mesh, and no depth that is read, to fuse one; pip install 'scenetex[fusion]', which reads "
+            "rgbd/*.depth, export EXR + JPG, or put a mesh in the frame of the poses there as mesh.ply"
         )
-    return Scene(name, read_mesh(chosen).with_axis_alignment(Y_UP_TO_Z_UP), frames, skipped, folder)
+    mesh = read_mesh(chosen) if chosen else read_or_fuse_mesh(folder, name, frames)
+    return Scene(name, mesh.with_axis_alignment(Y_UP_TO_Z_UP), frames, skipped, folder)
 
 
-def _size(record: dict, metadata: Path) -> tuple[int, int]:
-    width, height = numbers([record.get("w"), record.get("h")], 2, f"{metadata}: w, h")
-    if not all(0 < side < _LARGEST_SIDE and side == int(side) for side in (width, height)):
-        raise InputError(f"{metadata}: w and h are not an image size; export the recording again")
-    return int(width), int(height)
+def _files(photo: Path | None, depth: ImageSource | None) -> list[Path]:
+    return [path for path in (photo, depth and depth.path) if path is not None]
+
+
+def _depths(folder: Path, record: dict) -> Callable[[int], ImageSource | None]:
+    """What gives the depth image of a photo by its number, metres, where there is one that can be read."""
+    try:
+        size = _size(record, ("dw", "dh"), "") if can_decode() else None
+    except InputError:  # without its size, what was compressed is no image
+        size = None
+
+    def depth(i: int) -> ImageSource | None:
+        exr, packed = folder / "depth" / f"{i}.exr", folder / "rgbd" / f"{i}.depth"
+        if exr.is_file():
+            return ImageSource(exr, codec="exr", depth_unit=1.0)
+        return ImageSource(packed, codec="lzfse", size=size, depth_unit=1.0) if size and packed.is_file() else None
+
+    return depth
+
+
+def _size(record: dict, keys: tuple[str, str], where: str) -> tuple[int, int]:
+    sides = numbers([record.get(key) for key in keys], 2, f"{where}: {', '.join(keys)}")
+    if not all(0 < side < _LARGEST_SIDE and side == int(side) for side in sides):
+        raise InputError(f"{where}: {' and '.join(keys)} are not an image size; export the recording again")
+    return int(sides[0]), int(sides[1])
 
 
 def _matrix(record: dict, metadata: Path) -> np.ndarray:
