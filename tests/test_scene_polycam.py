@@ -4,7 +4,18 @@ import json
 
 import numpy as np
 import pytest
-from exact_scans import MESH, POSES, SIZE, K, assert_depth_fits, assert_photos_fit, depths, photos, write_mesh
+from exact_scans import (
+    MESH,
+    POSES,
+    SIZE,
+    K,
+    assert_depth_fits,
+    assert_photos_fit,
+    depths,
+    photos,
+    write_image,
+    write_mesh,
+)
 from phone_scans import TO_PHONE, arkit_pose, stamp, write_polycam
 
 from scenetex import InputError, load_scene
@@ -224,3 +235,14 @@ def test_a_point_lands_where_arkit_puts_it():
         to_opencv = np.linalg.inv(TO_PHONE @ pose) @ arkit_pose(pose)
         np.testing.assert_allclose(to_opencv @ ahead, [0, 0, 2, 1], atol=1e-12)
         np.testing.assert_allclose(to_opencv @ up, [0, -1, 2, 1], atol=1e-12)
+
+
+@pytest.mark.parametrize("corrected", ["corrected_", ""])
+def test_the_black_rim_of_corrected_photos_is_not_painted(capture, corrected):
+    folder = capture(corrected=corrected)
+    for i, photo in enumerate(photos()):
+        photo[:, :6] = photo[:, -6:] = photo[:6] = photo[-6:] = 0
+        write_image(folder / "keyframes" / f"{corrected}images" / f"{stamp(i)}.jpg", photo)
+    frame = load_scene(folder).frames[0]
+    assert (frame.read_color().max(2)[:, 0].min() > 8) == bool(corrected)
+    assert (frame.read_gray(2)[0].min() > 8) == bool(corrected)

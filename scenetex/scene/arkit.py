@@ -43,6 +43,7 @@ class Shot:
         size: (width, height) the intrinsics refer to, or None for the photo's own.
         color: the photo.
         depth: sensor depth that shows what the photo shows, or None.
+        black_rim: see `ImageSource`.
     """
 
     cam_to_world: np.ndarray
@@ -51,6 +52,7 @@ class Shot:
     color: Path
     size: tuple[int, int] | None = None
     depth: ImageSource | None = None
+    black_rim: int = 0
 
 
 def read_frames(
@@ -99,7 +101,7 @@ def read_frames(
                 id=i,
                 cam_to_world=pose,
                 camera=cameras[i],
-                color=ImageSource(shots[i].color),
+                color=ImageSource(shots[i].color, black_rim=shots[i].black_rim),
                 depth=depth,
                 depth_camera=depths[i] if depth else None,
                 depth_cam_to_world=pose if depth else None,

@@ -14,6 +14,7 @@ from PIL import Image
 from ..errors import InputError
 from ..files import IMAGE_BYTES, open_file
 from ..memory import OutOfMemory, is_out_of_memory, need, ran_out
+from .black_rim import fill_black_rim
 from .exr import HEADER_BYTES, decode_exr, exr_size
 from .lzfse_depth import decode_lzfse
 
@@ -48,6 +49,7 @@ class ImageSource:
         size: (width, height) for codecs that do not carry it.
         distortion: OpenCV's (k1, k2, p1, p2, ...) to undo on reading, or None.
         depth_unit: metres per unit of a depth image.
+        black_rim: how far from its edge a photo may be black where no lens saw, pixels, see `fill_black_rim`.
     """
 
     path: Path
@@ -57,6 +59,7 @@ class ImageSource:
     size: tuple[int, int] | None = None
     distortion: tuple[float, ...] | None = None
     depth_unit: float = 0.001
+    black_rim: int = 0
 
     def label(self, frame_id: int) -> str:
         """How an error names this image: its file, and the frame within a stream."""
@@ -87,7 +90,8 @@ def decode_color(source: ImageSource, size: tuple[int, int], label: str, upright
         return np.frombuffer(data, np.uint8).reshape(size[1], size[0], 3).copy()
     # Calibration speaks of pixels as stored: an orientation tag must not turn them.
     flags = cv2.IMREAD_COLOR if upright else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    return cv2.cvtColor(_decode(data, size, flags, label), cv2.COLOR_BGR2RGB)
+    image = cv2.cvtColor(_decode(data, size, flags, label), cv2.COLOR_BGR2RGB)
+    return fill_black_rim(image, source.black_rim) if source.black_rim else image
 
 
 def decode_gray(source: ImageSource, size: tuple[int, int], shrink: int, label: str) -> np.ndarray:
@@ -95,7 +99,8 @@ def decode_gray(source: ImageSource, size: tuple[int, int], shrink: int, label: 
     if source.codec == "raw_rgb":
         gray = cv2.cvtColor(decode_color(source, size, label), cv2.COLOR_RGB2GRAY)
         return cv2.resize(gray, (max(1, size[0] // shrink), max(1, size[1] // shrink)), interpolation=cv2.INTER_AREA)
-    return _decode(_read_bytes(source, label), size, _SHRUNK[shrink] | cv2.IMREAD_IGNORE_ORIENTATION, label)
+    gray = _decode(_read_bytes(source, label), size, _SHRUNK[shrink] | cv2.IMREAD_IGNORE_ORIENTATION, label)
+    return fill_black_rim(gray, -(-source.black_rim // shrink)) if source.black_rim else gray
 
 
 def decode_depth(source: ImageSource, size: tuple[int, int], label: str) -> np.ndarray:

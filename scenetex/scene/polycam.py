@@ -35,6 +35,7 @@ from .transforms_json import frame_numbers
 _PAIRS = (("corrected_images", "corrected_cameras"), ("images", "cameras"))
 _POSE = [f"t_{row}{column}" for row in range(3) for column in range(4)]
 _CAMERA = ("fx", "fy", "cx", "cy", "width", "height")
+_RIM = 15  # pixels, what nerfstudio cuts off corrected photos
 _LARGEST_SIDE = 1 << 16
 
 
@@ -88,6 +89,7 @@ def _shot(camera: Path, photo: Path, depth: Path) -> Shot:
         color=photo,
         size=(int(size[0]), int(size[1])),
         depth=ImageSource(depth) if depth.is_file() else None,
+        black_rim=_RIM if photo.parent.name == _PAIRS[0][0] else 0,
     )
 
 
