@@ -88,8 +88,8 @@ def test_without_a_mesh_one_is_fused(tmp_path):
     with pytest.warns(InputWarning, match="no mesh; fused one"):
         scene = load_scene(tmp_path / "hall", align=True)
     low, high = MESH.vertices.min(0), MESH.vertices.max(0)
-    assert np.abs(scene.mesh.vertices - np.clip(scene.mesh.vertices, low, high)).max() < 0.05
-    assert np.ptp(scene.mesh.vertices, 0) == pytest.approx(high - low, abs=0.1)
+    assert np.abs(scene.mesh.vertices - np.clip(scene.mesh.vertices, low, high)).max() < 0.1
+    assert np.ptp(scene.mesh.vertices, 0) == pytest.approx(high - low, abs=0.25)
 
 
 def portrait(folder):

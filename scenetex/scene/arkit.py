@@ -143,7 +143,7 @@ def numbers(value, count: int, where: str) -> np.ndarray:
     if isinstance(value, list) and len(value) == count and all(type(number) in (int, float) for number in value):
         with suppress(OverflowError):
             return np.array(value, np.float64)
-    raise InputError(f"{where} is not {'a number' if count == 1 else f'{count} numbers'}; export the scan again")
+    raise InputError(f"{where} is not {count} numbers; export the scan again")
 
 
 def pinhole(fx: float, fy: float, cx: float, cy: float) -> np.ndarray:
