@@ -1,10 +1,12 @@
 """What the user guide's commands work on: tiny scans, and tiny models of random weights in place of gigabytes."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
+import phone_scans
 import tiny_pipeline
 import tiny_scan
 import tiny_training
@@ -16,6 +18,7 @@ from tiny_panorama import make_panorama_pipeline
 from tiny_unet import make_unet
 
 from scenetex.models import MultiViewUNet
+from scenetex.scene.mesh import Mesh
 from scenetex.training.model_folder import save_pipeline
 
 _POSES = {10 * i: tiny_scan.look(0.3 * i) for i in range(6)}
@@ -107,6 +110,23 @@ def _tum(folder: Path) -> None:
     _mesh(folder / "mesh.ply")
 
 
+def _phone(write, folder: Path) -> None:
+    """As an app on a phone exports it."""
+    faces = tiny_scan.ROOM_FACES[:, ::-1]
+    pictures = [_photo(i) for i in range(len(_POSES))]
+    write(folder, list(_POSES.values()), tiny_scan.INTRINSICS, pictures, Mesh(tiny_scan.ROOM_VERTICES, faces))
+
+
+def _colmap_project(folder: Path) -> None:
+    """As COLMAP's automatic reconstruction leaves it, the photos that it began with in `images/`."""
+    _colmap(folder)
+    _colmap(folder / "dense")
+    (folder / "dense" / "mesh.ply").rename(folder / "dense" / "meshed-poisson.ply")
+    for path in (folder / "dense" / "sparse" / "0").iterdir():
+        path.rename(folder / "dense" / "sparse" / path.name)
+    (folder / "mesh.ply").unlink()
+
+
 def _photos(folder: Path) -> None:
     folder.mkdir(parents=True)
     for i in range(len(_POSES)):
@@ -154,7 +174,11 @@ _KINDS = {
     "release": _release,
     "capture": _capture,
     "colmap": _colmap,
+    "colmap-project": _colmap_project,
     "tum": _tum,
+    "polycam": partial(_phone, phone_scans.write_polycam),
+    "scanner-app": partial(_phone, phone_scans.write_scanner_app),
+    "record3d": partial(_phone, phone_scans.write_record3d),
     "small-model": _small_model,
     "depth-model": _depth_model,
     "plain-model": _plain_model,

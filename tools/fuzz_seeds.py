@@ -126,6 +126,40 @@ TRANSFORMS_WORDS = (
 )
 
 
+def _arkit_pose() -> np.ndarray:
+    return _POSE @ np.diag([1.0, -1, -1, 1])
+
+
+def polycam_camera() -> bytes:
+    pose = {f"t_{r}{c}": float(_arkit_pose()[r, c]) for r in range(3) for c in range(4)}
+    camera = {"fx": 30.0, "fy": 30.0, "cx": 16.0, "cy": 12.0, "width": SIZE[0], "height": SIZE[1], "blur_score": 80.0}
+    return json.dumps(camera | pose).encode()
+
+
+MESH_INFO = json.dumps({"faceCount": 12, "alignmentTransform": np.eye(4).ravel().tolist()}).encode()
+
+
+def record3d_metadata() -> tuple[bytes, ...]:
+    poses = [[0.0, 0.0, 0.6, 0.8, 1.0, 2.0, 3.0], [0, 0, 0, 1, 1, 2, 3]]
+    common = {"w": SIZE[0], "h": SIZE[1], "fps": 60, "poses": poses}
+    shared = common | {"K": [30.0, 0, 0, 0, 30.0, 0, 16.0, 12.0, 1]}
+    return tuple(
+        json.dumps(tree).encode() for tree in (shared, common | {"perFrameIntrinsicCoeffs": [[30.0, 30, 16, 12]] * 2})
+    )
+
+
+def scanner_app_frame() -> bytes:
+    intrinsics = [30.0, 0, 16.0, 0, 30.0, 12.0, 0, 0, 1]
+    frame = {"cameraPoseARFrame": _arkit_pose().ravel().tolist(), "intrinsics": intrinsics, "frame_index": 0}
+    return json.dumps(frame).encode()
+
+
+PHONE_WORDS = (
+    *(b'"w": ', b'"width": ', b'"fx": ', b'"t_03": ', b'"poses": ', b'"K": ', b'"alignmentTransform": ', b"1e400"),
+    *(b"null", b"NaN", b"Infinity", b"1e308", b"9" * 400, b"true", b"[", b"{", b"}"),
+)
+
+
 CAMERAS = json.dumps(
     {
         str(i): {

@@ -77,6 +77,7 @@ def targets() -> dict[str, Target]:
             prepare=_put_colmap_binary,
         ),
         Target("tum", "scan/groundtruth.txt", seeds.TUM_SEEDS, _read_folder, 512, 4 * MEGABYTE, prepare=_put_tum),
+        *_phone_targets(),
         Target("photo", "0.jpg", seeds.photo_seeds(), _read_photo, pixels, kind="png"),
         Target("depth", "0.png", seeds.depth_seeds(), _read_depth, pixels, kind="png"),
         Target("square", "square.png", seeds.square_seeds(), read_square, pixels, kind="png"),
@@ -90,6 +91,24 @@ def targets() -> dict[str, Target]:
         Target("stage", f"atlas-{_KEY}.npz", seeds.stage_seeds(), _read_stage, 1100),
     )
     return {target.name: target for target in found}
+
+
+def _phone_targets() -> list[Target]:
+    files = {
+        "polycam": ("scan/keyframes/cameras/0.json", (seeds.polycam_camera(),), 3, _put_polycam),
+        "polycam-mesh": ("scan/mesh_info.json", (seeds.MESH_INFO,), 1, _put_polycam),
+        "record3d": ("scan/metadata", seeds.record3d_metadata(), 1, _put_record3d),
+        "scanner-app": ("scan/frame_00000.json", (seeds.scanner_app_frame(),), 1, _put_scanner_app),
+    }
+    return [
+        Target(
+            *(name, file, given, lambda path, up=up: _read_scan(path.parents[up - 1]), 512, 4 * MEGABYTE),
+            words=seeds.PHONE_WORDS,
+            kind="json",
+            prepare=prepare,
+        )
+        for name, (file, given, up, prepare) in files.items()
+    ]
 
 
 def _read_ply(path: Path) -> None:
@@ -136,6 +155,32 @@ def _put_colmap_binary(folder: Path) -> None:
     _put_photos(folder)
     camera = struct.pack("<QIiQQ4d", 1, 1, 1, *seeds.SIZE, 30, 30, 16, 12)
     (folder / "scan" / "sparse" / "0" / "cameras.bin").write_bytes(camera)
+
+
+def _put_polycam(folder: Path) -> None:
+    keyframes = folder / "scan" / "keyframes"
+    for part in ("images", "cameras", "depth"):
+        (keyframes / part).mkdir(parents=True, exist_ok=True)
+    for i in range(2):
+        (keyframes / "images" / f"{i}.jpg").write_bytes(seeds.encoded(".jpg", seeds.PHOTO))
+        (keyframes / "depth" / f"{i}.png").write_bytes(seeds.encoded(".png", seeds.DEPTH))
+        (keyframes / "cameras" / f"{i}.json").write_bytes(seeds.polycam_camera())
+    (folder / "scan" / "raw.glb").write_bytes(seeds.glb_seeds()[0])
+
+
+def _put_record3d(folder: Path) -> None:
+    _put_mesh(folder)
+    (folder / "scan" / "rgbd").mkdir(exist_ok=True)
+    for i in range(2):
+        (folder / "scan" / "rgbd" / f"{i}.jpg").write_bytes(seeds.encoded(".jpg", seeds.PHOTO))
+
+
+def _put_scanner_app(folder: Path) -> None:
+    _put_mesh(folder)
+    for i in range(2):
+        (folder / "scan" / f"frame_0000{i}.jpg").write_bytes(seeds.encoded(".jpg", seeds.PHOTO))
+        (folder / "scan" / f"frame_0000{i}.json").write_bytes(seeds.scanner_app_frame())
+        (folder / "scan" / f"depth_0000{i}.png").write_bytes(seeds.encoded(".png", seeds.DEPTH))
 
 
 def _put_tum(folder: Path) -> None:

@@ -5,6 +5,8 @@ Frames of reference. COLMAP's cameras have OpenCV's axes; its poses lead from wo
 as up, so a model of another scale or frame should be moved first, together with its mesh (colmap model_aligner).
 """
 
+import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -24,26 +26,45 @@ from .transforms_json import frame_numbers
 _PLACES = (
     ("dense/sparse", "dense/images"),
     ("dense/0/sparse", "dense/0/images"),
+    ("0/sparse", "0/images"),
     ("", "images"),
     ("sparse/0", "images"),
     ("sparse", "images"),
     ("colmap/sparse/0", "images"),
     ("colmap", "images"),
 )
+_MODEL_FOLDER = re.compile(r"[/\\]sparse([/\\]\d+)?$", re.ASCII)
+_MESHES = ("meshed-delaunay.ply", "meshed-poisson.ply")
+
+
+def project_folder(folder: Path) -> Path:
+    """The project that a model's own folder (`sparse/0`, `dense/0/sparse`) is a part of; any other folder is itself."""
+    if not _MODEL_FOLDER.search(os.path.abspath(folder)) or not is_model(folder) or (folder / "images").is_dir():
+        return folder
+    path = Path(os.path.abspath(folder))
+    project = path.parent if path.name == "sparse" else path.parent.parent
+    return project if any((project / photos).is_dir() for _, photos in _PLACES) else folder
 
 
 def find_model(folder: Path) -> tuple[Path, Path] | None:
     """Folder of the COLMAP model and folder of its photos, or None.
 
+    A model of undistorted photos is never joined to the photos before that, nor the reverse.
+
     Raises:
-        InputError: `sparse/` holds several models.
+        InputError: there are several models.
     """
+    project = project_folder(folder)
+    if project != folder:
+        photos = project / "images"
+        return (folder, photos) if photos.is_dir() else find_model(project)
     for place, images in _PLACES:
         model, photos = folder / place, folder / images
         if not is_model(model) or (images != "images" and not photos.is_dir()):
             continue
-        if model.name == "0" and is_model(model.parent / "1"):
-            raise InputError(f"{model.parent}: several models; keep the one that the mesh was made of, as 0")
+        before, numbered, after = place.rpartition("0")
+        if numbered and is_model(folder / f"{before}1{after}"):
+            raise InputError(f"{folder / before}: several models; keep the one that the mesh was made of, as 0")
         return model, photos if photos.is_dir() else folder
     return None
 
@@ -92,12 +113,37 @@ def _camera(
     if image.camera not in sizes:
         sizes[image.camera] = image_size(ImageSource(photo), str(photo))
     intrinsics, distortion = stored.pinhole()
-    return camera_for(intrinsics, stored.size, sizes[image.camera], str(photo)), distortion
+    found, given = sizes[image.camera], stored.size
+    camera = camera_for(intrinsics, given, found, str(photo))
+    # Undistorting crops by some pixels, which is not how photos are made smaller.
+    if min(abs(found[0] * given[1] / given[0] - found[1]), abs(found[1] * given[0] / given[1] - found[0])) > 1:
+        raise InputError(
+            f"{photo}: photo is {found[0]}x{found[1]}, its camera {given[0]}x{given[1]}, which is no plain scaling; "
+            "undistorted photos belong to the model beside them (dense/sparse), all others to sparse/0"
+        )
+    return camera, distortion
 
 
 def _find_mesh(folder: Path, model: Path, name: str) -> Path:
-    """The folder's mesh; where it has none, that beside the undistorted photos. Clouds of points are left out."""
-    place = folder if mesh_files(folder) else next((p for p in (model.parent, model) if mesh_files(p)), folder)
-    # `fused.ply` is COLMAP's dense cloud; the mesh was made from it and has another name.
-    cloud = place / "fused.ply"
-    return find_mesh(place, name, besides=cloud if cloud.is_file() and not ply_face_count(cloud) else None)
+    """The project's mesh; where it has none, that beside the model, or beside the undistorted photos.
+
+    Of COLMAP's own meshes Poisson's comes first. Clouds of points are left out: `fused.ply` is COLMAP's dense cloud,
+    which its meshes are made from.
+    """
+    clouds = []
+    for place in (folder, model.parent, model, folder / "dense" / "0", folder / "dense", folder / "0"):
+        cloud = place / "fused.ply"
+        if cloud.is_file() and not ply_face_count(cloud):
+            clouds.append(cloud)
+        besides = cloud if cloud in clouds else None
+        files = mesh_files(place, besides) if place.is_dir() else []
+        if [path.name for path in files] == list(_MESHES):
+            return place / _MESHES[1]
+        if files:
+            return find_mesh(place, name, besides)
+    if clouds:
+        raise InputError(
+            f"{clouds[0]}: a cloud of points, and there is no mesh; make one beside it (colmap poisson_mesher "
+            "--input_path fused.ply --output_path meshed-poisson.ply)"
+        )
+    return find_mesh(folder, name)

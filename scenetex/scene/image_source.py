@@ -14,6 +14,9 @@ from PIL import Image
 from ..errors import InputError
 from ..files import IMAGE_BYTES, open_file
 from ..memory import OutOfMemory, is_out_of_memory, need, ran_out
+from .black_rim import fill_black_rim
+from .exr import HEADER_BYTES, decode_exr, exr_size
+from .lzfse_depth import decode_lzfse
 
 # A photo of one flat colour takes 1 byte for some 400 pixels as JPEG or PNG; a header that promises far more is
 # damaged, and is not worth the memory it asks for.
@@ -29,6 +32,7 @@ _SHRUNK = {
     8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
 }
 _SMALLER = tuple(_SHRUNK[shrink] for shrink in (2, 4, 8))
+_FLOATS = {"exr": decode_exr, "lzfse": decode_lzfse}
 _FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "PPM")
 
 
@@ -41,10 +45,11 @@ class ImageSource:
         offset: first byte.
         length: number of bytes, or None for the rest of the file.
         codec: "image" (JPEG, PNG: what OpenCV decodes), or what `.sens` streams hold: "raw_rgb", "raw_ushort",
-            "zlib_ushort", and "occi_ushort", which reading refuses.
+            "zlib_ushort", and "occi_ushort", which reading refuses; for depth also "exr" and "lzfse", of floats.
         size: (width, height) for codecs that do not carry it.
         distortion: OpenCV's (k1, k2, p1, p2, ...) to undo on reading, or None.
         depth_unit: metres per unit of a depth image.
+        black_rim: how far from its edge a photo may be black where no lens saw, pixels, see `fill_black_rim`.
     """
 
     path: Path
@@ -54,6 +59,7 @@ class ImageSource:
     size: tuple[int, int] | None = None
     distortion: tuple[float, ...] | None = None
     depth_unit: float = 0.001
+    black_rim: int = 0
 
     def label(self, frame_id: int) -> str:
         """How an error names this image: its file, and the frame within a stream."""
@@ -62,12 +68,12 @@ class ImageSource:
 
 def image_size(source: ImageSource, label: str) -> tuple[int, int]:
     """(width, height) of an image, from its header alone. Raises `InputError` where it has none."""
-    if source.codec != "image":
+    if source.codec not in ("image", "exr"):
         return source.size
     if source.length is None:
         try:
             with open_file(source.path) as file:
-                return _header_size(file, label)
+                return exr_size(file.read(HEADER_BYTES), label) if source.codec == "exr" else _header_size(file, label)
         except OSError as error:
             raise InputError(f"{label}: cannot be read ({error.strerror or error}); check the file") from None
     return _header_size(io.BytesIO(_read_bytes(source, label)), label)
@@ -84,7 +90,8 @@ def decode_color(source: ImageSource, size: tuple[int, int], label: str, upright
         return np.frombuffer(data, np.uint8).reshape(size[1], size[0], 3).copy()
     # Calibration speaks of pixels as stored: an orientation tag must not turn them.
     flags = cv2.IMREAD_COLOR if upright else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    return cv2.cvtColor(_decode(data, size, flags, label), cv2.COLOR_BGR2RGB)
+    image = cv2.cvtColor(_decode(data, size, flags, label), cv2.COLOR_BGR2RGB)
+    return fill_black_rim(image, source.black_rim) if source.black_rim else image
 
 
 def decode_gray(source: ImageSource, size: tuple[int, int], shrink: int, label: str) -> np.ndarray:
@@ -92,7 +99,8 @@ def decode_gray(source: ImageSource, size: tuple[int, int], shrink: int, label: 
     if source.codec == "raw_rgb":
         gray = cv2.cvtColor(decode_color(source, size, label), cv2.COLOR_RGB2GRAY)
         return cv2.resize(gray, (max(1, size[0] // shrink), max(1, size[1] // shrink)), interpolation=cv2.INTER_AREA)
-    return _decode(_read_bytes(source, label), size, _SHRUNK[shrink] | cv2.IMREAD_IGNORE_ORIENTATION, label)
+    gray = _decode(_read_bytes(source, label), size, _SHRUNK[shrink] | cv2.IMREAD_IGNORE_ORIENTATION, label)
+    return fill_black_rim(gray, -(-source.black_rim // shrink)) if source.black_rim else gray
 
 
 def decode_depth(source: ImageSource, size: tuple[int, int], label: str) -> np.ndarray:
@@ -100,7 +108,10 @@ def decode_depth(source: ImageSource, size: tuple[int, int], label: str) -> np.n
     if source.codec == "occi_ushort":
         raise InputError(f"{label}: depth is stored as occi_ushort, which is not supported; convert it to zlib_ushort")
     data = _read_bytes(source, label)
-    if source.codec == "image":
+    if source.codec in _FLOATS:
+        raw = _FLOATS[source.codec](data, size, label)
+        raw = np.where(np.isfinite(raw) & (raw > 0), raw, 0)
+    elif source.codec == "image":
         raw = _decode(data, size, cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION, label)
         if raw.dtype != np.uint16 or raw.ndim != 2:
             raise InputError(f"{label}: not a 16-bit depth image; store depth as 16-bit PNG in millimetres")

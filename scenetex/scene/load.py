@@ -3,9 +3,13 @@
 import os
 from pathlib import Path
 
-from ..errors import InputError
+from ..errors import InputError, shown
 from ..files import check_inside, check_path, only_inside
-from .colmap import find_model, load_colmap
+from .colmap import find_model, load_colmap, project_folder
+from .foreign import describe_foreign
+from .polycam import is_polycam, load_polycam
+from .record3d import find_metadata, load_record3d
+from .scanner_app import is_scanner_app, load_scanner_app
 from .scannet import load_extracted
 from .scannet_release import find_sens, load_release
 from .scene import Scene
@@ -13,6 +17,7 @@ from .transforms_json import load_transforms
 from .tum import is_tum, load_tum
 from .zoo import load_zoo, zoo_spec
 
+_MOST_FOLDERS = 100  # in a folder that holds no scene, where one is looked for
 _MESH_SUFFIXES = (".ply", ".obj", ".glb")
 
 
@@ -26,9 +31,11 @@ def load_scene(path: str | Path, align: bool = False, allow_outside: bool = Fals
     - the folder ScanNet releases: `<scene>.sens`, the mesh and `<scene>.txt`;
     - nerfstudio's `transforms.json` with its photos, and a mesh in the same frame;
     - a COLMAP model (`cameras` and `images`, .txt or .bin, in the folder, `sparse/0/` or `dense/sparse/`) with the
-      photos in `images/`, and a mesh in the same frame;
+      photos in `images/`, and a mesh in the same frame; the model's folder itself stands for the project around it;
     - a TUM RGB-D trajectory: `groundtruth.txt`, `rgb.txt`, `depth.txt` with what they list, `calibration.txt`, and a
-      mesh in the same frame.
+      mesh in the same frame;
+    - what phones export: Polycam's raw data (`keyframes/`), 3D Scanner App's "All Data" (`frame_*.json`), a recording
+      of Record3D (`metadata` with `rgb/` or `rgbd/`) beside a mesh.
 
     Where there is no mesh, but depth, a mesh is fused from the depth images, if Open3D is installed (the extra
     `fusion`); an `InputWarning` says so.
@@ -51,8 +58,8 @@ def load_scene(path: str | Path, align: bool = False, allow_outside: bool = Fals
             symlink that leads out of the scene's folder.
     """
     check_path(path)
-    spec, path = zoo_spec(path), Path(path)
-    folder = spec.root if spec else path if path.is_dir() else path.parent
+    given, spec, path = path, zoo_spec(path), Path(path)
+    folder = scene_folder(given) if spec or path.is_dir() else path.parent
     with only_inside(None if allow_outside else folder, named=path):
         scene = load_zoo(spec, scene_name(path)) if spec else _load(path)
         # Pixels are read later: whatever reader made the scene, where they lie is looked at now.
@@ -75,7 +82,9 @@ def _load(path: Path) -> Scene:
             f"{path}: a mesh alone has no cameras; give a folder that holds it with pose/ and intrinsic/ (ScanNet), "
             "or with a transforms.json, a COLMAP model or a TUM trajectory"
         )
-    raise InputError(f"{path}: not a scene; give a ScanNet folder, a .sens file or a transforms.json")
+    raise InputError(
+        describe_foreign(path) or f"{path}: not a scene; give a ScanNet folder, a .sens file or a transforms.json"
+    )
 
 
 def scene_folder(path: str | Path) -> Path:
@@ -83,7 +92,9 @@ def scene_folder(path: str | Path) -> Path:
     spec, path = zoo_spec(path), Path(path)
     if spec:
         return spec.root
-    return path.parent if path.suffix.lower() in (".sens", ".json") and not path.is_dir() else path
+    if path.suffix.lower() in (".sens", ".json") and not path.is_dir():
+        return path.parent
+    return project_folder(path)
 
 
 def scene_name(path: str | Path) -> str:
@@ -93,6 +104,7 @@ def scene_name(path: str | Path) -> str:
         return Path(spec.scene).name.replace("..", "") or "scene"
     if path.suffix.lower() in (".sens", ".json") and not path.is_dir():
         return Path(os.path.realpath(path)).parent.name or "scene"
+    path = project_folder(path)
     # "." and "scene/.." have no name of their own.
     return path.name if path.name not in ("", "..") else os.path.basename(os.path.realpath(path)) or "scene"
 
@@ -103,19 +115,37 @@ def _load_folder(folder: Path, name: str) -> Scene:
             return load_extracted(folder, name)
         if sens := find_sens(folder, name):
             return load_release(folder, sens, name)
+        if is_polycam(folder):
+            return load_polycam(folder, name)
+        if metadata := find_metadata(folder):
+            return load_record3d(folder, metadata, name)
+        if is_scanner_app(folder):
+            return load_scanner_app(folder, name)
         if (folder / "transforms.json").is_file():
             return load_transforms(folder / "transforms.json", name)
         if model := find_model(folder):
-            return load_colmap(folder, *model, name)
+            return load_colmap(project_folder(folder), *model, name)
         if is_tum(folder):
             return load_tum(folder, name)
-        if any((folder / part).is_dir() for part in ("color", "depth", "intrinsic")):
+        nearby = _nearby(folder)
+        if not nearby and any((folder / part).is_dir() for part in ("color", "depth", "intrinsic")):
             return load_extracted(folder, name)
+        foreign = nearby or describe_foreign(folder)
     except PermissionError as error:
         raise InputError(f"{error.filename or folder}: permission denied; make it readable") from None
     except OSError as error:  # such as a symlink to itself
         raise InputError(f"{error.filename or folder}: cannot be read ({error.strerror or error}); check it") from None
     raise InputError(
-        f"{folder}: no scene in a known layout; it needs pose/ and intrinsic/ (ScanNet), a .sens file, "
+        foreign
+        or f"{folder}: no scene in a known layout; it needs pose/ and intrinsic/ (ScanNet), a .sens file, "
         "a transforms.json, a COLMAP model (cameras and images, .txt or .bin) or a TUM trajectory (groundtruth.txt)"
     )
+
+
+def _nearby(folder: Path) -> str | None:
+    """Where an app's export lies, if the folder is what an archive was unpacked to, or a part of the export."""
+    inner = sorted(path for path in folder.iterdir() if path.is_dir())[:_MOST_FOLDERS]
+    for path in (folder.parent, *inner):
+        if is_polycam(path) or find_metadata(path) or (path != folder.parent and is_scanner_app(path)):
+            return f"{folder}: no scene in a known layout; the scan is in {shown(str(path))}: give that folder"
+    return None
