@@ -7,29 +7,12 @@ import cv2
 import numpy as np
 import pytest
 from tiny_scan import ROOM_FACES, ROOM_VERTICES, look
+from walked_wall import CAMERA, DEPTH, along, wall
 
 from scenetex import Camera, Frame, InputError, Mesh, Scene, load_scene, select_keyframes
 from scenetex.scene.image_source import ImageSource
 from scenetex.views.keyframes import _thinned
 from scenetex.views.sightings import Sightings, camera_motion
-
-DEPTH = 2.0  # metres from camera to wall
-CAMERA = Camera(np.array([[64.0, 0, 31.5], [0, 64.0, 23.5], [0, 0, 1]]), 64, 48)  # sees 2 m of the wall's width
-
-
-def wall(cells: int = 1) -> Mesh:
-    """40 x 8 m of wall in the plane x = 2, of `cells` x `cells` squares."""
-    y, z = np.meshgrid(np.linspace(-20, 20, cells + 1), np.linspace(-4, 4, cells + 1), indexing="ij")
-    vertices = np.stack([np.full(y.size, DEPTH), y.ravel(), z.ravel()], 1)
-    corner = (np.arange(cells)[:, None] * (cells + 1) + np.arange(cells)).ravel()
-    quads = np.stack([corner, corner + 1, corner + cells + 2, corner + cells + 1], 1)
-    return Mesh(vertices, np.concatenate([quads[:, :3], quads[:, [0, 2, 3]]]).astype(np.int32))
-
-
-def along(positions, mesh: Mesh | None = None, yaw: float = 0.0, first_id: int = 0) -> Scene:
-    """Cameras that look at the wall from y = each of `positions`."""
-    frames = tuple(Frame(first_id + k, look(yaw, (0, y, 0)), CAMERA) for k, y in enumerate(positions))
-    return Scene("wall", mesh or wall(), frames)
 
 
 @pytest.mark.parametrize("cells", [1, 40])

@@ -177,7 +177,8 @@ def _views(trajectory: _Trajectory, places: list[int]) -> Views:
     sightings, photos = trajectory.sightings, trajectory.photos
 
     def keen(candidate: int) -> float:
-        return 1.0 if photos is None else max(_BLURRED, photos.relative(places[candidate]))
+        # Sharpness is the energy of a photo's detail; what a texture shows of it is its height.
+        return 1.0 if photos is None else max(_BLURRED, photos.relative(places[candidate]) ** 0.5)
 
     coverage = measure_coverage(sightings.of(places), sightings.points)
     return Views(coverage, cache(keen), trajectory.usable[places])
