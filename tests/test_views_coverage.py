@@ -28,7 +28,7 @@ def test_standing_still_takes_no_keyframes_from_the_rest():
     positions = np.concatenate([np.linspace(0, 5, 50), np.full(400, 5.0), np.linspace(5, 10, 50)])
     scene = along(positions)
     keys = select_keyframes(scene, 6, connected=False)
-    assert np.sort(positions[keys])[0] < 0.2 and positions[keys].max() > 9.8
+    assert positions[keys].min() < 0.3 and positions[keys].max() > 9.7
     assert np.diff(np.sort(positions[keys])).max() <= 2.1
     assert covered(scene, keys) > 0.98 * covered(scene, list(range(500)))
     assert max(covered(scene, steps) for steps in equal_steps(scene, 6)) < 0.8 * covered(scene, keys)

@@ -104,13 +104,13 @@ class Coverage:
 
 
 def measure_coverage(sightings: list[Sighting], points: int) -> Coverage:
-    """From what each candidate sees of so many `points`. At least one of them has to see something."""
+    """From what each candidate sees of so many `points`."""
     index = np.concatenate([sighting.index for sighting in sightings])
     density = np.concatenate([sighting.density for sighting in sightings]).astype(np.float64)
     best = np.zeros(2 * points)
     np.maximum.at(best, index, density)
     # What only ever is seen from afar counts as seen well from there.
-    wanted = np.minimum(best, np.median(density))
+    wanted = np.minimum(best, np.median(density) if len(density) else 0.0)
     coverage = Coverage(points, [], [], [])
     for sighting in sightings:
         coverage.sides.append(sighting.index)

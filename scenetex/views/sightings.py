@@ -99,7 +99,8 @@ class Sightings:
         offset = self._places[ahead] - pose[:3, 3]
         pixel = offset @ (intrinsics @ pose[:3, :3].T).T
         depth = pixel[:, 2]
-        pixel = pixel[:, :2] / depth[:, None]
+        with np.errstate(over="ignore"):  # right beside the camera
+            pixel = pixel[:, :2] / depth[:, None]
         facing = -np.einsum("ij,ij->i", offset, self._points.normals[ahead]) / np.linalg.norm(offset, axis=1)
         near = (pixel >= 0).all(1) & (pixel <= np.array(camera.size) - 1).all(1) & (np.abs(facing) > _GRAZING)
         ahead, offset, depth, facing = ahead[near], offset[near], depth[near], facing[near]
