@@ -135,7 +135,10 @@ def choose(views: Views, count: int, rivals: list[list[int]], overlap: float = 0
         free = exchange(views, _grown(views, strongest, count), least)
     wanted = least + _KEPT * (views.coverage.share_seen(free) - least)
     for tied in _tied(views, overlap) if overlap else ():
-        chosen = exchange(tied, _grown(tied, [], count), least)
+        grown = _grown(tied, [], count)
+        # What grows along links may stray from a chain that just reaches: the others may happen to hang together.
+        others = [c for c in (free, *rivals) if len(c) == len(grown) and (tied.faults(c) <= tied.faults(grown)).all()]
+        chosen = max((exchange(tied, each, least) for each in (grown, *others)), key=views.coverage.share_seen)
         if views.coverage.share_seen(chosen) >= wanted:
             return chosen, tied
     return free, views

@@ -9,7 +9,7 @@ import numpy as np
 from ..scene.mesh import Mesh
 
 _POINTS = 16_384  # a choice's share of the surface is known to about 0.1 %
-_OVERLAP_POINTS = 4_096  # overlaps are known to a percent or two
+_ENTRIES = 4_000_000  # candidates times points that overlaps are measured on, at most: what a moment suffices for
 _BEHIND = 0.1  # worth of the back of a face, over its front: textures have the front only
 _GOLDEN = 0.7548776662466927, 0.5698402909980532  # Roberts's R2 sequence: fills a square evenly, point by point
 
@@ -91,7 +91,7 @@ class Coverage:
     @cached_property
     def overlaps(self) -> np.ndarray:
         """(m, m) float32: for two candidates the smaller of the parts that the other one sees, too; 0 for one alone."""
-        step = max(1, self.points // _OVERLAP_POINTS)
+        step = -(-len(self) * self.points // _ENTRIES) or 1
         seen, share = (np.zeros((len(self), 2 * self.points // step + 1), np.float32) for _ in range(2))
         for i, side in enumerate(self.sides):
             thin = side % step == 0
