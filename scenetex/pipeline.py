@@ -228,8 +228,9 @@ def choose_frames(scene: Scene, keyframes: str, photos: bool = True) -> list[int
     if keyframes == "all" or (keyframes == "auto" and len(scene.frames) <= MOST_PHOTOS):
         return [frame.id for frame in scene.frames]
     if keyframes == "auto":
-        return select_keyframes(scene, count=MOST_PHOTOS)
-    return select_keyframes(scene, **asked, **({"sharpness": photos} if "count" in asked else {}))
+        return select_keyframes(scene, count=MOST_PHOTOS, connected=False)
+    by_sight = {"sharpness": photos, "connected": not photos} if "count" in asked else {}
+    return select_keyframes(scene, **asked, **by_sight)
 
 
 def parse_keyframes(keyframes: str) -> dict:

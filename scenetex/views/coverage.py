@@ -1,129 +1,119 @@
-"""How much of the surface a choice of frames covers, counted in patches of a few centimetres."""
+"""How much of the surface frames see, and how well, counted at points spread evenly over it."""
 
-import bisect
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from .sightings import Glance
+from ..scene.mesh import Mesh
 
-# Patches are this many coarse pixels wide at the middle distance, so that two looks at a surface hit the same patches.
-_PIXELS_PER_PATCH = 3.0
+_POINTS = 16_384  # a choice's share of the surface is known to about 0.1 %
+_ENTRIES = 4_000_000  # candidates times points that overlaps are measured on, at most: what a moment suffices for
+_BEHIND = 0.1  # worth of the back of a face, over its front: textures have the front only
+_GOLDEN = 0.7548776662466927, 0.5698402909980532  # Roberts's R2 sequence: fills a square evenly, point by point
+
+
+@dataclass(frozen=True, eq=False)
+class SurfacePoints:
+    """Points that stand for equal areas of a mesh, wherever it lies and whatever its unit.
+
+    Attributes:
+        places: (n, 3) float64, world.
+        normals: (n, 3) float32 unit normals of their faces.
+    """
+
+    places: np.ndarray
+    normals: np.ndarray
+
+    @classmethod
+    def of(cls, mesh: Mesh, count: int = _POINTS) -> "SurfacePoints":
+        """The same points for the same mesh. Faces without an area get none; a mesh of no others gives no points."""
+        area = np.nan_to_num(mesh.face_areas, nan=0.0, posinf=0.0)
+        total = np.cumsum(area)
+        if not len(total) or not total[-1] > 0:
+            return cls(np.zeros((0, 3)), np.zeros((0, 3), np.float32))
+        # Faces lie beside each other in most meshes: equal steps through their areas spread points over the surface.
+        face = np.searchsorted(total, (np.arange(count) + 0.5) / count * total[-1], side="right")
+        face = np.minimum(face, np.flatnonzero(area)[-1])
+        u, v = (np.arange(1, count + 1)[:, None] * np.array(_GOLDEN) % 1).T
+        u, v = np.where(u + v > 1, [1 - u, 1 - v], [u, v])
+        a, b, c = np.moveaxis(mesh.triangles[face], 1, 0)
+        return cls(a + u[:, None] * (b - a) + v[:, None] * (c - a), mesh.face_normals[face].astype(np.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class Sighting:
+    """Points of the surface that a frame sees.
+
+    Attributes:
+        index: (p,) int32, ascending: a point's number, plus the number of all points where its back is seen.
+        density: (p,) float32, pixels per metre of surface, in the direction it is slanted most.
+        size: (p,) float32, how much of the image the point stands for, in any unit.
+    """
+
+    index: np.ndarray
+    density: np.ndarray
+    size: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
 class Coverage:
-    """Which patches of the surface each candidate sees, and how well.
-
-    A patch is a cell of a grid in space together with the side it is seen from, so that large triangles and small ones
-    count alike, and a thin wall has two sides to be seen.
+    """Which sides of the points each candidate sees, and how well.
 
     Attributes:
-        weight: (n,) float64, surface within each patch, in units of a full patch.
-        patches: per candidate, (p,) int32 ids of the patches it sees, ascending.
-        quality: per candidate, (p,) float64 in (0, 1]: resolution on the patch over what is useful or to be had there.
-        share: per candidate, (p,) float64, fraction of its pixels with surface that see the patch.
+        points: how many points there are. Their fronts are sides 0 to `points` - 1, their backs the same plus `points`.
+        sides: per candidate, (p,) int32 sides it sees, ascending.
+        quality: per candidate, (p,) float32 in (0, 1]: resolution over what is useful or to be had there.
+        share: per candidate, (p,) float32, fraction of its image's surface that the side takes up.
     """
 
-    weight: np.ndarray
-    patches: list[np.ndarray]
+    points: int
+    sides: list[np.ndarray]
     quality: list[np.ndarray]
     share: list[np.ndarray]
 
-    @property
-    def typical_sight(self) -> float:
-        """Surface that the middle candidate sees, in full patches."""
-        return float(np.median([(self.weight[i] * q).sum() for i, q in zip(self.patches, self.quality, strict=True)]))
+    def __len__(self) -> int:
+        return len(self.sides)
 
-    def overlap(self, earlier: int, later: int) -> float:
-        """Fraction of what the later candidate sees that the earlier one sees too, by patches."""
-        return float(self.share[later][np.isin(self.patches[later], self.patches[earlier], assume_unique=True)].sum())
+    @cached_property
+    def weight(self) -> np.ndarray:
+        """(2 * points,) float64, what each side counts for: its share of the surface, or less if it is a back."""
+        return np.repeat([1.0, _BEHIND], self.points) / self.points
+
+    def share_seen(self, candidates: Iterable[int]) -> float:
+        """Share of the surface whose front at least one of the candidates sees: what a texture has colour for."""
+        seen = np.zeros(2 * self.points, bool)
+        for i in candidates:
+            seen[self.sides[i]] = True
+        return float(seen[: self.points].mean())
+
+    @cached_property
+    def overlaps(self) -> np.ndarray:
+        """(m, m) float32: for two candidates the smaller of the parts that the other one sees, too; 0 for one alone."""
+        step = -(-len(self) * self.points // _ENTRIES) or 1
+        seen, share = (np.zeros((len(self), 2 * self.points // step + 1), np.float32) for _ in range(2))
+        for i, side in enumerate(self.sides):
+            thin = side % step == 0
+            seen[i, side[thin] // step] = 1
+            share[i, side[thin] // step] = self.share[i][thin]
+        share /= np.maximum(share.sum(1, keepdims=True), 1e-30)
+        part = share @ seen.T
+        np.fill_diagonal(part, 0)
+        return np.minimum(part, part.T)
 
 
-def measure_coverage(glances: list[Glance]) -> Coverage:
-    """Cuts what the glances see into patches. At least one of them has to see something."""
-    density = np.concatenate([glance.density for glance in glances])
-    useful = float(np.median(density))
-    cell = _PIXELS_PER_PATCH / max(useful, 1e-9)
-    rows = [_patches_of(glance, cell) for glance in glances]
-    keys = np.concatenate([row[0] for row in rows])
-    _, ids = np.unique(keys, return_inverse=True)
-    count = ids.max() + 1
-    best, weight = np.zeros(count), np.zeros(count)
-    np.maximum.at(best, ids, np.concatenate([row[1] for row in rows]))
-    np.maximum.at(weight, ids, np.concatenate([row[2] for row in rows]) / cell**2)
+def measure_coverage(sightings: list[Sighting], points: int) -> Coverage:
+    """From what each candidate sees of so many `points`."""
+    index = np.concatenate([sighting.index for sighting in sightings])
+    density = np.concatenate([sighting.density for sighting in sightings]).astype(np.float64)
+    best = np.zeros(2 * points)
+    np.maximum.at(best, index, density)
     # What only ever is seen from afar counts as seen well from there.
-    wanted = np.clip(best, 1e-9, useful)
-    coverage = Coverage(np.minimum(weight, 1.0), [], [], [])
-    start = 0
-    for row in rows:
-        mine = ids[start : start + len(row[0])]
-        start += len(row[0])
-        coverage.patches.append(mine.astype(np.int32))
-        coverage.quality.append(np.minimum(row[1] / wanted[mine], 1.0))
-        coverage.share.append(row[3])
+    wanted = np.minimum(best, np.median(density) if len(density) else 0.0)
+    coverage = Coverage(points, [], [], [])
+    for sighting in sightings:
+        coverage.sides.append(sighting.index)
+        coverage.quality.append(np.minimum(sighting.density / wanted[sighting.index], 1).astype(np.float32))
+        coverage.share.append(sighting.size / max(float(sighting.size.sum()), 1e-30))
     return coverage
-
-
-def _patches_of(glance: Glance, cell: float) -> tuple[np.ndarray, ...]:
-    """A glance's patches: keys ascending, best density, surface area, share of its pixels."""
-    if not len(glance.points):
-        return np.zeros(0, np.int64), *(np.zeros(0) for _ in range(3))
-    place = np.floor(glance.points.astype(np.float64) / cell).astype(np.int64) + (1 << 19)
-    axis = np.abs(glance.towards).argmax(1)
-    side = 2 * axis + (np.take_along_axis(glance.towards, axis[:, None], 1)[:, 0] > 0)
-    # Wrapped at a million cells per axis: far beyond any building, and harmless.
-    place &= (1 << 20) - 1
-    key = ((place[:, 0] << 20 | place[:, 1]) << 20 | place[:, 2]) << 3 | side
-    keys, ids, counts = np.unique(key, return_inverse=True, return_counts=True)
-    density = np.zeros(len(keys))
-    np.maximum.at(density, ids, glance.density)
-    area = np.bincount(ids, glance.area, len(keys))
-    return keys, density, area, counts / len(glance.points)
-
-
-class Chooser:
-    """A growing choice of candidates, and what each further one would add to it."""
-
-    def __init__(self, coverage: Coverage, overlap: float):
-        self._coverage, self._overlap = coverage, overlap
-        self._looks = np.zeros(len(coverage.weight))
-        self._best = np.zeros(len(coverage.weight))
-        self._links: dict[tuple[int, int], float] = {}
-        self.chosen: list[int] = []
-
-    def add(self, candidate: int) -> None:
-        """Takes a candidate into the choice."""
-        ids, quality = self._coverage.patches[candidate], self._coverage.quality[candidate]
-        self._looks[ids] += quality
-        self._best[ids] = np.maximum(self._best[ids], quality)
-        bisect.insort(self.chosen, candidate)
-
-    def news(self, candidate: int) -> float:
-        """Surface that the candidate sees better than all chosen ones, in full patches. Shrinks as others are added."""
-        ids, quality = self._coverage.patches[candidate], self._coverage.quality[candidate]
-        return float((self._coverage.weight[ids] * np.maximum(quality - self._best[ids], 0)).sum())
-
-    def company(self, candidate: int) -> float:
-        """Surface that the candidate sees, in full patches, a look at what k others see well counted as overlap ** k.
-
-        Neighbours that overlap by 0.6 see a patch 1 / (1 - 0.6) times in a row, which is what that series sums up to.
-        Shrinks as others are added.
-        """
-        ids, quality = self._coverage.patches[candidate], self._coverage.quality[candidate]
-        return float((self._coverage.weight[ids] * quality * self._overlap ** self._looks[ids]).sum())
-
-    def links(self, candidate: int) -> float:
-        """How much better the chosen ones hang together with the candidate between its neighbours: -1 to 2.
-
-        A pair of neighbours counts as 1 once it overlaps as wanted.
-        """
-        at = bisect.bisect(self.chosen, candidate)
-        before, behind = self.chosen[max(at - 1, 0) : at], self.chosen[at : at + 1]
-        gained = sum(self._link(a, candidate) for a in before) + sum(self._link(candidate, b) for b in behind)
-        return gained - sum(self._link(a, b) for a in before for b in behind)
-
-    def _link(self, earlier: int, later: int) -> float:
-        if (earlier, later) not in self._links:
-            self._links[earlier, later] = min(1.0, self._coverage.overlap(earlier, later) / self._overlap)
-        return self._links[earlier, later]

@@ -2,14 +2,15 @@
 
 import bisect
 import operator
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
 from ..errors import InputError
 from ..scene.scene import Scene
-from .coverage import Chooser, measure_coverage
+from .choice import Choice, Views, choose, exchange, greedy
+from .coverage import measure_coverage
 from .sharpness import Sharpness
 from .sightings import Sightings, camera_motion
 
@@ -17,8 +18,6 @@ _MOST_CANDIDATES = 600  # looked at one by one; more frames than that are thinne
 _SLACK = 0.1  # a neighbour's overlap may miss its target by this much for the sake of a sharper photo
 _NEAR = 0.1  # image widths of camera motion within which one photo can stand in for another
 _WINDOW = 8  # photos compared for sharpness at one place
-_COMPANY = 0.1  # worth of surface that is seen already, over surface that is new
-_LINK = 0.2  # worth of an overlap between neighbours, as a fraction of what a frame sees
 _BLURRED = 0.25  # least worth of a photo for being blurred: surface no other frame sees is still taken
 _DETOUR = 0.2  # loss of sharpness taken to stay in place rather than go `_SLACK` or `_NEAR` away from it
 _WORTH_A_KEYFRAME = 0.03  # unseen surface that justifies one more, as a fraction of what a frame sees
@@ -32,20 +31,25 @@ def select_keyframes(
     every: int | None = None,
     ids: list[int] | None = None,
     sharpness: bool = True,
+    connected: bool = True,
 ) -> list[int]:
     """Chooses keyframes of a scene's trajectory.
 
     By default the trajectory is walked so that each keyframe's view overlaps with the one before by about `overlap`;
-    frames are then added for surface that no keyframe sees well. With a `count`, that many frames are chosen to cover
-    the surface, with the overlap of neighbours in view. Blurred photos give way to sharper ones of much the same view.
+    frames are then added for surface that no keyframe sees well. With a `count`, those frames are chosen that see the
+    most of the surface together, and see it well: never less of it than as many frames at equal steps. Blurred photos
+    give way to sharper ones of much the same view.
 
     Args:
         scene: the scene.
-        count: how many keyframes; all frames where there are fewer.
+        count: how many keyframes; all frames where there are fewer. Above 600 they are spread evenly.
         overlap: wanted fraction of a keyframe's pixels that the keyframe before it sees too, between 0 and 1.
         every: take every n-th frame instead.
         ids: take these frames instead.
         sharpness: whether to look at the photos; scenes without photos go without.
+        connected: with a `count`, choose views that hang together, as generating them together needs it: one gets from
+            each to every other over pairs that overlap by `overlap`, or by less where that would cost much of the
+            surface. Photos may be far apart: give False.
 
     Returns:
         Frame ids in trajectory order, no id twice.
@@ -65,7 +69,7 @@ def select_keyframes(
     if not 0 < overlap < 1:
         raise InputError(f"select_keyframes: overlap {overlap} is not between 0 and 1; 0.6 is a good value")
     count = None if count is None else _whole(count, "count", 1)
-    return [scene.frames[i].id for i in _by_sight(scene, count, overlap, sharpness)]
+    return [scene.frames[i].id for i in _by_sight(scene, count, overlap, sharpness, connected)]
 
 
 def _whole(value, name: str, least: int) -> int:
@@ -97,7 +101,7 @@ class _Trajectory:
     photos: Sharpness | None
 
 
-def _by_sight(scene: Scene, count: int | None, overlap: float, sharpness: bool) -> list[int]:
+def _by_sight(scene: Scene, count: int | None, overlap: float, sharpness: bool, connected: bool) -> list[int]:
     """Positions of the chosen frames, ascending."""
     if not scene.frames:
         raise InputError(f"{scene.path or scene.name}: has no frames to choose from; add posed frames")
@@ -116,10 +120,10 @@ def _by_sight(scene: Scene, count: int | None, overlap: float, sharpness: bool) 
     photos = Sharpness(scene.frames) if sharpness and any(frame.color for frame in scene.frames) else None
     trajectory = _Trajectory(sightings, travelled, np.array(looks)[enough].tolist(), usable, photos)
     if count is None:
-        return _fill_gaps(trajectory, _walk(trajectory, overlap), overlap)
+        return _fill_gaps(trajectory, _walk(trajectory, overlap))
     if count >= len(scene.frames):
         return list(range(len(scene.frames)))
-    return _cover(trajectory, count, overlap)
+    return _cover(trajectory, count, overlap if connected else 0.0)
 
 
 def _thinned(travelled: np.ndarray) -> list[int]:
@@ -154,80 +158,80 @@ def _walk(trajectory: _Trajectory, overlap: float) -> list[int]:
         walked.append(_sharpest(between[near], miss[near] / _SLACK, trajectory.photos))
 
 
-def _fill_gaps(trajectory: _Trajectory, walked: list[int], overlap: float) -> list[int]:
+def _fill_gaps(trajectory: _Trajectory, walked: list[int]) -> list[int]:
     """The walk's positions and more, where a frame sees surface that none of them sees well."""
     places = sorted({*trajectory.candidates, *walked})
-    coverage = measure_coverage(trajectory.sightings.all_at(places))
-    chooser = Chooser(coverage, overlap)
-    for place in walked:
-        chooser.add(places.index(place))
+    views = replace(_views(trajectory, places), company=0.0)
+    alone = Choice(views)
+    worth = _WORTH_A_KEYFRAME * np.median([alone.most(i) for i in range(len(places))])
     chosen = set(walked)
-    spare = np.array([place not in chosen for place in places])
-    worth = _WORTH_A_KEYFRAME * coverage.typical_sight
-    for candidate, news in _greedy(chooser.news, np.zeros(len(places)), spare, places, trajectory.photos):
-        if news < worth:
+    for candidate, gain in greedy(Choice(views, [places.index(place) for place in walked])):
+        if gain < worth:
             break
-        chooser.add(candidate)
         chosen.add(_stand_in(places[candidate], trajectory, chosen))
     return sorted(chosen)
 
 
+def _views(trajectory: _Trajectory, places: list[int]) -> Views:
+    """The frames at those positions as candidates."""
+    sightings, photos = trajectory.sightings, trajectory.photos
+
+    def keen(candidate: int) -> float:
+        # Sharpness is the energy of a photo's detail; what a texture shows of it is its height.
+        return 1.0 if photos is None else max(_BLURRED, photos.relative(places[candidate]) ** 0.5)
+
+    coverage = measure_coverage(sightings.of(places), sightings.points)
+    return Views(coverage, cache(keen), trajectory.usable[places])
+
+
 def _cover(trajectory: _Trajectory, count: int, overlap: float) -> list[int]:
-    """`count` positions that cover the surface, with the overlap of neighbours in view."""
-    candidates = trajectory.candidates
-    coverage = measure_coverage(trajectory.sightings.all_at(candidates))
-    chooser = Chooser(coverage, overlap)
-    worth_of_link = _LINK * coverage.typical_sight
-    links = np.zeros(len(candidates))
-    spare = np.ones(len(candidates), bool)
+    """`count` positions that see the most of the surface, and never less of it than as many at equal steps.
 
-    def gain(candidate: int) -> float:
-        return chooser.news(candidate) + _COMPANY * chooser.company(candidate)
+    `overlap`: by how much their views should hang together; 0: they need not.
+    """
+    frames = len(trajectory.usable)
+    if count > _MOST_CANDIDATES:
+        return _filled(trajectory, set(), count)
+    ways = _equal_steps(frames, count)
+    stepped = {place for way in ways for place in way}
+    places = sorted({*trajectory.candidates, *stepped})
+    rivals = [[places.index(place) for place in way] for way in ways]
+    best, views = choose(_views(trajectory, places), count, rivals, overlap)
+    chosen = [places[i] for i in best]
+    between = _around(trajectory, chosen)
+    if between - set(places):
+        near = sorted({*between, *chosen, *stepped})
+        views = replace(_views(trajectory, near), link=views.link, twin=views.twin)
+        least = max(views.coverage.share_seen(near.index(place) for place in way) for way in ways)
+        chosen = [near[i] for i in exchange(views, [near.index(place) for place in chosen], least)]
+    return _filled(trajectory, set(chosen), count)
 
-    chosen: set[int] = set()
-    for candidate, _ in _greedy(gain, links, spare, candidates, trajectory.photos):
-        chooser.add(candidate)
-        chosen.add(_stand_in(candidates[candidate], trajectory, chosen))
-        if len(chosen) == count:
-            return sorted(chosen)
-        # Only candidates between the new one's neighbours hang together differently now.
-        at = bisect.bisect(chooser.chosen, candidate)
-        first = chooser.chosen[at - 2] + 1 if at > 1 else 0
-        last = chooser.chosen[at] if at < len(chooser.chosen) else len(candidates)
-        links[first:last] = [worth_of_link * chooser.links(i) for i in range(first, last)]
-    # More are asked for than were looked at: the rest come from between, evenly, those that see nothing last.
+
+def _equal_steps(frames: int, count: int) -> list[list[int]]:
+    """Positions of `count` of so many frames, or a few less, at equal steps, in all the ways in which that is done."""
+    ends = np.linspace(0, frames - 1, count).round().astype(int)
+    middles = ((np.arange(count) + 0.5) * frames / count).astype(int)
+    ways = ends, middles, np.arange(0, frames, -(-frames // count)), np.arange(count) * (frames // count)
+    return [way.tolist() for way in ways]
+
+
+def _around(trajectory: _Trajectory, chosen: list[int]) -> set[int]:
+    """Usable frames between the chosen ones and the candidates beside them, a few for each."""
+    few = min(_WINDOW, max(2, _MOST_CANDIDATES // len(chosen)))
+    found: set[int] = set()
+    for place in chosen:
+        options = _beside(place, trajectory)
+        found.update(options[i] for i in np.linspace(0, len(options) - 1, min(few, len(options))).astype(int))
+    return found
+
+
+def _filled(trajectory: _Trajectory, chosen: set[int], count: int) -> list[int]:
+    """The chosen positions and the rest of `count` from between, evenly; those that see nothing come last."""
     for pool in (trajectory.usable, ~trajectory.usable):
         rest = [i for i in np.flatnonzero(pool).tolist() if i not in chosen]
         wanted = min(count - len(chosen), len(rest))
-        chosen.update(rest[i] for i in np.linspace(0, len(rest) - 1, wanted).round().astype(int))
+        chosen = chosen | {rest[i] for i in np.linspace(0, len(rest) - 1, wanted).round().astype(int)}
     return sorted(chosen)
-
-
-def _greedy(
-    gain: Callable[[int], float], links: np.ndarray, spare: np.ndarray, places: list[int], photos: Sharpness | None
-) -> Iterator[tuple[int, float]]:
-    """Candidates by falling worth, each with its gain; the caller takes each one in before it asks for the next.
-
-    Worth is `gain` times the photo's sharpness among its neighbours in time, plus `links`, which the caller keeps up
-    to date. `gain` must never rise (coverage is submodular): an old gain then bounds the new one, and with sharpness at
-    most 1 only the few candidates are looked at whose bound is the highest.
-    """
-    bound = np.array([gain(i) for i in range(len(places))])
-    keen = np.ones(len(places))
-    measured = np.full(len(places), photos is None)
-    spare = spare.copy()
-    while spare.any():
-        fresh = np.zeros(len(places), bool)
-        while True:
-            best = int(np.argmax(np.where(spare, bound * keen + links, -np.inf)))
-            if fresh[best] and measured[best]:
-                break
-            if not fresh[best]:
-                bound[best], fresh[best] = gain(best), True
-            else:
-                keen[best], measured[best] = max(_BLURRED, photos.relative(places[best])), True
-        spare[best] = False
-        yield best, float(bound[best])
 
 
 def _first(trajectory: _Trajectory) -> int:
@@ -239,11 +243,17 @@ def _first(trajectory: _Trajectory) -> int:
 
 def _stand_in(place: int, trajectory: _Trajectory, taken: set[int]) -> int:
     """For a candidate the sharpest free frame of it and those beside it that were not looked at: they see the same."""
-    at = bisect.bisect_left(trajectory.candidates, place)
-    before = trajectory.candidates[at - 1] if at else -1
-    behind = trajectory.candidates[at + 1] if at + 1 < len(trajectory.candidates) else len(trajectory.usable)
-    free = [i for i in range(before + 1, behind) if trajectory.usable[i] and i not in taken]
+    free = [i for i in _beside(place, trajectory) if i not in taken]
     return _sharpest_around(place, np.array(free or [place]), trajectory)
+
+
+def _beside(place: int, trajectory: _Trajectory) -> list[int]:
+    """Usable positions between the candidate before a position and the one behind it."""
+    at = bisect.bisect_left(trajectory.candidates, place)
+    behind = bisect.bisect_right(trajectory.candidates, place)
+    first = trajectory.candidates[at - 1] + 1 if at else 0
+    last = trajectory.candidates[behind] if behind < len(trajectory.candidates) else len(trajectory.usable)
+    return [i for i in range(first, last) if trajectory.usable[i]]
 
 
 def _sharpest_around(place: int, options: np.ndarray, trajectory: _Trajectory) -> int:

@@ -8,11 +8,13 @@ import numpy as np
 from ..scene.camera import resize_intrinsics, small_size
 from ..scene.scene import Scene
 from ..threads import threads
+from .coverage import Sighting, SurfacePoints
 from .raycast import RayCaster
 from .viewset import pixel_rays
 
 _WIDTH = 64  # pixels of a glance
 _PROBES = 24  # frames that tell the scene's middle depth
+_GRAZING = 0.05  # cosine between normal and viewing direction below which a view tells nothing
 _REACHED = 0.99  # a ray that gets this far of the way to a surface point sees it; scans are rough at that scale
 
 
@@ -21,7 +23,7 @@ class Glance:
     """The surface points in the middle of a coarse image's pixels.
 
     Attributes:
-        points: (p, 3) float32, world, metres; one per pixel that sees the mesh.
+        points: (p, 3) float32, metres, about the cameras' middle; one per pixel that sees the mesh.
         towards: (p, 3) float32 unit normals, turned towards the camera.
         depth: (p,) float32, camera z, metres.
         density: (p,) float32, pixels of the coarse image per metre of surface, in the direction it is slanted most.
@@ -40,10 +42,19 @@ class Sightings:
 
     def __init__(self, scene: Scene):
         mesh = scene.mesh
-        self._caster = RayCaster(mesh.vertices, mesh.faces)
+        # About the cameras' middle float32 is precise, however far away the world's origin or a stray vertex lies.
+        self._middle = np.median([frame.cam_to_world[:3, 3] for frame in scene.frames], axis=0)
+        self._caster = RayCaster(mesh.vertices - self._middle, mesh.faces)
         self._normals = mesh.face_normals.astype(np.float32)
         self._frames = scene.frames
         self._kept: dict[int, Glance] = {}
+        self._points = SurfacePoints.of(mesh)
+        self._places = (self._points.places - self._middle).astype(np.float32)
+
+    @property
+    def points(self) -> int:
+        """How many points of the surface `of` tells about."""
+        return len(self._places)
 
     def at(self, index: int) -> Glance:
         """The glance of the frame at that position."""
@@ -62,10 +73,10 @@ class Sightings:
         if not len(points):
             return 0.0
         intrinsics, size = self._camera(earlier)
-        pose = self._frames[earlier].cam_to_world
+        pose = self._pose(earlier)
         offset = points - pose[:3, 3].astype(np.float32)
         local = offset @ pose[:3, :3].astype(np.float32)
-        ahead = local[:, 2] > 1e-6
+        ahead = local[:, 2] > 0
         with np.errstate(divide="ignore", invalid="ignore"):
             pixel = (local @ intrinsics.T.astype(np.float32))[:, :2] / local[:, 2:]
         # The image reaches half a pixel beyond the outer pixels' centres.
@@ -75,6 +86,39 @@ class Sightings:
         seen = (hit["face"] < 0) | (hit["distance"] >= _REACHED)
         return float(seen.sum() / len(points))
 
+    def of(self, indices: list[int]) -> list[Sighting]:
+        """Which points of the surface several frames see, looked at side by side."""
+        with ThreadPoolExecutor(threads()) as pool:
+            return list(pool.map(self._look, indices))
+
+    def _look(self, index: int) -> Sighting:
+        """As the bake does, a point is seen where nothing lies before it and neither the image nor its slant ends."""
+        camera, pose = self._frames[index].camera, self._pose(index).astype(np.float32)
+        intrinsics = camera.intrinsics.astype(np.float32)
+        ahead = np.flatnonzero((self._places - pose[:3, 3]) @ pose[:3, 2] > 0)
+        offset = self._places[ahead] - pose[:3, 3]
+        pixel = offset @ (intrinsics @ pose[:3, :3].T).T
+        depth = pixel[:, 2]
+        with np.errstate(over="ignore"):  # right beside the camera
+            pixel = pixel[:, :2] / depth[:, None]
+        facing = -np.einsum("ij,ij->i", offset, self._points.normals[ahead]) / np.linalg.norm(offset, axis=1)
+        near = (pixel >= 0).all(1) & (pixel <= np.array(camera.size) - 1).all(1) & (np.abs(facing) > _GRAZING)
+        ahead, offset, depth, facing = ahead[near], offset[near], depth[near], facing[near]
+        free = ~self._caster.blocked(np.broadcast_to(pose[:3, 3], offset.shape), offset, _REACHED)
+        ahead, depth, facing = ahead[free], depth[free], facing[free]
+        focal = np.sqrt(intrinsics[0, 0] * intrinsics[1, 1])
+        side = np.where(facing > 0, ahead, ahead + len(self._places))
+        order = np.argsort(side)
+        slant = np.abs(facing[order])
+        per_metre = focal / depth[order]
+        return Sighting(side[order].astype(np.int32), slant * per_metre, slant * per_metre**2)
+
+    def _pose(self, index: int) -> np.ndarray:
+        """(4, 4) float64 cam_to_world about the cameras' middle."""
+        pose = self._frames[index].cam_to_world.copy()
+        pose[:3, 3] -= self._middle
+        return pose
+
     def _camera(self, index: int) -> tuple[np.ndarray, tuple[int, int]]:
         camera = self._frames[index].camera
         size = small_size(camera.size, _WIDTH)
@@ -82,7 +126,7 @@ class Sightings:
 
     def _cast(self, index: int) -> Glance:
         intrinsics, size = self._camera(index)
-        origin, rays = pixel_rays(intrinsics, self._frames[index].cam_to_world, size)
+        origin, rays = pixel_rays(intrinsics, self._pose(index), size)
         hit = self._caster.cast(np.broadcast_to(origin, rays.shape), rays)
         seen = hit["face"] >= 0
         rays, depth = rays[seen], hit["distance"][seen]
