@@ -71,7 +71,7 @@ def test_a_room_round_trips(tmp_path):
     ("text", "message"),
     [
         ("v 0 0 zero\nf 1 1 1", "starts with v is not numbers"),
-        ("v 0 0\nv 0 0 0 0", "v lines do not all hold the same"),
+        ("v 0 0\nv 0 0 0 0", "v lines do not all hold 3"),
         ("v 0 0 0\nf a b c", "starts with f is not numbers"),
         ("v 0 0 0\nf 1.5 1 1", "does not hold vertex numbers"),
         ("v 0 0 0\nf 1e99 1 1", "does not hold vertex numbers"),
