@@ -6,14 +6,13 @@ from pathlib import Path
 from ..errors import InputError
 from ..files import check_inside, check_path, only_inside
 from .colmap import find_model, load_colmap
+from .mesh_file import MESH_SUFFIXES
 from .scannet import load_extracted
 from .scannet_release import find_sens, load_release
 from .scene import Scene
 from .transforms_json import load_transforms
 from .tum import is_tum, load_tum
 from .zoo import load_zoo, zoo_spec
-
-_MESH_SUFFIXES = (".ply", ".obj", ".glb")
 
 
 def load_scene(path: str | Path, align: bool = False, allow_outside: bool = False) -> Scene:
@@ -70,7 +69,7 @@ def _load(path: Path) -> Scene:
         return load_release(path.parent, path, scene_name(path))
     if path.suffix.lower() == ".json":
         return load_transforms(path, scene_name(path))
-    if path.suffix.lower() in _MESH_SUFFIXES:
+    if path.suffix.lower() in MESH_SUFFIXES:
         raise InputError(
             f"{path}: a mesh alone has no cameras; give a folder that holds it with pose/ and intrinsic/ (ScanNet), "
             "or with a transforms.json, a COLMAP model or a TUM trajectory"
