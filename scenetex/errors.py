@@ -20,6 +20,10 @@ class InputError(ValueError):
     """
 
 
+class OutsideError(InputError):
+    """A name or symlink of a scene that leads out of its folder; refused even where the file is not needed."""
+
+
 def plain(text: str) -> str:
     """Text in one line, as a terminal may show it: what moves the cursor, colours, breaks or turns lines is spelt out.
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from .errors import InputError, shown
+from .errors import InputError, OutsideError, shown
 
 MESH_BYTES = 1 << 33  # most bytes of a mesh,
 IMAGE_BYTES = 1 << 30  # of an image,
@@ -63,7 +63,7 @@ def check_inside(path: str | Path) -> None:
     """Raises InputError for a path that leads out of the folder that `only_inside` was told."""
     bounds = _bounds.get()
     if bounds is not None and not bounds.hold(str(path)):
-        raise InputError(
+        raise OutsideError(
             f"{path}: leads out of the folder {bounds.folder}, to {shown(os.path.realpath(path))}; put the file there, "
             "or, if you trust what it comes from, add --allow-outside (in Python: allow_outside=True)"
         )

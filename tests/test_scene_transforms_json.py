@@ -9,6 +9,7 @@ import pytest
 from tiny_scan import ROOM_VERTICES, look, write_ply
 
 from scenetex import InputError, load_scene
+from scenetex.errors import InputWarning
 
 FLIP = np.diag([1.0, -1, -1, 1])  # OpenCV camera axes <-> OpenGL
 SIZE = 64, 48
@@ -155,13 +156,16 @@ def test_which_mesh(write):
     ("meta", "frame", "message"),
     [
         ({"w": 64, "h": 48}, None, "frame 1: has no focal length"),
-        (INTRINSICS | {"camera_model": "OPENCV_FISHEYE"}, None, "'OPENCV_FISHEYE' is not a pinhole"),
+        (INTRINSICS | {"camera_model": "FISHEYE624"}, None, "'FISHEYE624' is not a pinhole"),
+        (INTRINSICS | {"camera_model": "ORTHOPHOTO"}, None, "'ORTHOPHOTO' is not a pinhole"),
+        (INTRINSICS | {"latlong": True}, None, "the lens that latlong says is no pinhole"),
+        (INTRINSICS | {"is_fisheye": "perhaps"}, None, "frame 1: is_fisheye is not true or false"),
         (INTRINSICS, {"camera_model": ["EQUIRECTANGULAR"]}, "is not a pinhole"),
         (INTRINSICS | {"k4": 0.1}, None, "k4 is not supported"),
         (INTRINSICS | {"fl_x": "wide"}, None, "frame 1: fl_x is not a number"),
         (INTRINSICS | {"fl_x": -3}, None, "frame 1: intrinsic matrix is not"),
         (INTRINSICS | {"w": 0}, None, "w and h are not an image size"),
-        (INTRINSICS | {"w": 48}, None, "images are 64x48, the intrinsics for 48x48"),
+        (INTRINSICS | {"w": 48}, None, "images are 64x48, the intrinsics for 48x48, another shape"),
         (INTRINSICS, {"file_path": 7}, "frame 0: file_path is not a file name"),
         (INTRINSICS, {"file_path": "gone.png"}, r"none of its photos is there, such as gone\.png"),
         (INTRINSICS, {"transform_matrix": [[1, 2], [3, 4]]}, "frame 1: transform_matrix is not a 4x4 matrix"),
@@ -235,4 +239,113 @@ def test_models_nested_deeper_than_python_can_print(write):
     text = (folder / "transforms.json").read_text()
     (folder / "transforms.json").write_text('{"camera_model": ' + "[" * 900 + "]" * 900 + ", " + text[1:])
     with pytest.raises(InputError):
+        load_scene(folder)
+
+
+def photograph_through_fisheye(scene_color, distortion, size=(160, 120)):
+    """A photo of a colour per direction, pixel by pixel by OpenCV's fisheye equation, and the pinhole's of it."""
+    matrix = np.array([[70.0, 0, 79.5], [0, 72.0, 58.0], [0, 0, 1]])
+    v, u = np.mgrid[: size[1], : size[0]].astype(float)
+    pixels = np.stack([u, v], -1).reshape(-1, 1, 2)
+    seen = cv2.fisheye.undistortPoints(pixels, matrix, np.array(distortion), criteria=(3, 100, 1e-12))[:, 0]
+    straight = (np.c_[pixels[:, 0], np.ones(len(pixels))] @ np.linalg.inv(matrix).T)[:, :2]
+    photos = [np.rint(scene_color(rays)).astype(np.uint8).reshape(*u.shape, 3) for rays in (seen, straight)]
+    intrinsics = {"fl_x": 70.0, "fl_y": 72.0, "cx": 80.0, "cy": 58.5, "w": size[0], "h": size[1]}
+    return *photos, intrinsics
+
+
+@pytest.mark.parametrize("says", [{"camera_model": "OPENCV_FISHEYE"}, {"is_fisheye": True, "camera_model": "OPENCV"}])
+@pytest.mark.parametrize("where", ["file", "frame"])
+@pytest.mark.parametrize("distortion", [(0.0, 0, 0, 0), (0.05, -0.01, 0.004, -0.002)])
+def test_fisheyes_are_straightened(write, says, where, distortion):
+    def color(rays):
+        return 128 + 90 * np.stack([np.sin(2 * rays[:, 0]), np.cos(3 * rays[:, 1]), np.sin(rays.sum(1))], 1)
+
+    bent, straight, intrinsics = photograph_through_fisheye(color, distortion)
+    lens = says | dict(zip(("k1", "k2", "k3", "k4"), distortion, strict=True))
+    meta, frame = (intrinsics | lens, {}) if where == "file" else (intrinsics, lens)
+    folder = write(meta, frame=frame)
+    for name in ("frame_00005.png", "frame_00002.png"):
+        cv2.imwrite(str(folder / "images" / name), bent[..., ::-1])
+    read = load_scene(folder).frames[0].read_color().astype(int)
+    assert np.abs(read - straight)[3:-3, 3:-3].max() <= 3
+    assert np.abs(bent.astype(int) - straight).max() > 60  # a pinhole would have been far off
+
+
+def test_depth_as_npy(write):
+    folder = write(INTRINSICS | {"depth_unit_scale_factor": 0.5}, frame={"depth_file_path": "depth.npy"})
+    depth = np.random.default_rng(0).uniform(1, 9, (24, 32)).astype(np.float32)
+    depth[0, :4] = np.nan, np.inf, -1, 0
+    for version in ((1, 0), (2, 0)):
+        for stored in (depth, np.asfortranarray(depth), depth[..., None], (100 * depth[:, 4:]).astype(np.uint16)):
+            with open(folder / "depth.npy", "wb") as file:
+                np.lib.format.write_array(file, stored, version=version)
+            frame = load_scene(folder).frames[0]
+            expected = np.where(np.isfinite(stored) & (stored > 0), stored, 0).reshape(24, -1) * 0.5
+            np.testing.assert_allclose(frame.read_depth(), expected, rtol=1e-6)
+            assert frame.depth_camera.size == (expected.shape[1], 24)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("d.exr", b"v/1\1 some exr", r"d\.exr: depth in \.exr is not read; store it as 16-bit PNG or \.npy"),
+        ("d.npy", b"no array", r"d\.npy: not a \.npy file of one depth image"),
+        ("d.npy", b"\x93NUMPY\1\0\x46\0{'descr': '|O', 'fortran_order': False, 'shape': (2, 2), }", r"d\.npy: not a \.npy"),
+        ("d.png", b"no image", r"d\.png: not a readable image"),
+        ("d.png", cv2.imencode(".png", np.zeros((24, 32), np.uint8))[1].tobytes(), "not a 16-bit depth image"),
+        ("d.jpg", cv2.imencode(".jpg", np.zeros((24, 32), np.uint8))[1].tobytes(), "not a 16-bit depth image"),
+    ],
+)
+def test_depth_that_cannot_be_read_is_left_out_beside_a_mesh(write, name, data, message):
+    folder = write(frame={"depth_file_path": name})
+    (folder / name).write_bytes(data)
+    with pytest.warns(InputWarning, match=message + r".* \(goes on without depth images: there is a mesh\)$") as caught:
+        scene = load_scene(folder)
+    assert len(caught) == 1
+    assert [frame.read_color()[0, 0].tolist() for frame in scene.frames] == [[51, 2, 1], [50, 2, 1]]
+    assert not any(frame.depth for frame in scene.frames)
+    (folder / "mesh.ply").unlink()
+    with pytest.raises(InputError, match=message):
+        load_scene(folder)
+
+
+@pytest.mark.parametrize("where", ["file", "frame"])
+def test_masks_are_named(write, where):
+    mask = {"mask_path": "mask.png"}
+    folder = write(INTRINSICS | mask) if where == "file" else write(frame=mask)
+    with pytest.warns(InputWarning, match=r"transforms\.json: its masks \(mask_path\) are not read"):
+        load_scene(folder)
+
+
+def test_what_is_there_for_others_changes_nothing(write):
+    """What nerfstudio and instant-ngp write besides, also where the files it names are gone."""
+    plain = load_scene(write())
+    more = {"applied_scale": 0.5, "orientation_override": "none", "aabb_scale": 16, "scale": 0.3, "offset": [1, 2, 3]}
+    more |= {"train_filenames": ["a.png"], "up": [0, 1, 0], "ply_file_path": "gone.ply", "integer_depth_scale": 1}
+    own = {"colmap_im_id": 3, "sharpness": 9.5, "normal_path": "gone.png", "time": 0.5, "depth_path": "gone.png"}
+    scene = load_scene(write(INTRINSICS | more, frame=own))
+    for a, b in zip(plain.frames, scene.frames, strict=True):
+        np.testing.assert_array_equal(a.cam_to_world, b.cam_to_world)
+        np.testing.assert_array_equal(a.camera.intrinsics, b.camera.intrinsics)
+        np.testing.assert_array_equal(a.read_depth(), b.read_depth())
+    np.testing.assert_array_equal(plain.mesh.vertices, scene.mesh.vertices)
+
+
+def test_portraits_turn_as_their_tag_says_if_only_that_fits(write):
+    from PIL import Image
+
+    upright = np.random.default_rng(1).integers(0, 255, (4, 3, 3), np.uint8).repeat(16, 0).repeat(16, 1)
+    folder = write(INTRINSICS | {"w": 48, "h": 64, "cx": 24.0, "cy": 32.0}, frame={"depth_file_path": None})
+    exif = Image.Exif()
+    for tag, turned in ((6, np.rot90(upright, 1)), (8, np.rot90(upright, -1)), (5, np.swapaxes(upright, 0, 1))):
+        exif[0x0112] = tag
+        for name in ("frame_00005.png", "frame_00002.png"):
+            Image.fromarray(turned).save(folder / "images" / name, exif=exif)
+        frame = load_scene(folder).frames[0]
+        assert frame.camera.size == (48, 64)
+        np.testing.assert_array_equal(frame.read_color(), upright)
+    exif[0x0112] = 1
+    Image.fromarray(turned).save(folder / "images" / "frame_00002.png", exif=exif)
+    with pytest.raises(InputError, match="images are 64x48, the intrinsics for 48x64: rotated by 90 degrees, and no ori"):
         load_scene(folder)

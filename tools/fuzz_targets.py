@@ -62,7 +62,7 @@ def targets() -> dict[str, Target]:
         Target("glb", "mesh.glb", seeds.glb_seeds(), read_mesh, 192, 4 * MEGABYTE, kind="glb"),
         Target("sens", "scan/scan.sens", seeds.sens_seeds(), _read_scan, pixels, 2 * MEGABYTE, prepare=_put_mesh),
         Target("pose", "0.txt", seeds.matrix_seeds(), _read_matrix, 64),
-        Target("info", "scan/scan.txt", seeds.INFO_SEEDS, lambda path: read_scan_info(path.parent, ["scan"]), 64),
+        Target("info", "scan/scan.txt", seeds.INFO_SEEDS, _read_scan_info, 64),
         Target(
             *("transforms", "scan/transforms.json", seeds.transforms_seeds(), _read_scan, 512, 4 * MEGABYTE),
             words=seeds.TRANSFORMS_WORDS,
@@ -90,6 +90,11 @@ def targets() -> dict[str, Target]:
         Target("stage", f"atlas-{_KEY}.npz", seeds.stage_seeds(), _read_stage, 1100),
     )
     return {target.name: target for target in found}
+
+
+def _read_scan_info(path):
+    info = read_scan_info(path.parent, ["scan"])
+    return info.axis_alignment, info.color_size, info.depth_size
 
 
 def _read_ply(path: Path) -> None:

@@ -30,6 +30,8 @@ _PLACES = (
     ("colmap/sparse/0", "images"),
     ("colmap", "images"),
 )
+_DENSE = ("dense", "dense/0", "colmap/dense", "colmap/dense/0")
+_MADE_MESHES = ("meshed-poisson.ply", "meshed-delaunay.ply")  # by colmap poisson_mesher and delaunay_mesher
 
 
 def find_model(folder: Path) -> tuple[Path, Path] | None:
@@ -62,6 +64,9 @@ def load_colmap(folder: Path, model: Path, images: Path, name: str) -> Scene:
     kept = sorted((image for image in registered if photos[image.name]), key=lambda image: image.name)
     if not kept:
         first = shown(registered[0].name)
+        above = next((place for place in (folder.parent, folder.parent.parent) if (place / "images").is_dir()), None)
+        if above:
+            raise InputError(f"{folder}: a COLMAP model whose photos lie in {above / 'images'}; give {above}")
         raise InputError(f"{images}: none of the model's images is there, such as {first}; add the photos")
     numbers = dict(zip((image.name for image in kept), frame_numbers([image.name for image in kept]), strict=True))
     kept.sort(key=lambda image: numbers[image.name])
@@ -72,7 +77,8 @@ def load_colmap(folder: Path, model: Path, images: Path, name: str) -> Scene:
     for i, pose in zip(tracked, poses, strict=True):
         image = kept[i]
         camera, distortion = _camera(cameras[image.camera], image, photos[image.name], sizes)
-        source = ImageSource(photos[image.name], distortion=distortion)
+        fisheye = cameras[image.camera].is_fisheye
+        source = ImageSource(photos[image.name], distortion=distortion, fisheye=fisheye)
         frames.append(Frame(id=numbers[image.name], cam_to_world=pose, camera=camera, color=source))
     mesh = read_mesh(_find_mesh(folder, model, name))
     return Scene(name, mesh, tuple(frames), tuple(numbers[kept[i].name] for i in skipped), folder)
@@ -90,14 +96,22 @@ def _camera(
 ) -> tuple[Camera, tuple[float, ...] | None]:
     """The camera of photos as they are stored; of those with one camera only the first is opened to see its size."""
     if image.camera not in sizes:
-        sizes[image.camera] = image_size(ImageSource(photo), str(photo))
+        sizes[image.camera] = image_size(ImageSource(photo), str(photo), stored.size)
     intrinsics, distortion = stored.pinhole()
     return camera_for(intrinsics, stored.size, sizes[image.camera], str(photo)), distortion
 
 
 def _find_mesh(folder: Path, model: Path, name: str) -> Path:
-    """The folder's mesh; where it has none, that beside the undistorted photos. Clouds of points are left out."""
-    place = folder if mesh_files(folder) else next((p for p in (model.parent, model) if mesh_files(p)), folder)
-    # `fused.ply` is COLMAP's dense cloud; the mesh was made from it and has another name.
-    cloud = place / "fused.ply"
-    return find_mesh(place, name, besides=cloud if cloud.is_file() and not ply_face_count(cloud) else None)
+    """The folder's mesh; where it has none, that of COLMAP's dense reconstruction. Clouds of points are left out."""
+    places = (folder, model.parent, model, *(folder / dense for dense in _DENSE))
+    for place in (place for place in places if place == folder or folder in place.parents):
+        # `fused.ply` is COLMAP's dense cloud; the mesh was made from it and has another name.
+        cloud = place / "fused.ply"
+        besides = cloud if cloud.is_file() and not ply_face_count(cloud) else None
+        files = mesh_files(place, besides) if place.is_dir() else []
+        made = [place / mesh for mesh in _MADE_MESHES if place / mesh in files]
+        if made and len(made) == len(files):  # both of COLMAP's own: the smoother one, which has colours
+            return made[0]
+        if files:
+            return find_mesh(place, name, besides)
+    return find_mesh(folder, name, folder / "fused.ply")

@@ -7,6 +7,7 @@ from ..errors import InputError
 from ..files import check_inside, check_path, only_inside
 from .colmap import find_model, load_colmap
 from .mesh_file import MESH_SUFFIXES
+from .photo_warnings import warn_of_photos
 from .scannet import load_extracted
 from .scannet_release import find_sens, load_release
 from .scene import Scene
@@ -31,6 +32,9 @@ def load_scene(path: str | Path, align: bool = False, allow_outside: bool = Fals
 
     Where there is no mesh, but depth, a mesh is fused from the depth images, if Open3D is installed (`pip install
     'scenetex[fusion]'`); an `InputWarning` says so.
+
+    What cannot be read and is not needed, such as depth images beside a mesh, is left out, and what of the photos is not
+    heeded (colour profiles, transparency, masks) is named: each in an `InputWarning`.
 
     Args:
         path: the folder, or its `.sens` or `transforms.json` file; or `data set:root#scene` for a scene of a published
@@ -57,6 +61,7 @@ def load_scene(path: str | Path, align: bool = False, allow_outside: bool = Fals
         # Pixels are read later: whatever reader made the scene, where they lie is looked at now.
         for source in (source for frame in scene.frames for source in (frame.color, frame.depth) if source):
             check_inside(source.path)
+        warn_of_photos(scene.frames)
     return scene.aligned() if align else scene
 
 

@@ -126,5 +126,5 @@ def no_mesh(folder: Path, name: str) -> InputError:
     """What to do about a folder without a mesh file; names one of a kind that is not read."""
     others = sorted(path for path in folder.iterdir() if _cure(path) and path.is_file())
     if others:
-        return InputError(f"{others[0]}: {_cure(others[0])}, beside {others[0].name}")
+        return InputError(f"{others[0]}: {_cure(others[0])}")
     return InputError(f"{folder}: no mesh; put the scan's .ply, .obj or .glb there, such as {name}_vh_clean_2.ply")

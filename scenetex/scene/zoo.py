@@ -22,7 +22,8 @@ from ..errors import InputError
 from ..files import check_inside
 from .camera import Camera
 from .frame import Frame
-from .image_source import ImageSource, undistort
+from .image_source import ImageSource
+from .lens import undistort
 from .mesh import Mesh
 from .pose import checked_intrinsics, rigid
 from .scannet import split_lost
