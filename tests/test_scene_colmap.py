@@ -8,6 +8,7 @@ from exact_scans import MESH, POSES, SIZE, K, assert_photos_fit, photos, quatern
 from hypothesis import given
 from hypothesis import strategies as st
 from painted_box import smooth_color, texel_points
+from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from scenetex import InputError, bake, load_scene, render_views, unwrap
@@ -300,32 +301,8 @@ def test_without_mesh(write):
         load_scene(write(mesh=None))
 
 
-@pytest.mark.parametrize("made", [["meshed-poisson.ply"], ["meshed-delaunay.ply", "meshed-poisson.ply"]])
-@pytest.mark.parametrize("dense", ["dense", "dense/0"])
-def test_colmaps_own_mesh_serves_the_sparse_model(write, made, dense):
-    """As its automatic reconstruction leaves them: without undistorted photos, the model of the photos as they are."""
-    from tiny_scan import write_ply
-
-    folder = write(mesh=f"{dense}/{made[-1]}")
-    for name in made[:-1]:
-        write_ply(folder / dense / name)
-    write_ply(folder / dense / "fused.ply", faces=np.zeros((0, 3), int))
-    scene = load_scene(folder)
-    assert len(scene.mesh.faces) == len(MESH.faces)
-    assert_photos_fit(scene)
-
-
-def test_a_model_without_its_scene_names_the_folder(write):
-    folder = write()
-    with pytest.raises(InputError, match=r"sparse/0: a COLMAP model whose photos lie in .*flat/images; give .*flat$"):
-        load_scene(folder / "sparse" / "0")
-
-
 def test_photos_that_their_tag_turns_to_the_models_size(write):
-    from PIL import Image
-
-    folder = write()
-    exif = Image.Exif()
+    folder, exif = write(), Image.Exif()
     exif[0x0112] = 6
     for name in NAMES:
         path = folder / "images" / name

@@ -41,7 +41,7 @@ class Builder:
         return len(self.tree["accessors"]) - 1
 
     def part(self, positions: np.ndarray | int = SQUARE, indices: np.ndarray | None = PAIR, **fields) -> "Builder":
-        at = positions if isinstance(positions, int) else self.accessor(positions)
+        at = positions if isinstance(positions, int) else self.accessor(positions.astype(np.float32))
         attributes = {"POSITION": at} | fields.pop("attributes", {})
         primitive = {"attributes": attributes} | fields
         if indices is not None:

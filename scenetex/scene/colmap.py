@@ -30,8 +30,6 @@ _PLACES = (
     ("colmap/sparse/0", "images"),
     ("colmap", "images"),
 )
-_DENSE = ("dense", "dense/0", "colmap/dense", "colmap/dense/0")
-_MADE_MESHES = ("meshed-poisson.ply", "meshed-delaunay.ply")  # by colmap poisson_mesher and delaunay_mesher
 
 
 def find_model(folder: Path) -> tuple[Path, Path] | None:
@@ -64,9 +62,6 @@ def load_colmap(folder: Path, model: Path, images: Path, name: str) -> Scene:
     kept = sorted((image for image in registered if photos[image.name]), key=lambda image: image.name)
     if not kept:
         first = shown(registered[0].name)
-        above = next((place for place in (folder.parent, folder.parent.parent) if (place / "images").is_dir()), None)
-        if above:
-            raise InputError(f"{folder}: a COLMAP model whose photos lie in {above / 'images'}; give {above}")
         raise InputError(f"{images}: none of the model's images is there, such as {first}; add the photos")
     numbers = dict(zip((image.name for image in kept), frame_numbers([image.name for image in kept]), strict=True))
     kept.sort(key=lambda image: numbers[image.name])
@@ -102,16 +97,8 @@ def _camera(
 
 
 def _find_mesh(folder: Path, model: Path, name: str) -> Path:
-    """The folder's mesh; where it has none, that of COLMAP's dense reconstruction. Clouds of points are left out."""
-    places = (folder, model.parent, model, *(folder / dense for dense in _DENSE))
-    for place in (place for place in places if place == folder or folder in place.parents):
-        # `fused.ply` is COLMAP's dense cloud; the mesh was made from it and has another name.
-        cloud = place / "fused.ply"
-        besides = cloud if cloud.is_file() and not ply_face_count(cloud) else None
-        files = mesh_files(place, besides) if place.is_dir() else []
-        made = [place / mesh for mesh in _MADE_MESHES if place / mesh in files]
-        if made and len(made) == len(files):  # both of COLMAP's own: the smoother one, which has colours
-            return made[0]
-        if files:
-            return find_mesh(place, name, besides)
-    return find_mesh(folder, name, folder / "fused.ply")
+    """The folder's mesh; where it has none, that beside the undistorted photos. Clouds of points are left out."""
+    place = folder if mesh_files(folder) else next((p for p in (model.parent, model) if mesh_files(p)), folder)
+    # `fused.ply` is COLMAP's dense cloud; the mesh was made from it and has another name.
+    cloud = place / "fused.ply"
+    return find_mesh(place, name, besides=cloud if cloud.is_file() and not ply_face_count(cloud) else None)

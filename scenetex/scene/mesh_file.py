@@ -106,6 +106,7 @@ def find_mesh(folder: Path, name: str, besides: Path | None = None) -> Path:
     files = mesh_files(folder, besides)
     if not files:
         raise no_mesh(folder, name)
+    files = [path for path in files if path.suffix.lower() not in _SECOND_CHOICE] or files
     choices = (
         [path for path in files if path.name == f"{name}_vh_clean_2.ply"],
         [path for path in files if path.name.endswith("_vh_clean_2.ply")],
@@ -115,7 +116,6 @@ def find_mesh(folder: Path, name: str, besides: Path | None = None) -> Path:
         files,
     )
     for choice in choices:
-        choice = [path for path in choice if path.suffix.lower() not in _SECOND_CHOICE] or choice
         if len(choice) == 1:
             return choice[0]
     names = ", ".join(path.name for path in files[:4])

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..threads import threads
+from .blur import gaussian_blur
 from .projection import Aspect, Photo, Surface, aspect, facing, sample, sight
 from .selection import Choice, base_weight, border_weight
 from .texels import Texels
@@ -52,7 +53,7 @@ def blend(
         for i, photo in enumerate(shots):
             fields = _vertex_fields(aspect(surface, photo), trust[:, i], detail[:, i], shared)
             image = np.clip(photo.image * choice.gain[i], 0, 255).astype(np.float32)
-            base = cv2.GaussianBlur(image, (0, 0), blur)
+            base = gaussian_blur(image, blur)
             fine = image - base + _PRESHARPEN[0] * (image - cv2.GaussianBlur(image, (0, 0), _PRESHARPEN[1]))
 
             def add(faces, photo=photo, fields=fields, base=base, fine=fine):
