@@ -242,7 +242,10 @@ def test_photos_that_are_gone_and_poses_that_are_lost(write):
         ),
         (lambda m: (m / "cameras.txt").write_text("7 NEW_LENS 160 120 9"), "camera model NEW_LENS is not supported"),
         (lambda m: (m / "cameras.txt").write_text("8 PINHOLE 160 120 9 9 80 60"), "line 2: its camera 7 is not in"),
-        (lambda m: (m / "cameras.txt").write_text("7 PINHOLE 160 160 9 9 80 60"), "rotated by 90|another shape; use uncropped"),
+        (
+            lambda m: (m / "cameras.txt").write_text("7 PINHOLE 160 160 9 9 80 60"),
+            "rotated by 90|another shape; use uncropped",
+        ),
         (lambda m: (m / "images.txt").write_text("# none\n"), r"images\.txt: holds no image"),
         (lambda m: (m / "images.txt").write_text("1 1 0 0 0 0 0 0\n"), "line 1 is not 'id qw qx"),
         (lambda m: (m / "images.txt").write_text("1 a 0 0 0 0 0 0 7 b.png\n"), "line 1 is not 'id qw qx"),

@@ -27,9 +27,7 @@ class Builder:
 
     def view(self, data: bytes, **fields) -> int:
         self.data += bytes(-len(self.data) % 4)
-        self.tree["bufferViews"].append(
-            {"buffer": 0, "byteOffset": len(self.data), "byteLength": len(data)} | fields
-        )
+        self.tree["bufferViews"].append({"buffer": 0, "byteOffset": len(self.data), "byteLength": len(data)} | fields)
         self.data += data
         return len(self.tree["bufferViews"]) - 1
 
@@ -93,7 +91,7 @@ ROW = np.array([[0, 0, 0], [0, 1, 0], [1, 0, 0], [1, 1, 0], [2, 0, 0]], np.float
     [(4, SQUARE[[0, 1, 2, 0, 2, 3]], 2, 2, 1), (6, PENTAGON, 4, 3, 1), (5, ROW, 1.5, 3, -1)],
 )
 def test_triangles_fans_and_strips_stand_beside_one_another(tmp_path, mode, points, area, count, side, indexed):
-    build = Builder().part(SQUARE + [0, 0, 5], PAIR.astype(np.uint8))
+    build = Builder().part(SQUARE + np.array([0, 0, 5]), PAIR.astype(np.uint8))
     build.part(points, np.arange(len(points), dtype=np.uint32)[:, None] if indexed else None, mode=mode)
     for left_out in (0, 1, 2, 3):  # points and lines
         build.part(SQUARE, None, mode=left_out)
@@ -152,7 +150,7 @@ def test_instances_stand_at_all_their_places(tmp_path):
     copies = {"attributes": {"TRANSLATION": shift, "ROTATION": turn, "SCALE": scale}}
     build.tree["nodes"][0] |= {"translation": [0, 0, 1], "extensions": {"EXT_mesh_gpu_instancing": copies}}
     vertices, faces, _ = read_glb(build.glb(tmp_path, extensionsRequired=["EXT_mesh_gpu_instancing"]))
-    np.testing.assert_allclose(vertices[:4], SQUARE + [0, 0, 1], atol=1e-6)
+    np.testing.assert_allclose(vertices[:4], SQUARE + np.array([0, 0, 1]), atol=1e-6)
     expected = np.stack([10 - 2 * SQUARE[:, 1], 2 * SQUARE[:, 0], np.ones(4)], 1)
     np.testing.assert_allclose(vertices[4:], expected, atol=1e-6)
     assert faces[2].tolist() == [6, 5, 4]  # mirrored, so turned
@@ -167,7 +165,9 @@ def test_morph_targets_and_hidden_nodes(tmp_path):
     build.tree["nodes"] += [{"mesh": 0, "weights": [0.25, 0]}, hidden]
     build.tree["scenes"][0]["nodes"] = [0, 1, 2]
     vertices = read_glb(build.glb(tmp_path))[0]
-    np.testing.assert_array_equal(vertices, np.concatenate([SQUARE + [0, 0, 2], SQUARE + [0, 0, 1]]))
+    np.testing.assert_array_equal(
+        vertices, np.concatenate([SQUARE + np.array([0, 0, 2]), SQUARE + np.array([0, 0, 1])])
+    )
 
 
 def test_bones_place_what_is_bound_to_them(tmp_path):
@@ -184,7 +184,7 @@ def test_bones_place_what_is_bound_to_them(tmp_path):
     build.tree["nodes"] += [{"translation": [1, 0, 0], "children": [2]}, {"translation": [0, 0, 5]}]
     build.tree["scenes"][0]["nodes"] = [0, 1]
     vertices = read_glb(build.glb(tmp_path))[0]
-    np.testing.assert_allclose(vertices, SQUARE + [[1, 0, 0], [1, 0, 2], [1, 0, 1], [1, 0, 2]], atol=1e-6)
+    np.testing.assert_allclose(vertices, SQUARE + np.array([[1, 0, 0], [1, 0, 2], [1, 0, 1], [1, 0, 2]]), atol=1e-6)
 
 
 def test_matrices_scenes_and_libraries(tmp_path):
@@ -215,7 +215,8 @@ def test_what_a_file_requires_is_refused_by_name(tmp_path, name, message):
 
 
 @pytest.mark.parametrize(
-    "name", ["KHR_texture_basisu", "EXT_texture_webp", "KHR_materials_unlit", "KHR_texture_transform", "KHR_xmp_json_ld"]
+    "name",
+    ["KHR_texture_basisu", "EXT_texture_webp", "KHR_materials_unlit", "KHR_texture_transform", "KHR_xmp_json_ld"],
 )
 def test_what_is_of_no_shape_may_be_required(tmp_path, name):
     np.testing.assert_array_equal(read_glb(Builder().part().glb(tmp_path, extensionsRequired=[name]))[0], SQUARE)
@@ -271,6 +272,8 @@ def test_gltf_reads_nothing_outside_its_folder(tmp_path, uri, message):
 def test_old_and_cut_files_are_named(tmp_path):
     with pytest.raises(InputError, match=r"is glTF 1\.0; make it 2\.0: npx gltf-pipeline -i mesh\.glb"):
         read_glb(Builder().part().glb(tmp_path, asset={"version": "1.0"}))
+    with pytest.raises(InputError, match=r"asks for a reader of glTF 2\.1; export it as glTF 2\.0"):
+        read_glb(Builder().part().glb(tmp_path, asset={"version": "2.1", "minVersion": "2.1"}))
     path = Builder().part().gltf(tmp_path, "a.bin")
     path.write_text(path.read_text()[:-20])
     with pytest.raises(InputError, match=r"mesh\.gltf: not a glTF 2\.0 file, or cut short"):

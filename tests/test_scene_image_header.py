@@ -104,6 +104,22 @@ def test_photos_beyond_what_is_decoded_name_the_limit(tmp_path):
 
 
 def test_what_is_no_image():
-    for data in (b"", b"GIF89a", cv2.imencode(".png", np.zeros((4, 4), np.uint8))[1].tobytes()[:20]):
+    for data in (b"", b"ftyp", cv2.imencode(".png", np.zeros((4, 4), np.uint8))[1].tobytes()[:20]):
         with pytest.raises(InputError, match="a: not a readable image"):
             read_header(io.BytesIO(data), "a")
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC"),
+        (b"\0\0\0\x1cftypmif1\0\0\0\0", "HEIC"),
+        (b"\0\0\0\x1cftypavif\0\0\0\0", "AVIF"),
+        (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+        (b"GIF89a", "GIF"),
+        (b"v/1\1\2\0\0\0", "OpenEXR"),
+    ],
+)
+def test_images_of_other_kinds_are_named(data, name):
+    with pytest.raises(InputError, match=f"a: is {name}, which is not read; convert it to JPEG or PNG"):
+        read_header(io.BytesIO(data), "a")

@@ -13,7 +13,7 @@ MATRIX = np.array([[70.0, 0, 79.5], [0, 72.0, 58.0], [0, 0, 1]])
 
 
 def rays_of(distortion) -> tuple[np.ndarray, np.ndarray]:
-    """(h, w, 2) directions x / z, y / z of a fisheye's pixels and of a pinhole's: theta' = theta (1 + k1 theta^2 ...)."""
+    """(h, w, 2) directions x / z, y / z of a fisheye's pixels and a pinhole's: theta' = theta (1 + k1 theta^2 ...)."""
     v, u = np.mgrid[: SIZE[1], : SIZE[0]].astype(float)
     straight = (np.stack([u, v], -1) - MATRIX[:2, 2]) / MATRIX[[0, 1], [0, 1]]
     bent = np.linalg.norm(straight, axis=-1)

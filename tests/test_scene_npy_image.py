@@ -49,7 +49,9 @@ def test_what_is_no_depth_is_none():
         npy(np.zeros((2, 3, 4))),
         npy(np.zeros((0, 3))),
         npy(np.zeros((2, 2), bool)),
-        b"\x93NUMPY\1\0" + struct.pack("<H", 60) + b"{'descr': '|O', 'fortran_order': False, 'shape': (2, 2), }".ljust(60),
+        b"\x93NUMPY\1\0"
+        + struct.pack("<H", 60)
+        + b"{'descr': '|O', 'fortran_order': False, 'shape': (2, 2), }".ljust(60),
         b"\x93NUMPY\1\0" + struct.pack("<H", 60) + b"__import__('os').abort()".ljust(60),
     ],
 )

@@ -238,5 +238,5 @@ def test_colours_by_their_names_with_lines_that_end_as_they_did_in_1994(tmp_path
     rgb = {"uchar": "51 102 255", "float": "0.2 0.4 1"}[kind]
     text += f"0 0 0 {rgb} 0\n1 0 0 {rgb} 0\n0 1 0 {rgb} 0\n3 0 1 2 0.5\n"
     (tmp_path / "mesh.ply").write_bytes(text.replace("\n", "\r").encode())
-    vertices, faces, colors = read_ply(tmp_path / "mesh.ply")
+    _, faces, colors = read_ply(tmp_path / "mesh.ply")
     assert faces.tolist() == [[0, 1, 2]] and colors.tolist() == [[51, 102, 255]] * 3

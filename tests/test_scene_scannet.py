@@ -224,9 +224,15 @@ def test_sensor_depth_lies_on_the_real_mesh(shared_data):
         (lambda f: (f / "intrinsic" / "intrinsic_depth.txt").unlink(), r"intrinsic_depth\.txt: missing"),
         (lambda f: np.savetxt(f / "intrinsic" / "extrinsic_depth.txt", LOST), r"extrinsic_depth\.txt: .* not finite"),
         (lambda f: (f / "depth" / "2.png").write_bytes(b"no image"), r"depth/2\.png: not a readable image"),
-        (lambda f: cv2.imwrite(str(f / "depth" / "2.png"), np.zeros((48, 64), np.uint8)), r"2\.png: not a 16-bit depth"),
+        (
+            lambda f: cv2.imwrite(str(f / "depth" / "2.png"), np.zeros((48, 64), np.uint8)),
+            r"2\.png: not a 16-bit depth",
+        ),
         (lambda f: [p.rename(p.with_stem(f"a{p.stem}")) for p in (f / "depth").iterdir()], r"a10\.png is not named"),
-        (lambda f: (f / "room.txt").write_text("depthWidth = wide\ndepthHeight = 48"), "depthWidth and depthHeight are"),
+        (
+            lambda f: (f / "room.txt").write_text("depthWidth = wide\ndepthHeight = 48"),
+            "depthWidth and depthHeight are",
+        ),
     ],
 )
 def test_depth_that_cannot_be_read_is_left_out_beside_a_mesh(scan, spoil, message):

@@ -267,7 +267,6 @@ def test_depth_as_npy(write):
     [
         ("d.exr", b"v/1\1 some exr", r"d\.exr: depth in \.exr is not read; store it as 16-bit PNG or \.npy"),
         ("d.npy", b"no array", r"d\.npy: not a \.npy file of one depth image"),
-        ("d.npy", b"\x93NUMPY\1\0\x46\0{'descr': '|O', 'fortran_order': False, 'shape': (2, 2), }", r"d\.npy: not a \.npy"),
         ("d.png", b"no image", r"d\.png: not a readable image"),
         ("d.png", cv2.imencode(".png", np.zeros((24, 32), np.uint8))[1].tobytes(), "not a 16-bit depth image"),
         ("d.jpg", cv2.imencode(".jpg", np.zeros((24, 32), np.uint8))[1].tobytes(), "not a 16-bit depth image"),
@@ -323,5 +322,5 @@ def test_portraits_turn_as_their_tag_says_if_only_that_fits(write):
         np.testing.assert_array_equal(frame.read_color(), upright)
     exif[0x0112] = 1
     Image.fromarray(turned).save(folder / "images" / "frame_00002.png", exif=exif)
-    with pytest.raises(InputError, match="images are 64x48, the intrinsics for 48x64: rotated by 90 degrees, and no ori"):
+    with pytest.raises(InputError, match="images are 64x48, the intrinsics for 48x64: rotated by 90"):
         load_scene(folder)

@@ -19,7 +19,9 @@ def test_narrow_ones_are_opencvs(sigma):
 def test_wide_ones_come_near_it(sigma, kind, channels):
     """Noise of all sizes, an edge, and a border that is not a multiple of anything."""
     rng = np.random.default_rng(1)
-    image = sum(cv2.resize(rng.uniform(0, 60, (h, h + 3)), (701, 523), interpolation=cv2.INTER_CUBIC) for h in (4, 40, 300))
+    image = sum(
+        cv2.resize(rng.uniform(0, 60, (h, h + 3)), (701, 523), interpolation=cv2.INTER_CUBIC) for h in (4, 40, 300)
+    )
     image[:, 350:] += 90
     image = np.clip(image, 0, 255).astype(kind)
     image = np.stack([image] * 3, 2) if channels else image

@@ -80,7 +80,7 @@ class ColmapCamera:
         matrix = np.array([[fx, 0, cx - 0.5], [0, fy, cy - 0.5], [0, 0, 1.0]])
         if not all(map(math.isfinite, distortion)):
             raise InputError(f"{self.where}: lens distortion is not finite; export the model again")
-        # OpenCV wants 4, 5 or 8 coefficients: k1, k2, p1, p2, k3, k4, k5, k6; of a fisheye, which is bent without any, 4.
+        # OpenCV wants 4, 5 or 8 coefficients: k1, k2, p1, p2, k3, k4, k5, k6. A fisheye is bent without any.
         distortion += [0.0] * (4 - len(distortion))
         bent = self.is_fisheye or any(distortion)
         return checked_intrinsics(matrix, self.where), tuple(distortion) if bent else None

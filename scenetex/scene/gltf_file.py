@@ -174,6 +174,9 @@ def _check(header: dict, path: Path, size: int) -> None:
     version = str(header.get("asset", {}).get("version", "2.0"))
     if version.startswith(("0.", "1.")):
         raise _too_old(path)
+    least = str(header.get("asset", {}).get("minVersion", "2.0"))
+    if least != "2.0":
+        raise InputError(f"{path}: asks for a reader of glTF {shown(least, 20)}; export it as glTF 2.0")
     for name in header.get("extensionsRequired", []):
         if name in _COMPRESSION:
             raise _compressed(path, name)

@@ -1,4 +1,4 @@
-"""What an image's header says of its pixels, read without them: size, depth of bits, orientation, colours, transparency."""
+"""What an image's header says of its pixels, read without them: size, mode, orientation, colours, transparency."""
 
 import struct
 from dataclasses import dataclass
@@ -10,6 +10,14 @@ from ..memory import OutOfMemory, ran_out
 
 _FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "PPM")
 _MEMORY = 1 << 24  # bytes; more than reading a header takes
+# What begins a file of a kind that is not read: where, and with which bytes.
+_OTHERS = (
+    (4, (b"ftyphei", b"ftyphev", b"ftypmif1", b"ftypmsf1"), "HEIC"),
+    (4, (b"ftypavi",), "AVIF"),
+    (0, (b"\xff\x0a", b"\0\0\0\x0cJXL "), "JPEG XL"),
+    (0, (b"GIF8",), "GIF"),
+    (0, (b"v/1\1",), "OpenEXR"),
+)
 _SIDEWAYS = (5, 6, 7, 8)
 # Where sRGB's red, green and blue lie in a profile (CIE XYZ under D50), and how far off they may be rounded.
 _SRGB = {b"rXYZ": (0.436, 0.222, 0.014), b"gXYZ": (0.385, 0.717, 0.097), b"bXYZ": (0.143, 0.061, 0.714)}
@@ -56,6 +64,11 @@ def read_header(file, label: str) -> ImageHeader:
     except Exception as error:
         if ran_out(error, _MEMORY):
             raise OutOfMemory(f"{label}: no memory to read it") from None
+    file.seek(0)
+    start = file.read(16)
+    for at, starts, name in _OTHERS:
+        if start[at:].startswith(starts):
+            raise InputError(f"{label}: is {name}, which is not read; convert it to JPEG or PNG")
     raise InputError(f"{label}: not a readable image; replace it or delete the frame")
 
 

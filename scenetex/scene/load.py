@@ -33,8 +33,8 @@ def load_scene(path: str | Path, align: bool = False, allow_outside: bool = Fals
     Where there is no mesh, but depth, a mesh is fused from the depth images, if Open3D is installed (`pip install
     'scenetex[fusion]'`); an `InputWarning` says so.
 
-    What cannot be read and is not needed, such as depth images beside a mesh, is left out, and what of the photos is not
-    heeded (colour profiles, transparency, masks) is named: each in an `InputWarning`.
+    What cannot be read and is not needed, such as depth images beside a mesh, is left out, and what of the photos is
+    not heeded (colour profiles, transparency, masks) is named: each in an `InputWarning`.
 
     Args:
         path: the folder, or its `.sens` or `transforms.json` file; or `data set:root#scene` for a scene of a published

@@ -62,7 +62,9 @@ def read_mesh(path: str | Path) -> Mesh:
     if not len(vertices):
         raise InputError(f"{path}: mesh is empty; export it again with its vertices and faces")
     if not len(faces):
-        raise InputError(f"{path}: mesh has no faces, it is a cloud of points, or lines; use the reconstructed surface mesh")
+        raise InputError(
+            f"{path}: mesh has no faces, it is a cloud of points, or lines; use the reconstructed surface mesh"
+        )
     if faces.min() < 0 or faces.max() >= len(vertices):
         raise InputError(f"{path}: a face refers to a vertex that is not there; export the mesh again")
     finite = np.isfinite(vertices).all(1)

@@ -40,7 +40,7 @@ def _remarks(source: ImageSource) -> dict[str, str]:
         )
     if is_transparent(source, label):
         found["transparent"] = (
-            "is transparent in places (alpha), which is not heeded: what is hidden there, often black, is painted, too; "
-            "use the photos without a mask"
+            "is transparent in places (alpha), which is not heeded: what is hidden there, often black, is painted, "
+            "too; use the photos without a mask"
         )
     return found

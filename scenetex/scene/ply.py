@@ -1,4 +1,4 @@
-"""PLY files: ascii and binary of either byte order, any polygons and strips, vertices and faces in the file's own order.
+"""PLY files: ascii and binary of either byte order, any polygons and strips, vertices and faces in their own order.
 
 Read here and not through trimesh, which splits vertices along texture seams and takes no binary file of mixed polygons.
 """
@@ -44,7 +44,10 @@ def read_ply(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
 
 
 def ply_face_count(path: Path) -> int:
-    """Faces, or strips of them, that a PLY file announces; 0 for a point cloud. Raises `InputError` for a file that is no PLY, or not there."""
+    """Faces, or strips of them, that a PLY file announces; 0 for a point cloud.
+
+    Raises `InputError` for a file that is no PLY, or not there.
+    """
     try:
         with open_file(path) as file:
             data = file.read(LARGEST_HEADER)

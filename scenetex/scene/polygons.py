@@ -58,8 +58,8 @@ def strip_triangles(corners: np.ndarray) -> np.ndarray:
 
 
 def _folded(vertices: np.ndarray, triangles: np.ndarray, cut: np.ndarray) -> np.ndarray:
-    """Numbers of the polygons, cut into fans of `cut` triangles each, whose fan goes over an edge of the outline: one of
-    its triangles faces away."""
+    """Numbers of the polygons, cut into fans of `cut` triangles each, whose fan goes over an edge of the outline: one
+    of its triangles faces away."""
     polygon_of = np.repeat(np.arange(len(cut), dtype=np.int32), cut)
     blocks = [slice(at, at + _BLOCK) for at in range(0, len(triangles), _BLOCK)]
     # The sum over a fan is twice the polygon's area vector, whichever corner it starts from.

@@ -24,8 +24,8 @@ def load_extracted(folder: Path, name: str) -> Scene:
     """Reads an extracted ScanNet folder.
 
     Files are `<number>.<suffix>` and belong together by number. Photos may be absent altogether; where there are any, a
-    frame needs a photo and a pose. Depth images are optional, each by itself, and those that cannot be read are left out
-    where there is a mesh. `pose/` is the pose of the rig;
+    frame needs a photo and a pose. Depth images are optional, each by itself, and left out where they cannot be read
+    and there is a mesh. `pose/` is the pose of the rig;
     `extrinsic_color.txt` and `extrinsic_depth.txt` (sensor to rig) place the cameras on it.
 
     Raises:
@@ -102,8 +102,8 @@ def camera_for(intrinsics: np.ndarray, given: tuple[int, int] | None, found: tup
         return Camera(intrinsics, *found)
     if same_shape(found[::-1], given) and not same_shape(found, given):
         raise InputError(
-            f"{where}: images are {found[0]}x{found[1]}, the intrinsics for {given[0]}x{given[1]}: rotated by 90 degrees, "
-            "and no orientation tag (EXIF) says so; rotate the images or fix the intrinsics"
+            f"{where}: images are {found[0]}x{found[1]}, the intrinsics for {given[0]}x{given[1]}: rotated by 90 "
+            "degrees, and no orientation tag (EXIF) says so; rotate the images or fix the intrinsics"
         )
     if not same_shape(found, given):
         raise InputError(
