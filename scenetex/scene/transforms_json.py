@@ -88,8 +88,8 @@ def load_transforms(path: Path, name: str) -> Scene:
 
     Frames whose photo is not there are left out. Ids are the numbers photo names end with, or positions in the file if
     these are not unique. Lens distortion (k1, k2, k3, p1, p2; of a fisheye k1 to k4) is undone when a photo is read.
-    The mesh is the file's "mesh", or its "ply_file_path" if that has faces, or the mesh file beside it. Depth images that
-    cannot be read are left out where there is a mesh.
+    The mesh is the file's "mesh", or its "ply_file_path" if that has faces, or the mesh file beside it. Depth images
+    that cannot be read are left out where there is a mesh.
 
     Raises:
         InputError: what `load_scene` says of this layout.
