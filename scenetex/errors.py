@@ -1,6 +1,7 @@
 """The error type that means "your input, not our bug", and its gentler kin."""
 
 import pickle
+import re
 import struct
 import zipfile
 import zlib
@@ -35,6 +36,11 @@ def plain(text: str) -> str:
 def shown(text: str, longest: int = 200) -> str:
     """Text of a file as a message can print it: in its line, cut where it is long, with nothing a terminal obeys."""
     return plain(text[:longest])
+
+
+def pasted(name: str) -> str:
+    """A file's name as it may stand in a command that people paste: one that a shell could take for more is left out."""
+    return name if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,100}", name) else "FILE"
 
 
 class InputWarning(UserWarning):

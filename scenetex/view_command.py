@@ -283,8 +283,8 @@ def _alignment(report: Path) -> np.ndarray:
 
 
 def _picture(read: Callable[[], np.ndarray]) -> np.ndarray | None:
-    """A thumbnail of the photo that `read` gives; None, with a warning, of one that cannot be read: a scan can be looked
-    at without."""
+    """A thumbnail of the photo that `read` gives; None, with a warning, where that fails: a scan can be looked at
+    without."""
     try:
         return _thumbnail(read())
     except OutsideError:

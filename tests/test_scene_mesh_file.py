@@ -128,3 +128,11 @@ def test_a_command_that_is_named_works(tmp_path):
     command = str(caught.value).partition("convert it: ")[2].replace("python", sys.executable, 1)
     subprocess.run(command, shell=True, cwd=tmp_path, check=True)
     assert len(read_mesh(tmp_path / "mesh.ply").faces) == len(ROOM_FACES)
+
+
+@pytest.mark.parametrize("name", ["a'; rm -rf x #.off", "$(x).off", "-x.off", "a b.off"])
+def test_commands_to_paste_hold_no_name_that_does_more(tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(InputError) as caught:
+        read_mesh(tmp_path / name)
+    assert "trimesh.load('FILE')" in str(caught.value)

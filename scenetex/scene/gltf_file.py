@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from ..errors import InputError, shown
+from ..errors import InputError, pasted, shown
 from ..files import MESH_BYTES, read_bytes
 from ..json_file import parse_json
 
@@ -211,9 +211,9 @@ def _check_sizes(views: list, accessors: list, size: int) -> None:
 def _compressed(path: Path, name: str) -> InputError:
     return InputError(
         f"{path}: its geometry is {_COMPRESSION[name]}-compressed ({name}), which is not read; unpack it: "
-        f"npx @gltf-transform/cli copy {path.name} plain.glb"
+        f"npx @gltf-transform/cli copy {pasted(path.name)} plain.glb"
     )
 
 
 def _too_old(path: Path) -> InputError:
-    return InputError(f"{path}: is glTF 1.0; make it 2.0: npx gltf-pipeline -i {path.name} -o new.glb")
+    return InputError(f"{path}: is glTF 1.0; make it 2.0: npx gltf-pipeline -i {pasted(path.name)} -o new.glb")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, pasted
 from .glb import read_glb, read_gltf
 from .mesh import Mesh
 from .obj import read_obj
@@ -19,11 +19,11 @@ _USD = "open it in Blender (File > Import > Universal Scene Description) and exp
 _POINTS = "a cloud of points; make a surface of it, for instance with Poisson reconstruction in MeshLab or CloudCompare"
 _CURES = {
     ".off": f"convert it: {_TRIMESH}",
-    ".3mf": f"convert it: {_TRIMESH}",
+    ".3mf": "open it in MeshLab and export it as PLY",
     ".fbx": "open it in Blender (File > Import > FBX) and export it as glTF 2.0 (.glb)",
     ".dae": "open it in Blender up to 4.5, or in MeshLab, and export it as PLY",
     ".blend": "open it in Blender and export it as glTF 2.0 (.glb)",
-    ".x3d": "open it in Blender (File > Import > X3D) and export it as glTF 2.0 (.glb)",
+    ".x3d": "open it in MeshLab and export it as PLY",
     ".wrl": "open it in MeshLab and export it as PLY",
     ".3ds": "open it in MeshLab and export it as PLY",
     ".vtk": "open it in ParaView and save it as PLY",
@@ -80,7 +80,7 @@ def _cure(path: Path) -> str | None:
     suffix = path.suffix.lower()
     if suffix not in _CURES:
         return None
-    return f"{suffix} files are not read; {_CURES[suffix].format(path.name)}"
+    return f"{suffix} files are not read; {_CURES[suffix].format(pasted(path.name))}"
 
 
 def mesh_files(folder: Path, besides: Path | None = None) -> list[Path]:
