@@ -39,7 +39,7 @@ def shown(text: str, longest: int = 200) -> str:
 
 
 def pasted(name: str) -> str:
-    """A file's name as it may stand in a command that people paste: one that a shell could take for more is left out."""
+    """A file's name as it may stand in a command that people paste; "FILE" for one that a shell could take for more."""
     return name if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,100}", name) else "FILE"
 
 

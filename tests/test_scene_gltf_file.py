@@ -95,6 +95,7 @@ def test_triangles_fans_and_strips_stand_beside_one_another(tmp_path, mode, poin
     build.part(points, np.arange(len(points), dtype=np.uint32)[:, None] if indexed else None, mode=mode)
     for left_out in (0, 1, 2, 3):  # points and lines
         build.part(SQUARE, None, mode=left_out)
+    build.tree["meshes"][0]["primitives"].append({"attributes": {"NORMAL": 0}})
     vertices, faces, _ = read_glb(build.glb(tmp_path))
     assert len(faces) == 2 + count and faces[:2].tolist() == [[0, 1, 2], [0, 2, 3]]
     t = vertices[faces[2:]]

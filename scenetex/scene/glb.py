@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..memory import ran_out
-from .gltf_file import GltfFile, read_glb_file, read_gltf_file
+from .gltf_file import GltfFile, primitives, read_glb_file, read_gltf_file
 from .polygons import strip_triangles
 from .quaternion import rotation_matrices
 
@@ -145,7 +145,7 @@ def _check_copies(file: GltfFile, places: list[_Place]) -> None:
     """Raises InputError for few vertices at many places, and for too many parts."""
     counts = [int(accessor["count"]) for accessor in file.header.get("accessors", [])]
     positions = [
-        [part["attributes"]["POSITION"] for part in mesh["primitives"]] for mesh in file.header.get("meshes", [])
+        [part["attributes"]["POSITION"] for part in primitives(mesh)] for mesh in file.header.get("meshes", [])
     ]
     stored = sum(counts[position] for position in {position for mesh in positions for position in mesh})
     placed = sum(len(place.transforms) * sum(counts[i] for i in positions[place.mesh]) for place in places)
@@ -163,7 +163,7 @@ def _parts(file: GltfFile, place: _Place, worlds: dict[int, np.ndarray]) -> Iter
     """Vertices, faces and colours or None of every primitive of triangles of a mesh, at all its places."""
     mesh = file.header["meshes"][place.mesh]
     weights = place.node.get("weights", mesh.get("weights", []))
-    for primitive in mesh["primitives"]:
+    for primitive in primitives(mesh):
         mode = primitive.get("mode", _TRIANGLES)
         if mode not in (_TRIANGLES, _STRIP, _FAN):
             continue

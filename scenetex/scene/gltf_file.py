@@ -148,6 +148,11 @@ def read_gltf_file(path: Path) -> GltfFile:
         raise InputError(f"{path}: not a glTF 2.0 file, or cut short; export the mesh again") from None
 
 
+def primitives(mesh: dict) -> list[dict]:
+    """The parts of a mesh that have positions; others are not to be drawn, says the specification."""
+    return [part for part in mesh["primitives"] if "POSITION" in part["attributes"]]
+
+
 def _binary_chunk(data: bytes, at: int) -> bytes:
     if at + 8 > len(data):
         return b""
@@ -186,7 +191,7 @@ def _check(header: dict, path: Path, size: int) -> None:
             )
     accessors = header.get("accessors", [])
     for mesh in header.get("meshes", []):
-        for primitive in mesh["primitives"]:
+        for primitive in primitives(mesh):
             if {"bufferView", "sparse"} & accessors[primitive["attributes"]["POSITION"]].keys():
                 continue
             name = next((name for name in primitive.get("extensions", {}) if name in _COMPRESSION), None)
