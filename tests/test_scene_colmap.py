@@ -311,3 +311,13 @@ def test_photos_that_their_tag_turns_to_the_models_size(write):
         path = folder / "images" / name
         Image.fromarray(np.rot90(np.array(Image.open(path)), 1)).save(path, exif=exif)
     assert_photos_fit(load_scene(folder))
+
+
+@pytest.mark.parametrize("form", [write_text, write_binary])
+def test_rigs_and_points_are_passed_over(write, form):
+    """As COLMAP writes them since 3.12."""
+    folder = write(form=form)
+    for name in ("rigs", "frames", "points3D"):
+        for suffix in ("bin", "txt"):
+            (folder / "sparse/0" / f"{name}.{suffix}").write_bytes(b"whatever stands there")
+    assert_photos_fit(load_scene(folder))

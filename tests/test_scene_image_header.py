@@ -12,7 +12,7 @@ from PIL import Image, ImageCms
 
 from scenetex import InputError
 from scenetex.scene.image_header import read_header
-from scenetex.scene.image_source import ImageSource, decode_color, decode_gray, image_size
+from scenetex.scene.image_source import ImageSource, decode_color, decode_depth, decode_gray, depth_size, image_size
 
 # CIE XYZ under D50 of red, green and blue, as the profiles of Apple and Adobe have them.
 DISPLAY_P3 = ((0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407))
@@ -124,3 +124,21 @@ def test_what_is_no_image():
 def test_images_of_other_kinds_are_named(data, name):
     with pytest.raises(InputError, match=f"a: is {name}, which is not read; convert it to JPEG or PNG"):
         read_header(io.BytesIO(data), "a")
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif", ".webp", ".bmp", ".ppm"])
+def test_photos_of_every_kind(tmp_path, suffix):
+    image = np.full((24, 32, 3), (200, 100, 50), np.uint8)
+    Image.fromarray(image).save(tmp_path / f"0{suffix}", quality=95)
+    source = ImageSource(tmp_path / f"0{suffix}")
+    assert image_size(source, "photo") == (32, 24)
+    assert np.abs(decode_color(source, (32, 24), "photo").astype(int) - image).max() <= 4
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".pgm"])
+def test_depth_of_every_kind(tmp_path, suffix):
+    depth = np.random.default_rng(0).integers(0, 65535, (24, 32), np.uint16)
+    cv2.imwrite(str(tmp_path / f"0{suffix}"), depth)
+    source = ImageSource(tmp_path / f"0{suffix}")
+    assert depth_size(source, "depth") == (32, 24)
+    np.testing.assert_allclose(decode_depth(source, (32, 24), "depth"), depth / 1000, rtol=1e-6)

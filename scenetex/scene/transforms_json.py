@@ -148,11 +148,18 @@ def _parse(path: Path) -> tuple[dict, list[dict]]:
         model = part.get("camera_model", _FISHEYE)
         if not isinstance(model, str) or model not in _PINHOLE_MODELS | {_FISHEYE}:
             said = repr(model[:40]) if isinstance(model, str) else f"of {type(model).__name__}"
-            raise InputError(f"{path}: camera model {said} is not a pinhole; undistort the photos first")
+            raise InputError(f"{path}: camera model {said} is not a pinhole; {_cure(model)}")
         other = next((key for key in _OTHER_LENSES if part.get(key)), None)
         if other:
-            raise InputError(f"{path}: the lens that {other} says is no pinhole; undistort the photos first")
+            raise InputError(f"{path}: the lens that {other} says is no pinhole; {_cure(other)}")
     return meta, entries
+
+
+def _cure(model) -> str:
+    """What can be done about photos of a camera that is no pinhole."""
+    if str(model).lower() in ("equirectangular", "latlong"):
+        return "cut views out of the panoramas first (ns-process-data images --camera-type equirectangular)"
+    return "undistort the photos first"
 
 
 def frame_numbers(names: list[str | None]) -> list[int]:
