@@ -6,6 +6,8 @@ import numpy as np
 
 from ..errors import InputError
 
+_FARTHEST = 1e30  # beyond which single precision ends, whatever the unit
+
 
 def npy_size(file, label: str) -> tuple[int, int]:
     """(width, height) of the image in an open `.npy` file. Raises `InputError` unless it holds one of numbers."""
@@ -13,15 +15,19 @@ def npy_size(file, label: str) -> tuple[int, int]:
 
 
 def decode_npy(data: bytes, label: str) -> np.ndarray:
-    """(h, w) float64 of a `.npy` file; what is not finite, or below 0, is 0. Raises `InputError` as `npy_size`."""
+    """(h, w) float64 of a `.npy` file; what is not finite, below 0, or beyond all measure is 0.
+
+    Raises `InputError` as `npy_size`, and for a file that is cut short.
+    """
     file = io.BytesIO(data)
     (width, height), kind, by_column = _header(file, label)
     if len(data) - file.tell() != width * height * kind.itemsize:
         raise InputError(f"{label}: is cut short; copy it again")
     numbers = np.frombuffer(data, kind, width * height, file.tell())
     image = numbers.reshape(width, height).T if by_column else numbers.reshape(height, width)
-    image = image.astype(np.float64)
-    return np.where(np.isfinite(image) & (image > 0), image, 0.0)
+    with np.errstate(all="ignore"):  # NaN that signals, and numbers beyond all floats
+        image = image.astype(np.float64)
+        return np.where((image > 0) & (image < _FARTHEST), image, 0.0)
 
 
 def _header(file, label: str) -> tuple[tuple[int, int], np.dtype, bool]:
