@@ -7,13 +7,13 @@ import pytest
 from scenetex.texture.blur import gaussian_blur
 
 
-@pytest.mark.parametrize("sigma", [0.6, 8.0, 24.0])
+@pytest.mark.parametrize("sigma", [0.6, 8.0, 12.0])
 def test_narrow_ones_are_opencvs(sigma):
     image = np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8)
     np.testing.assert_array_equal(gaussian_blur(image, sigma), cv2.GaussianBlur(image, (0, 0), sigma))
 
 
-@pytest.mark.parametrize("sigma", [25.0, 37.5, 90.0])
+@pytest.mark.parametrize("sigma", [12.5, 18.75, 37.5, 90.0])
 @pytest.mark.parametrize("kind", [np.uint8, np.float32])
 @pytest.mark.parametrize("channels", [(), (3,)])
 def test_wide_ones_come_near_it(sigma, kind, channels):

@@ -5,7 +5,7 @@ import math
 import cv2
 import numpy as np
 
-_WIDEST = 24.0  # pixels of sigma that are blurred as they are: photos of up to 1,900 pixels' width
+_WIDEST = 12.0  # pixels of sigma that are blurred as they are: all of photos of 640 pixels' width
 _KEPT = 6.0  # pixels of sigma that a smaller image is blurred by
 
 
