@@ -1,6 +1,7 @@
 """The error type that means "your input, not our bug", and its gentler kin."""
 
 import pickle
+import re
 import struct
 import zipfile
 import zlib
@@ -20,6 +21,10 @@ class InputError(ValueError):
     """
 
 
+class OutsideError(InputError):
+    """A name or symlink of a scene that leads out of its folder; refused even where the file is not needed."""
+
+
 def plain(text: str) -> str:
     """Text in one line, as a terminal may show it: what moves the cursor, colours, breaks or turns lines is spelt out.
 
@@ -36,6 +41,11 @@ def shown(text: str, longest: int = 200) -> str:
 def extra(name: str) -> str:
     """How to add what the package can do without; for a clone of it, as the quick start makes one."""
     return f'pip install -c constraints.txt -e ".[{name}]" in the folder that scenetex was cloned into'
+
+
+def pasted(name: str) -> str:
+    """A file's name as it may stand in a command that people paste; "FILE" for one that a shell could take for more."""
+    return name if re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,100}", name) else "FILE"
 
 
 class InputWarning(UserWarning):

@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import BinaryIO
 
-from .errors import InputError, shown
+from .errors import InputError, OutsideError, shown
 
 MESH_BYTES = 1 << 33  # most bytes of a mesh,
 IMAGE_BYTES = 1 << 30  # of an image,
@@ -100,10 +100,6 @@ def _watch() -> None:
     sys.addaudithook(ask)
 
 
-class LeadsOut(InputError):
-    """A path out of the folder that `only_inside` was told."""
-
-
 @contextmanager
 def only_inside(folder: Path | None, named: Path | None = None) -> Iterator[None]:
     """In the block, `open_file` and `check_inside` refuse what lies outside `folder`, symlinks followed.
@@ -121,10 +117,10 @@ def only_inside(folder: Path | None, named: Path | None = None) -> Iterator[None
 
 
 def check_inside(path: str | Path) -> None:
-    """Raises LeadsOut, an InputError, for a path that leads out of the folder that `only_inside` was told."""
+    """Raises OutsideError for a path that leads out of the folder that `only_inside` was told."""
     bounds = _bounds.get()
     if bounds is not None and not bounds.hold(str(path)):
-        raise LeadsOut(
+        raise OutsideError(
             f"{path}: leads out of the folder {bounds.folder}, to {shown(os.path.realpath(path))}; put the file there, "
             "or, if you trust what it comes from, add --allow-outside (in Python: allow_outside=True)"
         )

@@ -28,6 +28,8 @@ from .views.viewset import ViewSet, cast_views, render_views
 MOST_PHOTOS = 120  # more are thinned out to keyframes: they cost time and hardly add detail
 _GLANCE = 160  # width of the depth maps that refinement works with
 _DEPTH_SHARE = 2  # photos over the depth maps they are baked with: costs 0.02 dB, saves a sixth of the time
+_PAINTED = 60  # bytes for each pixel of the photo that is being painted
+_DEPTH_SIDES = 400, 2400  # pixels of the maps' shorter and longer side, beyond which photos of 100 megapixels leave off
 
 Layout = Future | Callable[[], Atlas]
 
@@ -180,10 +182,17 @@ def _photos(scene: Scene, keyframes: str, refine_poses: bool, stages: Stages):
         with stages.stage("refine", refinement_steps()) as done:
             refinement = _refined(scene, frame_ids, pictures, stages, done)
     with stages.stage("render", len(frame_ids)) as done:
-        coarse = tuple(max(1, side // _DEPTH_SHARE) for side in size)
+        coarse = depth_size(size)
         views = _final_views(scene, frame_ids, coarse, refinement, done)
     _check_sight(scene, views)
     return views, pictures, refinement
+
+
+def depth_size(size: tuple[int, int]) -> tuple[int, int]:
+    """(width, height) of the depth maps that photos of `size` are baked with."""
+    shortest, longest = _DEPTH_SIDES
+    share = max(_DEPTH_SHARE, min(min(size) / shortest, max(size) / longest))
+    return tuple(max(1, int(side // share)) for side in size)
 
 
 def _frames(scene: Scene, keyframes: str, stages: Stages, photos: bool) -> list[int]:
@@ -262,7 +271,8 @@ def read_photos(scene: Scene, frame_ids: list[int], done: Done = lambda: None) -
     """
 
     sizes = [scene.frame(i).camera.size for i in frame_ids]
-    need(3 * sum(w * h for w, h in sizes), f"{len(sizes)} photos:")
+    pixels = [w * h for w, h in sizes]
+    need(3 * sum(pixels) + _PAINTED * max(pixels, default=0), f"{len(sizes)} photos:")
 
     def read(frame_id: int) -> np.ndarray:
         image = scene.frame(frame_id).read_color()

@@ -5,8 +5,9 @@ import io
 import json
 import struct
 import time
+import warnings
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +17,7 @@ import tyro
 
 from .cli import guarded, parse
 from .console import say
-from .errors import InputError, extra, shown
+from .errors import InputError, InputWarning, OutsideError, extra, shown
 from .files import MESH_BYTES, only_inside, read_bytes
 from .gate import Gate, gated
 from .json_file import parse_json, read_object
@@ -193,7 +194,7 @@ def _scan(path: Path, allow_outside: bool) -> Exhibit:
     for i in np.unique(np.linspace(0, count - 1, min(count, _MOST)).round().astype(int)):
         frame = scene.frames[i]
         k, (width, height) = frame.camera.intrinsics, frame.camera.size
-        image = None if frame.color is None else _thumbnail(frame.read_color())
+        image = None if frame.color is None else _picture(frame.read_color)
         slopes = width / (2 * k[0, 0]), height / (2 * k[1, 1])
         cameras.append(CameraView(str(frame.id), frame.cam_to_world, slopes, image))
     return Exhibit(_encode_scan(scene.mesh), _box(scene.mesh), _start(scene.mesh, cameras), cameras)
@@ -280,6 +281,18 @@ def _alignment(report: Path) -> np.ndarray:
         return np.array(told["axis_alignment"], np.float64).reshape(4, 4)
     except (KeyError, TypeError, ValueError, OverflowError):
         raise InputError(f"{report}: does not say where up is (axis_alignment); texture the scene again") from None
+
+
+def _picture(read: Callable[[], np.ndarray]) -> np.ndarray | None:
+    """A thumbnail of the photo that `read` gives; None, with a warning, where that fails: a scan can be looked at
+    without."""
+    try:
+        return _thumbnail(read())
+    except OutsideError:
+        raise
+    except InputError as error:
+        warnings.warn(f"{error} (its camera is shown without it)", InputWarning, stacklevel=2)
+        return None
 
 
 def _thumbnail(image: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ import scenetex
 from scenetex import InputError, load_scene, texture_command, texture_scene
 from scenetex.batch import process
 from scenetex.manifest import MANIFEST
-from scenetex.pipeline import choose_frames, read_photos, run_stages
+from scenetex.pipeline import choose_frames, depth_size, read_photos, run_stages
 from scenetex.synthetic import read_room
 from scenetex.texture.textured_mesh import TexturedMesh
 
@@ -248,3 +248,12 @@ def test_a_scene_without_photos_is_an_input_error(tmp_path):
     scene = load_scene(tiny_scan.write_extracted(tmp_path / "room", color=False))
     with pytest.raises(InputError, match="has no photo; add one"):
         run_stages(scene, texture_size=128)
+
+
+@pytest.mark.parametrize(
+    ("photo", "depth_map"),
+    [((640, 480), (320, 240)), ((5, 1), (2, 1)), ((12_000, 9000), (2400, 1800)), ((30_000, 100), (15_000, 50))],
+)
+def test_depth_maps_of_very_large_photos_leave_off(photo, depth_map):
+    assert depth_size(photo) == depth_map
+    assert photo[1] < 100 or abs(photo[0] / photo[1] / (depth_map[0] / depth_map[1]) - 1) < 0.01

@@ -8,6 +8,7 @@ from exact_scans import MESH, POSES, SIZE, K, assert_photos_fit, photos, quatern
 from hypothesis import given
 from hypothesis import strategies as st
 from painted_box import smooth_color, texel_points
+from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from scenetex import InputError, bake, load_scene, render_views, unwrap
@@ -19,7 +20,7 @@ ORDER = (1, 0, 3, 2)  # of the numbers in the names
 FX, FY, CX, CY = K[0, 0], K[1, 1], K[0, 2] + 0.5, K[1, 2] + 0.5
 PINHOLE = ("PINHOLE", SIZE, (FX, FY, CX, CY))
 MODELS = {"SIMPLE_PINHOLE": 0, "PINHOLE": 1, "SIMPLE_RADIAL": 2, "RADIAL": 3, "OPENCV": 4, "OPENCV_FISHEYE": 5}
-MODELS |= {"FULL_OPENCV": 6, "FOV": 7}
+MODELS |= {"FULL_OPENCV": 6, "FOV": 7, "SIMPLE_RADIAL_FISHEYE": 8, "RADIAL_FISHEYE": 9}
 
 
 def world_to_camera(pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -136,6 +137,10 @@ def test_a_known_corner_lands_on_its_pixel(write):
     ("camera", "distortion"),
     [
         (("SIMPLE_PINHOLE", SIZE, (FX, CX, CY)), None),
+        (("OPENCV_FISHEYE", SIZE, (FX, FY, CX, CY, 0.1, -0.02, 0.003, 0.004)), (0.1, -0.02, 0.003, 0.004)),
+        (("OPENCV_FISHEYE", SIZE, (FX, FY, CX, CY, 0.0, 0.0, 0.0, 0.0)), (0.0, 0.0, 0.0, 0.0)),
+        (("SIMPLE_RADIAL_FISHEYE", SIZE, (FX, CX, CY, 0.1)), (0.1, 0, 0, 0)),
+        (("RADIAL_FISHEYE", SIZE, (FX, CX, CY, 0.1, -0.02)), (0.1, -0.02, 0, 0)),
         (("SIMPLE_RADIAL", SIZE, (FX, CX, CY, 0.0)), None),
         (("SIMPLE_RADIAL", SIZE, (FX, CX, CY, 0.1)), (0.1, 0, 0, 0)),
         (("RADIAL", SIZE, (FX, CX, CY, 0.1, -0.02)), (0.1, -0.02, 0, 0)),
@@ -151,6 +156,7 @@ def test_camera_models(write, camera, distortion, form):
     frame = load_scene(write(camera, form)).frames[0]
     np.testing.assert_allclose(frame.camera.intrinsics, K, atol=1e-12)
     assert frame.color.distortion == distortion
+    assert frame.color.fisheye == ("FISHEYE" in camera[0])
 
 
 def test_distortion_is_undone_as_colmap_has_it(write):
@@ -191,7 +197,7 @@ def test_places(write, place, at):
 
 
 def test_undistorted_photos_come_first(write):
-    folder = write(("OPENCV_FISHEYE", SIZE, (FX, FY, CX, CY, 0, 0, 0, 0)))
+    folder = write(("FOV", SIZE, (FX, FY, CX, CY, 0.5)))
     write(place="dense/sparse", at="dense/images")
     assert_photos_fit(load_scene(folder))
 
@@ -231,12 +237,15 @@ def test_photos_that_are_gone_and_poses_that_are_lost(write):
         (lambda m: (m / "cameras.txt").write_text("7 PINHOLE 160 120 nan 2 3 4"), "line 1: intrinsic matrix is not"),
         (lambda m: (m / "cameras.txt").write_text("7 SIMPLE_RADIAL 160 120 9 2 3 inf"), "distortion is not finite"),
         (
-            lambda m: (m / "cameras.txt").write_text("7 OPENCV_FISHEYE 160 120 9 9 80 60 0 0 0 0"),
-            r"cameras\.txt: line 1: camera model OPENCV_FISHEYE is not supported; undistort the photos first",
+            lambda m: (m / "cameras.txt").write_text("7 FOV 160 120 9 9 80 60 0.5"),
+            r"cameras\.txt: line 1: camera model FOV is not supported; undistort the photos first \(colmap image_und",
         ),
         (lambda m: (m / "cameras.txt").write_text("7 NEW_LENS 160 120 9"), "camera model NEW_LENS is not supported"),
         (lambda m: (m / "cameras.txt").write_text("8 PINHOLE 160 120 9 9 80 60"), "line 2: its camera 7 is not in"),
-        (lambda m: (m / "cameras.txt").write_text("7 PINHOLE 160 160 9 9 80 60"), "another shape; use uncropped"),
+        (
+            lambda m: (m / "cameras.txt").write_text("7 PINHOLE 160 160 9 9 80 60"),
+            "rotated by 90|another shape; use uncropped",
+        ),
         (lambda m: (m / "images.txt").write_text("# none\n"), r"images\.txt: holds no image"),
         (lambda m: (m / "images.txt").write_text("1 1 0 0 0 0 0 0\n"), "line 1 is not 'id qw qx"),
         (lambda m: (m / "images.txt").write_text("1 a 0 0 0 0 0 0 7 b.png\n"), "line 1 is not 'id qw qx"),
@@ -293,3 +302,22 @@ def test_noise_is_refused_in_one_line(tmp_path_factory, data, name):
 def test_without_mesh(write):
     with pytest.raises(InputError, match="flat: no mesh; put"):
         load_scene(write(mesh=None))
+
+
+def test_photos_that_their_tag_turns_to_the_models_size(write):
+    folder, exif = write(), Image.Exif()
+    exif[0x0112] = 6
+    for name in NAMES:
+        path = folder / "images" / name
+        Image.fromarray(np.rot90(np.array(Image.open(path)), 1)).save(path, exif=exif)
+    assert_photos_fit(load_scene(folder))
+
+
+@pytest.mark.parametrize("form", [write_text, write_binary])
+def test_rigs_and_points_are_passed_over(write, form):
+    """As COLMAP writes them since 3.12."""
+    folder = write(form=form)
+    for name in ("rigs", "frames", "points3D"):
+        for suffix in ("bin", "txt"):
+            (folder / "sparse/0" / f"{name}.{suffix}").write_bytes(b"whatever stands there")
+    assert_photos_fit(load_scene(folder))

@@ -8,7 +8,7 @@ import pytest
 import trimesh
 from tiny_scan import ROOM_FACES, ROOM_VERTICES, write_ply
 
-from scenetex import InputError
+from scenetex import InputError, load_scene
 from scenetex.scene.mesh_file import find_mesh, read_mesh
 
 
@@ -68,6 +68,10 @@ def test_files_that_are_not_there_or_not_meshes(tmp_path):
         (["mesh.obj", "room.ply"], "mesh.obj"),
         (["room.glb", "other.ply"], "room.glb"),
         (["anything.obj", "notes.txt"], "anything.obj"),
+        (["room.stl", "scan.ply"], "scan.ply"),
+        (["mesh.stl", "mesh.obj"], "mesh.obj"),
+        (["scan.stl"], "scan.stl"),
+        (["scan.gltf", "scan.stl", "x.glb"], "x.glb"),
     ],
 )
 def test_choice_of_mesh(tmp_path, names, found):
@@ -89,3 +93,46 @@ def test_no_mesh_and_too_many(tmp_path):
 def test_importing_the_readers_leaves_trimesh_alone():
     code = "import sys, scenetex.scene.load; sys.exit('trimesh' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "cure"),
+    [
+        ("room.off", r"\.off files are not read; convert it: python -c .*trimesh\.load\('room\.off'\)"),
+        ("room.FBX", r"\.fbx files are not read; open it in Blender .*export it as glTF 2\.0"),
+        ("room.usdz", r"\.usdz files are not read; open it in Blender"),
+        ("room.dae", r"\.dae files are not read; open it in"),
+        ("room.blend", r"\.blend files are not read; open it in Blender"),
+        ("room.e57", r"\.e57 files are not read; a cloud of points; make a surface of it"),
+    ],
+)
+def test_meshes_of_other_programs_are_named_with_what_converts_them(tmp_path, name, cure):
+    (tmp_path / name).touch()
+    for refused in (
+        lambda: read_mesh(tmp_path / name),
+        lambda: find_mesh(tmp_path, "room"),
+    ):
+        with pytest.raises(InputError, match=cure) as caught:
+            refused()
+        assert name in str(caught.value) and str(caught.value).isprintable()
+    with pytest.raises(InputError, match="a mesh alone has no cameras"):
+        load_scene(tmp_path / name)
+
+
+def test_a_command_that_is_named_works(tmp_path):
+    """As it stands in the message."""
+    room = trimesh.Trimesh(ROOM_VERTICES, ROOM_FACES, process=False)
+    (tmp_path / "room.off").write_text(room.export(file_type="off"))
+    with pytest.raises(InputError) as caught:
+        read_mesh(tmp_path / "room.off")
+    command = str(caught.value).partition("convert it: ")[2].replace("python", sys.executable, 1)
+    subprocess.run(command, shell=True, cwd=tmp_path, check=True)
+    assert len(read_mesh(tmp_path / "mesh.ply").faces) == len(ROOM_FACES)
+
+
+@pytest.mark.parametrize("name", ["a'; rm -rf x #.off", "$(x).off", "-x.off", "a b.off"])
+def test_commands_to_paste_hold_no_name_that_does_more(tmp_path, name):
+    (tmp_path / name).touch()
+    with pytest.raises(InputError) as caught:
+        read_mesh(tmp_path / name)
+    assert "trimesh.load('FILE')" in str(caught.value)

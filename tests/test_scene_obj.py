@@ -67,11 +67,49 @@ def test_a_room_round_trips(tmp_path):
     np.testing.assert_array_equal(faces, ROOM_FACES)
 
 
+def area(vertices: np.ndarray, faces: np.ndarray) -> float:
+    t = vertices[faces]
+    return np.linalg.norm(np.cross(t[:, 1] - t[:, 0], t[:, 2] - t[:, 0]), axis=1).sum() / 2
+
+
+def test_notches_of_polygons_stay_open(tmp_path):
+    path = tmp_path / "mesh.obj"
+    path.write_text("v 5 0 0\nv 5 2 0\nv 2 2 0\nv 2 4 0\nv 0 4 0\nv 0 0 0\nf 1 2 3 4 5 6\n")
+    vertices, faces, _ = read_obj(path)
+    assert area(vertices, faces) == pytest.approx(14) and len(faces) == 4
+
+
+def test_what_is_no_surface_is_passed_over(tmp_path):
+    """Lines, points, curves, groups, smoothing, materials; `fo`, as old files call a face; a carriage return alone."""
+    text = "g a\no b\ns 1\nv 0 0 0\nv 1 0 0\nv 0 1 0\nvp 1 2\nl 1 2 3\np 1\ncurv 0 1 1 2\nfo 1 2 3\nusemtl x\n"
+    path = tmp_path / "mesh.obj"
+    for end in ("\n", "\r\n", "\r"):
+        path.write_bytes(text.replace("\n", end).encode())
+        vertices, faces, _ = read_obj(path)
+        assert len(vertices) == 3 and faces.tolist() == [[0, 1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("rows", "colors"),
+    [
+        (["0 0 0 1", "1 0 0 1", "0 1 0 1"], None),  # with a weight
+        (["0 0 0 1 0 0 0.5", "1 0 0 0 1 0 0.5", "0 1 0 0 0 1 0.5"], 255 * np.eye(3)),  # with alpha
+        (["0 0 0 1 0 0", "1 0 0", "0 1 0 0 0 1"], None),  # colours of some say nothing of the others
+    ],
+)
+def test_further_numbers_of_a_vertex(tmp_path, rows, colors):
+    path = tmp_path / "mesh.obj"
+    path.write_text("".join(f"v {row}\n" for row in rows) + "f 1 2 3\n")
+    vertices, _, found = read_obj(path)
+    np.testing.assert_array_equal(vertices, [[0, 0, 0], [1, 0, 0], [0, 1, 0]])
+    np.testing.assert_array_equal(found, colors)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("v 0 0 zero\nf 1 1 1", "starts with v is not numbers"),
-        ("v 0 0\nv 0 0 0 0", "v lines do not all hold the same"),
+        ("v 0 0\nv 0 0 0 0", "v lines do not all hold 3"),
         ("v 0 0 0\nf a b c", "starts with f is not numbers"),
         ("v 0 0 0\nf 1.5 1 1", "does not hold vertex numbers"),
         ("v 0 0 0\nf 1e99 1 1", "does not hold vertex numbers"),

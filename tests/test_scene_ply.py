@@ -196,3 +196,47 @@ def test_nan_that_signals_and_corners_that_are_no_numbers(tmp_path, encoding):
         else:
             vertices, faces, _ = read_ply(path)
             assert np.isnan(vertices[0, 0]) and faces.tolist() == [[0, 1, 2]]
+
+
+OUTLINE = [(5, 0, 0), (5, 2, 0), (2, 2, 0), (2, 4, 0), (0, 4, 0), (0, 0, 0)]
+
+
+@pytest.mark.parametrize("count", ["char", "uchar", "short", "ushort", "int", "uint", "uint8", "int32"])
+@pytest.mark.parametrize("kind", ["char", "short", "int8", "int16", "float", "double", "float32", "float64"])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_every_scalar_type_and_notches(tmp_path, count, kind, order):
+    """Also behind an element of edges, which is left out, and with a strip beside the polygon."""
+    types = {"char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4", "float": "f4"}
+    types |= {"double": "f8", "int8": "i1", "int16": "i2", "int32": "i4", "uint8": "u1", "float32": "f4"}
+    types |= {"float64": "f8"}
+    name = "little" if order == "<" else "big"
+    head = f"ply\nformat binary_{name}_endian 1.0\ncomment by hand\nobj_info num_cols 4\nelement edge 1\n"
+    head += "property int vertex1\nproperty int vertex2\nelement vertex 6\n"
+    head += "".join(f"property {kind} {axis}\n" for axis in "xyz") + "property ushort r\nproperty ushort g\n"
+    head += f"property ushort b\nelement face 1\nproperty list {count} {count} vertex_index\nelement tristrips 1\n"
+    head += "property list int int vertex_indices\nend_header\n"
+    rows = np.zeros(6, [("xyz", order + types[kind], 3), ("rgb", order + "u2", 3)])
+    rows["xyz"], rows["rgb"] = OUTLINE, np.arange(18).reshape(6, 3) * 257 * 10
+    corners = np.array([6, *range(6)], order + types[count]).tobytes()
+    strip = np.array([7, 0, 1, 2, 3, -1, 3, 4], order + "i4").tobytes()
+    (tmp_path / "mesh.ply").write_bytes(head.encode() + bytes(8) + rows.tobytes() + corners + strip)
+    vertices, faces, colors = read_ply(tmp_path / "mesh.ply")
+    np.testing.assert_array_equal(vertices, OUTLINE)
+    np.testing.assert_array_equal(colors, np.arange(18).reshape(6, 3) * 10)
+    t = vertices[faces[:4]]
+    assert np.cross(t[:, 1] - t[:, 0], t[:, 2] - t[:, 0])[:, 2].sum() / 2 == 14
+    assert faces[4:].tolist() == [[0, 1, 2], [2, 1, 3]]
+    assert ply_face_count(tmp_path / "mesh.ply") == 2
+
+
+@pytest.mark.parametrize("names", ["red green blue", "diffuse_red diffuse_green diffuse_blue"])
+@pytest.mark.parametrize("kind", ["uchar", "float"])
+def test_colours_by_their_names_with_lines_that_end_as_they_did_in_1994(tmp_path, names, kind):
+    text = "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\n"
+    text += "".join(f"property {kind} {name}\n" for name in names.split()) + "property uchar alpha\n"
+    text += "element face 1\nproperty list uchar int vertex_indices\nproperty float quality\nend_header\n"
+    rgb = {"uchar": "51 102 255", "float": "0.2 0.4 1"}[kind]
+    text += f"0 0 0 {rgb} 0\n1 0 0 {rgb} 0\n0 1 0 {rgb} 0\n3 0 1 2 0.5\n"
+    (tmp_path / "mesh.ply").write_bytes(text.replace("\n", "\r").encode())
+    _, faces, colors = read_ply(tmp_path / "mesh.ply")
+    assert faces.tolist() == [[0, 1, 2]] and colors.tolist() == [[51, 102, 255]] * 3

@@ -9,6 +9,7 @@ import pytest
 from tiny_scan import INTRINSICS, ROOM_FACES, ROOM_VERTICES, look, write_extracted
 
 from scenetex import InputError, load_scene
+from scenetex.errors import InputWarning
 from scenetex.views.viewset import cast_views
 
 LOST = np.full((4, 4), -np.inf)
@@ -160,7 +161,6 @@ def test_info_file_named_after_the_mesh_where_the_folder_was_renamed(tmp_path):
         (lambda f: [np.savetxt(p, LOST) for p in (f / "pose").iterdir()], r"room/pose: tracking was lost in all 3"),
         (lambda f: shutil.rmtree(f / "intrinsic"), r"intrinsic_color\.txt: missing"),
         (lambda f: (f / "intrinsic" / "intrinsic_color.txt").write_text("a"), r"intrinsic_color\.txt: .* not plain"),
-        (lambda f: (f / "intrinsic" / "intrinsic_depth.txt").unlink(), r"intrinsic_depth\.txt: missing"),
         (lambda f: np.savetxt(f / "intrinsic" / "extrinsic_color.txt", LOST), r"extrinsic_color\.txt: .* not finite"),
         (lambda f: [p.rename(p.with_stem(f"1{p.stem}")) for p in (f / "color").iterdir()], r"room: no photo in color/"),
         (lambda f: [p.rename(p.with_stem(f"a{p.stem}")) for p in (f / "color").iterdir()], r"a10\.jpg is not named"),
@@ -216,3 +216,59 @@ def test_sensor_depth_lies_on_the_real_mesh(shared_data):
     turned = frame.cam_to_world @ np.linalg.inv(frame.depth_cam_to_world) @ frame.cam_to_world
     assert error(frame.depth_cam_to_world) < 0.01
     assert error(frame.cam_to_world) > 0.03 and error(turned) > 0.06
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda f: (f / "intrinsic" / "intrinsic_depth.txt").unlink(), r"intrinsic_depth\.txt: missing"),
+        (lambda f: np.savetxt(f / "intrinsic" / "extrinsic_depth.txt", LOST), r"extrinsic_depth\.txt: .* not finite"),
+        (lambda f: (f / "depth" / "2.png").write_bytes(b"no image"), r"depth/2\.png: not a readable image"),
+        (
+            lambda f: cv2.imwrite(str(f / "depth" / "2.png"), np.zeros((48, 64), np.uint8)),
+            r"2\.png: not a 16-bit depth",
+        ),
+        (lambda f: [p.rename(p.with_stem(f"a{p.stem}")) for p in (f / "depth").iterdir()], r"a10\.png is not named"),
+        (
+            lambda f: (f / "room.txt").write_text("depthWidth = wide\ndepthHeight = 48"),
+            "depthWidth and depthHeight are",
+        ),
+    ],
+)
+def test_depth_that_cannot_be_read_is_left_out_beside_a_mesh(scan, spoil, message):
+    spoil(scan)
+    with pytest.warns(InputWarning, match=message + r".* \(goes on without depth images: there is a mesh\)$") as caught:
+        scene = load_scene(scan)
+    assert len(caught) == 1 and [frame.depth for frame in scene.frames] == [None] * 3
+    np.testing.assert_allclose(scene.frames[1].cam_to_world, look(np.pi / 6), atol=1e-15)
+    for mesh in scan.glob("*.ply"):
+        mesh.unlink()
+    with pytest.raises(InputError, match=message):
+        load_scene(scan)
+
+
+def test_photos_rotated_against_their_intrinsics(tmp_path):
+    """The size in `<scene>.txt` says for which way up the intrinsics are."""
+    from PIL import Image
+
+    folder = write_extracted(tmp_path / "room", size=(48, 64), depth=False, info=INFO.format(w=64, h=48))
+    with pytest.raises(InputError, match="images are 48x64, the intrinsics for 64x48: rotated by 90 degrees"):
+        load_scene(folder)
+    exif = Image.Exif()
+    exif[0x0112] = 8
+    upright = np.random.default_rng(0).integers(0, 255, (3, 4, 3), np.uint8).repeat(16, 0).repeat(16, 1)
+    for path in (folder / "color").iterdir():
+        Image.fromarray(np.rot90(upright, -1)).save(path, quality=98, exif=exif)
+    frame = load_scene(folder).frames[0]
+    assert frame.camera.size == (64, 48)
+    np.testing.assert_array_equal(frame.camera.intrinsics, INTRINSICS)
+    assert np.abs(frame.read_color().astype(int) - upright).mean() < 4
+    assert frame.read_gray(8).shape == (6, 8)
+
+
+def test_what_scan_info_declares_and_nobody_needs(tmp_path):
+    """`colorToDepthExtrinsics` and the rest of `<scene>.txt`: the extrinsic files place the cameras."""
+    info = "colorToDepthExtrinsics = 1 0 0 9 0 1 0 9 0 0 1 9 0 0 0 1\nfx_color = 1\nnumDepthFrames = x\n"
+    scene = load_scene(write_extracted(tmp_path / "room", info=info))
+    np.testing.assert_array_equal(scene.axis_alignment, np.eye(4))
+    np.testing.assert_allclose(scene.frames[0].cam_to_world, look(0), atol=1e-15)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from tiny_scan import INTRINSICS, deflated, jpeg, look, peak_bytes, sens_bytes, write_ply
 
 from scenetex import InputError, load_scene
+from scenetex.errors import InputWarning
 from scenetex.scene.sens import read_sens_index
 
 RNG = np.random.default_rng(0)
@@ -90,6 +91,32 @@ def test_occipital_depth_loads_but_says_that_it_cannot_be_read(release):
         scene.frames[0].read_depth()
 
 
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"depth_kind": 9},
+        {"shift": 0.0},
+        {"shift": 1e-37},
+        {"depth_size": (0, 0)},
+    ],
+)
+@pytest.mark.filterwarnings("ignore::scenetex.errors.InputWarning")
+def test_depth_that_nobody_can_read_does_not_keep_photos_from_being_read(release, spoilt):
+    scene = load_scene(release(sens_bytes(FRAMES, **spoilt)))
+    np.testing.assert_allclose(scene.frames[0].read_color().astype(int), PHOTOS[0], atol=12)
+    with pytest.raises(InputError, match=r"frame 0: (has no depth image|depth is stored as number 9)"):
+        scene.frames[0].read_depth()
+
+
+def test_a_depth_unit_that_makes_no_sense_is_named(release):
+    folder = release(sens_bytes(FRAMES, shift=0.0))
+    with pytest.warns(InputWarning, match=r"\.sens: size or unit of depth .* \(goes on without depth images"):
+        load_scene(folder)
+    (folder / "scene0000_00_vh_clean_2.ply").unlink()  # now depth is needed
+    with pytest.raises(InputError, match="size or unit of depth in its header makes no sense"):
+        load_scene(folder)
+
+
 def test_a_damaged_photo_is_named_with_its_frame(release):
     damaged = FRAMES[2][1][:200] + b"\0" * 500
     scene = load_scene(release(sens_bytes([FRAMES[0], (look(0), damaged, FRAMES[2][2])])))
@@ -119,9 +146,7 @@ HEADER = 12 + 12 + 4 * 64 + 2 * 4 + 4 * 4 + 4 + 8  # bytes before the first fram
         (WHOLE[:4] + b"\xff" * 8 + WHOLE[12:], "not a .sens file of version 4"),
         (sens_bytes([]), "holds no frames"),
         (sens_bytes(FRAMES, color_kind=9), "in a way that is not known"),
-        (sens_bytes(FRAMES, shift=0.0), "depth unit in its header makes no sense"),
-        (sens_bytes(FRAMES, shift=1e-37), "depth unit in its header makes no sense"),
-        (sens_bytes(FRAMES, color_size=(0, 48)), "image size or depth unit"),
+        (sens_bytes(FRAMES, color_size=(0, 48)), "image size in its header makes no sense"),
         (sens_bytes([(LOST, *FRAMES[0][1:])] * 2), "tracking was lost in all 2 frames"),
         (sens_bytes([(np.diag([1, 1, -1, 1]), *FRAMES[0][1:])]), "pose of frame 0 is not a rigid transform"),
     ],

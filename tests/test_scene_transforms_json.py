@@ -6,9 +6,11 @@ import os
 import cv2
 import numpy as np
 import pytest
+from phone_scans import exr_bytes
 from tiny_scan import ROOM_VERTICES, look, write_ply
 
 from scenetex import InputError, load_scene
+from scenetex.errors import InputWarning
 
 FLIP = np.diag([1.0, -1, -1, 1])  # OpenCV camera axes <-> OpenGL
 SIZE = 64, 48
@@ -108,6 +110,11 @@ def test_distortion_is_kept_for_reading_and_undone_then(write):
     assert load_scene(write(INTRINSICS | {"k1": 0.0})).frames[0].color.distortion is None
 
 
+@pytest.mark.parametrize("model", ["PINHOLE", "SIMPLE_PINHOLE", "PERSPECTIVE", "SIMPLE_RADIAL", "RADIAL", "OPENCV"])
+def test_pinholes_by_all_their_names(write, model):
+    assert load_scene(write(frame={"camera_model": model})).frames[0].color.distortion is None
+
+
 def test_poses_alone(write):
     folder = write()
     meta = json.loads((folder / "transforms.json").read_text())
@@ -155,13 +162,19 @@ def test_which_mesh(write):
     ("meta", "frame", "message"),
     [
         ({"w": 64, "h": 48}, None, "frame 1: has no focal length"),
-        (INTRINSICS | {"camera_model": "OPENCV_FISHEYE"}, None, "'OPENCV_FISHEYE' is not a pinhole"),
+        (INTRINSICS | {"camera_model": "FISHEYE624"}, None, "'FISHEYE624' is not a pinhole"),
+        (INTRINSICS | {"camera_model": "ORTHOPHOTO"}, None, "'ORTHOPHOTO' is not a pinhole"),
+        (INTRINSICS | {"camera_model": "EQUIRECTANGULAR"}, None, "is not a pinhole; cut views out of the panoramas"),
+        (INTRINSICS | {"latlong": True}, None, "the lens that latlong says is no pinhole; cut views out"),
+        (INTRINSICS | {"ftheta_p0": 0.1}, None, "the lens that ftheta_p0 says is no pinhole; undistort"),
+        (INTRINSICS, {"orthographic": True}, "the lens that orthographic says is no pinhole; undistort"),
+        (INTRINSICS | {"is_fisheye": "perhaps"}, None, "frame 1: is_fisheye is not true or false"),
         (INTRINSICS, {"camera_model": ["EQUIRECTANGULAR"]}, "is not a pinhole"),
         (INTRINSICS | {"k4": 0.1}, None, "k4 is not supported"),
         (INTRINSICS | {"fl_x": "wide"}, None, "frame 1: fl_x is not a number"),
         (INTRINSICS | {"fl_x": -3}, None, "frame 1: intrinsic matrix is not"),
         (INTRINSICS | {"w": 0}, None, "w and h are not an image size"),
-        (INTRINSICS | {"w": 48}, None, "images are 64x48, the intrinsics for 48x48"),
+        (INTRINSICS | {"w": 48}, None, "images are 64x48, the intrinsics for 48x48, another shape"),
         (INTRINSICS, {"file_path": 7}, "frame 0: file_path is not a file name"),
         (INTRINSICS, {"file_path": "gone.png"}, r"none of its photos is there, such as gone\.png"),
         (INTRINSICS, {"transform_matrix": [[1, 2], [3, 4]]}, "frame 1: transform_matrix is not a 4x4 matrix"),
@@ -236,3 +249,90 @@ def test_models_nested_deeper_than_python_can_print(write):
     (folder / "transforms.json").write_text('{"camera_model": ' + "[" * 900 + "]" * 900 + ", " + text[1:])
     with pytest.raises(InputError):
         load_scene(folder)
+
+
+@pytest.mark.parametrize("says", [{"camera_model": "OPENCV_FISHEYE"}, {"is_fisheye": True, "camera_model": "OPENCV"}])
+@pytest.mark.parametrize("where", ["file", "frame"])
+def test_fisheyes_are_told_from_pinholes(write, says, where):
+    """How they are straightened: test_scene_lens.py."""
+    numbers = {"k1": 0.1, "k2": 0.2, "k3": 0.3, "k4": 0.4, "p1": 9.0}
+    folder = write(INTRINSICS | numbers | says) if where == "file" else write(INTRINSICS | numbers, frame=says)
+    for source in (load_scene(folder).frames[0].color, load_scene(folder).frames[0].depth):
+        assert source.distortion == (0.1, 0.2, 0.3, 0.4) and source.fisheye
+    plain = load_scene(write(INTRINSICS | says)).frames[0].color
+    assert plain.distortion == (0, 0, 0, 0) and plain.fisheye
+    assert not load_scene(write()).frames[0].color.fisheye
+
+
+def test_depth_as_npy(write):
+    folder = write(INTRINSICS | {"depth_unit_scale_factor": 0.5}, frame={"depth_file_path": "depth.npy"})
+    np.save(folder / "depth.npy", np.full((24, 32), 3.0, np.float32))
+    frame = load_scene(folder).frames[0]
+    assert frame.depth_camera.size == (32, 24) and (frame.read_depth() == 1.5).all()
+
+
+def test_depth_as_exr(write):
+    folder = write(INTRINSICS | {"depth_unit_scale_factor": 1.0}, frame={"depth_file_path": "depth.exr"})
+    (folder / "depth.exr").write_bytes(exr_bytes(np.full((24, 32), 3.0, np.float32)))
+    frame = load_scene(folder).frames[0]
+    assert frame.depth_camera.size == (32, 24) and (frame.read_depth() == 3).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "message"),
+    [
+        ("d.exr", b"v/1\1 some exr", r"d\.exr: not a readable OpenEXR image"),
+        ("d.npy", b"no array", r"d\.npy: not a \.npy file of one depth image"),
+        ("d.png", b"no image", r"d\.png: not a readable image"),
+        ("d.png", cv2.imencode(".png", np.zeros((24, 32), np.uint8))[1].tobytes(), "not a 16-bit depth image"),
+        ("d.jpg", cv2.imencode(".jpg", np.zeros((24, 32), np.uint8))[1].tobytes(), "not a 16-bit depth image"),
+    ],
+)
+def test_depth_that_cannot_be_read_is_left_out_beside_a_mesh(write, name, data, message):
+    folder = write(frame={"depth_file_path": name})
+    (folder / name).write_bytes(data)
+    with pytest.warns(InputWarning, match=message + r".* \(goes on without depth images: there is a mesh\)$") as caught:
+        scene = load_scene(folder)
+    assert len(caught) == 1
+    assert [frame.read_color()[0, 0].tolist() for frame in scene.frames] == [[51, 2, 1], [50, 2, 1]]
+    assert not any(frame.depth for frame in scene.frames)
+    (folder / "mesh.ply").unlink()
+    with pytest.raises(InputError, match=message):
+        load_scene(folder)
+
+
+@pytest.mark.parametrize("where", ["file", "frame"])
+def test_masks_are_named(write, where):
+    mask = {"mask_path": "mask.png"}
+    folder = write(INTRINSICS | mask) if where == "file" else write(frame=mask)
+    with pytest.warns(InputWarning, match=r"transforms\.json: its masks \(mask_path\) are not read"):
+        load_scene(folder)
+
+
+def test_what_is_there_for_others_changes_nothing(write):
+    """What nerfstudio and instant-ngp write besides, also where the files it names are gone."""
+    plain = load_scene(write())
+    more = {"applied_scale": 0.5, "orientation_override": "none", "aabb_scale": 16, "scale": 0.3, "offset": [1, 2, 3]}
+    more |= {"train_filenames": ["a.png"], "up": [0, 1, 0], "ply_file_path": "gone.ply", "integer_depth_scale": 1}
+    own = {"colmap_im_id": 3, "sharpness": 9.5, "normal_path": "gone.png", "time": 0.5, "depth_path": "gone.png"}
+    scene = load_scene(write(INTRINSICS | more, frame=own))
+    for a, b in zip(plain.frames, scene.frames, strict=True):
+        np.testing.assert_array_equal(a.cam_to_world, b.cam_to_world)
+        np.testing.assert_array_equal(a.camera.intrinsics, b.camera.intrinsics)
+        np.testing.assert_array_equal(a.read_depth(), b.read_depth())
+    np.testing.assert_array_equal(plain.mesh.vertices, scene.mesh.vertices)
+
+
+def test_portraits_turn_as_their_tag_says_if_only_that_fits(write):
+    from PIL import Image
+
+    upright = np.random.default_rng(1).integers(0, 255, (4, 3, 3), np.uint8).repeat(16, 0).repeat(16, 1)
+    folder = write(INTRINSICS | {"w": 48, "h": 64, "cx": 24.0, "cy": 32.0}, frame={"depth_file_path": None})
+    exif = Image.Exif()
+    for tag, turned in ((6, np.rot90(upright, 1)), (8, np.rot90(upright, -1)), (5, np.swapaxes(upright, 0, 1))):
+        exif[0x0112] = tag
+        for name in ("frame_00005.png", "frame_00002.png"):
+            Image.fromarray(turned).save(folder / "images" / name, exif=exif)
+        frame = load_scene(folder).frames[0]
+        assert frame.camera.size == (48, 64)
+        np.testing.assert_array_equal(frame.read_color(), upright)

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from scenetex import InputError, load_scene
+from scenetex.errors import InputWarning
 from scenetex.scene.tum import Trajectory, nearest, read_trajectory
 
 START = 1305031102.175304  # seconds since 1970, as in TUM's own recordings
@@ -228,3 +229,22 @@ def test_noise_is_refused_in_one_line(tmp_path_factory, data):
             read_trajectory(path)
         except InputError as error:
             assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda f: shutil.rmtree(f / "depth"), r"depth\.txt: none of its images is there"),
+        (lambda f: (f / "depth.txt").write_text("now depth/0.png"), r"depth\.txt: line 1 is not 'time file'"),
+        (lambda f: (f / "depth" / "0.png").write_bytes(b"no"), r"depth/0\.png: not a readable image"),
+    ],
+)
+def test_depth_that_cannot_be_read_is_left_out_beside_a_mesh(folder, spoil, message):
+    spoil(folder)
+    with pytest.warns(InputWarning, match=message + r".* \(goes on without depth images: there is a mesh\)$"):
+        scene = load_scene(folder)
+    assert [frame.depth for frame in scene.frames] == [None] * 4
+    assert_photos_fit(scene)
+    (folder / "mesh.ply").unlink()
+    with pytest.raises(InputError, match=message):
+        load_scene(folder)

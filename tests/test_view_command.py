@@ -17,6 +17,7 @@ import pytest
 import tiny_scan
 
 from scenetex import InputError, load_scene
+from scenetex.errors import InputWarning
 from scenetex.gate import Gate
 from scenetex.scene.glb import read_glb
 from scenetex.texture_command import main as texture
@@ -138,6 +139,14 @@ def test_damaged_results_are_refused_in_one_line(output, tmp_path, damage, says)
     with pytest.raises(InputError) as refused:
         collect(copy)
     assert says in str(refused.value) and "\n" not in str(refused.value)
+
+
+def test_a_scan_is_shown_without_a_photo_that_is_damaged(tmp_path):
+    folder = tiny_scan.write_extracted(tmp_path / "room")
+    (folder / "color" / "10.jpg").write_bytes((folder / "color" / "10.jpg").read_bytes()[:-40])
+    with pytest.warns(InputWarning, match=r"10\.jpg: image is damaged .* \(its camera is shown without it\)"):
+        found = collect(folder)
+    assert [camera.image is None for camera in found.cameras] == [False, True, False]
 
 
 @pytest.mark.parametrize("odd", [[3], 7, {"a": 1}, ["x", {}]])

@@ -35,9 +35,9 @@ from scenetex.errors import InputError
 
 PROGRAM = "fuzz_readers.py"
 NAMES = (
-    *("ply", "obj", "glb", "sens", "pose", "info", "transforms", "colmap", "colmap-images", "tum"),
+    *("ply", "obj", "glb", "gltf", "stl", "sens", "pose", "info", "transforms", "colmap", "colmap-images", "tum"),
     *("polycam", "polycam-mesh", "record3d", "scanner-app"),
-    *("photo", "depth", "square", "list", "cameras", "stage"),
+    *("photo", "depth", "npy", "square", "list", "cameras", "stage"),
 )
 _HEADROOM = 4 << 30  # bytes of address space a reader may ask for before the system refuses
 _KEPT = 64  # inputs that were read without complaint, to start from again

@@ -1,5 +1,6 @@
 """Valid small files of every kind the readers know, made in memory: where mutations start from."""
 
+import base64
 import io
 import json
 import struct
@@ -59,6 +60,73 @@ def glb_seeds() -> tuple[bytes, ...]:
     scene = trimesh.Scene(mesh)
     scene.add_geometry(trimesh.creation.box(), transform=trimesh.transformations.translation_matrix([5, 0, 0]))
     return trimesh.Scene(mesh).export(file_type="glb"), scene.export(file_type="glb")
+
+
+def gltf_seeds() -> tuple[bytes, ...]:
+    """A node tree with instances, bones, a fan, integer and sparse positions, all in one file."""
+    data = np.array(_VERTICES, "<f4").tobytes() + np.array([0, 1, 2, 2, 1, 3, 0, 0], "<u2").tobytes()
+    data += np.tile(np.eye(4, dtype="<f4").reshape(-1), 2).tobytes() + bytes([0, 1, 0, 0]) * 4
+    spans = (0, 48), (48, 16), (64, 128), (192, 16)
+    views = [{"buffer": 0, "byteOffset": at, "byteLength": size} for at, size in spans]
+    sparse = {"count": 3, "indices": {"bufferView": 1, "componentType": 5123}, "values": {"bufferView": 0}}
+    vertices = {"bufferView": 0, "componentType": 5126, "type": "VEC3", "count": 4}
+    accessors = [
+        vertices,
+        {"bufferView": 1, "componentType": 5123, "type": "SCALAR", "count": 6},
+        {"bufferView": 0, "componentType": 5122, "type": "VEC3", "count": 4, "normalized": True},
+        {"componentType": 5126, "type": "VEC3", "count": 4, "sparse": sparse},
+        {"bufferView": 2, "componentType": 5126, "type": "MAT4", "count": 2},
+        {"bufferView": 3, "componentType": 5121, "type": "VEC4", "count": 4},
+        {"bufferView": 0, "componentType": 5121, "type": "VEC4", "count": 4, "normalized": True},
+    ]
+    bound = {"POSITION": 0, "JOINTS_0": 5, "WEIGHTS_0": 6, "COLOR_0": 6}
+    parts = [
+        {"attributes": {"POSITION": 0, "COLOR_0": 6}, "indices": 1, "targets": [{"POSITION": 0}]},
+        {"attributes": {"POSITION": 2}, "mode": 6},
+        {"attributes": {"POSITION": 3}, "mode": 5},
+    ]
+    copies = {"EXT_mesh_gpu_instancing": {"attributes": {"TRANSLATION": 0, "SCALE": 0}}}
+    tree = {
+        "asset": {"version": "2.0"},
+        "extensionsRequired": ["KHR_mesh_quantization"],
+        "buffers": [{"byteLength": len(data), "uri": f"data:a/b;base64,{base64.b64encode(data).decode()}"}],
+        "bufferViews": views,
+        "accessors": accessors,
+        "meshes": [{"primitives": parts, "weights": [0.5]}, {"primitives": [{"attributes": bound, "indices": 1}]}],
+        "skins": [{"joints": [0, 2], "inverseBindMatrices": 4}],
+        "nodes": [
+            {"mesh": 0, "extensions": copies, "children": [1, 2], "rotation": [0, 0, 0.6, 0.8]},
+            {"mesh": 1, "skin": 0, "scale": [1, 2, -1]},
+            {"matrix": np.eye(4).reshape(-1).tolist()},
+        ],
+        "scenes": [{"nodes": [0]}],
+        "scene": 0,
+    }
+    return (json.dumps(tree).encode(),)
+
+
+GLTF_WORDS = (
+    b'"normalized": true',
+    b'"byteStride": 1',
+    b'"sparse": {}',
+    b'"mode": 6',
+    b"EXT_meshopt_compression",
+    b"../a",
+)
+
+
+def stl_seeds() -> tuple[bytes, ...]:
+    mesh = trimesh.Trimesh(_VERTICES, _FACES, process=False)
+    return mesh.export(file_type="stl"), mesh.export(file_type="stl_ascii").encode()
+
+
+def npy_seeds() -> tuple[bytes, ...]:
+    seeds = []
+    for image in (DEPTH.astype(np.float32) / 1000, np.asfortranarray(DEPTH), DEPTH[..., None].astype(">f8")):
+        file = io.BytesIO()
+        np.save(file, image)
+        seeds.append(file.getvalue())
+    return tuple(seeds)
 
 
 def sens_seeds() -> tuple[bytes, ...]:

@@ -60,9 +60,15 @@ def targets() -> dict[str, Target]:
         Target("ply", "mesh.ply", seeds.ply_seeds(), _read_ply, 192, words=seeds.PLY_WORDS),
         Target("obj", "mesh.obj", seeds.OBJ_SEEDS, read_mesh, 192, words=seeds.OBJ_WORDS),
         Target("glb", "mesh.glb", seeds.glb_seeds(), read_mesh, 192, 4 * MEGABYTE, kind="glb"),
+        Target(
+            *("gltf", "mesh.gltf", seeds.gltf_seeds(), read_mesh, 512, 4 * MEGABYTE),
+            words=seeds.GLTF_WORDS,
+            kind="json",
+        ),
+        Target("stl", "mesh.stl", seeds.stl_seeds(), read_mesh, 256, words=(b"solid", b"vertex ", b"endsolid")),
         Target("sens", "scan/scan.sens", seeds.sens_seeds(), _read_scan, pixels, 2 * MEGABYTE, prepare=_put_mesh),
         Target("pose", "0.txt", seeds.matrix_seeds(), _read_matrix, 64),
-        Target("info", "scan/scan.txt", seeds.INFO_SEEDS, lambda path: read_scan_info(path.parent, ["scan"]), 64),
+        Target("info", "scan/scan.txt", seeds.INFO_SEEDS, _read_scan_info, 64),
         Target(
             *("transforms", "scan/transforms.json", seeds.transforms_seeds(), _read_scan, 512, 4 * MEGABYTE),
             words=seeds.TRANSFORMS_WORDS,
@@ -80,6 +86,7 @@ def targets() -> dict[str, Target]:
         *_phone_targets(),
         Target("photo", "0.jpg", seeds.photo_seeds(), _read_photo, pixels, kind="png"),
         Target("depth", "0.png", seeds.depth_seeds(), _read_depth, pixels, kind="png"),
+        Target("npy", "0.npy", seeds.npy_seeds(), _read_npy, 192),
         Target("square", "square.png", seeds.square_seeds(), read_square, pixels, kind="png"),
         Target("list", "list.txt", seeds.LIST_SEEDS, _read_list, 192, words=(b"..", b"/", b"#", b"\0", b".stages")),
         Target(
@@ -109,6 +116,16 @@ def _phone_targets() -> list[Target]:
         )
         for name, (file, given, up, prepare) in files.items()
     ]
+
+
+def _read_npy(path: Path) -> None:
+    source = ImageSource(path, codec="npy")
+    decode_depth(source, image_size(source, str(path)), str(path))
+
+
+def _read_scan_info(path: Path):
+    info = read_scan_info(path.parent, ["scan"])
+    return info.axis_alignment, info.color_size, info.depth_size
 
 
 def _read_ply(path: Path) -> None:

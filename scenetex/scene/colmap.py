@@ -93,7 +93,8 @@ def load_colmap(folder: Path, model: Path, images: Path, name: str) -> Scene:
     for i, pose in zip(tracked, poses, strict=True):
         image = kept[i]
         camera, distortion = _camera(cameras[image.camera], image, photos[image.name], sizes)
-        source = ImageSource(photos[image.name], distortion=distortion)
+        fisheye = cameras[image.camera].is_fisheye
+        source = ImageSource(photos[image.name], distortion=distortion, fisheye=fisheye)
         frames.append(Frame(id=numbers[image.name], cam_to_world=pose, camera=camera, color=source))
     mesh = read_mesh(_find_mesh(folder, model, name))
     return Scene(name, mesh, tuple(frames), tuple(numbers[kept[i].name] for i in skipped), folder)
@@ -111,7 +112,7 @@ def _camera(
 ) -> tuple[Camera, tuple[float, ...] | None]:
     """The camera of photos as they are stored; of those with one camera only the first is opened to see its size."""
     if image.camera not in sizes:
-        sizes[image.camera] = image_size(ImageSource(photo), str(photo))
+        sizes[image.camera] = image_size(ImageSource(photo), str(photo), stored.size)
     intrinsics, distortion = stored.pinhole()
     found, given = sizes[image.camera], stored.size
     camera = camera_for(intrinsics, given, found, str(photo))

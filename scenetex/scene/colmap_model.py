@@ -32,6 +32,7 @@ _MODELS = (
 _PARAMETERS = dict(zip(_MODELS, (3, 4, 4, 5, 8, 8, 12, 5, 4, 5, 12, 16), strict=True))
 # How many of the first parameters are focal lengths, for the models whose distortion OpenCV's covers.
 _FOCAL_LENGTHS = {"SIMPLE_PINHOLE": 1, "PINHOLE": 2, "SIMPLE_RADIAL": 1, "RADIAL": 1, "OPENCV": 2, "FULL_OPENCV": 2}
+_FISHEYES = {"OPENCV_FISHEYE": 2, "SIMPLE_RADIAL_FISHEYE": 1, "RADIAL_FISHEYE": 1}
 _LARGEST_SIDE = 1 << 16
 _LONGEST_NAME = 4096
 _LONGEST_LINE = 1 << 26  # bytes; the points of an image take a line
@@ -54,28 +55,35 @@ class ColmapCamera:
     parameters: tuple[float, ...]
     where: str
 
+    @property
+    def is_fisheye(self) -> bool:
+        """Whether its distortion is that of OpenCV's fisheye model (k1, k2, k3, k4)."""
+        return self.model in _FISHEYES
+
     def pinhole(self) -> tuple[np.ndarray, tuple[float, ...] | None]:
         """Intrinsics (3, 3) float64, pixels, with pixel centres at whole numbers, and OpenCV's distortion or None.
 
         COLMAP's centre of the top-left pixel is (0.5, 0.5).
 
         Raises:
-            InputError: a model that is no pinhole with OpenCV's distortion, such as a fisheye; no focal length.
+            InputError: a model whose distortion OpenCV's two models do not cover; no focal length.
         """
-        if self.model not in _FOCAL_LENGTHS:
+        focal_lengths = _FOCAL_LENGTHS | _FISHEYES
+        if self.model not in focal_lengths:
             raise InputError(
                 f"{self.where}: camera model {shown(self.model, 40)} is not supported; undistort the photos first "
                 "(colmap image_undistorter)"
             )
-        count = _FOCAL_LENGTHS[self.model]
+        count = focal_lengths[self.model]
         fx, fy = self.parameters[0], self.parameters[count - 1]
         cx, cy, *distortion = self.parameters[count:]
         matrix = np.array([[fx, 0, cx - 0.5], [0, fy, cy - 0.5], [0, 0, 1.0]])
         if not all(map(math.isfinite, distortion)):
             raise InputError(f"{self.where}: lens distortion is not finite; export the model again")
-        # OpenCV wants 4, 5 or 8 coefficients: k1, k2, p1, p2, k3, k4, k5, k6.
+        # OpenCV wants 4, 5 or 8 coefficients: k1, k2, p1, p2, k3, k4, k5, k6. A fisheye is bent without any.
         distortion += [0.0] * (4 - len(distortion))
-        return checked_intrinsics(matrix, self.where), tuple(distortion) if any(distortion) else None
+        bent = self.is_fisheye or any(distortion)
+        return checked_intrinsics(matrix, self.where), tuple(distortion) if bent else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,8 @@ import numpy as np
 
 from ..errors import InputError
 from .camera import Camera
-from .image_source import ImageSource, decode_color, decode_depth, decode_gray, undistort
+from .image_source import ImageSource, decode_color, decode_depth, decode_gray
+from .lens import undistort
 
 __all__ = ["Frame", "ImageSource"]
 
@@ -42,9 +43,7 @@ class Frame:
         if self.color is None:
             raise InputError(f"frame {self.id}: has no photo; add one, or texture with generated images")
         image = decode_color(self.color, self.camera.size, self.color.label(self.id))
-        if self.color.distortion is None:
-            return image
-        return undistort(image, self.camera.intrinsics, self.color.distortion, False, self.color.label(self.id))
+        return self._straight(image, self.color, self.camera)
 
     def read_gray(self, shrink: int = 1) -> np.ndarray:
         """A quick look at the photo: (h / shrink, w / shrink) uint8 luma, `shrink` one of 1, 2, 4, 8.
@@ -60,6 +59,11 @@ class Frame:
         if self.depth is None or self.depth_camera is None:
             raise InputError(f"frame {self.id}: has no depth image; add one, or render depth from the mesh")
         image = decode_depth(self.depth, self.depth_camera.size, self.depth.label(self.id))
-        if self.depth.distortion is None:
+        return self._straight(image, self.depth, self.depth_camera, depth=True)
+
+    def _straight(self, image: np.ndarray, source: ImageSource, camera: Camera, depth: bool = False) -> np.ndarray:
+        """The image without its lens's distortion."""
+        if source.distortion is None:
             return image
-        return undistort(image, self.depth_camera.intrinsics, self.depth.distortion, True, self.depth.label(self.id))
+        label = source.label(self.id)
+        return undistort(image, camera.intrinsics, source.distortion, depth, label, source.fisheye)

@@ -4,27 +4,28 @@ import errno
 import io
 import zlib
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from ..errors import InputError
 from ..files import IMAGE_BYTES, open_file
-from ..memory import OutOfMemory, is_out_of_memory, need, ran_out
+from ..memory import OutOfMemory, is_out_of_memory, need
 from .black_rim import fill_black_rim
 from .exr import HEADER_BYTES, decode_exr, exr_size
+from .image_header import ImageHeader, read_header
 from .lzfse_depth import decode_lzfse
+from .npy_image import decode_npy, npy_size
 
 # A photo of one flat colour takes 1 byte for some 400 pixels as JPEG or PNG; a header that promises far more is
 # damaged, and is not worth the memory it asks for.
 _MAX_PIXELS_PER_BYTE = 2048
 _MAX_INFLATION = 1040  # deflate cannot do better than 1032 : 1
-_LONGEST_SIDE = 32766  # pixels; OpenCV counts those it resamples in 16 bits
+_MOST_PIXELS = 1 << 30  # that OpenCV decodes
+_DEPTH_CODECS = ("image", "npy", "exr", "lzfse", "raw_ushort", "zlib_ushort")  # that are read
+_SAME_SHAPE = 0.02  # by how much two sides' ratios may differ: rounding to whole pixels
 _DECODING = 8  # bytes for each pixel of a photo while it is decoded: twice its colours, and the decoder's own
-_HEADER = 1 << 24  # bytes; more than reading a header takes
 _SHRUNK = {
     1: cv2.IMREAD_GRAYSCALE,
     2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
@@ -33,7 +34,13 @@ _SHRUNK = {
 }
 _SMALLER = tuple(_SHRUNK[shrink] for shrink in (2, 4, 8))
 _FLOATS = {"exr": decode_exr, "lzfse": decode_lzfse}
-_FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "PPM")
+# What turns a photo upright, by the value of its orientation tag: those that swap its sides.
+_TURNS = {
+    5: lambda image: np.swapaxes(image, 0, 1),
+    6: lambda image: np.rot90(image, -1),
+    7: lambda image: np.swapaxes(image[::-1, ::-1], 0, 1),
+    8: np.rot90,
+}
 
 
 @dataclass(frozen=True)
@@ -45,9 +52,11 @@ class ImageSource:
         offset: first byte.
         length: number of bytes, or None for the rest of the file.
         codec: "image" (JPEG, PNG: what OpenCV decodes), or what `.sens` streams hold: "raw_rgb", "raw_ushort",
-            "zlib_ushort", and "occi_ushort", which reading refuses; for depth also "exr" and "lzfse", of floats.
+            "zlib_ushort"; "npy"; for depth also "exr" and "lzfse", of floats; and "occi_ushort" or what else nobody
+            knows, which reading refuses.
         size: (width, height) for codecs that do not carry it.
         distortion: OpenCV's (k1, k2, p1, p2, ...) to undo on reading, or None.
+        fisheye: whether it is that of OpenCV's fisheye model (k1, k2, k3, k4).
         depth_unit: metres per unit of a depth image.
         black_rim: how far from its edge a photo may be black where no lens saw, pixels, see `fill_black_rim`.
     """
@@ -58,6 +67,7 @@ class ImageSource:
     codec: str = "image"
     size: tuple[int, int] | None = None
     distortion: tuple[float, ...] | None = None
+    fisheye: bool = False
     depth_unit: float = 0.001
     black_rim: int = 0
 
@@ -66,23 +76,53 @@ class ImageSource:
         return str(self.path) if self.length is None else f"{self.path}: frame {frame_id}"
 
 
-def image_size(source: ImageSource, label: str) -> tuple[int, int]:
-    """(width, height) of an image, from its header alone. Raises `InputError` where it has none."""
-    if source.codec not in ("image", "exr"):
+def image_header(source: ImageSource, label: str) -> ImageHeader:
+    """What the header of a JPEG, PNG, ... says. Raises `InputError` where it has none."""
+    if source.length is not None:
+        return read_header(io.BytesIO(_read_bytes(source, label)), label)
+    try:
+        with open_file(source.path) as file:
+            return read_header(file, label)
+    except OSError as error:
+        raise InputError(f"{label}: cannot be read ({error.strerror or error}); check the file") from None
+
+
+def image_size(source: ImageSource, label: str, like: tuple[int, int] | None = None) -> tuple[int, int]:
+    """(width, height) of an image, from its header alone. Raises `InputError` where it has none.
+
+    With `like`, the size that its intrinsics are for: a photo that its orientation tag turns on its side counts as
+    turned if only then it is of that shape. Otherwise pixels count as they are stored.
+    """
+    if source.codec == "npy":
+        return npy_size(io.BytesIO(_read_bytes(source, label)), label)
+    if source.codec == "exr":
+        return exr_size(_read_bytes(source, label)[:HEADER_BYTES], label)
+    if source.codec != "image":
         return source.size
-    if source.length is None:
-        try:
-            with open_file(source.path) as file:
-                return exr_size(file.read(HEADER_BYTES), label) if source.codec == "exr" else _header_size(file, label)
-        except OSError as error:
-            raise InputError(f"{label}: cannot be read ({error.strerror or error}); check the file") from None
-    return _header_size(io.BytesIO(_read_bytes(source, label)), label)
+    header = image_header(source, label)
+    turned = header.size[::-1]
+    if like and header.is_sideways and same_shape(turned, like) and not same_shape(header.size, like):
+        return turned
+    return header.size
+
+
+def same_shape(a: tuple[int, int], b: tuple[int, int]) -> bool:
+    """Whether two images of (width, height) are of one shape, but for rounding."""
+    return abs(a[0] * b[1] / (a[1] * b[0]) - 1) <= _SAME_SHAPE
+
+
+def depth_size(source: ImageSource, label: str) -> tuple[int, int]:
+    """As `image_size`; raises `InputError`, too, for what is seen to be no depth image."""
+    if source.codec == "image" and not image_header(source, label).mode.startswith("I"):
+        raise _no_depth(label)
+    return image_size(source, label)
 
 
 def decode_color(source: ImageSource, size: tuple[int, int], label: str, upright: bool = False) -> np.ndarray:
     """The photo as it is stored: (h, w, 3) uint8 sRGB of `size` (width, height), or `InputError`.
 
     With `upright` it is turned as its orientation tag says; only for pictures whose camera nobody has calibrated.
+    Without, only a photo that is of its camera's `size` when it is turned.
     """
     data = _read_bytes(source, label)
     if source.codec == "raw_rgb":
@@ -105,16 +145,22 @@ def decode_gray(source: ImageSource, size: tuple[int, int], shrink: int, label: 
 
 def decode_depth(source: ImageSource, size: tuple[int, int], label: str) -> np.ndarray:
     """The depth image as it is stored: (h, w) float32, metres, 0 = none, of `size` (width, height), or `InputError`."""
-    if source.codec == "occi_ushort":
-        raise InputError(f"{label}: depth is stored as occi_ushort, which is not supported; convert it to zlib_ushort")
+    if source.codec not in _DEPTH_CODECS:
+        raise InputError(
+            f"{label}: depth is stored as {source.codec}, which is not supported; convert it to zlib_ushort"
+        )
     data = _read_bytes(source, label)
     if source.codec in _FLOATS:
         raw = _FLOATS[source.codec](data, size, label)
         raw = np.where(np.isfinite(raw) & (raw > 0), raw, 0)
+    elif source.codec == "npy":
+        raw = decode_npy(data, label)
+        if raw.shape != (size[1], size[0]):
+            raise InputError(f"{label}: depth is {raw.shape[1]}x{raw.shape[0]}, others {size[0]}x{size[1]}; resize it")
     elif source.codec == "image":
         raw = _decode(data, size, cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION, label)
         if raw.dtype != np.uint16 or raw.ndim != 2:
-            raise InputError(f"{label}: not a 16-bit depth image; store depth as 16-bit PNG in millimetres")
+            raise _no_depth(label)
     else:
         expected = size[0] * size[1] * 2
         if source.codec == "zlib_ushort":
@@ -125,28 +171,18 @@ def decode_depth(source: ImageSource, size: tuple[int, int], label: str) -> np.n
     return (raw * float(source.depth_unit)).astype(np.float32)
 
 
-def undistort(
-    image: np.ndarray, intrinsics: np.ndarray, distortion: tuple[float, ...], depth: bool, label: str = "image"
-) -> np.ndarray:
-    """The image a pinhole camera of the same `intrinsics` (3, 3) would have taken.
-
-    Photos are resampled linearly and carry their border's colour outwards where the lens did not see, so that no black
-    rim gets painted on a surface; depth is taken from the nearest pixel and is 0 there. Raises `InputError` for an
-    image that is larger than OpenCV resamples.
-    """
-    height, width = image.shape[:2]
-    if max(height, width) > _LONGEST_SIDE:
-        raise InputError(f"{label}: more than {_LONGEST_SIDE} pixels a side cannot be undistorted; make it smaller")
-    u, v = _undistortion_map(intrinsics.tobytes(), tuple(distortion), width, height)
-    if depth:
-        return cv2.remap(image, u, v, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT, borderValue=0)
-    return cv2.remap(image, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+def is_transparent(source: ImageSource, label: str) -> bool:
+    """Whether any pixel of a photo is transparent. Raises `InputError` where it cannot be decoded."""
+    header = image_header(source, label)
+    if not header.transparent:
+        return False
+    flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
+    image = _decode(_read_bytes(source, label), header.size, flags, label)
+    return image.ndim == 3 and image.shape[2] == 4 and bool((image[..., 3] < np.iinfo(image.dtype).max).any())
 
 
-@lru_cache(maxsize=4)
-def _undistortion_map(intrinsics: bytes, distortion: tuple[float, ...], width: int, height: int):
-    matrix = np.frombuffer(intrinsics, np.float64).reshape(3, 3)
-    return cv2.initUndistortRectifyMap(matrix, np.array(distortion), None, matrix, (width, height), cv2.CV_32FC1)
+def _no_depth(label: str) -> InputError:
+    return InputError(f"{label}: not a 16-bit depth image; store depth as 16-bit PNG in millimetres")
 
 
 def _read_bytes(source: ImageSource, label: str) -> bytes:
@@ -165,24 +201,19 @@ def _read_bytes(source: ImageSource, label: str) -> bytes:
     return data
 
 
-def _header_size(file, label: str) -> tuple[int, int]:
-    # Pillow reads headers without touching the pixels, and takes a damaged one with many kinds of exception.
-    try:
-        with Image.open(file, formats=_FORMATS) as image:
-            if min(image.size) > 0:
-                return image.size
-    except Exception as error:
-        if ran_out(error, _HEADER):
-            raise OutOfMemory(f"{label}: no memory to read it") from None
-    raise InputError(f"{label}: not a readable image; replace it or delete the frame")
-
-
 def _decode(data: bytes, size: tuple[int, int], flags: int, label: str) -> np.ndarray:
-    found = _header_size(io.BytesIO(data), label)
+    header = read_header(io.BytesIO(data), label)
+    found, turn = header.size, None
+    if found != tuple(size) and header.is_sideways and found[::-1] == tuple(size):
+        found, turn = tuple(size), _TURNS[header.orientation]
     if found != tuple(size):
+        on_side = ", turned on its side" if found[::-1] == tuple(size) else ""
         raise InputError(
-            f"{label}: image is {found[0]}x{found[1]}, its camera {size[0]}x{size[1]}; resize it or fix the intrinsics"
+            f"{label}: image is {found[0]}x{found[1]}{on_side}, its camera {size[0]}x{size[1]}; resize it or fix the "
+            "intrinsics"
         )
+    if found[0] * found[1] > _MOST_PIXELS:
+        raise InputError(f"{label}: has more than {_MOST_PIXELS >> 20} megapixels, which is not read; make it smaller")
     image = None
     if found[0] * found[1] <= _MAX_PIXELS_PER_BYTE * len(data) and not _is_cut_jpeg(data) and not _is_cut_png(data):
         image = _decoded(data, found, flags, label)
@@ -190,7 +221,7 @@ def _decode(data: bytes, size: tuple[int, int], flags: int, label: str) -> np.nd
     asked = flags & ~cv2.IMREAD_IGNORE_ORIENTATION
     if image is None or (asked not in _SMALLER and sorted(image.shape[:2]) != sorted(size)):
         raise InputError(f"{label}: image is damaged or cut short; replace it or delete the frame")
-    return image
+    return image if turn is None else np.ascontiguousarray(turn(image))
 
 
 def _decoded(data: bytes, size: tuple[int, int], flags: int, label: str) -> np.ndarray | None:

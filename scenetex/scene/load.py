@@ -7,6 +7,8 @@ from ..errors import InputError, shown
 from ..files import check_inside, check_path, only_inside
 from .colmap import find_model, load_colmap, project_folder
 from .foreign import describe_foreign
+from .mesh_file import MESH_SUFFIXES
+from .photo_warnings import warn_of_photos
 from .polycam import is_polycam, load_polycam
 from .record3d import find_metadata, load_record3d
 from .scanner_app import is_scanner_app, load_scanner_app
@@ -18,7 +20,6 @@ from .tum import is_tum, load_tum
 from .zoo import load_zoo, zoo_spec
 
 _MOST_FOLDERS = 100  # in a folder that holds no scene, where one is looked for
-_MESH_SUFFIXES = (".ply", ".obj", ".glb")
 
 
 def load_scene(path: str | Path, align: bool = False, allow_outside: bool = False) -> Scene:
@@ -39,6 +40,9 @@ def load_scene(path: str | Path, align: bool = False, allow_outside: bool = Fals
 
     Where there is no mesh, but depth, a mesh is fused from the depth images, if Open3D is installed (the extra
     `fusion`); an `InputWarning` says so.
+
+    What cannot be read and is not needed, such as depth images beside a mesh, is left out, and what of the photos is
+    not heeded (colour profiles, transparency, masks) is named: each in an `InputWarning`.
 
     Args:
         path: the folder, or its `.sens` or `transforms.json` file; or `data set:root#scene` for a scene of a published
@@ -65,6 +69,7 @@ def load_scene(path: str | Path, align: bool = False, allow_outside: bool = Fals
         # Pixels are read later: whatever reader made the scene, where they lie is looked at now.
         for source in (source for frame in scene.frames for source in (frame.color, frame.depth) if source):
             check_inside(source.path)
+        warn_of_photos(scene.frames)
     return scene.aligned() if align else scene
 
 
@@ -77,7 +82,7 @@ def _load(path: Path) -> Scene:
         return load_release(path.parent, path, scene_name(path))
     if path.suffix.lower() == ".json":
         return load_transforms(path, scene_name(path))
-    if path.suffix.lower() in _MESH_SUFFIXES:
+    if path.suffix.lower() in MESH_SUFFIXES:
         raise InputError(
             f"{path}: a mesh alone has no cameras; give a folder that holds it with pose/ and intrinsic/ (ScanNet), "
             "or with a transforms.json, a COLMAP model or a TUM trajectory"

@@ -11,11 +11,11 @@ import numpy as np
 
 from ..errors import InputError
 from ..files import MESH_BYTES, read_bytes
-from .mesh import fan_triangles
-from .ply import parse_numbers
+from .ply_elements import parse_numbers
+from .polygons import triangulate
 
 _VERTEX = re.compile(rb"^[ \t]*v[ \t]+([^\n#]*)", re.MULTILINE)
-_FACE = re.compile(rb"^[ \t]*f[ \t]+([^\n#]*)", re.MULTILINE)
+_FACE = re.compile(rb"^[ \t]*fo?[ \t]+([^\n#]*)", re.MULTILINE)
 
 
 def read_obj(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
@@ -24,7 +24,10 @@ def read_obj(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     Raises:
         InputError: a vertex or face line that is not numbers.
     """
-    data = read_bytes(path, MESH_BYTES).replace(b"\\\r\n", b" ").replace(b"\\\n", b" ")
+    data = read_bytes(path, MESH_BYTES)
+    if b"\n" not in data:  # lines that end with a carriage return alone
+        data = data.replace(b"\r", b"\n")
+    data = data.replace(b"\\\r\n", b" ").replace(b"\\\n", b" ")
     vertices, colors = _vertices(_VERTEX.findall(data), path)
     lines = _FACE.findall(data)
     counts = np.array([len(line.split()) for line in lines], np.int64)
@@ -41,21 +44,21 @@ def read_obj(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         relative = corners < 0
         corners[relative] += above[relative] + 1
         corners[relative & (corners < 1)] = 0
-    return vertices, fan_triangles(counts, corners - 1), colors
+    return vertices, triangulate(vertices, counts, corners - 1, str(path)), colors
 
 
 def _vertices(lines: list[bytes], path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     numbers = _numbers(b"\n".join(lines), path, "v")
-    width = len(lines[0].split()) if lines else 3
-    if any(len(line.split()) != width for line in lines) or len(numbers) != width * len(lines) or width < 3:
-        raise InputError(f"{path}: its v lines do not all hold the same 3 or more numbers; export the mesh again")
-    table = numbers.reshape(-1, width)
+    widths = np.array([len(line.split()) for line in lines], np.int64)
+    if len(numbers) != widths.sum() or widths.min(initial=3) < 3:
+        raise InputError(f"{path}: its v lines do not all hold 3 or more numbers; export the mesh again")
+    starts = np.cumsum(widths) - widths
     colors = None
-    if width >= 6:
-        # "x y z r g b" is what scanners write: mostly 0 to 1, sometimes 0 to 255.
-        rgb = np.clip(np.nan_to_num(table[:, -3:]), 0, 255)
+    if len(widths) and widths.min() >= 6:
+        # "x y z r g b" is what scanners write, some with alpha behind: mostly 0 to 1, sometimes 0 to 255.
+        rgb = np.clip(np.nan_to_num(numbers[starts[:, None] + [3, 4, 5]]), 0, 255)
         colors = np.rint(rgb * 255 if rgb.max() <= 1 else rgb).astype(np.uint8)
-    return np.ascontiguousarray(table[:, :3]), colors
+    return numbers[starts[:, None] + np.arange(3)], colors
 
 
 def _numbers(text: bytes, path: Path, letter: str) -> np.ndarray:

@@ -1,49 +1,20 @@
-"""PLY files: ascii and binary of either byte order, any polygons, vertices and faces in the file's own order.
+"""PLY files: ascii and binary of either byte order, any polygons and strips, vertices and faces in their own order.
 
 Read here and not through trimesh, which splits vertices along texture seams and takes no binary file of mixed polygons.
-Every count a header announces is held against the bytes that are there before anything is allocated.
 """
 
-import re
-import warnings
-from array import array
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError, shown
+from ..errors import InputError
 from ..files import MESH_BYTES, open_file, read_bytes
-from .mesh import fan_triangles
+from .ply_elements import LARGEST_HEADER, parse_header, read_elements
+from .polygons import strip_triangles, triangulate
 
-_LARGEST_HEADER = 1 << 20
-_LARGEST_ROW = 1 << 30  # bytes; NumPy's types end at twice that
-_TYPES = {
-    **{"char": "i1", "uchar": "u1", "short": "i2", "ushort": "u2", "int": "i4", "uint": "u4"},
-    **{"float": "f4", "double": "f8"},
-    **{f"int{8 * n}": f"i{n}" for n in (1, 2, 4, 8)},
-    **{f"uint{8 * n}": f"u{n}" for n in (1, 2, 4, 8)},
-    **{f"float{8 * n}": f"f{n}" for n in (4, 8)},
-}
 _CORNER_NAMES = ("vertex_indices", "vertex_index")
-
-
-@dataclass(frozen=True)
-class _Property:
-    name: str
-    dtype: str
-    count_dtype: str | None = None  # of a list's length, None for a plain number
-
-
-@dataclass(frozen=True)
-class _Element:
-    name: str
-    count: int
-    properties: list[_Property]
-
-
-class _Ragged(Exception):
-    """Rows whose lists differ in length."""
+_FACES = ("face", "tristrips")
+_COLOR_NAMES = (("red", "green", "blue"), ("diffuse_red", "diffuse_green", "diffuse_blue"), ("r", "g", "b"))
 
 
 def read_ply(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
@@ -52,262 +23,64 @@ def read_ply(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     Raises:
         InputError: not a PLY file, or one whose data does not hold what its header announces.
     """
-    data = read_bytes(path, MESH_BYTES)
-    order, elements, start = _parse_header(data, path)
-    body = _Ascii(data[start:], path) if order is None else _Binary(data, start, order, path)
-    vertices, faces, colors = np.zeros((0, 3)), np.zeros((0, 3), np.int64), None
-    for element in elements:
-        columns = body.read(element)
-        if element.name == "vertex" and element.count:
+    vertices, colors, polygons, strips = np.zeros((0, 3)), None, None, None
+    for name, columns in read_elements(read_bytes(path, MESH_BYTES), path):
+        if name == "vertex":
             if not {"x", "y", "z"} <= columns.keys() or any(isinstance(columns[axis], tuple) for axis in "xyz"):
                 raise InputError(f"{path}: its vertices have no x, y, z; export the mesh again")
             with np.errstate(invalid="ignore"):  # a NaN that signals becomes one that does not
                 vertices = np.stack([columns[axis] for axis in "xyz"], 1).astype(np.float64)
             colors = _colors(columns)
-        elif element.name == "face" and element.count:
-            lists = {name: column for name, column in columns.items() if isinstance(column, tuple)}
-            corners = next((lists[name] for name in _CORNER_NAMES if name in lists), None)
-            if corners is None:
-                raise InputError(f"{path}: its faces have no vertex_indices; export the mesh again")
-            numbers = corners[1]
-            if numbers.dtype.kind == "f" and not (np.abs(numbers) < 2**53).all():
-                raise InputError(f"{path}: a face refers to a vertex that is not there; export the mesh again")
-            faces = fan_triangles(corners[0].astype(np.int64), numbers.astype(np.int64))
-    return vertices, faces, colors
+        elif name == "face":
+            polygons = _corners(columns, path)
+        elif name == "tristrips":
+            strips = _corners(columns, path)
+    faces = [np.zeros((0, 3), np.int64)]
+    if polygons is not None:
+        faces.append(triangulate(vertices, *polygons, str(path)))
+    if strips is not None:
+        faces.append(strip_triangles(_with_ends(*strips)))
+    return vertices, np.concatenate(faces) if len(faces) > 2 else faces[-1], colors
 
 
 def ply_face_count(path: Path) -> int:
-    """Faces a PLY file announces; 0 for a point cloud. Raises `InputError` for a file that is no PLY, or not there."""
+    """Faces, or strips of them, that a PLY file announces; 0 for a point cloud.
+
+    Raises `InputError` for a file that is no PLY, or not there.
+    """
     try:
         with open_file(path) as file:
-            data = file.read(_LARGEST_HEADER)
+            data = file.read(LARGEST_HEADER)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the file") from None
-    _, elements, _ = _parse_header(data, path)
-    return sum(element.count for element in elements if element.name == "face")
+    _, elements, _ = parse_header(data, path)
+    return sum(element.count for element in elements if element.name in _FACES)
 
 
-def parse_numbers(text: bytes) -> np.ndarray:
-    """All numbers of a text, white space between them: (n,) float64. Raises `ValueError` for anything else."""
-    text = text.strip()
-    if not text:  # NumPy would make one number of it
-        return np.zeros(0)
-    with warnings.catch_warnings():
-        # Older NumPy only warns where a number cannot be read, and hands back those before it.
-        warnings.simplefilter("error")
-        try:
-            return np.fromstring(text, np.float64, sep=" ")
-        except DeprecationWarning as warning:
-            raise ValueError(str(warning)) from None
+def _corners(columns: dict, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Corners of each face (p,) and their vertices one face after the other, int64."""
+    lists = {name: column for name, column in columns.items() if isinstance(column, tuple)}
+    counts, numbers = next((lists[name] for name in _CORNER_NAMES if name in lists), (None, None))
+    if counts is None:
+        raise InputError(f"{path}: its faces have no vertex_indices; export the mesh again")
+    if numbers.dtype.kind == "f" and not (np.abs(numbers) < 2**53).all():
+        raise InputError(f"{path}: a face refers to a vertex that is not there; export the mesh again")
+    return counts.astype(np.int64), numbers.astype(np.int64)
 
 
-def _parse_header(data: bytes, path: Path) -> tuple[str | None, list[_Element], int]:
-    """Byte order ("<", ">" or None for ascii), elements, and where the body starts."""
-    end = re.search(rb"^end_header[ \t]*\r?\n?", data[:_LARGEST_HEADER], re.MULTILINE)
-    if not re.match(rb"ply\s", data) or not end:
-        raise InputError(f"{path}: not a PLY file, or cut within its header; export the mesh again")
-    order, elements = "", []
-    try:
-        for line in data[: end.start()].decode("latin-1").splitlines()[1:]:
-            words = line.split()
-            if words[:1] == ["format"]:
-                order = {"ascii": None, "binary_little_endian": "<", "binary_big_endian": ">"}[words[1]]
-            elif words[:1] == ["element"]:
-                elements.append(_Element(words[1], int(words[2]), []))
-                if not 0 <= elements[-1].count < 1 << 63:
-                    raise ValueError
-            elif words[:2] == ["property", "list"]:
-                count, item, name = words[2:5]
-                if _TYPES[count][0] == "f":
-                    raise ValueError
-                elements[-1].properties.append(_Property(name, _TYPES[item], _TYPES[count]))
-            elif words[:1] == ["property"]:
-                elements[-1].properties.append(_Property(words[2], _TYPES[words[1]]))
-    except (KeyError, IndexError, ValueError):
-        raise InputError(f"{path}: PLY header has a line that makes no sense: {line[:60]!r}; export it again") from None
-    if order == "" or any(len({p.name for p in e.properties}) < len(e.properties) for e in elements):
-        raise InputError(f"{path}: PLY header lacks its format or repeats a property; export the mesh again")
-    return order, elements, end.end()
+def _with_ends(counts: np.ndarray, corners: np.ndarray) -> np.ndarray:
+    """Strips one after the other as one row of corners, with -1, which ends a strip within a row, too, between them."""
+    return np.insert(corners, np.cumsum(counts)[:-1], -1)
 
 
 def _colors(columns: dict) -> np.ndarray | None:
-    channels = [columns.get(name) for name in ("red", "green", "blue")]
-    if any(channel is None or isinstance(channel, tuple) for channel in channels):
+    named = next((names for names in _COLOR_NAMES if set(names) <= columns.keys()), ())
+    channels = [columns[name] for name in named]
+    if not channels or any(isinstance(channel, tuple) for channel in channels):
         return None
     colors = np.stack(channels, 1)
     if colors.dtype.kind == "f" and np.nanmax(colors, initial=0) <= 1:
         colors = colors * 255
+    elif all(channel.dtype.itemsize == 2 for channel in channels):
+        colors = colors / 257.0
     return np.clip(np.nan_to_num(np.rint(colors)), 0, 255).astype(np.uint8)
-
-
-class _Binary:
-    """Elements of a binary body, one after the other. A list column is (counts, items)."""
-
-    def __init__(self, data: bytes, at: int, order: str, path: Path):
-        self._data, self._at, self._order, self._path = data, at, order, path
-
-    def read(self, element: _Element) -> dict:
-        types = [(np.dtype(self._order + p.dtype), p.count_dtype) for p in element.properties]
-        least = sum(np.dtype(count).itemsize if count else item.itemsize for item, count in types)
-        left = len(self._data) - self._at
-        if element.count * least > left:
-            raise _cut(self._path, element)
-        if not element.count or not least:
-            return {p.name: np.zeros(0) for p in element.properties if not p.count_dtype}
-        try:
-            return self._even_rows(element, left)
-        except _Ragged:
-            return self._ragged_rows(element)
-
-    def _even_rows(self, element: _Element, left: int) -> dict:
-        """All rows at once, if their lists are as long as the first row's."""
-        fields, at = [], self._at
-        for p in element.properties:
-            item = np.dtype(self._order + p.dtype)
-            if p.count_dtype:
-                count = np.dtype(self._order + p.count_dtype)
-                if at + count.itemsize > len(self._data):
-                    raise _Ragged
-                length = int(np.frombuffer(self._data, count, 1, at)[0])
-                if not 0 <= length * item.itemsize <= min(left, _LARGEST_ROW):
-                    raise _Ragged
-                fields += [(f"n {p.name}", count), (p.name, item, (length,))]
-                at += count.itemsize + length * item.itemsize
-            else:
-                fields.append((p.name, item))
-                at += item.itemsize
-        if (at - self._at) * element.count > left or at - self._at > _LARGEST_ROW:
-            raise _Ragged
-        rows = np.frombuffer(self._data, np.dtype(fields), element.count, self._at)
-        columns = {}
-        for p in element.properties:
-            if p.count_dtype:
-                counts = rows[f"n {p.name}"]
-                if (counts != counts[0]).any():
-                    raise _Ragged
-                columns[p.name] = counts, rows[p.name].reshape(-1)
-            else:
-                columns[p.name] = rows[p.name]
-        self._at += rows.dtype.itemsize * element.count
-        return columns
-
-    def _ragged_rows(self, element: _Element) -> dict:
-        # Arrays, not lists: a row may be of one byte, and an int object takes 32.
-        starts = {p.name: array("q") for p in element.properties}
-        counts = {p.name: array("q") for p in element.properties if p.count_dtype}
-        sizes = [np.dtype(p.dtype).itemsize for p in element.properties]
-        count_types = [p.count_dtype and np.dtype(self._order + p.count_dtype) for p in element.properties]
-        at, end = self._at, len(self._data)
-        byteorder = "little" if self._order == "<" else "big"
-        for _ in range(element.count):
-            for p, size, count in zip(element.properties, sizes, count_types, strict=True):
-                length = 1
-                if count is not None:
-                    length = int.from_bytes(self._data[at : at + count.itemsize], byteorder, signed=count.kind == "i")
-                    at += count.itemsize
-                if not 0 <= length * size <= end - at:
-                    raise _cut(self._path, element)
-                if count is not None:
-                    counts[p.name].append(length)
-                starts[p.name].append(at)
-                at += length * size
-        self._at = at
-        columns = {}
-        raw = np.frombuffer(self._data, np.uint8)
-        for p, size in zip(element.properties, sizes, strict=True):
-            start = np.frombuffer(starts[p.name], np.int64)
-            lengths = np.frombuffer(counts[p.name], np.int64) if p.count_dtype else np.ones(len(start), np.int64)
-            items = _run_positions(start, lengths, size)
-            values = raw[items[:, None] + np.arange(size)].view(self._order + p.dtype)[:, 0]
-            columns[p.name] = (lengths, values) if p.count_dtype else values
-        return columns
-
-
-class _Ascii:
-    """Elements of an ascii body, like `_Binary`."""
-
-    def __init__(self, body: bytes, path: Path):
-        self._path, self._at = path, 0
-        try:
-            self._numbers = parse_numbers(body)
-        except ValueError:
-            raise InputError(f"{path}: PLY body holds something that is not a number; export the mesh again") from None
-
-    def read(self, element: _Element) -> dict:
-        numbers = self._numbers[self._at :]
-        if element.count * len(element.properties) > len(numbers):
-            raise _cut(self._path, element)
-        if not element.count or not element.properties:
-            return {p.name: np.zeros(0) for p in element.properties if not p.count_dtype}
-        try:
-            return self._even_rows(element, numbers)
-        except _Ragged:
-            return self._ragged_rows(element, numbers)
-
-    def _even_rows(self, element: _Element, numbers: np.ndarray) -> dict:
-        at, spans = 0, []
-        for p in element.properties:
-            length = numbers[at] if p.count_dtype and at < len(numbers) else 1
-            if not 0 <= length <= len(numbers):
-                raise _Ragged
-            at += bool(p.count_dtype)
-            spans.append((at, at + int(length)))
-            at += int(length)
-        if at * element.count > len(numbers):
-            raise _Ragged
-        rows = numbers[: at * element.count].reshape(element.count, at)
-        columns = {}
-        for p, (start, end) in zip(element.properties, spans, strict=True):
-            if p.count_dtype:
-                counts = rows[:, start - 1]
-                if (counts != counts[0]).any():
-                    raise _Ragged
-                columns[p.name] = counts, _typed(rows[:, start:end].reshape(-1), p, self._path)
-            else:
-                columns[p.name] = _typed(rows[:, start], p, self._path)
-        self._at += rows.size
-        return columns
-
-    def _ragged_rows(self, element: _Element, numbers: np.ndarray) -> dict:
-        starts = {p.name: array("q") for p in element.properties}
-        counts = {p.name: array("q") for p in element.properties}
-        at = 0
-        for _ in range(element.count):
-            for p in element.properties:
-                length = 1
-                if p.count_dtype:
-                    length = numbers[at] if at < len(numbers) else -1
-                    at += 1
-                if not 0 <= length <= len(numbers) - at:
-                    raise _cut(self._path, element)
-                counts[p.name].append(int(length))
-                starts[p.name].append(at)
-                at += int(length)
-        self._at += at
-        columns = {}
-        for p in element.properties:
-            start, lengths = np.frombuffer(starts[p.name], np.int64), np.frombuffer(counts[p.name], np.int64)
-            column = _typed(numbers[_run_positions(start, lengths, 1)], p, self._path)
-            columns[p.name] = (lengths, column) if p.count_dtype else column
-        return columns
-
-
-def _run_positions(start: np.ndarray, lengths: np.ndarray, step: int) -> np.ndarray:
-    """Positions start, start + step, ... of runs one after the other; `start` and `lengths` (n,) int64."""
-    within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    return np.repeat(start, lengths) + within * step
-
-
-def _typed(numbers: np.ndarray, p: _Property, path: Path) -> np.ndarray:
-    """Ascii numbers as their property's type; "1e30" or "nan" in an integer column is an error."""
-    if p.dtype[0] == "f":
-        return numbers
-    if not (np.abs(numbers) < 2**53).all() or (numbers != np.rint(numbers)).any():
-        name = shown(p.name)
-        raise InputError(f"{path}: PLY property {name} holds something that is not a whole number; export it again")
-    return numbers.astype(np.int64)
-
-
-def _cut(path: Path, element: _Element) -> InputError:
-    name = shown(element.name)
-    return InputError(f"{path}: the file ends before its {element.count} {name} rows do; export the mesh again")

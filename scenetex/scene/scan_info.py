@@ -1,6 +1,7 @@
 """ScanNet's `<scene>.txt`: what it says about a scan as a whole."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,24 +15,37 @@ _LARGEST = 1 << 20
 
 @dataclass(frozen=True, eq=False)
 class ScanInfo:
-    """What `<scene>.txt` says.
+    """What `<scene>.txt` says; each part is looked at when it is asked for, and raises `InputError` if it is malformed.
 
     Attributes:
-        axis_alignment: (4, 4) float64 rigid, scan frame to gravity-aligned frame (z up); identity if not given.
-        color_size: (width, height) in pixels the colour intrinsics refer to, or None.
-        depth_size: the same for depth.
+        values: the lines `key = value`.
+        path: of the file, or None where there is none.
     """
 
-    axis_alignment: np.ndarray = field(default_factory=lambda: np.eye(4))
-    color_size: tuple[int, int] | None = None
-    depth_size: tuple[int, int] | None = None
+    values: dict[str, str] = field(default_factory=dict)
+    path: Path | None = None
+
+    @cached_property
+    def axis_alignment(self) -> np.ndarray:
+        """(4, 4) float64 rigid, scan frame to gravity-aligned frame (z up); identity if not given."""
+        return _alignment(self.values, self.path)
+
+    @cached_property
+    def color_size(self) -> tuple[int, int] | None:
+        """(width, height) in pixels the colour intrinsics refer to, or None."""
+        return _size(self.values, "color", self.path)
+
+    @cached_property
+    def depth_size(self) -> tuple[int, int] | None:
+        """The same for depth."""
+        return _size(self.values, "depth", self.path)
 
 
 def read_scan_info(folder: Path, names: list[str]) -> ScanInfo:
-    """Reads the first `<name>.txt` that the folder has; all defaults where it has none.
+    """Reads the first `<name>.txt` that the folder has; nothing where it has none.
 
     Raises:
-        InputError: an `axisAlignment` that is not a rigid 4x4 matrix, or an image size that is not a whole number.
+        InputError: the file cannot be read.
     """
     path = next((p for p in (folder / f"{name}.txt" for name in names) if p.is_file()), None)
     if path is None:
@@ -41,12 +55,7 @@ def read_scan_info(folder: Path, names: list[str]) -> ScanInfo:
             lines = file.read(_LARGEST).decode("latin-1").splitlines()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the file") from None
-    values = {key.strip(): value.strip() for key, _, value in (line.partition("=") for line in lines)}
-    return ScanInfo(
-        axis_alignment=_alignment(values, path),
-        color_size=_size(values, "color", path),
-        depth_size=_size(values, "depth", path),
-    )
+    return ScanInfo({key.strip(): value.strip() for key, _, value in (line.partition("=") for line in lines)}, path)
 
 
 def _alignment(values: dict[str, str], path: Path) -> np.ndarray:

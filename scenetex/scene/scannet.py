@@ -9,8 +9,9 @@ from ..errors import InputError
 from .camera import Camera
 from .frame import Frame
 from .fusion import read_or_fuse_mesh
-from .image_source import ImageSource, image_size
+from .image_source import ImageSource, depth_size, image_size, same_shape
 from .mesh_file import find_mesh, mesh_files
+from .optional_depth import optional_depth
 from .pose import read_extrinsic, read_intrinsics, read_pose, rigid_all
 from .scan_info import ScanInfo, read_scan_info
 from .scene import Scene
@@ -23,14 +24,15 @@ def load_extracted(folder: Path, name: str) -> Scene:
     """Reads an extracted ScanNet folder.
 
     Files are `<number>.<suffix>` and belong together by number. Photos may be absent altogether; where there are any, a
-    frame needs a photo and a pose. Depth images are optional, each by itself. `pose/` is the pose of the rig;
+    frame needs a photo and a pose. Depth images are optional, each by itself, and left out where they cannot be read
+    and there is a mesh. `pose/` is the pose of the rig;
     `extrinsic_color.txt` and `extrinsic_depth.txt` (sensor to rig) place the cameras on it.
 
     Raises:
         InputError: what `load_scene` says of this layout.
     """
     colors = numbered_files(folder / "color", _COLOR_SUFFIXES)
-    depths = numbered_files(folder / "depth", (".png",))
+    depths = optional_depth(folder, lambda: numbered_files(folder / "depth", (".png",))) or {}
     poses = numbered_files(folder / "pose", (".txt",))
     if not (folder / "pose").is_dir():
         raise InputError(f"{folder / 'pose'}: missing; a scene needs its camera poses there, as <frame>.txt")
@@ -45,9 +47,10 @@ def load_extracted(folder: Path, name: str) -> Scene:
     ids, skipped, rig = _read_poses(ids, poses, folder)
 
     color_camera, color_rig = _color_camera(folder, info, colors, depths, ids)
-    depth_camera = _depth_camera(folder, info, depths, ids)
     on_rig = read_extrinsic(folder / "intrinsic" / color_rig)
-    depth_on_rig = read_extrinsic(folder / "intrinsic" / "extrinsic_depth.txt")
+    seen = optional_depth(folder, lambda: _depth_camera_on_rig(folder, info, depths, ids))
+    depth_camera, depth_on_rig = seen or (None, None)
+    depths = depths if depth_camera else {}
     frames = tuple(
         Frame(
             id=i,
@@ -97,7 +100,12 @@ def camera_for(intrinsics: np.ndarray, given: tuple[int, int] | None, found: tup
     """
     if given is None or tuple(given) == tuple(found):
         return Camera(intrinsics, *found)
-    if abs(found[0] * given[1] / (found[1] * given[0]) - 1) > 0.02:
+    if same_shape(found[::-1], given) and not same_shape(found, given):
+        raise InputError(
+            f"{where}: images are {found[0]}x{found[1]}, the intrinsics for {given[0]}x{given[1]}: rotated by 90 "
+            "degrees, and no orientation tag (EXIF) says so; rotate the images or fix the intrinsics"
+        )
+    if not same_shape(found, given):
         raise InputError(
             f"{where}: images are {found[0]}x{found[1]}, the intrinsics for {given[0]}x{given[1]}, another shape; "
             "use uncropped images or fix the intrinsics"
@@ -133,7 +141,7 @@ def _color_camera(
     path = folder / "intrinsic" / "intrinsic_color.txt"
     if colors:
         intrinsics, photo = read_intrinsics(path), colors[ids[0]]
-        size = image_size(ImageSource(photo), str(photo))
+        size = image_size(ImageSource(photo), str(photo), info.color_size)
         return camera_for(intrinsics, info.color_size, size, str(photo)), "extrinsic_color.txt"
     if info.color_size:
         return Camera(read_intrinsics(path), *info.color_size), "extrinsic_color.txt"
@@ -145,9 +153,17 @@ def _color_camera(
     raise InputError(f"{folder}: image size unknown; add photos, or colorWidth and colorHeight to {folder.name}.txt")
 
 
+def _depth_camera_on_rig(
+    folder: Path, info: ScanInfo, depths: dict[int, Path], ids: list[int]
+) -> tuple[Camera, np.ndarray] | None:
+    """The depth camera and its place on the rig, (4, 4) float64; None where there is no depth image."""
+    camera = _depth_camera(folder, info, depths, ids)
+    return camera and (camera, read_extrinsic(folder / "intrinsic" / "extrinsic_depth.txt"))
+
+
 def _depth_camera(folder: Path, info: ScanInfo, depths: dict[int, Path], ids: list[int]) -> Camera | None:
     first = next((depths[i] for i in ids if i in depths), None)
     if first is None:
         return None
     intrinsics = read_intrinsics(folder / "intrinsic" / "intrinsic_depth.txt")
-    return camera_for(intrinsics, info.depth_size, image_size(ImageSource(first), str(first)), str(first))
+    return camera_for(intrinsics, info.depth_size, depth_size(ImageSource(first), str(first)), str(first))

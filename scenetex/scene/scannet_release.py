@@ -9,11 +9,14 @@ from .camera import Camera
 from .frame import Frame
 from .fusion import read_or_fuse_mesh
 from .image_source import ImageSource, image_size
+from .optional_depth import optional_depth
 from .pose import checked_intrinsics, rigid
 from .scan_info import read_scan_info
 from .scannet import camera_for, split_lost
 from .scene import Scene
 from .sens import SensIndex, read_sens_index
+
+_LARGEST_SIDE = 1 << 16
 
 
 def find_sens(folder: Path, name: str) -> Path | None:
@@ -40,12 +43,12 @@ def load_release(folder: Path, sens: Path, name: str) -> Scene:
 
     camera = _camera(index, "color", ids, sens)
     with_depth = [i for i in ids if index.depth_at[i, 1]]
-    depth_camera = _camera(index, "depth", with_depth, sens) if with_depth else None
     on_rig = rigid(index.extrinsic_color, f"{where}: colour extrinsic matrix")
-    depth_on_rig = rigid(index.extrinsic_depth, f"{where}: depth extrinsic matrix")
+    seen = optional_depth(folder, lambda: _depth_camera(index, with_depth, sens)) if with_depth else None
+    depth_camera, depth_on_rig = seen or (None, None)
     frames = []
     for i, pose in zip(ids, rig, strict=True):
-        depth = _source(index, sens, "depth", i) if index.depth_at[i, 1] else None
+        depth = _source(index, sens, "depth", i) if index.depth_at[i, 1] and depth_camera else None
         frames.append(
             Frame(
                 id=i,
@@ -66,6 +69,13 @@ def _source(index: SensIndex, sens: Path, kind: str, frame: int) -> ImageSource:
     offset, length = (int(n) for n in getattr(index, f"{kind}_at")[frame])
     codec, size = getattr(index, f"{kind}_codec"), getattr(index, f"{kind}_size")
     return ImageSource(sens, offset, length, codec, size, depth_unit=index.depth_unit)
+
+
+def _depth_camera(index: SensIndex, ids: list[int], sens: Path) -> tuple[Camera, np.ndarray]:
+    """The depth camera and its place on the rig, (4, 4) float64. Raises `InputError` for depth that cannot be read."""
+    if not all(0 < side < _LARGEST_SIDE for side in index.depth_size) or not np.isfinite(index.depth_unit):
+        raise InputError(f"{sens}: size or unit of depth in its header makes no sense; download the scan again")
+    return _camera(index, "depth", ids, sens), rigid(index.extrinsic_depth, f"{sens}: depth extrinsic matrix")
 
 
 def _camera(index: SensIndex, kind: str, ids: list[int], sens: Path) -> Camera:

@@ -25,9 +25,9 @@ class SensIndex:
     Attributes:
         intrinsic_color, intrinsic_depth: (4, 4) float64, pixels.
         extrinsic_color, extrinsic_depth: (4, 4) float64, sensor to rig.
-        color_codec, depth_codec: `ImageSource.codec` of the streams; "occi_ushort" cannot be read.
+        color_codec, depth_codec: `ImageSource.codec` of the streams; "occi_ushort" and "number N" cannot be read.
         color_size, depth_size: (width, height), pixels.
-        depth_unit: metres per unit of depth.
+        depth_unit: metres per unit of depth; NaN where the header's makes no sense.
         poses: (n, 4, 4) float64, rig to world, as stored (`-inf` where tracking was lost).
         color_at, depth_at: (n, 2) int64, offset and length of each frame's data, bytes.
     """
@@ -70,10 +70,10 @@ def _read(file, path: Path) -> SensIndex:
     values = _unpack(_HEADER, file, path)
     matrices = np.array(values[:64]).reshape(4, 4, 4)
     color_kind, depth_kind, *sides, shift, count = values[64:]
-    if color_kind not in _COLOR_CODECS or depth_kind not in _DEPTH_CODECS:
-        raise InputError(f"{path}: stores images in a way that is not known; download the scan again")
-    if not all(0 < side < _LARGEST_SIDE for side in sides) or not 1 <= shift < np.inf:
-        raise InputError(f"{path}: image size or depth unit in its header makes no sense; download the scan again")
+    if color_kind not in _COLOR_CODECS:
+        raise InputError(f"{path}: stores photos in a way that is not known; download the scan again")
+    if not all(0 < side < _LARGEST_SIDE for side in sides[:2]):
+        raise InputError(f"{path}: image size in its header makes no sense; download the scan again")
     if count == 0:
         raise InputError(f"{path}: holds no frames; download the scan again")
     if count > (end - file.tell()) // _FRAME.size:
@@ -94,10 +94,10 @@ def _read(file, path: Path) -> SensIndex:
     return SensIndex(
         *matrices,
         _COLOR_CODECS[color_kind],
-        _DEPTH_CODECS[depth_kind],
+        _DEPTH_CODECS.get(depth_kind, f"number {depth_kind}"),
         tuple(sides[:2]),
         tuple(sides[2:]),
-        1.0 / shift,
+        1.0 / shift if 1 <= shift < np.inf else np.nan,
         poses.reshape(-1, 4, 4),
         spans[:, 0],
         spans[:, 1],

@@ -22,7 +22,8 @@ from ..files import open_file
 from .camera import Camera
 from .frame import Frame
 from .fusion import read_or_fuse_mesh
-from .image_source import ImageSource, image_size
+from .image_source import ImageSource, depth_size, image_size
+from .optional_depth import optional_depth
 from .pose import checked_intrinsics, read_numbers
 from .quaternion import rotation_matrices, slerp
 from .scannet import camera_for
@@ -41,6 +42,7 @@ _FREIBURG = {
     "3": (535.4, 539.2, 320.1, 247.6),
 }
 _FREIBURG_SIZE = 640, 480
+_NONE: tuple[np.ndarray, list[Path]] = (np.empty(0), [])  # times and files
 
 
 def is_tum(folder: Path) -> bool:
@@ -55,7 +57,8 @@ def load_tum(folder: Path, name: str) -> Scene:
         InputError: what `load_scene` says of this layout.
     """
     trajectory = read_trajectory(folder / TRAJECTORY)
-    photos, depths = _images(folder, "rgb"), _images(folder, "depth")
+    photos = _images(folder, "rgb")
+    depths = optional_depth(folder, lambda: _images(folder, "depth"), needed=not len(photos[0])) or _NONE
     times, files = photos if len(photos[0]) else depths
     poses = trajectory.at(times)
     kept = np.flatnonzero(np.isfinite(poses).all((1, 2)))
@@ -66,7 +69,8 @@ def load_tum(folder: Path, name: str) -> Scene:
     at = [j if j >= 0 and np.isfinite(depth_poses[j]).all() else None for j in at]
     camera, distortion = _camera(folder, files[kept[0]])
     first = next((depths[1][j] for j in at if j is not None), None)
-    depth_camera = camera.resized(image_size(ImageSource(first), str(first))) if first else None
+    depth_camera = optional_depth(folder, lambda: _depth_camera(camera, first), needed=not len(photos[0]))
+    at = at if depth_camera else [None] * len(at)
     frames = tuple(
         Frame(
             id=int(i),
@@ -157,7 +161,7 @@ def _images(folder: Path, kind: str) -> tuple[np.ndarray, list[Path]]:
     """Times (n,) float64, ascending, and files of `<kind>.txt`; files that are not there are left out."""
     path = folder / f"{kind}.txt"
     if not path.is_file():
-        return np.empty(0), []
+        return _NONE
     found = []
     for number, words in _lines(path):
         try:
@@ -193,6 +197,11 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
         raise InputError(f"{path}: not a list of lines with time stamps; export it again")
     lines = enumerate(os.fsdecode(data).replace(",", " ").split("\n"), 1)
     return [(number, words) for number, line in lines if (words := line.split()) and words[0][0] != "#"]
+
+
+def _depth_camera(camera: Camera, first: Path | None) -> Camera | None:
+    """The camera of depth images like the first, which are registered to the photos."""
+    return camera.resized(depth_size(ImageSource(first), str(first))) if first else None
 
 
 def _camera(folder: Path, image: Path) -> tuple[Camera, tuple[float, ...] | None]:

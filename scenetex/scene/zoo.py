@@ -20,11 +20,12 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError, extra
-from ..files import LeadsOut, bounds_folder, check_inside, libraries_inside, only_inside
+from ..errors import InputError, OutsideError, extra
+from ..files import bounds_folder, check_inside, libraries_inside, only_inside
 from .camera import Camera
 from .frame import Frame
-from .image_source import ImageSource, undistort
+from .image_source import ImageSource
+from .lens import undistort
 from .mesh import Mesh
 from .pose import checked_intrinsics, rigid
 from .scannet import split_lost
@@ -248,7 +249,7 @@ def _camera(spec: ZooSpec, dataset, about) -> tuple:
                     if not len(cameras.indices):
                         raise InputError(f"{spec.text}: camera {name} has no frame with a pose; use another scan")
                     first = pixels.batch(images, cameras.indices[:1].tolist())
-            except LeadsOut:
+            except OutsideError:
                 raise
             except InputError as error:
                 failed = failed or error

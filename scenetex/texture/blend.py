@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..threads import threads
+from .blur import gaussian_blur
 from .projection import Aspect, Photo, Surface, aspect, facing, sample, sight
 from .selection import Choice, base_weight, border_weight
 from .texels import Texels
@@ -51,9 +52,7 @@ def blend(
     with ThreadPoolExecutor(threads() or os.cpu_count()) as pool:
         for i, photo in enumerate(shots):
             fields = _vertex_fields(aspect(surface, photo), trust[:, i], detail[:, i], shared)
-            image = np.clip(photo.image * choice.gain[i], 0, 255).astype(np.float32)
-            base = cv2.GaussianBlur(image, (0, 0), blur)
-            fine = image - base + _PRESHARPEN[0] * (image - cv2.GaussianBlur(image, (0, 0), _PRESHARPEN[1]))
+            base, fine = _bands(photo.image, choice.gain[i], blur)
 
             def add(faces, photo=photo, fields=fields, base=base, fine=fine):
                 texel, values = texels.on_faces(faces, fields, surface.faces)
@@ -72,6 +71,19 @@ def blend(
     weights = np.maximum(total[:, 6:], 1e-30)
     color = total[:, :3] / weights[:, :1] + total[:, 3:6] / weights[:, 1:]
     return np.clip(color, 0, 255), total[:, 6] > 0
+
+
+def _bands(image: np.ndarray, gain: np.ndarray, blur: float) -> tuple[np.ndarray, np.ndarray]:
+    """What of a photo (h, w, 3) uint8, its `gain` (3,) float32 applied, lies below `blur`, and, sharpened, above it."""
+    lit = image * gain
+    np.clip(lit, 0, 255, out=lit)
+    base = gaussian_blur(lit, blur)
+    fine = lit - base
+    # Step by step: of a photo of 100 megapixels each of these takes more than a gigabyte.
+    lit -= cv2.GaussianBlur(lit, (0, 0), _PRESHARPEN[1])
+    lit *= _PRESHARPEN[0]
+    fine += lit
+    return base, fine
 
 
 def _vertex_fields(at: Aspect, trust: np.ndarray, detail: np.ndarray, shared: float) -> np.ndarray:

@@ -9,6 +9,7 @@ import scipy.sparse as sp
 
 from ..errors import InputError
 from ..threads import threads
+from .blur import gaussian_blur
 from .exposure import view_offsets
 from .projection import Photo, Surface, aspect, facing, sample, sight
 from .weld import face_adjacency
@@ -70,12 +71,12 @@ def choose(surface: Surface, shots: list[Photo], blur: float, ramp: float) -> Ch
         a, b, c = surface.faces[front].T
         fields = (fields[a] + fields[b] + fields[c]) * np.float32(1 / 3)
         s = sight(photo, fields[:, :3], fields[:, 3])
-        smooth = cv2.GaussianBlur(photo.image, (0, 0), blur)
+        smooth = gaussian_blur(photo.image, blur)
         slope = cv2.cvtColor(smooth, cv2.COLOR_RGB2GRAY)
         slope = np.hypot(*(cv2.Sobel(slope, cv2.CV_32F, dx, 1 - dx, scale=1 / 8) for dx in (0, 1)))
         grey = cv2.cvtColor(photo.image, cv2.COLOR_RGB2GRAY).astype(np.float32)
         detail = grey - cv2.GaussianBlur(grey, (0, 0), 1.0)
-        energy = cv2.GaussianBlur(detail * detail, (0, 0), 2 * blur)
+        energy = gaussian_blur(detail * detail, 2 * blur)
         return (
             front[s.index].astype(np.int32),
             fields[s.index, 4] * border_weight(s.clearance, ramp),
