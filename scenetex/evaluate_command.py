@@ -15,7 +15,22 @@ from .cli import guarded, parse
 from .console import bar, say
 from .errors import InputError
 from .metrics.report import Figure, table, to_json
-from .options import COUNT, GUIDANCE, SEED, SIDE, STEPS, TEXTURE, THREADS, WORKERS, Between, PathOrName
+from .options import (
+    COUNT,
+    DEVICE,
+    GUIDANCE,
+    KEYFRAMES,
+    PROMPT,
+    SEED,
+    SHARE,
+    SIDE,
+    STEPS,
+    TEXTURE,
+    THREADS,
+    WORKERS,
+    Between,
+    PathOrName,
+)
 from .output import check_file, write_files
 from .scene.load import scene_folder
 
@@ -38,7 +53,7 @@ class ImagesOptions:
     """Weights of Inception v3 (weights-inception-2015-12-05-6726825d.pth of torch-fidelity), for FID and IS."""
     clip_model: Path | None = None
     """Folder of a CLIP model, for the CLIP score."""
-    prompt: str | None = None
+    prompt: Annotated[str | None, PROMPT] = None
     """Prompt for the CLIP score; default the one in report.json."""
     output: Path | None = None
     """JSON file for the figures."""
@@ -56,7 +71,7 @@ class PhotosOptions:
     """Scenes, as for `scenetex texture`."""
     allow_outside: bool = False
     """Read files outside a scene's folder where names or symlinks in it lead there; for scenes you trust."""
-    keyframes: str = "auto"
+    keyframes: Annotated[str, KEYFRAMES] = "auto"
     """Frames to use: auto (all, or the best 120 of more), all, a number, every:N, or ids like 0,16,32."""
     output: Path | None = None
     """JSON file for the figures."""
@@ -80,8 +95,8 @@ class _RoomsOptions:
     """Denoising steps; default: the model's own number."""
     guidance_scale: Annotated[float | None, GUIDANCE] = None
     """How closely to follow the prompt; 1 = no guidance; default: the model's own."""
-    device: str = "auto"
-    """Where to generate: auto, cpu or cuda."""
+    device: Annotated[str, DEVICE] = "auto"
+    """Where to generate: auto, cpu, cuda, or cuda:N for one of several GPUs."""
     workers: Annotated[int, WORKERS] = 1
     """Processes that measure a room each at a time, each with its share of the cores; two are about half again as fast
     on two cores."""
@@ -115,7 +130,7 @@ class UpscaleOptions(_RoomsOptions):
 
     views: Annotated[int, Between(2, 10_000)] = 12
     """Views of each room; of fewer along the same walk, hardly any overlap."""
-    detail: Annotated[float | None, Between(0, 1)] = None
+    detail: Annotated[float | None, SHARE] = None
     """How much of what a model with a super-resolution UNet invents is believed, 0 to 1; default: what suits it."""
     generated: bool = False
     """Make larger what the model generates for the rooms, not the rooms' true images, and measure how well views agree
@@ -206,19 +221,21 @@ def _feature_scores(options: ImagesOptions, found) -> list[Figure]:
 
 def _photos(options: PhotosOptions) -> tuple[list[Figure], dict]:
     from .metrics.overlap import overlap_psnr
-    from .pipeline import choose_frames, parse_keyframes, read_photos
+    from .pipeline import about_missing, choose_frames, read_photos
     from .scene.load import load_scene
     from .views.viewset import render_views
 
     if not options.scenes:
         raise InputError("no scene given; name at least one scene folder")
-    parse_keyframes(options.keyframes)
     figures, held = [], {}
     for path in options.scenes:
         scene = load_scene(path, allow_outside=options.allow_outside)
         if options.output is not None:
             check_file(options.output, scene.places())  # they may lie outside
         frames = choose_frames(scene, options.keyframes)
+        missing = about_missing(scene, options.keyframes, frames)
+        if missing and not options.quiet:
+            say(f"{scene.name}: {missing}", error=True)
         photos = read_photos(scene, frames)
         # Depth of the mesh as the colour camera sees it: a depth camera beside it would not fit.
         views = render_views(scene, frames, (photos[0].shape[1], photos[0].shape[0]))

@@ -1,6 +1,5 @@
 """``scenetex texture``: scenes in, folders with textured meshes, images, a report and a preview out."""
 
-import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,11 +13,31 @@ from .bundled import locate_model
 from .cli import guarded, parse
 from .errors import InputError
 from .generation import Generation
-from .options import GUIDANCE, SEED, STEPS, TEXTURE, THREADS, Between, PathOrName, check_options
+from .options import (
+    BETWEEN,
+    DENSITY,
+    DEVICE,
+    GUIDANCE,
+    IMAGE_SIZE,
+    JOINT,
+    KEYFRAMES,
+    NAME,
+    PROMPT,
+    SEED,
+    STEPS,
+    TEXTURE,
+    THREADS,
+    TILE,
+    UPSCALE,
+    WORDS,
+    Between,
+    PathOrName,
+    read_image_size,
+)
 from .output import check_apart
-from .pipeline import parse_keyframes
 from .scene.load import scene_folder, scene_name
 from .signals import terminable
+from .texture.unwrap import Packer
 
 FORMATS = ("glb", "obj")
 # Options that say how and where to work, not what comes out.
@@ -29,6 +48,7 @@ _WORK = (
     "allow_outside",
     "shard",
     "output",
+    "name",
     "workers",
     "threads",
     "ray",
@@ -43,6 +63,8 @@ class TextureOptions:
 
     output: Path
     """Folder for the results; each scene gets a folder of its name in it."""
+    name: Annotated[str | None, NAME] = None
+    """What to call this result: its folder is <scene>-<name>, beside those of other names and prompts."""
     scenes: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SCENE ...")] = ()
     """Scenes: ScanNet folders (extracted, or with .sens), or folders with transforms.json."""
     list: Path | None = None
@@ -64,9 +86,9 @@ class TextureOptions:
     images: Literal["auto", "photos", "generated", "panorama"] = "auto"
     """What to paint with: the trajectory's own photos, or images generated from a prompt, for views along the
     trajectory or all around one point of it (panorama). Auto: generated if there is a prompt, else photos."""
-    prompt: str | None = None
+    prompt: Annotated[str | None, PROMPT] = None
     """What the room is to look like."""
-    negative_prompt: str | None = None
+    negative_prompt: Annotated[str | None, WORDS] = None
     """What it is not to look like."""
     model: Annotated[str, PathOrName] = "mini"
     """Model that generates: a folder in diffusers layout or a Hub id."""
@@ -74,21 +96,21 @@ class TextureOptions:
     """Released MVDiffusion weights (.ckpt or .safetensors) to use as the model's UNet."""
     controlnet: Annotated[str | None, PathOrName] = None
     """Depth ControlNet, folder or Hub id, for models that do not take depth."""
-    keyframes: str = "auto"
+    keyframes: Annotated[str, KEYFRAMES] = "auto"
     """Frames to use: auto (photos: all, or the best 120 of more), all, a number, every:N, or ids like 0,16,32."""
-    between: Annotated[int, Between(0, 1000)] = 1
+    between: Annotated[int, BETWEEN] = 1
     """Views to generate between any two consecutive keyframes."""
     seed: Annotated[int, SEED] = 0
     """The same seed gives the same images, on as many threads."""
-    device: str = "auto"
-    """Where to generate: auto, cpu or cuda."""
+    device: Annotated[str, DEVICE] = "auto"
+    """Where to generate: auto, cpu, cuda, or cuda:N for one of several GPUs."""
     steps: Annotated[int | None, STEPS] = None
     """Denoising steps; default: the model's own number."""
     guidance_scale: Annotated[float | None, GUIDANCE] = None
     """How closely to follow the prompt; 1 = no guidance; default: the model's own."""
-    image_size: str = "256x192"
+    image_size: Annotated[str, IMAGE_SIZE] = "256x192"
     """Size of generated images, WIDTHxHEIGHT, pixels; the views of a panorama are square, as wide as that."""
-    joint_views: Annotated[int, Between(4, 10_000)] = 16
+    joint_views: Annotated[int, JOINT] = 16
     """Most views to generate at once; fewer need less memory."""
     correspondence: bool = True
     """Let the views attend to each other where they show the same surface."""
@@ -97,17 +119,17 @@ class TextureOptions:
     fusion: bool = True
     """Let views agree on their shared surface at each step; after the first third of the steps, not on fine detail.
     Let larger images agree in everything."""
-    upscale: Annotated[int, Between(1, 16)] = 1
+    upscale: Annotated[int, UPSCALE] = 1
     """Make the generated images this many times larger: what the model was trained for (4, say), or 1."""
-    upscale_tile: Annotated[int | None, Between(8, 65536)] = None
+    upscale_tile: Annotated[int | None, TILE] = None
     """Side of tiles to do that in, pixels; bounds the memory. Default: whole images."""
     refine_poses: bool = True
     """Refine camera poses, focal length and centre against the mesh where that lowers the error."""
     texture_size: Annotated[int, TEXTURE] = 2048
     """Side of a texture page, texels."""
-    texels_per_metre: Annotated[float | None, Between(0, 100_000, ("least",))] = None
+    texels_per_metre: Annotated[float | None, DENSITY] = None
     """Texel density to keep, on as many pages as it takes; default: the highest that one page holds."""
-    packer: Literal["uvunwrap", "xatlas"] = "uvunwrap"
+    packer: Packer = "uvunwrap"
     """What cuts and packs the charts."""
     formats: str = "glb,obj"
     """What to write, comma-separated: glb, obj."""
@@ -157,11 +179,8 @@ class TextureOptions:
             return None
         if self.prompt is None:
             raise InputError(f"--images {self.images} needs a text; add --prompt '...'")
-        size = re.fullmatch(r"(\d{1,5})[xX](\d{1,5})", self.image_size.strip())
-        if not size or "0" in size.groups():
-            raise InputError(f"--image-size '{self.image_size}' is not understood; give WIDTHxHEIGHT, like 256x192")
         given = {f.name: getattr(self, f.name) for f in fields(Generation)}
-        return Generation(**given | {"image_size": (int(size[1]), int(size[2]))})
+        return Generation(**given | {"image_size": read_image_size(self.image_size, "--image-size")})
 
     def settings(self) -> dict:
         """What decides on the result, ready for JSON."""
@@ -174,11 +193,9 @@ class TextureOptions:
         return tuple(Path(path) for path in (*models, self.mvdiffusion_checkpoint, self.list) if path is not None)
 
     def check(self) -> None:
-        """Raises InputError for options that are out of range or do not go together."""
-        check_options(self)
+        """Raises InputError for options that do not go together."""
         self.suffixes()
         self.generation()
-        parse_keyframes(self.keyframes)
 
     def is_batch(self) -> bool:
         """Whether a failure is recorded and the other scenes go on, or ends the command."""
@@ -204,7 +221,6 @@ def main(arguments: list[str] | None = None, program: str = "scenetex texture") 
 
     def work() -> int:
         options = parse(TextureOptions, program, arguments)
-        options.check()
         if options.report:
             from .report.overview import check_overview
 

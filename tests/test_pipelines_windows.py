@@ -8,7 +8,7 @@ from tiny_pipeline import room_views
 
 from scenetex import InputError
 from scenetex.pipelines.geometry import SHARED_OVERLAP, correspondence_of
-from scenetex.pipelines.windows import anchors, check_joint, overlaps, plan_between, plan_keyframes
+from scenetex.pipelines.windows import anchors, overlaps, plan_between, plan_keyframes
 
 
 def line(m: int, reach: int = 3, loop: bool = False) -> np.ndarray:
