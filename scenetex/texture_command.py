@@ -187,6 +187,10 @@ class TextureOptions:
         given = {name: value for name, value in asdict(self).items() if name not in _WORK} | {"images": self.source}
         return {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
 
+    def result_name(self, path: Path) -> str:
+        """The folder in `output` of a scene's result: the scene's name, and the result's own behind it."""
+        return scene_name(path) if self.name is None else f"{scene_name(path)}-{self.name}"
+
     def inputs(self) -> tuple[Path, ...]:
         """Files and folders that are read beside the scenes; Hub ids look like such, but nothing lies there."""
         models = () if self.source == "photos" else (locate_model(self.model), self.controlnet)
@@ -208,7 +212,7 @@ class TextureOptions:
 
 def check_results(paths: list[Path], options: TextureOptions) -> None:
     """Raises InputError if what the command writes would lie in or over what it reads."""
-    results = [options.output / (scene_name(path) + end) for path in paths for end in ("", FAILED)]
+    results = [options.output / (options.result_name(path) + end) for path in paths for end in ("", FAILED)]
     check_apart(results, [*map(scene_folder, paths), *options.inputs()])
     if options.report:
         from .report.overview import check_overview
@@ -225,7 +229,7 @@ def main(arguments: list[str] | None = None, program: str = "scenetex texture") 
             from .report.overview import check_overview
 
             check_overview(options.output)
-        paths = find_scenes(options.scenes, options.list, options.root, options.shard, options.output)
+        paths = find_scenes(options.scenes, options.list, options.root, options.shard, options.output, options.name)
         check_results(paths, options)
         return run_batch(paths, options, program) if options.is_batch() else run_alone(paths[0], options)
 
