@@ -1,7 +1,6 @@
 """Prompts: words that a model of whole words does not know are named, once, and in one line at the command line."""
 
 import warnings
-
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
