@@ -57,6 +57,8 @@ def test_short_prompts_are_their_own_parts():
 def test_parts_end_behind_a_phrase():
     text = f"{'red ' * 30}floor, {'blue ' * 40}walls"
     assert parts_of(TOKENIZER, text) == [f"{'red ' * 30}floor,", f"{'blue ' * 40}walls"]
+    text = f"{'red ' * 30}floor. {'red, ' * 6}{'blue ' * 36}walls"
+    assert parts_of(TOKENIZER, text)[0] == f"{'red ' * 30}floor."
 
 
 @given(st.text("ab,.é 赤-", max_size=300))

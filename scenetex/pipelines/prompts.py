@@ -12,7 +12,7 @@ import torch
 from ..errors import InputError, InputWarning, shown
 from ..options import check_words
 
-_PUNCTUATION = ".,;:!?"
+_ENDS = (".;!?", ",:")  # of sentences, and of phrases
 # What says nothing of how a room looks, without other words.
 _EMPTY_WORDS = set(
     "a an and are as at be by for from in into is it its like of on or over so that the this to up with".split()
@@ -85,8 +85,8 @@ def embed(pipe, prompts: list[str], negative: list[str] | None, device: torch.de
 def parts_of(tokenizer, text: str) -> list[str]:
     """A text in parts that an encoder reads whole, one after the other; a text that fits is its only part.
 
-    Parts end behind a phrase, where punctuation tells, or else between two words. What is no word, being too long for
-    any part, is cut.
+    Parts end behind a sentence or phrase, where punctuation tells, or else between two words: what belongs together is
+    understood best. What is no word, being too long for any part, is cut.
     """
     room = tokenizer.model_max_length - tokenizer.num_special_tokens_to_add()
 
@@ -105,10 +105,19 @@ def parts_of(tokenizer, text: str) -> list[str]:
             spent[0:1] = lengths(words[:2])
             continue
         if fit < len(words):
-            fit = next((n for n in range(fit, fit // 2, -1) if words[n - 1][-1] in _PUNCTUATION), fit)
+            fit = _best_end(words[:fit])
         parts.append(" ".join(words[:fit]))
         words, spent = words[fit:], spent[fit:]
     return parts
+
+
+def _best_end(words: list[str]) -> int:
+    """How many of the words to take: up to the end of a sentence, or else of a phrase, in their latter half."""
+    for marks in _ENDS:
+        for count in range(len(words), len(words) // 2, -1):
+            if words[count - 1][-1] in marks:
+                return count
+    return len(words)
 
 
 def _longest_head(word: str, fits: Callable[[str], bool]) -> str:
