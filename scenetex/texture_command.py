@@ -40,6 +40,8 @@ from .signals import terminable
 from .texture.unwrap import Packer
 
 FORMATS = ("glb", "obj")
+# Options that mean nothing to photos: whoever gives one wants generated images. None or 1 where they are not given.
+_GENERATING = ("prompt", "negative_prompt", "mvdiffusion_checkpoint", "controlnet", "upscale", "upscale_tile")
 # Options that say how and where to work, not what comes out.
 _WORK = (
     "scenes",
@@ -173,9 +175,10 @@ class TextureOptions:
             InputError: options that do not go together, or are out of range.
         """
         if self.source == "photos":
-            for name, unset in (("prompt", None), ("upscale", 1)):
-                if getattr(self, name) != unset:
-                    raise InputError(f"--{name} is for generated images; add --images generated, or panorama")
+            for name in _GENERATING:
+                if getattr(self, name) not in (None, 1):
+                    flag = f"--{name.replace('_', '-')}"
+                    raise InputError(f"{flag} is for generated images; add --images generated, or panorama")
             return None
         if self.prompt is None:
             raise InputError(f"--images {self.images} needs a text; add --prompt '...'")
