@@ -14,7 +14,6 @@ from os import PathLike
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Literal, Union, get_args, get_origin, get_type_hints
-from unicodedata import category
 
 import numpy as np
 
@@ -188,20 +187,17 @@ def check_text(text: str, name: str) -> None:
 
 
 def check_words(text: str, name: str) -> None:
-    """Raises InputError for what nobody says to a model: more than a page, or characters that control a terminal."""
+    """Raises InputError for what nobody says to a model: more than a page, or what is no text in UTF-8."""
     check_text(text, name)
     if len(text) > _LONGEST_PROMPT:
         raise InputError(f"{name} has {len(text):,} characters; choose {_LONGEST_PROMPT:,} or fewer")
-    odd = next((c for c in text if category(c) == "Cc" and not c.isspace()), None)
-    if odd is not None:
-        raise InputError(f"{name} holds the control character {odd!r}; write it anew")
 
 
 def check_prompt(text: str, name: str) -> None:
-    """`check_words`, and InputError for a text without any."""
-    if not text.strip():
-        raise InputError(f"{name} is empty; say in a few words what the room is to look like")
+    """`check_words`, and InputError for a text without a letter to be seen."""
     check_words(text, name)
+    if not any(c.isprintable() and not c.isspace() for c in text):
+        raise InputError(f"{name} is empty; say in a few words what the room is to look like")
 
 
 def check_name(text: str, name: str) -> None:

@@ -190,9 +190,9 @@ class TextureOptions:
         given = {name: value for name, value in asdict(self).items() if name not in _WORK} | {"images": self.source}
         return {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
 
-    def result_name(self, path: Path) -> str:
+    def result_name(self, scene: str) -> str:
         """The folder in `output` of a scene's result: the scene's name, and the result's own behind it."""
-        return scene_name(path) if self.name is None else f"{scene_name(path)}-{self.name}"
+        return scene if self.name is None else f"{scene}-{self.name}"
 
     def inputs(self) -> tuple[Path, ...]:
         """Files and folders that are read beside the scenes; Hub ids look like such, but nothing lies there."""
@@ -215,7 +215,7 @@ class TextureOptions:
 
 def check_results(paths: list[Path], options: TextureOptions) -> None:
     """Raises InputError if what the command writes would lie in or over what it reads."""
-    results = [options.output / (options.result_name(path) + end) for path in paths for end in ("", FAILED)]
+    results = [options.output / (options.result_name(scene_name(path)) + end) for path in paths for end in ("", FAILED)]
     check_apart(results, [*map(scene_folder, paths), *options.inputs()])
     if options.report:
         from .report.overview import check_overview

@@ -109,7 +109,7 @@ def test_no_prompt_at_all_and_nothing_but_a_negative_one_are_no_cause_for_it(pip
         embed(pipe, [""], ["a"], torch.device("cpu"))
 
 
-@pytest.mark.parametrize("prompt", ["a red \x1b[31m room", "a\0b", "red " * 250_000, "\udcff"])
+@pytest.mark.parametrize("prompt", ["red " * 250_000, "\udcff", "a \x1b[31m" + "red " * 1000])
 def test_what_nobody_says_to_a_model_is_one_line(prompt):
     for prompts in (prompt, ["a room", prompt]):
         with pytest.raises(InputError, match="prompt ") as caught:

@@ -117,7 +117,6 @@ def test_how_many_views_a_run_needs_does_not_change_what_is_kept(folder):
         ({}, "room: has no prompts; write prompt.txt"),
         ({"prompt.txt": "\n \n"}, "prompt.txt: is empty"),
         ({"prompt.txt": "a room\n" + "red " * 250_000}, "prompt.txt: sentence 2 has 999,999 characters; choose 4,000"),
-        ({"prompt.txt": "a red\x1b[31m room"}, "prompt.txt: sentence 1 holds the control character"),
         ({"prompt.txt": "ein grüner Raum".encode("latin-1")}, "prompt.txt: is no text in UTF-8"),
         ({"prompt/2.txt": "one frame only"}, "frame 10 has no prompt; add prompt/10.txt or prompt.txt"),
     ],

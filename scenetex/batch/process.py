@@ -16,7 +16,7 @@ from ..memory import OutOfMemory, is_out_of_memory
 from ..output import DiskFull, check_replaceable, output_folder, remove_folder, write_files
 from ..pipeline import lay_out, make_images, prepare_model, run_stages
 from ..results import about_earlier, finished, write_report, write_results
-from ..scene.load import load_scene
+from ..scene.load import load_scene, scene_name
 from ..stages import Stages, Watch
 from ..threads import halve
 from .digest import FileHashes, stage_keys
@@ -75,7 +75,7 @@ def process(path: Path, options: "TextureOptions", stages: Stages, part: str = "
     start = time.perf_counter()
     while True:
         try:
-            with workplace(options.output, options.result_name(path)) as work:
+            with workplace(options.output, options.result_name(scene_name(path))) as work:
                 return _process(path, options, stages, part, work, start)
         except Exception as error:
             if not is_out_of_memory(error):
@@ -93,7 +93,7 @@ def process(path: Path, options: "TextureOptions", stages: Stages, part: str = "
 
 def attempt(path: Path, options: "TextureOptions", watch: Watch, part: str = "all") -> Outcome:
     """`process` for one scene of many: what it raises, bugs included, becomes an outcome and is recorded."""
-    name, start, stages = options.result_name(path), time.perf_counter(), Stages(watch)
+    name, start, stages = options.result_name(scene_name(path)), time.perf_counter(), Stages(watch)
     try:
         return process(path, options, stages, part)
     except Busy:
@@ -138,7 +138,7 @@ def _process(path: Path, options: "TextureOptions", stages: Stages, part: str, w
         hashes = FileHashes(work / "inputs.json")
         keys = stage_keys(scene, options, hashes)
         hashes.save()
-    name = options.result_name(path)
+    name = options.result_name(scene.name)
     final, generation = options.output / name, options.generation()
 
     def outcome(state: str, says: str) -> Outcome:

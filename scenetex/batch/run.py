@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..console import say
 from ..errors import plain
+from ..scene.load import scene_name
 from ..stages import Stages, bars, silent
 from .agenda import Agenda
 from .process import Outcome, attempt, process
@@ -29,7 +30,7 @@ def run_alone(path: Path, options: "TextureOptions") -> int:
             outcome = process(path, options, Stages(silent if options.quiet else bars))
         except Busy:
             if not waiting:
-                say(f"{options.result_name(path)}: another run is working on it; waiting", error=True)
+                say(f"{options.result_name(scene_name(path))}: another run is working on it; waiting", error=True)
             waiting = True
             time.sleep(_PAUSE)
         else:
@@ -86,7 +87,7 @@ def _one_by_one(agenda: Agenda, options: "TextureOptions", board: Board) -> Iter
         if scene is None:
             time.sleep(agenda.pause())
             continue
-        outcome = attempt(scene, options, board.watch(options.result_name(scene)))
+        outcome = attempt(scene, options, board.watch(options.result_name(scene_name(scene))))
         if outcome.state == "busy":
             agenda.again(scene)
         else:

@@ -141,7 +141,7 @@ class _Losses:
 def _replace(worker: _Worker, team: list, options, board: Board, limit: float, losses: _Losses) -> Outcome | None:
     """Ends a worker that is late or dead and starts another one; what that means for its scene, if it had one."""
     late = worker.is_late()
-    name = worker.scene and options.result_name(worker.scene)
+    name = worker.scene and options.result_name(scene_name(worker.scene))
     worker.process.kill()
     worker.process.join()
     worker.connection.close()
