@@ -6,17 +6,18 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from importlib import import_module
-from typing import Annotated, TypeVar, get_args, get_origin
+from itertools import takewhile
+from typing import Annotated, TypeVar, get_args, get_origin, get_type_hints
 
 from . import __version__
 from .console import say
-from .errors import InputError, InputWarning
+from .errors import InputError, InputWarning, shown
 from .interrupt import INTERRUPTED, as_process, interruptible
 from .memory import is_out_of_memory, spare_address_space
-from .options import check_options
+from .options import allowed, check_device_is_here, check_options
 from .signals import terminable
 from .threads import asked_for, limited
 
@@ -102,20 +103,65 @@ def parse(options: type[T], program: str, arguments: list[str] | None, descripti
             _leave_out_empty_defaults(options)
             config = (tyro.conf.DisallowNone,)  # what an option is without a value, nobody has to write
             found = tyro.cli(options, prog=program, args=arguments, description=description, config=config)
-        check_options(found)
-        return found
     except SystemExit as stop:
         if not stop.code:
             raise
         lines = [_ORNAMENTS.sub(" ", line).strip() for line in said.getvalue().splitlines()[1:]]
         text = " ".join(line for line in lines if line).split("For full helptext")[0]
         text = re.sub(r"\s+", " ", text.split("Argument helptext")[0]).strip().rstrip(".")
-        raise InputError(f"{text}; {program} --help lists the options") from None
+        given = sys.argv[1:] if arguments is None else arguments
+        raise InputError(f"{_in_our_words(text, options, given)}; {program} --help lists the options") from None
     finally:
         if width is None:
             os.environ.pop("COLUMNS", None)
         else:
             os.environ["COLUMNS"] = width
+    check_all(found)
+    return found
+
+
+def check_all(options) -> None:
+    """Raises InputError for the first option that is out of range, does not go with the others, or asks for a device
+    that is not here: all that can be said before any work."""
+    check_options(options)
+    if hasattr(options, "check"):
+        options.check()
+    # Of a cluster this machine may be the only one without a GPU.
+    if hasattr(options, "device") and getattr(options, "ray", None) in (None, "local"):
+        check_device_is_here(options.device, "--device")
+
+
+def _in_our_words(text: str, options, arguments: Sequence[str]) -> str:
+    """What tyro says of an option that it cannot read, as `check_value` would: the value, and what is allowed."""
+    found = re.match(
+        r"Error parsing (\S+):|invalid choice .* for argument '(\S+?)'|Missing value for argument '(\S+?)'", text
+    )
+    if not found:
+        return text
+    flag = next(filter(None, found.groups()))
+    name = flag.removeprefix("--").replace("-", "_")
+    kind = next((kind for kind in _dataclasses(options) if name in {field.name for field in fields(kind)}), None)
+    if kind is None:
+        return text
+    hint = get_type_hints(kind, include_extras=True)[name]
+    values = _values_of(flag, arguments)
+    if found[3] or not values:
+        return f"{flag} has no value; give {allowed(hint)}"
+    said = shown(" ".join(values), 60)
+    return f"{flag} '{said}' is not understood; choose {allowed(hint)}"
+
+
+def _values_of(flag: str, arguments: Sequence[str]) -> list[str]:
+    """What stands behind an option on the command line; of one without dashes, the first argument."""
+    if not flag.startswith("--"):
+        return list(arguments[:1])
+    at = max((i for i, word in enumerate(arguments) if word.replace("_", "-").partition("=")[0] == flag), default=None)
+    if at is None:
+        return []
+    _, equals, value = arguments[at].partition("=")
+    if equals:
+        return [value]
+    return list(takewhile(lambda word: not word.startswith("--"), arguments[at + 1 :]))
 
 
 def _leave_out_empty_defaults(options) -> None:

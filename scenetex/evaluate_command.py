@@ -2,133 +2,27 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
-from typing import Annotated
-
-import tyro
 
 from .bundled import locate_model
 from .cli import guarded, parse
 from .console import bar, say
 from .errors import InputError
+from .metrics.options import (
+    ImagesOptions,
+    ModelOptions,
+    Options,
+    PanoramaOptions,
+    PhotosOptions,
+    RoomsOptions,
+    UpscaleOptions,
+)
 from .metrics.report import Figure, table, to_json
-from .options import COUNT, GUIDANCE, SEED, SIDE, STEPS, TEXTURE, THREADS, WORKERS, Between, PathOrName
 from .output import check_file, write_files
 from .scene.load import scene_folder
-
-
-@dataclass(frozen=True)
-class ImagesOptions:
-    """Measures the images in a folder that `scenetex texture` wrote, beside the scene's photos where it has them."""
-
-    folder: tyro.conf.Positional[Path]
-    """The result folder of one scene, or its views folder."""
-    scene: Path
-    """The scene that was textured."""
-    allow_outside: bool = False
-    """Read files outside the scene's folder where names or symlinks in it lead there; for a scene you trust."""
-    atlas: bool = True
-    """Bake the images, to measure texels seen, seams and sharpness of the atlas."""
-    texture_size: Annotated[int, TEXTURE] = 2048
-    """Side of the texture page for that, texels."""
-    inception_weights: Path | None = None
-    """Weights of Inception v3 (weights-inception-2015-12-05-6726825d.pth of torch-fidelity), for FID and IS."""
-    clip_model: Path | None = None
-    """Folder of a CLIP model, for the CLIP score."""
-    prompt: str | None = None
-    """Prompt for the CLIP score; default the one in report.json."""
-    output: Path | None = None
-    """JSON file for the figures."""
-    threads: Annotated[int | None, THREADS] = None
-    """Most threads to compute with; default: all cores."""
-    quiet: bool = False
-    """No progress bars."""
-
-
-@dataclass(frozen=True)
-class PhotosOptions:
-    """Measures how well the real photos of scenes agree where they overlap, along the mesh's depth."""
-
-    scenes: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SCENE ...")]
-    """Scenes, as for `scenetex texture`."""
-    allow_outside: bool = False
-    """Read files outside a scene's folder where names or symlinks in it lead there; for scenes you trust."""
-    keyframes: str = "auto"
-    """Frames to use: auto (all, or the best 120 of more), all, a number, every:N, or ids like 0,16,32."""
-    output: Path | None = None
-    """JSON file for the figures."""
-    threads: Annotated[int | None, THREADS] = None
-    """Most threads to compute with; default: all cores."""
-    quiet: bool = False
-    """No progress bars."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _RoomsOptions:
-    """What is measured on procedural rooms."""
-
-    model: Annotated[str, tyro.conf.Positional, PathOrName]
-    """Model: a folder in diffusers layout or a Hub id."""
-    rooms: Annotated[int, COUNT] = 20
-    """Number of rooms."""
-    seed: Annotated[int, SEED] = 1_000_003
-    """Of rooms and noise; the rooms must not be those of the training."""
-    steps: Annotated[int | None, STEPS] = None
-    """Denoising steps; default: the model's own number."""
-    guidance_scale: Annotated[float | None, GUIDANCE] = None
-    """How closely to follow the prompt; 1 = no guidance; default: the model's own."""
-    device: str = "auto"
-    """Where to generate: auto, cpu or cuda."""
-    workers: Annotated[int, WORKERS] = 1
-    """Processes that measure a room each at a time, each with its share of the cores; two are about half again as fast
-    on two cores."""
-    output: Path | None = None
-    """JSON file for the figures."""
-    threads: Annotated[int | None, THREADS] = None
-    """Most threads to compute with, in each process; default: all cores, shared out among --workers."""
-    quiet: bool = False
-    """No progress bars."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelOptions(_RoomsOptions):
-    """Measures a model on procedural rooms that it has not seen."""
-
-    views: Annotated[int, Between(2, 10_000)] = 12
-    """Keyframes of each room."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PanoramaOptions(_RoomsOptions):
-    """Measures a model's panoramas in procedural rooms that it has not seen."""
-
-    size: Annotated[int, SIDE] = 256
-    """Side of the eight views, pixels."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class UpscaleOptions(_RoomsOptions):
-    """Measures a model's super-resolution on procedural rooms that it has not seen."""
-
-    views: Annotated[int, Between(2, 10_000)] = 12
-    """Views of each room; of fewer along the same walk, hardly any overlap."""
-    detail: Annotated[float | None, Between(0, 1)] = None
-    """How much of what a model with a super-resolution UNet invents is believed, 0 to 1; default: what suits it."""
-    generated: bool = False
-    """Make larger what the model generates for the rooms, not the rooms' true images, and measure how well views agree
-    before and after."""
-
-
-Options = (
-    Annotated[ImagesOptions, tyro.conf.subcommand("images")]
-    | Annotated[PhotosOptions, tyro.conf.subcommand("photos")]
-    | Annotated[ModelOptions, tyro.conf.subcommand("model")]
-    | Annotated[PanoramaOptions, tyro.conf.subcommand("panorama")]
-    | Annotated[UpscaleOptions, tyro.conf.subcommand("super-resolution")]
-)
 
 
 def main(arguments: list[str] | None = None, program: str = "scenetex evaluate") -> int:
@@ -206,19 +100,21 @@ def _feature_scores(options: ImagesOptions, found) -> list[Figure]:
 
 def _photos(options: PhotosOptions) -> tuple[list[Figure], dict]:
     from .metrics.overlap import overlap_psnr
-    from .pipeline import choose_frames, parse_keyframes, read_photos
+    from .pipeline import about_missing, choose_frames, read_photos
     from .scene.load import load_scene
     from .views.viewset import render_views
 
     if not options.scenes:
         raise InputError("no scene given; name at least one scene folder")
-    parse_keyframes(options.keyframes)
     figures, held = [], {}
     for path in options.scenes:
         scene = load_scene(path, allow_outside=options.allow_outside)
         if options.output is not None:
             check_file(options.output, scene.places())  # they may lie outside
         frames = choose_frames(scene, options.keyframes)
+        missing = about_missing(scene, options.keyframes, frames)
+        if missing and not options.quiet:
+            say(f"{scene.name}: {missing}", error=True)
         photos = read_photos(scene, frames)
         # Depth of the mesh as the colour camera sees it: a depth camera beside it would not fit.
         views = render_views(scene, frames, (photos[0].shape[1], photos[0].shape[0]))
@@ -270,7 +166,7 @@ def _upscaling(options: UpscaleOptions) -> tuple[list[Figure], dict]:
 
 
 def _shared(
-    options: _RoomsOptions,
+    options: RoomsOptions,
     load: Callable,
     measure: Callable,
     settings,
@@ -292,7 +188,7 @@ def _shared(
     return share_out(load, measure, settings, count, options.workers, room_done, options.threads)
 
 
-def _settings(options: _RoomsOptions, **more):
+def _settings(options: RoomsOptions, **more):
     from .metrics.rooms import Settings
 
     names = ("rooms", "seed", "steps", "guidance_scale")
@@ -309,7 +205,7 @@ def _upscaling_model(options: UpscaleOptions):
 
 def _left_to_the_model(options) -> dict:
     """Steps and guidance as they were used, where the options leave them to the model."""
-    if not isinstance(options, _RoomsOptions):
+    if not isinstance(options, RoomsOptions):
         return {}
     from .pipelines.loading import sampling_defaults
 
@@ -317,7 +213,7 @@ def _left_to_the_model(options) -> dict:
 
 
 @lru_cache(1)  # rooms and prompts are measured on the same one
-def _quiet_model(options: _RoomsOptions, panorama: bool = False):
+def _quiet_model(options: RoomsOptions, panorama: bool = False):
     from .generation import Generation, load_model
 
     pipe = load_model(Generation("a room", model=options.model, device=options.device, panorama=panorama))

@@ -10,7 +10,21 @@ import numpy as np
 
 from .errors import InputError
 from .memory import LEAST_JOINT, with_less_memory
-from .options import GUIDANCE, SEED, SIDE, STEPS, Between, PathOrName, check_options
+from .options import (
+    BETWEEN,
+    DEVICE,
+    GUIDANCE,
+    JOINT,
+    PROMPT,
+    SEED,
+    SIDE,
+    STEPS,
+    TILE,
+    UPSCALE,
+    WORDS,
+    PathOrName,
+    check_options,
+)
 from .panorama.standpoint import panorama_views
 from .scene.scene import Scene
 from .stages import Stages
@@ -31,7 +45,7 @@ class Generation:
         controlnet: folder or Hub id of a depth ControlNet, for models that do not take depth, or None.
         seed: seed, 0 or more; the same seed gives the same images on as many threads of the same
             machine; other numbers of threads add in another order, which single pixels show.
-        device: "auto", "cpu" or "cuda".
+        device: "auto", "cpu", "cuda", or "cuda:N" for one of several GPUs.
         steps, guidance_scale: of the denoising; None = the model's own.
         image_size: (width, height) of the images, pixels.
         correspondence, shared_noise, fusion: what keeps the views consistent, see `MVDiffusionPipeline.__call__`.
@@ -43,28 +57,26 @@ class Generation:
         upscale_tile: side of the tiles that this works on, pixels of the large images; None = whole images.
     """
 
-    prompt: str
-    negative_prompt: str | None = None
+    prompt: Annotated[str, PROMPT]
+    negative_prompt: Annotated[str | None, WORDS] = None
     model: Annotated[str, PathOrName] = "mini"
     mvdiffusion_checkpoint: Path | None = None
     controlnet: Annotated[str | None, PathOrName] = None
     seed: Annotated[int, SEED] = 0
-    device: str = "auto"
+    device: Annotated[str, DEVICE] = "auto"
     steps: Annotated[int | None, STEPS] = None
     guidance_scale: Annotated[float | None, GUIDANCE] = None
     image_size: Annotated[tuple[int, int], SIDE] = (256, 192)
     correspondence: bool = True
     shared_noise: bool = True
     fusion: bool = True
-    between: Annotated[int, Between(0, 1000)] = 1
-    joint_views: Annotated[int, Between(4, 10_000)] = 16
+    between: Annotated[int, BETWEEN] = 1
+    joint_views: Annotated[int, JOINT] = 16
     panorama: bool = False
-    upscale: Annotated[int, Between(1, 16)] = 1
-    upscale_tile: Annotated[int | None, Between(8, 65536)] = None
+    upscale: Annotated[int, UPSCALE] = 1
+    upscale_tile: Annotated[int | None, TILE] = None
 
     def __post_init__(self):
-        if not self.prompt.strip():
-            raise InputError("the prompt is empty; say in a few words what the room is to look like")
         check_options(self, flags=False)
         if self.upscale > 1 and self.panorama:
             raise InputError(f"upscale {self.upscale}: only views along a trajectory, not those of a panorama")

@@ -14,21 +14,32 @@ from .console import say
 from .errors import InputError
 from .generation import Generation, load_model
 from .memory import is_out_of_memory
-from .options import GUIDANCE, SEED, SIDE, STEPS, THREADS, Between, PathOrName
+from .options import (
+    DEVICE,
+    GUIDANCE,
+    POSITION,
+    PROMPT,
+    ROWS,
+    SEED,
+    SIDE,
+    STEPS,
+    THREADS,
+    WORDS,
+    PathOrName,
+    read_position,
+)
 from .output import check_file, write_files
 from .panorama import VIEWS, panorama_views
 from .scene.image_source import ImageSource, decode_color, image_size
 from .scene.load import load_scene, scene_folder
 from .scene.scene import Scene
 
-_FARTHEST = 1e6  # metres from a scene's origin, of a place in it
-
 
 @dataclass(frozen=True)
 class PanoramaOptions:
     """Generates a panorama from text: eight views around a point, generated together, stitched to one image."""
 
-    prompt: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="PROMPT ...")]
+    prompt: Annotated[tuple[str, ...], PROMPT, tyro.conf.Positional, tyro.conf.arg(metavar="PROMPT ...")]
     """What there is to see: one text, or eight, one for each 45 degrees to the right."""
     output: Annotated[Path, tyro.conf.arg(aliases=["-o"])]
     """Image to write, .png or .jpg: equirectangular, twice as wide as high, the first view in the middle."""
@@ -39,9 +50,9 @@ class PanoramaOptions:
     is given."""
     allow_outside: bool = False
     """Read files outside the scene's folder where names or symlinks in it lead there; for a scene you trust."""
-    position: str | None = None
+    position: Annotated[str | None, POSITION] = None
     """Where in the scene to look around from: X,Y,Z in metres; default: the frame with the most room around it."""
-    negative_prompt: str | None = None
+    negative_prompt: Annotated[str | None, WORDS] = None
     """What there is not to see."""
     model: Annotated[str, PathOrName] = "mini"
     """Model that generates: a folder in diffusers layout or a Hub id."""
@@ -51,12 +62,12 @@ class PanoramaOptions:
     """Depth ControlNet, folder or Hub id, for panoramas of scenes with models that do not take depth."""
     size: Annotated[int | None, SIDE] = None
     """Side of each view, pixels; default: what the model was trained at."""
-    height: Annotated[int | None, Between(4, 16384)] = None
+    height: Annotated[int | None, ROWS] = None
     """Rows of the panorama; default: twice the size."""
     seed: Annotated[int, SEED] = 0
     """The same seed gives the same panorama, on as many threads."""
-    device: str = "auto"
-    """Where to generate: auto, cpu or cuda."""
+    device: Annotated[str, DEVICE] = "auto"
+    """Where to generate: auto, cpu, cuda, or cuda:N for one of several GPUs."""
     steps: Annotated[int | None, STEPS] = None
     """Denoising steps; default: the model's own number."""
     guidance_scale: Annotated[float | None, GUIDANCE] = None
@@ -72,6 +83,17 @@ class PanoramaOptions:
     quiet: bool = False
     """No progress bar."""
 
+    def check(self) -> None:
+        """Raises InputError for options that do not go together."""
+        if self.output.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+            raise InputError(f"{self.output}: name the image .png or .jpg")
+        if len(self.prompt) not in (1, VIEWS):
+            raise InputError(f"{len(self.prompt)} prompts; give one in quotes, or {VIEWS}, one for each view")
+        if self.height is not None and self.height % 4:
+            raise InputError(f"--height {self.height} is no multiple of 4; choose {self.height // 4 * 4}")
+        if self.position is not None and self.scene is None:
+            raise InputError("--position is for panoramas of scenes; add --scene SCENE")
+
 
 def main(arguments: list[str] | None = None, program: str = "scenetex panorama") -> int:
     """Runs the command; the exit code: 0, or 2 after bad input."""
@@ -79,8 +101,6 @@ def main(arguments: list[str] | None = None, program: str = "scenetex panorama")
     def work() -> int:
         options = parse(PanoramaOptions, program, arguments)
         suffix = options.output.suffix.lower()
-        if suffix not in (".png", ".jpg", ".jpeg"):
-            raise InputError(f"{options.output}: name the image .png or .jpg")
         check_file(options.output, _inputs(options))
         panorama = np.round(_panorama(options) * 255).astype(np.uint8)
         quality = [] if suffix == ".png" else [cv2.IMWRITE_JPEG_QUALITY, 95]
@@ -100,8 +120,6 @@ def _inputs(options: PanoramaOptions) -> list[str | Path]:
 
 def _panorama(options: PanoramaOptions) -> np.ndarray:
     """(H, 2 H, 3) float32 0..1."""
-    if len(options.prompt) not in (1, VIEWS):
-        raise InputError(f"{len(options.prompt)} prompts; give one in quotes, or {VIEWS}, one for each view")
     image = None if options.image is None else read_square(options.image)
     scene, position = _scene(options)
     generation = Generation(
@@ -153,17 +171,8 @@ def _panorama(options: PanoramaOptions) -> np.ndarray:
 def _scene(options: PanoramaOptions) -> tuple[Scene | None, list[float] | None]:
     """The scene, if there is one, and the position in it, if that is given."""
     if options.scene is None:
-        if options.position is not None:
-            raise InputError("--position is for panoramas of scenes; add --scene SCENE")
         return None, None
-    position = None
-    if options.position is not None:
-        try:
-            position = [float(part) for part in options.position.split(",")]
-        except ValueError:
-            position = []
-        if len(position) != 3 or not all(abs(part) < _FARTHEST for part in position):
-            raise InputError(f"--position '{options.position}' is not understood; give X,Y,Z in metres, like 1.5,2,1.4")
+    position = None if options.position is None else read_position(options.position, "--position")
     scene = load_scene(options.scene, allow_outside=options.allow_outside)
     check_file(options.output, scene.places())  # they may lie outside
     if scene.skipped and not options.quiet:

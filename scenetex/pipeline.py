@@ -6,13 +6,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from functools import cache, partial
+from typing import Annotated
 
 import cv2
 import numpy as np
 
-from .errors import InputError, shown
+from .errors import InputError
 from .generation import Generation, generate_images, load_model
 from .memory import need
+from .options import DENSITY, KEYFRAMES, TEXTURE, checked, read_keyframes
 from .scene.camera import Camera, small_size
 from .scene.scene import Scene
 from .stages import Done, Stages, bars, silent
@@ -20,7 +22,7 @@ from .texture.atlas import Atlas
 from .texture.bake import paint, survey
 from .texture.refine import RefinedCameras, refine_cameras, refinement_steps
 from .texture.textured_mesh import TexturedMesh
-from .texture.unwrap import unwrap
+from .texture.unwrap import Packer, unwrap
 from .threads import threads
 from .views.keyframes import select_keyframes
 from .views.viewset import ViewSet, cast_views, render_views
@@ -76,15 +78,16 @@ def texture_scene(scene: Scene, **options) -> TexturedMesh:
     return run_stages(scene, **options).mesh
 
 
+@checked
 def run_stages(
     scene: Scene,
     *,
     generation: Generation | None = None,
-    keyframes: str = "auto",
+    keyframes: Annotated[str, KEYFRAMES] = "auto",
     refine_poses: bool = True,
-    texture_size: int = 2048,
-    texels_per_metre: float | None = None,
-    packer: str = "uvunwrap",
+    texture_size: Annotated[int, TEXTURE] = 2048,
+    texels_per_metre: Annotated[float | None, DENSITY] = None,
+    packer: Packer = "uvunwrap",
     progress: bool = False,
     stages: Stages | None = None,
     model: Callable[[Generation], object] = load_model,
@@ -199,10 +202,11 @@ def _frames(scene: Scene, keyframes: str, stages: Stages, photos: bool) -> list[
     """`choose_frames` as a stage."""
     with stages.stage("keyframes"):
         found = stages.recall("keyframes")
-        if found is not None:
-            return found["ids"].tolist()
-        frame_ids = choose_frames(scene, keyframes, photos)
-        stages.keep("keyframes", ids=frame_ids)
+        frame_ids = choose_frames(scene, keyframes, photos) if found is None else found["ids"].tolist()
+        if found is None:
+            stages.keep("keyframes", ids=frame_ids)
+    missing = about_missing(scene, keyframes, frame_ids)
+    stages.notes += [missing] if missing and missing not in stages.notes else []
     return frame_ids
 
 
@@ -229,11 +233,12 @@ def _check_sight(scene: Scene, views: ViewSet) -> None:
         )
 
 
-def choose_frames(scene: Scene, keyframes: str, photos: bool = True) -> list[int]:
+@checked
+def choose_frames(scene: Scene, keyframes: Annotated[str, KEYFRAMES], photos: bool = True) -> list[int]:
     """Frame ids for the `keyframes` option of `run_stages`; `photos`: they are to be painted with their photos."""
     if keyframes == "auto" and not photos:
         return select_keyframes(scene, sharpness=False)
-    asked = parse_keyframes(keyframes)
+    asked = read_keyframes(keyframes, "keyframes")
     if keyframes == "all" or (keyframes == "auto" and len(scene.frames) <= MOST_PHOTOS):
         return [frame.id for frame in scene.frames]
     if keyframes == "auto":
@@ -242,25 +247,12 @@ def choose_frames(scene: Scene, keyframes: str, photos: bool = True) -> list[int
     return select_keyframes(scene, **asked, **by_sight)
 
 
-def parse_keyframes(keyframes: str) -> dict:
-    """What the `keyframes` option of `run_stages` asks of `select_keyframes`; empty for "auto" and "all".
-
-    Raises:
-        InputError: it is not understood.
-    """
-    if keyframes in ("auto", "all"):
-        return {}
-    try:
-        if keyframes.startswith("every:"):
-            return {"every": int(keyframes.removeprefix("every:"))}
-        if "," in keyframes:
-            return {"ids": [int(part) for part in keyframes.split(",") if part.strip()]}
-        return {"count": int(keyframes)}
-    except ValueError:
-        raise InputError(
-            f"keyframes '{shown(keyframes, 60)}' is not understood; give auto, all, a number, every:N, or frame ids "
-            "like 0,16,32"
-        ) from None
+def about_missing(scene: Scene, keyframes: str, frame_ids: list[int]) -> str | None:
+    """What the user should know of frames that were asked for by number, but are not there."""
+    count = read_keyframes(keyframes, "keyframes").get("count", 0)
+    if len(frame_ids) >= count:
+        return None
+    return f"{count} keyframes asked for, but there are {len(scene.frames)} frames; {len(frame_ids)} were taken"
 
 
 def read_photos(scene: Scene, frame_ids: list[int], done: Done = lambda: None) -> list[np.ndarray]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import __version__
+from .errors import InputError, shown
 from .json_file import read_object
 from .manifest import is_whole
 from .pipeline import Result
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from .texture_command import TextureOptions
 
 REPORT = "report.json"
+_IMAGES_OF = ("images", "prompt", "negative_prompt", "model", "seed")  # settings that show other images
 
 
 def write_results(
@@ -93,6 +95,29 @@ def finished(folder: Path, key: str) -> dict | None:
     return None
 
 
+def about_earlier(folder: Path, scene: Scene, options: "TextureOptions") -> str | None:
+    """What the user should know of a result that is about to be replaced: that it shows other images; None if not.
+
+    Raises:
+        InputError: it is another scene's, whose name and that of this result come to the same.
+    """
+    try:
+        report = read_object(folder / REPORT)
+        settings = dict(report["settings"])
+        whose = report["scene"], report.get("name")
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    if whose != (scene.name, options.name):
+        raise InputError(
+            f"{folder}: is the result of scene {shown(str(whose[0]))}; choose another --name or output folder"
+        )
+    now = options.settings()
+    if all(settings.get(name) == now[name] for name in _IMAGES_OF):
+        return None
+    before = f"'{shown(str(settings.get('prompt')), 60)}'" if settings.get("prompt") else settings.get("images")
+    return f"replaced the earlier result ({shown(str(before), 70)}); --name NAME keeps several side by side"
+
+
 def write_views(result: Result, folder: Path) -> None:
     """The images that were baked as PNG, and their cameras as JSON."""
     folder.mkdir()
@@ -134,6 +159,7 @@ def summarize(scene: Scene, result: Result, options: "TextureOptions", used: dic
     seen = round(sum(int(c.sum()) for c in result.mesh.coverage) / max(texels, 1), 5)
     return {
         "scene": scene.name,
+        "name": options.name,
         **(
             {name: settings[name] for name in ("prompt", "model", "seed", "steps", "guidance_scale")}
             if generated

@@ -1,7 +1,6 @@
 """``scenetex texture``: scenes in, folders with textured meshes, images, a report and a preview out."""
 
 import os
-import re
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Literal
@@ -15,12 +14,34 @@ from .bundled import locate_model
 from .cli import guarded, parse
 from .errors import InputError
 from .generation import Generation
-from .options import GUIDANCE, SEED, STEPS, TEXTURE, THREADS, Between, PathOrName, check_options
+from .options import (
+    BETWEEN,
+    DENSITY,
+    DEVICE,
+    GUIDANCE,
+    IMAGE_SIZE,
+    JOINT,
+    KEYFRAMES,
+    NAME,
+    PROMPT,
+    SEED,
+    STEPS,
+    TEXTURE,
+    THREADS,
+    TILE,
+    UPSCALE,
+    WORDS,
+    Between,
+    PathOrName,
+    read_image_size,
+)
 from .output import check_apart
-from .pipeline import parse_keyframes
 from .scene.load import scene_folder, scene_name
+from .texture.unwrap import Packer
 
 FORMATS = ("glb", "obj")
+# Options that mean nothing to photos: whoever gives one wants generated images. None or 1 where they are not given.
+_GENERATING = ("prompt", "negative_prompt", "mvdiffusion_checkpoint", "controlnet", "upscale", "upscale_tile")
 # Options that say how and where to work, not what comes out.
 _WORK = (
     "scenes",
@@ -29,6 +50,7 @@ _WORK = (
     "allow_outside",
     "shard",
     "output",
+    "name",
     "workers",
     "threads",
     "ray",
@@ -43,6 +65,8 @@ class TextureOptions:
 
     output: Path
     """Folder for the results; each scene gets a folder of its name in it."""
+    name: Annotated[str | None, NAME] = None
+    """What to call this result: its folder is <scene>-<name>, beside those of other names and prompts."""
     scenes: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SCENE ...")] = ()
     """Scenes: ScanNet folders (extracted, or with .sens), or folders with transforms.json."""
     list: Path | None = None
@@ -64,9 +88,9 @@ class TextureOptions:
     images: Literal["auto", "photos", "generated", "panorama"] = "auto"
     """What to paint with: the trajectory's own photos, or images generated from a prompt, for views along the
     trajectory or all around one point of it (panorama). Auto: generated if there is a prompt, else photos."""
-    prompt: str | None = None
+    prompt: Annotated[str | None, PROMPT] = None
     """What the room is to look like."""
-    negative_prompt: str | None = None
+    negative_prompt: Annotated[str | None, WORDS] = None
     """What it is not to look like."""
     model: Annotated[str, PathOrName] = "mini"
     """Model that generates: a folder in diffusers layout or a Hub id."""
@@ -74,21 +98,21 @@ class TextureOptions:
     """Released MVDiffusion weights (.ckpt or .safetensors) to use as the model's UNet."""
     controlnet: Annotated[str | None, PathOrName] = None
     """Depth ControlNet, folder or Hub id, for models that do not take depth."""
-    keyframes: str = "auto"
+    keyframes: Annotated[str, KEYFRAMES] = "auto"
     """Frames to use: auto (photos: all, or the best 120 of more), all, a number, every:N, or ids like 0,16,32."""
-    between: Annotated[int, Between(0, 1000)] = 1
+    between: Annotated[int, BETWEEN] = 1
     """Views to generate between any two consecutive keyframes."""
     seed: Annotated[int, SEED] = 0
     """The same seed gives the same images, on as many threads."""
-    device: str = "auto"
-    """Where to generate: auto, cpu or cuda."""
+    device: Annotated[str, DEVICE] = "auto"
+    """Where to generate: auto, cpu, cuda, or cuda:N for one of several GPUs."""
     steps: Annotated[int | None, STEPS] = None
     """Denoising steps; default: the model's own number."""
     guidance_scale: Annotated[float | None, GUIDANCE] = None
     """How closely to follow the prompt; 1 = no guidance; default: the model's own."""
-    image_size: str = "256x192"
+    image_size: Annotated[str, IMAGE_SIZE] = "256x192"
     """Size of generated images, WIDTHxHEIGHT, pixels; the views of a panorama are square, as wide as that."""
-    joint_views: Annotated[int, Between(4, 10_000)] = 16
+    joint_views: Annotated[int, JOINT] = 16
     """Most views to generate at once; fewer need less memory."""
     correspondence: bool = True
     """Let the views attend to each other where they show the same surface."""
@@ -97,17 +121,17 @@ class TextureOptions:
     fusion: bool = True
     """Let views agree on their shared surface at each step; after the first third of the steps, not on fine detail.
     Let larger images agree in everything."""
-    upscale: Annotated[int, Between(1, 16)] = 1
+    upscale: Annotated[int, UPSCALE] = 1
     """Make the generated images this many times larger: what the model was trained for (4, say), or 1."""
-    upscale_tile: Annotated[int | None, Between(8, 65536)] = None
+    upscale_tile: Annotated[int | None, TILE] = None
     """Side of tiles to do that in, pixels; bounds the memory. Default: whole images."""
     refine_poses: bool = True
     """Refine camera poses, focal length and centre against the mesh where that lowers the error."""
     texture_size: Annotated[int, TEXTURE] = 2048
     """Side of a texture page, texels."""
-    texels_per_metre: Annotated[float | None, Between(0, 100_000, ("least",))] = None
+    texels_per_metre: Annotated[float | None, DENSITY] = None
     """Texel density to keep, on as many pages as it takes; default: the highest that one page holds."""
-    packer: Literal["uvunwrap", "xatlas"] = "uvunwrap"
+    packer: Packer = "uvunwrap"
     """What cuts and packs the charts."""
     formats: str = "glb,obj"
     """What to write, comma-separated: glb, obj."""
@@ -151,22 +175,24 @@ class TextureOptions:
             InputError: options that do not go together, or are out of range.
         """
         if self.source == "photos":
-            for name, unset in (("prompt", None), ("upscale", 1)):
-                if getattr(self, name) != unset:
-                    raise InputError(f"--{name} is for generated images; add --images generated, or panorama")
+            for name in _GENERATING:
+                if getattr(self, name) not in (None, 1):
+                    flag = f"--{name.replace('_', '-')}"
+                    raise InputError(f"{flag} is for generated images; add --images generated, or panorama")
             return None
         if self.prompt is None:
             raise InputError(f"--images {self.images} needs a text; add --prompt '...'")
-        size = re.fullmatch(r"(\d{1,5})[xX](\d{1,5})", self.image_size.strip())
-        if not size or "0" in size.groups():
-            raise InputError(f"--image-size '{self.image_size}' is not understood; give WIDTHxHEIGHT, like 256x192")
         given = {f.name: getattr(self, f.name) for f in fields(Generation)}
-        return Generation(**given | {"image_size": (int(size[1]), int(size[2]))})
+        return Generation(**given | {"image_size": read_image_size(self.image_size, "--image-size")})
 
     def settings(self) -> dict:
         """What decides on the result, ready for JSON."""
         given = {name: value for name, value in asdict(self).items() if name not in _WORK} | {"images": self.source}
         return {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
+
+    def result_name(self, scene: str) -> str:
+        """The folder in `output` of a scene's result: the scene's name, and the result's own behind it."""
+        return scene if self.name is None else f"{scene}-{self.name}"
 
     def inputs(self) -> tuple[Path, ...]:
         """Files and folders that are read beside the scenes; Hub ids look like such, but nothing lies there."""
@@ -174,11 +200,9 @@ class TextureOptions:
         return tuple(Path(path) for path in (*models, self.mvdiffusion_checkpoint, self.list) if path is not None)
 
     def check(self) -> None:
-        """Raises InputError for options that are out of range or do not go together."""
-        check_options(self)
+        """Raises InputError for options that do not go together."""
         self.suffixes()
         self.generation()
-        parse_keyframes(self.keyframes)
 
     def is_batch(self) -> bool:
         """Whether a failure is recorded and the other scenes go on, or ends the command."""
@@ -193,7 +217,7 @@ def check_results(paths: list[Path], options: TextureOptions) -> None:
     """Raises InputError if what the command, or another shard of it, writes would lie in or over what it reads, or over
     what somebody else wrote."""
     check_output(options.output)
-    names = map(scene_name, paths)
+    names = (options.result_name(scene_name(path)) for path in paths)
     results = [options.output / place for name in names for place in (name, name + FAILED, Path(STAGES, name))]
     check_apart(results, [*map(scene_folder, paths), *options.inputs()])
     if os.path.lexists(options.output / INDEX):
@@ -207,9 +231,8 @@ def main(arguments: list[str] | None = None, program: str = "scenetex texture") 
 
     def work() -> int:
         options = parse(TextureOptions, program, arguments)
-        options.check()
         # Whatever the shard, the output is kept apart from all scenes.
-        scenes = find_scenes(options.scenes, options.list, options.root, None, options.output)
+        scenes = find_scenes(options.scenes, options.list, options.root, None, options.output, options.name)
         paths = shard_of(scenes, options.shard)
         check_results(scenes, options)
         return run_batch(paths, options, program) if options.is_batch() else run_alone(paths[0], options)

@@ -9,7 +9,6 @@ def main(arguments: list[str] | None = None, program: str = "scenetex train") ->
 
     def work() -> int:
         options = parse(TrainOptions, program, arguments)
-        options.check()
         # PyTorch takes seconds to load: bad options are said before.
         from .training.run import run_training
 

@@ -158,7 +158,7 @@ def outcome(
         process.process(Path("room"), replace(options, output=output), stages or Stages())
     except InputError as error:
         return str(error)
-    folder = output / scene.name
+    folder = output / options.result_name(scene.name)
     found = {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
     report = json.loads(found.pop("report.json"))
     for name in (MANIFEST, "report.html"):  # the page tells seconds

@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from scenetex.batch.store import DiskStore
+from scenetex.batch.store import MOST_KEPT, DiskStore
 from scenetex.output import DiskFull
 from scenetex.stages import Stages
 
@@ -27,15 +27,32 @@ def test_arrays_come_back(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["unwrap-k.npz"]
 
 
-def test_another_key_takes_the_place(tmp_path):
-    for key in ("one", "two"):
-        store = DiskStore(tmp_path, {"unwrap": key, "paint": key})
+def test_outputs_of_some_settings_are_kept_and_the_longest_unused_go(tmp_path):
+    stores = [DiskStore(tmp_path, {"unwrap": f"k{i}", "paint": f"k{i}"}) for i in range(MOST_KEPT + 2)]
+    for i, store in enumerate(stores):
+        if i == MOST_KEPT:  # the first is asked for again: now the second is the longest unused
+            assert stores[0].read("unwrap") is not None
         assert not store.has("unwrap")
         store.write("unwrap", ARRAYS)
-    assert [p.name for p in tmp_path.iterdir()] == ["unwrap-two.npz"]
-    store.write("paint", ARRAYS)
-    store.drop("unwrap")
-    assert [p.name for p in tmp_path.iterdir()] == ["paint-two.npz"]
+        os.utime(tmp_path / f"unwrap-k{i}.npz", (i, i))
+        if i == MOST_KEPT - 1:
+            assert all(earlier.has("unwrap") for earlier in stores[:MOST_KEPT])
+    assert [i for i, store in enumerate(stores) if not store.has("unwrap")] == [1, 2]
+    stores[-1].write("paint", ARRAYS)
+    stores[-1].drop("unwrap")
+    assert stores[-1].has("paint") and not stores[-1].has("unwrap") and stores[3].has("unwrap")
+
+
+def test_what_other_results_of_the_scene_have_is_found_and_no_other_scenes(tmp_path):
+    for folder in ("room", "room-warm", "room-[a]", "hall"):
+        (tmp_path / folder).mkdir()
+    DiskStore(tmp_path / "room-warm", {"unwrap": "k"}, "room").write("unwrap", ARRAYS)
+    for folder, scene in (("room", "room"), ("room-cold", "room")):
+        store = DiskStore(tmp_path / folder, {"unwrap": "k"}, scene)
+        assert store.has("unwrap") and store.read("unwrap").keys() == ARRAYS.keys()
+        assert not DiskStore(tmp_path / folder, {"unwrap": "other"}, scene).has("unwrap")
+    assert not DiskStore(tmp_path / "hall", {"unwrap": "k"}, "hall").has("unwrap")
+    assert not DiskStore(tmp_path / "room-[a]", {"unwrap": "k"}, "room-[a]").has("unwrap")
 
 
 @pytest.mark.parametrize(

@@ -141,11 +141,11 @@ def test_loading_a_model_is_not_the_scenes_time(monkeypatch):
     theirs.send(("end", "model"))
     worker.hear(board)
     now = 159.9
-    assert not worker.is_late() and worker.failure("x").stage == "start"
+    assert not worker.is_late() and worker.failure("a", "x").stage == "start"
     theirs.send(("begin", "paint", 7))
     worker.hear(board)
     now = 160.1
-    assert worker.is_late() and worker.failure("x").stage == "paint"
+    assert worker.is_late() and worker.failure("a", "x").stage == "paint"
 
 
 def test_the_libraries_take_one_thread_of_a_worker():

@@ -63,7 +63,7 @@ def test_bad_options_are_one_plain_line(arguments, says, columns, boxes, monkeyp
     text = str(error.value)
     assert says in text and text.endswith("test --help lists the options")
     assert "\n" not in text and text.isascii() and "  " not in text and len(text) < 300
-    assert not text.startswith((" ", "-", "[")) and "[" not in text
+    assert not text.startswith((" ", "- ", "[")) and "[" not in text
     assert os.environ.get("COLUMNS") == columns
 
 

@@ -175,9 +175,7 @@ def check(command: str, where: str) -> None:
             continue
         assert call[0] in OPTIONS, f"{where}: {command}"
         if "--help" not in call:
-            options = parse(OPTIONS[call[0]], call[0], call[1:])
-            if hasattr(options, "check"):
-                options.check()
+            parse(OPTIONS[call[0]], call[0], call[1:])
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     for asked in re.findall(r"(?:scenetex|\.)\[([\w,]+)\]", command):
         assert set(asked.split(",")) <= set(extras), f"{where}: {command}"

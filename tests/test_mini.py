@@ -15,6 +15,7 @@ from scenetex.metrics import edge_agreement, measure_detail, overlap_psnr
 from scenetex.metrics.panoramas import NEIGHBOURS
 from scenetex.metrics.rooms import autoencode
 from scenetex.metrics.upscaling import psnr
+from scenetex.pipelines.prompts import parts_of
 from scenetex.training.rings import RingStream
 from scenetex.training.rooms import RoomStream
 from scenetex.training.sample import Sample
@@ -192,3 +193,23 @@ def test_another_number_of_threads_shows_in_single_levels_at_most(mini, sample):
         torch.set_num_threads(before)
     np.testing.assert_array_equal(found[True, 1], found[True, 2])
     np.testing.assert_allclose(found[False, 1], found[False, 2], rtol=0, atol=1 / 255)
+
+
+def test_it_reads_long_prompts_to_their_end(mini, sample):
+    """Two endings behind more words than it reads at once: walls are as blue or yellow as without these words."""
+    furniture = (
+        "A modern living room, furnished with a leather sofa, an armchair, a round coffee table, a bookcase, a desk, "
+        "a sideboard, a tv, a chair, a wardrobe, a chest of drawers, a pendant lamp, a leafy plant and a dining table "
+        "with chairs. "
+    )
+    one = Sample(sample.views.at([0]), sample.images[:1], sample.prompts[:1])
+
+    def blue_over_red(prompt: str) -> float:
+        (image,) = generate(mini, one, prompt)
+        return float(image[..., 2].mean() - image[..., 0].mean())
+
+    endings = [f"A white marble floor and {color} walls in a living room" for color in ("blue", "yellow")]
+    assert len(parts_of(mini.tokenizer, furniture + endings[0])) == 2
+    short = [blue_over_red(text) for text in endings]
+    long = [blue_over_red(furniture + text) for text in endings]
+    assert long[0] - long[1] > 0.7 * (short[0] - short[1]) > 20

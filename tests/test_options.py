@@ -1,19 +1,27 @@
 """What values options may have: every option of every command is walked, one that is added later, too."""
 
 import importlib
+import inspect
 import math
 import os
+import re
 import types
 from dataclasses import fields, is_dataclass, make_dataclass
 from pathlib import Path
 from typing import Annotated, Union, get_args, get_origin, get_type_hints
 
+import numpy as np
 import pytest
 import tyro
 
 from scenetex import InputError, cli
+from scenetex.errors import plain
 from scenetex.generation import Generation
-from scenetex.options import Between, PathOrName, check_options
+from scenetex.options import Between, PathOrName, check_options, check_value, option_name
+from scenetex.pipeline import run_stages
+from scenetex.pipelines import MVDiffusionPanoramaPipeline, MVDiffusionPipeline
+from scenetex.texture.unwrap import unwrap
+from scenetex.texture_command import TextureOptions
 
 # What a command cannot do without.
 NEEDED = {
@@ -109,6 +117,98 @@ def test_commands_that_load_scenes_can_be_allowed_to_read_outside():
     assert len(loading) >= 6 and all("allow_outside" in {field.name for field in fields(kind)} for kind in loading)
 
 
+# What people and scripts put in place of a value.
+ODD = ["nan", "inf", "-inf", "-1", "0", "1e400", "9" * 30, "abc", "", "1,5", "\x1b[31m", "x" * 300, "٣"]
+
+
+@pytest.mark.parametrize(("words", "kind", "name"), OPTIONS, ids=lambda v: v if isinstance(v, str) else "")
+def test_odd_values_of_every_option_are_allowed_or_one_line(words, kind, name, monkeypatch, tmp_path):
+    """What `parse` lets through is what the annotations allow: nothing is left for later, and nothing leaks."""
+    monkeypatch.chdir(tmp_path)
+    hints = get_type_hints(kind, include_extras=True)
+    flag = option_name(name, hints)
+    if not flag.startswith("--") or kinds(hints[name]) == {bool}:
+        return
+    needed = ["mini"] if words == ["evaluate", "panorama"] else NEEDED.get(kind.__name__, ["mini"])
+    for value in ODD:
+        try:
+            found = cli.parse(kind, "scenetex", [*needed, f"{flag}={value}"])
+        except InputError as error:
+            line = plain(" ".join(str(error).split()))  # as a command line prints it
+            assert len(line) < 600
+            assert not re.search(r"parsing|literal|instantiated|class|INT|FLOAT|Expected|Traceback", line), line
+        else:
+            check_value(getattr(found, name), hints[name], flag)
+            assert not kinds(hints[name]) & {int, float} or value in ("0", "-1", "٣"), "no number, but taken for one"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("value", ["mps", "toaster", "cuda:", "cuda:x", "CUDA", "cpu:0", "meta"])
+def test_devices_that_nothing_can_work_on(value, capsys):
+    for _, command in DEVICES:
+        assert cli.main([*command, f"--device={value}"]) == 2
+        said = capsys.readouterr().err
+        assert f"--device '{value}' is not" in said and "auto, cpu, cuda" in said and said.count("\n") == 1
+    with pytest.raises(InputError, match=f"^device '{value}' is not known"):
+        Generation("a room", device=value)
+
+
+DEVICES = [
+    (kind, [*words, *(["mini"] if words == ["evaluate", "panorama"] else NEEDED.get(kind.__name__, ["mini"]))])
+    for words, kind in CLASSES
+    if "device" in {field.name for field in fields(kind)}
+]
+
+
+def test_gpus_that_are_not_here_are_said_before_any_work(capsys, monkeypatch, tmp_path):
+    """Of every command, photos to texture as well; but of a cluster, others may have them."""
+    monkeypatch.chdir(tmp_path)
+    assert len(DEVICES) >= 6
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    for _, command in DEVICES:
+        assert cli.main([*command, "--device", "cuda"]) == 2
+        assert "--device 'cuda': torch finds no CUDA GPU" in capsys.readouterr().err
+    cli.parse(TextureOptions, "p", ["room", "--output", "out", "--device", "cuda", "--ray", "10.0.0.1:6379"])
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    cli.parse(TextureOptions, "p", ["room", "--output", "out", "--device", "cuda:1"])
+    with pytest.raises(InputError, match="'cuda:2': torch finds 2 CUDA GPUs; choose cuda:1"):
+        cli.parse(TextureOptions, "p", ["room", "--output", "out", "--device", "cuda:2"])
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        run_stages,
+        unwrap,
+        MVDiffusionPipeline.__call__,
+        MVDiffusionPipeline.upscale,
+        MVDiffusionPanoramaPipeline.__call__,
+    ],
+    ids=lambda function: function.__qualname__,
+)
+def test_numbers_from_python_are_held_to_their_limits_before_anything_else(function):
+    """Every number that the function takes; the others are nothing that it could work with."""
+    parameters = inspect.signature(function).parameters
+    numbers = {name: p.annotation for name, p in parameters.items() if kinds(p.annotation) & {int, float}}
+    required = {name: None for name, p in parameters.items() if p.default is inspect.Parameter.empty}
+    assert len(numbers) >= 2
+    for name, hint in numbers.items():
+        (limits,) = [mark for mark in unwrapped(hint)[1] if isinstance(mark, Between)]
+        for value in (math.nan, math.inf, -1, 10**30, "abc", True, limits.most + 1):
+            with pytest.raises(InputError, match=f"^{name} .*choose {re.escape(str(limits))}$") as caught:
+                function(**required | {name: value})
+            assert str(caught.value).isprintable()
+
+
+def test_numpys_numbers_are_numbers():
+    Generation("a room", seed=np.int64(3), guidance_scale=np.float32(2.5), steps=np.uint8(4), image_size=[64, 48])
+    for change in ({"steps": 2.5}, {"steps": np.float64(2)}, {"fusion": "off"}, {"model": 3}, {"image_size": (64,)}):
+        with pytest.raises(InputError, match=f"^{next(iter(change))} "):
+            Generation("a room", **change)
+
+
 PATHS = [(words, kind, name) for words, kind, name in OPTIONS]
 
 
@@ -160,6 +260,24 @@ def test_values_from_python_go_the_same_way(name, value):
     with pytest.raises(InputError, match=f"^{name} ") as caught:
         Generation(**{"prompt": "a room"} | {name: value})
     assert str(caught.value).isprintable() and len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("0", "--keyframes 0 is out of range; choose 1 to 1000000"),
+        ("-3", "--keyframes -3 is out of range"),
+        ("every:0", "--keyframes 0 is out of range"),
+        ("every:-2", "--keyframes -2 is out of range"),
+        ("9999999999999999999", "--keyframes 9999999999999999999 is out of range"),
+        ("9" * 29, "--keyframes of 97 bits is out of range"),
+        (",", "--keyframes ',' is not understood"),
+    ],
+)
+def test_numbers_of_keyframes_have_limits(text, says, capsys):
+    for command in (["texture", "room", "--output", "out"], ["evaluate", "photos", "room"]):
+        assert cli.main([*command, f"--keyframes={text}"]) == 2
+        assert says in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["often", "every:x", "1,b", "9" * 5000, "\x1b[31m", "every:1e9"])

@@ -156,7 +156,7 @@ def test_released_weights_take_the_place_of_the_unet(tmp_path):
         (("--scene", "ROOM"), ["takes no depth", "ControlNet"]),
         (("--size", "0"), ["--size 0 is out of range; choose 8 to 8192"]),
         (("--size", "60"), ["60 pixels", "multiple of 8"]),
-        (("--height", "30"), ["30 rows"]),
+        (("--height", "30"), ["--height 30 is no multiple of 4; choose 28"]),
         (("--steps", "0"), ["steps 0"]),
         (("--model", "no/such/folder"), ["no such model folder"]),
         (("--mvdiffusion-checkpoint", "none.ckpt"), ["none.ckpt", "no such file"]),

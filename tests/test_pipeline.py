@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import tiny_scan
 import trimesh
+from batch_runs import rooms
 from painted_box import box, photograph, pinhole, smooth_color, texel_points, walk_around
 from PIL import Image
 
 import scenetex
-from scenetex import InputError, load_scene, texture_command, texture_scene
+from scenetex import InputError, cli, load_scene, texture_command, texture_scene
 from scenetex.batch import process
 from scenetex.manifest import MANIFEST
 from scenetex.pipeline import choose_frames, depth_size, read_photos, run_stages
@@ -257,3 +258,32 @@ def test_a_scene_without_photos_is_an_input_error(tmp_path):
 def test_depth_maps_of_very_large_photos_leave_off(photo, depth_map):
     assert depth_size(photo) == depth_map
     assert photo[1] < 100 or abs(photo[0] / photo[1] / (depth_map[0] / depth_map[1]) - 1) < 0.01
+
+
+def test_frames_that_are_asked_for_but_not_there_are_said(tmp_path, capsys):
+    (scan,) = rooms(tmp_path / "scans", "room")
+    options = ["--output", str(tmp_path / "out"), "--texture-size", "64", "--no-preview", "--formats", "obj"]
+    for count, says in (("5000", "5000 keyframes asked for, but there are 3 frames; 3 were taken"), ("3", "")):
+        assert texture_command.main([str(scan), *options, "--keyframes", count]) == 0
+        said = capsys.readouterr().err
+        assert (f"{scan.name}: {says}\n" in said) if says else "asked for" not in said
+        notes = json.loads((tmp_path / "out" / scan.name / "report.json").read_text())["notes"]
+        assert [note for note in notes if "asked for" in note] == [says] * bool(says)
+    assert cli.main(["evaluate", "photos", str(scan), "--keyframes", "7"]) == 0
+    assert "7 keyframes asked for" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("texture_size", 0),
+        ("texture_size", 2048.5),
+        ("texels_per_metre", float("inf")),
+        ("packer", "cut"),
+        ("keyframes", 5),
+    ],
+)
+def test_options_from_python_are_checked_before_any_work(scan, option, value, monkeypatch):
+    monkeypatch.setattr("scenetex.pipeline.choose_frames", lambda *_: pytest.fail("work has begun"))
+    with pytest.raises(InputError, match=f"^{option} "):
+        texture_scene(load_scene(scan), **{option: value})

@@ -211,7 +211,7 @@ def test_input_that_does_not_fit(pipe, ring, tmp_path):
         (pipe, {"prompt": [1] * 8}, "int is not text"),
         (pipe, {"negative_prompt": ["a", "b"]}, "negative_prompt: 2 prompts for 8 views"),
         (pipe, {"size": 60}, "views of 60 pixels; choose a size that is a multiple of 8"),
-        (pipe, {"size": 0}, "views of 0 pixels"),
+        (pipe, {"size": 0}, "size 0 is out of range; choose 8 to 8192"),
         (pipe, {"height": 30}, "30 rows; pass a multiple of 4"),
         (pipe, {"steps": 0}, "num_inference_steps 0"),
         (pipe, {"output_type": "jpeg"}, "output_type 'jpeg'"),

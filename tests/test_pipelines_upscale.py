@@ -276,7 +276,7 @@ def test_half_precision(tmp_path):
         ({"images": [*IMAGES[:3], None]}, "image of view 3"),
         ({"images": pictures(size=(24, 24))}, "image of view 0 is 24 x 24 x 3"),
         ({"views": "room"}, "not a ViewSet"),
-        ({"detail": 1.5}, "detail 1.5 is not a share"),
+        ({"detail": 1.5}, "detail 1.5 is out of range; choose 0 to 1"),
         ({"factor": 3}, "cannot upscale 3 times.*trained to upscale 4 times"),
         ({"tile": 32}, "tiles of 32 pixels.*pass 64 or more"),
         ({"prompt": ["a", "b"]}, "2 prompts for 4 views"),

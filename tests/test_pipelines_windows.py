@@ -1,14 +1,12 @@
 """Windows: every view is generated once, anchored on what overlaps it; loops close."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tiny_pipeline import room_views
 
-from scenetex import InputError
 from scenetex.pipelines.geometry import SHARED_OVERLAP, correspondence_of
-from scenetex.pipelines.windows import anchors, check_joint, overlaps, plan_between, plan_keyframes
+from scenetex.pipelines.windows import anchors, overlaps, plan_between, plan_keyframes
 
 
 def line(m: int, reach: int = 3, loop: bool = False) -> np.ndarray:
@@ -82,8 +80,3 @@ def test_overlaps_of_turning_views():
     near, far = [found[i, i + 1] for i in range(6)], [found[i, i + 3] for i in range(4)]
     assert min(near) > 0.4 and max(far) < min(near)
     assert overlaps(correspondence_of(views, [0], overlap=SHARED_OVERLAP)).shape == (1, 1)
-
-
-def test_too_few_joint_views():
-    with pytest.raises(InputError, match="joint_views 3"):
-        check_joint(3)

@@ -220,14 +220,14 @@ def test_trimesh_goes_in_as_it_is():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"size": 32}, "page size 32 is not within 64 to 16384"),
-        ({"size": 20000}, "page size 20000 is not within"),
-        ({"texels_per_metre": 0.0}, "texels_per_metre 0.0 is not a positive number"),
-        ({"texels_per_metre": -3.0}, "texels_per_metre -3.0 is not"),
-        ({"texels_per_metre": float("nan")}, "texels_per_metre nan is not"),
-        ({"packer": "cut"}, "unknown packer 'cut'; choose one of uvunwrap, xatlas"),
-        ({"packing": "tight"}, "unknown packing 'tight'; choose fast or shape"),
-        ({"padding": -1}, "padding -1 is not within 0 and a quarter of the page, 32"),
+        ({"size": 32}, "size 32 is out of range; choose 64 to 16384"),
+        ({"size": 20000}, "size 20000 is out of range"),
+        ({"texels_per_metre": 0.0}, "texels_per_metre 0.0 is out of range; choose more than 0"),
+        ({"texels_per_metre": -3.0}, "texels_per_metre -3.0 is out"),
+        ({"texels_per_metre": float("nan")}, "texels_per_metre nan is out"),
+        ({"packer": "cut"}, "packer 'cut' is not known; choose uvunwrap, xatlas"),
+        ({"packing": "tight"}, "packing 'tight' is not known; choose fast, shape"),
+        ({"padding": -1}, "padding -1 is out of range; choose 0 to"),
         ({"size": 64, "padding": 17}, "padding 17 is not within 0 and a quarter of the page, 16"),
     ],
 )

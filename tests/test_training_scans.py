@@ -116,16 +116,18 @@ def test_how_many_views_a_run_needs_does_not_change_what_is_kept(folder):
     [
         ({}, "room: has no prompts; write prompt.txt"),
         ({"prompt.txt": "\n \n"}, "prompt.txt: is empty"),
+        ({"prompt.txt": "a room\n" + "red " * 250_000}, "prompt.txt: sentence 2 has 999,999 characters; choose 4,000"),
+        ({"prompt.txt": "ein grüner Raum".encode("latin-1")}, "prompt.txt: is no text in UTF-8"),
         ({"prompt/2.txt": "one frame only"}, "frame 10 has no prompt; add prompt/10.txt or prompt.txt"),
     ],
 )
 def test_prompts_that_are_missing_are_named(scan, prompts, words):
     (scan / "prompt").mkdir()
     for name, text in prompts.items():
-        (scan / name).write_text(text)
+        (scan / name).write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(InputError, match=words) as error:
         ScanFolder(str(scan.parent), SIZE).sample(0)
-    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 300 and "\n" not in str(error.value)
 
 
 def test_scenes_that_cannot_be_read_are_named(tmp_path):

@@ -237,6 +237,6 @@ class _Driver:
     def _failure(self, job: _Job, says: str) -> Outcome:
         stage = {"layout": "unwrap", "images": "generate"}.get(job.parts[0], "start")
         seconds = job.used + time.monotonic() - job.since
-        outcome = Outcome(scene_name(job.scene), job.scene, "failed", says, seconds, stage)
+        outcome = Outcome(self._options.result_name(scene_name(job.scene)), job.scene, "failed", says, seconds, stage)
         record_failure(outcome, self._options.output, says + "\n")
         return outcome

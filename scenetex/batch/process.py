@@ -16,7 +16,7 @@ from ..interrupt import is_interrupted
 from ..memory import OutOfMemory, is_out_of_memory
 from ..output import DiskFull, check_replaceable, output_folder, remove_folder, write_files
 from ..pipeline import lay_out, make_images, prepare_model, run_stages
-from ..results import finished, write_report, write_results
+from ..results import about_earlier, finished, write_report, write_results
 from ..scene.load import load_scene, scene_name
 from ..stages import Stages, Watch
 from ..threads import halve
@@ -38,7 +38,7 @@ class Outcome:
     """What became of a scene.
 
     Attributes:
-        name, path: the scene.
+        name, path: of the result, and of the scene.
         state: "done"; "kept": the result was there already; "failed"; "busy": another run works on it; "full": no room
             on the disk; "partly": the part that was asked for is done.
         says: the result, or what went wrong, in one line.
@@ -76,7 +76,7 @@ def process(path: Path, options: "TextureOptions", stages: Stages, part: str = "
     start = time.perf_counter()
     while True:
         try:
-            with workplace(options.output, scene_name(path)) as work:
+            with workplace(options.output, options.result_name(scene_name(path))) as work:
                 return _process(path, options, stages, part, work, start)
         except Exception as error:
             if not is_out_of_memory(error):
@@ -94,7 +94,7 @@ def process(path: Path, options: "TextureOptions", stages: Stages, part: str = "
 
 def attempt(path: Path, options: "TextureOptions", watch: Watch, part: str = "all") -> Outcome:
     """`process` for one scene of many: what it raises, bugs included, becomes an outcome and is recorded."""
-    name, start, stages = scene_name(path), time.perf_counter(), Stages(watch)
+    name, start, stages = options.result_name(scene_name(path)), time.perf_counter(), Stages(watch)
     try:
         return process(path, options, stages, part)
     except Busy:
@@ -141,16 +141,18 @@ def _process(path: Path, options: "TextureOptions", stages: Stages, part: str, w
         hashes = FileHashes(work / "inputs.json")
         keys = stage_keys(scene, options, hashes)
         hashes.save()
-    final, generation = options.output / scene.name, options.generation()
+    name = options.result_name(scene.name)
+    final, generation = options.output / name, options.generation()
 
     def outcome(state: str, says: str) -> Outcome:
-        return Outcome(scene.name, path, state, says, time.perf_counter() - start, notes=tuple(stages.notes))
+        return Outcome(name, path, state, says, time.perf_counter() - start, notes=tuple(stages.notes))
 
     if finished(final, keys["result"]) is not None:
-        _forget_failure(options.output, scene.name)
+        _forget_failure(options.output, name)
         return outcome("kept", "already there, made from the same scene with the same settings")
     check_replaceable(final, "result")  # said now, not after the work
-    stages.store = DiskStore(work, keys)
+    replaced = about_earlier(final, scene, options)
+    stages.store = DiskStore(work, keys, scene.name)
     if part == "layout":
         lay_out(scene, stages, options.texture_size, options.texels_per_metre, options.packer)
         return outcome("partly", "")
@@ -172,10 +174,11 @@ def _process(path: Path, options: "TextureOptions", stages: Stages, part: str, w
             stages=stages,
             model=_model,
         )
+        stages.notes += [replaced] if replaced else []
         report = write_results(folder, scene, result, options, stages, keys["result"], start)
         write_report(folder, report, stages, time.perf_counter() - start)
     stages.store.drop(*_PASSING)
-    _forget_failure(options.output, scene.name)
+    _forget_failure(options.output, name)
     dropped = report["faces_without_area"]
     return outcome(
         "done",

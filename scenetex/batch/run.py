@@ -30,7 +30,7 @@ def run_alone(path: Path, options: "TextureOptions") -> int:
             outcome = process(path, options, Stages(silent if options.quiet else bars))
         except Busy:
             if not waiting:
-                say(f"{scene_name(path)}: another run is working on it; waiting", error=True)
+                say(f"{options.result_name(scene_name(path))}: another run is working on it; waiting", error=True)
             waiting = True
             time.sleep(_PAUSE)
         else:
@@ -87,7 +87,7 @@ def _one_by_one(agenda: Agenda, options: "TextureOptions", board: Board) -> Iter
         if scene is None:
             time.sleep(agenda.pause())
             continue
-        outcome = attempt(scene, options, board.watch(scene_name(scene)))
+        outcome = attempt(scene, options, board.watch(options.result_name(scene_name(scene))))
         if outcome.state == "busy":
             agenda.again(scene)
         else:

@@ -20,7 +20,12 @@ _COMMENT = re.compile(r"(^|\s)#.*")
 
 
 def find_scenes(
-    named: Sequence[Path], listed: Path | None, root: Path | None, shard: str | None, output: Path
+    named: Sequence[Path],
+    listed: Path | None,
+    root: Path | None,
+    shard: str | None,
+    output: Path,
+    result: str | None = None,
 ) -> list[Path]:
     """Paths of the scenes, in the order they were given; those of a folder by name.
 
@@ -31,6 +36,7 @@ def find_scenes(
         root: folder of scenes; without a list, every folder in it is one.
         shard: which part of them, as `shard_of` takes it.
         output: folder of the results, which is no scene if it lies in `root`.
+        result: what results are called beside their scenes' names.
 
     Raises:
         InputError: no scene at all, a list or folder that cannot be read, a name that leads out of `root`, two scenes
@@ -47,7 +53,7 @@ def find_scenes(
         raise InputError(
             "no scene given; name at least one scene folder" if where is None else f"{where}: holds no scene; check it"
         )
-    _check_names(scenes)
+    _check_names(scenes, "" if result is None else f"-{result}")
     return shard_of(scenes, shard)
 
 
@@ -97,8 +103,8 @@ def _folders(root: Path, output: Path) -> list[Path]:
     return sorted((path for path in found if os.path.realpath(path) != own), key=lambda path: path.name)
 
 
-def _check_names(scenes: Sequence[Path]) -> None:
-    """Results lie under the scenes' names, and what is known of failures beside them."""
+def _check_names(scenes: Sequence[Path], end: str) -> None:
+    """Results lie under the scenes' names, with one `end`, and what is known of failures beside them."""
     taken: dict[str, Path] = {}
     for path in scenes:
         name = scene_name(path)
@@ -109,7 +115,8 @@ def _check_names(scenes: Sequence[Path]) -> None:
             )
         taken[name] = path
     for name, path in taken.items():
-        if len(os.fsencode(name)) > _LONGEST_NAME:
-            raise InputError(f"{shown(str(path))}: its name is too long for a folder of results; rename it")
+        if len(os.fsencode(name + end)) > _LONGEST_NAME:
+            shorter = "; rename it" + ", or choose a shorter --name" * bool(end)
+            raise InputError(f"{shown(str(path))}: its name is too long for a folder of results{shorter}")
         if name.casefold() in _TAKEN or (name.endswith(FAILED) and name.removesuffix(FAILED) in taken):
             raise InputError(f"{path}: a scene cannot have the name {name}; rename its folder")

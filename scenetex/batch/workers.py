@@ -91,11 +91,11 @@ class _Worker:
         loading = any(stage == "model" for stage, _ in self.stages)
         return self.scene is not None and not loading and time.monotonic() > self.deadline
 
-    def failure(self, says: str) -> Outcome:
-        """What has become of its scene when it ends now."""
+    def failure(self, name: str, says: str) -> Outcome:
+        """What has become of its scene, whose result is called `name`, when it ends now."""
         stage = next((stage for stage, _ in reversed(self.stages) if stage != "total"), "start")
         seconds = time.monotonic() - self.since
-        return Outcome(scene_name(self.scene), self.scene, "failed", says, seconds, stage)
+        return Outcome(name, self.scene, "failed", says, seconds, stage)
 
 
 def in_workers(agenda: Agenda, options: "TextureOptions", board: Board) -> Iterator[Outcome]:
@@ -141,6 +141,7 @@ class _Losses:
 def _replace(worker: _Worker, team: list, options, board: Board, limit: float, losses: _Losses) -> Outcome | None:
     """Ends a worker that is late or dead and starts another one; what that means for its scene, if it had one."""
     late = worker.is_late()
+    name = worker.scene and options.result_name(scene_name(worker.scene))
     worker.process.kill()
     worker.process.join()
     worker.connection.close()
@@ -155,11 +156,11 @@ def _replace(worker: _Worker, team: list, options, board: Board, limit: float, l
     if worker.scene is None:
         return None
     if late:
-        outcome = worker.failure(f"took longer than the {limit:g} s of --time-limit")
+        outcome = worker.failure(name, f"took longer than the {limit:g} s of --time-limit")
     else:
         code = worker.process.exitcode
         how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
-        outcome = worker.failure(f"its process {how}; if memory was short, use fewer --workers")
+        outcome = worker.failure(name, f"its process {how}; if memory was short, use fewer --workers")
         losses.scenes[worker.scene] = losses.scenes.get(worker.scene, 0) + 1
         if losses.scenes[worker.scene] < _TRIES:
             return replace(outcome, state="busy")

@@ -18,6 +18,7 @@ from ..bundled import locate_model
 from ..errors import InputError
 from ..files import check_folder, check_path
 from ..json_file import read_json, read_object
+from ..options import check_device_is_here
 
 try:
     from httpx import HTTPError
@@ -106,20 +107,15 @@ def sampling_defaults(model: str | PathLike) -> dict[str, float]:
 
 
 def resolve_device(device: str) -> torch.device:
-    """The device for `auto`, `cpu`, `cuda` or what else torch knows.
+    """The device for `auto`, `cpu`, `cuda` or `cuda:N`.
 
     Raises:
         InputError: a device that is unknown, or absent.
     """
+    check_device_is_here(device, "device")
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        found = torch.device(device)
-    except RuntimeError:
-        raise InputError(f"device '{device}' is not known; choose auto, cpu or cuda") from None
-    if found.type == "cuda" and not torch.cuda.is_available():
-        raise InputError(f"device '{device}': torch finds no CUDA GPU; install a CUDA build of torch, or choose cpu")
-    return found
+    return torch.device(device)
 
 
 def first_line(error: Exception) -> str:

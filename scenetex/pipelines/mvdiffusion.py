@@ -1,12 +1,14 @@
 """The multi-view depth-to-image pipeline: views of a scene from prompts, views between painted ones, larger images."""
 
 from collections.abc import Callable, Sequence
+from typing import Annotated
 
 import torch
 from diffusers.pipelines.pipeline_utils import ImagePipelineOutput
 
 from ..errors import InputError
 from ..models import MultiViewUNet
+from ..options import GUIDANCE, JOINT, SHARE, STEPS, TILE, UPSCALE, WEIGHT, checked
 from ..views.viewset import ViewSet
 from .geometry import SceneViews
 from .images import picture
@@ -26,22 +28,23 @@ class MVDiffusionPipeline(MultiViewPipeline):
     """
 
     @torch.no_grad()
+    @checked
     def __call__(
         self,
         prompt: str | Sequence[str],
         views: ViewSet,
         negative_prompt: str | Sequence[str] | None = None,
-        num_inference_steps: int | None = None,
-        guidance_scale: float | None = None,
+        num_inference_steps: Annotated[int | None, STEPS] = None,
+        guidance_scale: Annotated[float | None, GUIDANCE] = None,
         generator: torch.Generator | None = None,
         latents: torch.Tensor | None = None,
         images: Sequence | None = None,
         correspondence: bool = True,
         shared_noise: bool = True,
         fusion: bool = True,
-        joint_views: int = 16,
-        eta: float = 0.0,
-        controlnet_conditioning_scale: float = 1.0,
+        joint_views: Annotated[int, JOINT] = 16,
+        eta: Annotated[float, SHARE] = 0.0,
+        controlnet_conditioning_scale: Annotated[float, WEIGHT] = 1.0,
         output_type: str = "np",
         return_dict: bool = True,
         callback_on_step_end: Callable | None = None,
@@ -135,24 +138,25 @@ class MVDiffusionPipeline(MultiViewPipeline):
         return self(prompt, views, images=images, **options)
 
     @torch.no_grad()
+    @checked
     def upscale(
         self,
         images: Sequence,
         views: ViewSet,
         prompt: str | Sequence[str],
-        factor: int | None = None,
+        factor: Annotated[int | None, UPSCALE] = None,
         negative_prompt: str | Sequence[str] | None = None,
-        num_inference_steps: int = 20,
-        guidance_scale: float = 1.0,
+        num_inference_steps: Annotated[int, STEPS] = 20,
+        guidance_scale: Annotated[float, GUIDANCE] = 1.0,
         generator: torch.Generator | None = None,
         latents: torch.Tensor | None = None,
         correspondence: bool = True,
         shared_noise: bool = True,
         fusion: bool = True,
-        joint_views: int = 16,
-        detail: float | None = None,
-        tile: int | None = None,
-        eta: float = 0.0,
+        joint_views: Annotated[int, JOINT] = 16,
+        detail: Annotated[float | None, SHARE] = None,
+        tile: Annotated[int | None, TILE] = None,
+        eta: Annotated[float, SHARE] = 0.0,
         output_type: str = "np",
         return_dict: bool = True,
         callback_on_step_end: Callable | None = None,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
 import numpy as np
 import PIL.Image
@@ -16,6 +16,7 @@ from ..errors import InputError
 from ..models import MultiViewUNet
 from ..models.block_folder import load_blocks
 from ..models.multiview_unet import base_unet
+from ..options import GUIDANCE, ROWS, SHARE, SIDE, STEPS, WEIGHT, checked
 from ..panorama import VIEWS, stitch
 from ..views.viewset import ViewSet
 from .images import picture
@@ -60,23 +61,24 @@ class MVDiffusionPanoramaPipeline(MultiViewPipeline):
         return pipe
 
     @torch.no_grad()
+    @checked
     def __call__(
         self,
         prompt: str | Sequence[str],
         image=None,
         views: ViewSet | None = None,
-        size: int | None = None,
-        height: int | None = None,
+        size: Annotated[int | None, SIDE] = None,
+        height: Annotated[int | None, ROWS] = None,
         negative_prompt: str | Sequence[str] | None = None,
-        num_inference_steps: int | None = None,
-        guidance_scale: float | None = None,
+        num_inference_steps: Annotated[int | None, STEPS] = None,
+        guidance_scale: Annotated[float | None, GUIDANCE] = None,
         generator: torch.Generator | None = None,
         latents: torch.Tensor | None = None,
         correspondence: bool = True,
         shared_noise: bool = True,
         fusion: bool = True,
-        eta: float = 0.0,
-        controlnet_conditioning_scale: float = 1.0,
+        eta: Annotated[float, SHARE] = 0.0,
+        controlnet_conditioning_scale: Annotated[float, WEIGHT] = 1.0,
         output_type: str = "np",
         return_dict: bool = True,
         callback_on_step_end: Callable | None = None,
@@ -106,7 +108,7 @@ class MVDiffusionPanoramaPipeline(MultiViewPipeline):
                 no views for a model that goes by depth, or views of a scene for one that does not.
         """
         ring = self._ring(views, size)
-        if height is not None and (height < 4 or height % 4):
+        if height is not None and height % 4:
             raise InputError(f"panorama of {height} rows; pass a multiple of 4")
         first = None if image is None else picture(image, ring.size, 0)
         request = Request(

@@ -1,13 +1,22 @@
 """Prompts as the UNet reads them: one or two text encoders."""
 
+import re
 import warnings
-from collections.abc import Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, cycle, islice
 
 import torch
 
-from ..errors import InputError, InputWarning
-from ..options import check_text
+from ..errors import InputError, InputWarning, shown
+from ..options import check_words
+
+_ENDS = (".;!?", ",:")  # of sentences, and of phrases
+# What says nothing of how a room looks, without other words.
+_EMPTY_WORDS = set(
+    "a an and are as at be by for from in into is it its like of on or over so that the this to up with".split()
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,7 +24,7 @@ class Embeddings:
     """Embeddings of g prompts (guidance halves) for each of m views.
 
     Attributes:
-        hidden: (g, m, l, d) hidden states of the text encoders.
+        hidden: (g, m, l, d) hidden states of the text encoders; of prompts in parts, part after part.
         pooled: (g, m, p) of Stable Diffusion XL's second encoder, or None.
     """
 
@@ -39,35 +48,101 @@ def one_per_view(prompt: str | Sequence[str], views: int, name: str) -> list[str
     for text in prompts:
         if not isinstance(text, str):
             raise InputError(f"{name}: {type(text).__name__} is not text; pass a string, or one per view")
-        check_text(text, name)
+        check_words(text, name)
     return prompts
 
 
 def embed(pipe, prompts: list[str], negative: list[str] | None, device: torch.device) -> Embeddings:
     """Embeds one prompt per view with the pipeline's text encoders; warns of words that the first does not know.
 
+    Prompts that are longer than an encoder reads at once are read in parts, see `parts_of`, whose hidden states follow
+    each other. Shorter ones beside them repeat theirs, which attention takes for what they are alone.
+
     Args:
         prompts: m prompts.
         negative: m negative prompts, "" where there is none, to put before them for guidance; None = no guidance.
     """
     texts = list(dict.fromkeys([*(negative or []), *prompts]))
-    unknown = unknown_words(pipe.tokenizer, texts)
+    _warn(pipe.tokenizer, texts, prompts)
+    encoders = [(pipe.tokenizer, pipe.text_encoder), (pipe.tokenizer_2, pipe.text_encoder_2)]
+    encoders = [(tokenizer, encoder) for tokenizer, encoder in encoders if encoder is not None]
+    parts = [parts_of(pipe.tokenizer, text) for text in texts]
+    most = max(map(len, parts))
+    every = list(dict.fromkeys(part for found in parts for part in found))
+    found = [_encode(*pair, every, len(encoders) > 1, device) for pair in encoders]
+    hidden, pooled = torch.cat([h for h, _ in found], -1), found[-1][1]
+    if pooled is not None and "" in every:
+        # Stable Diffusion XL was trained with zeros where there is no prompt.
+        hidden[every.index("")], pooled[every.index("")] = 0, 0
+    at = [[every.index(part) for part in islice(cycle(found), most)] for found in parts]
+    hidden = torch.stack([hidden[places].flatten(0, 1) for places in at])
+    pooled = None if pooled is None else pooled[[places[0] for places in at]]
+    rows = torch.tensor([[texts.index(text) for text in part] for part in (negative, prompts) if part is not None])
+    dtype = pipe.unet.dtype
+    return Embeddings(hidden[rows].to(dtype), None if pooled is None else pooled[rows].to(dtype))
+
+
+def parts_of(tokenizer, text: str) -> list[str]:
+    """A text in parts that an encoder reads whole, one after the other; a text that fits is its only part.
+
+    Parts end behind a sentence or phrase, where punctuation tells, or else between two words: what belongs together is
+    understood best. What is no word, being too long for any part, is cut.
+    """
+    room = tokenizer.model_max_length - tokenizer.num_special_tokens_to_add()
+
+    def lengths(pieces: list[str]) -> list[int]:
+        return [len(ids) for ids in tokenizer(pieces, add_special_tokens=False, verbose=False).input_ids]
+
+    if lengths([text])[0] <= room:
+        return [text]
+    parts, words = [], re.findall(r"\S+", text)
+    spent = lengths(words)
+    while words:
+        fit = bisect_right(list(accumulate(spent)), room)
+        if not fit:
+            head = _longest_head(words[0], lambda piece: lengths([piece])[0] <= room)
+            words[0:1] = [head, words[0][len(head) :]]
+            spent[0:1] = lengths(words[:2])
+            continue
+        if fit < len(words):
+            fit = _best_end(words[:fit])
+        parts.append(" ".join(words[:fit]))
+        words, spent = words[fit:], spent[fit:]
+    return parts
+
+
+def _best_end(words: list[str]) -> int:
+    """How many of the words to take: up to the end of a sentence, or else of a phrase, in their latter half."""
+    for marks in _ENDS:
+        for count in range(len(words), len(words) // 2, -1):
+            if words[count - 1][-1] in marks:
+                return count
+    return len(words)
+
+
+def _longest_head(word: str, fits: Callable[[str], bool]) -> str:
+    """As many letters of a word from its start, one at least, as fit."""
+    return word[: max(1, bisect_left(range(1, len(word) + 1), True, key=lambda count: not fits(word[:count])))]
+
+
+def _warn(tokenizer, texts: Sequence[str], prompts: Sequence[str]) -> None:
+    """Warns of words that the model does not know, and of prompts that say nothing."""
+    unknown = unknown_words(tokenizer, texts)
     if unknown:
         warnings.warn(
             f"prompt: the model does not know {', '.join(unknown)}; it passes over these words, so choose others",
             InputWarning,
-            stacklevel=2,
+            stacklevel=3,
         )
-    encoders = [(pipe.tokenizer, pipe.text_encoder), (pipe.tokenizer_2, pipe.text_encoder_2)]
-    encoders = [(tokenizer, encoder) for tokenizer, encoder in encoders if encoder is not None]
-    found = [_encode(*pair, texts, len(encoders) > 1, device) for pair in encoders]
-    hidden, pooled = torch.cat([h for h, _ in found], -1), found[-1][1]
-    rows = torch.tensor([[texts.index(text) for text in part] for part in (negative, prompts) if part is not None])
-    if pooled is not None and "" in texts:
-        # Stable Diffusion XL was trained with zeros where there is no prompt.
-        hidden[texts.index("")], pooled[texts.index("")] = 0, 0
-    dtype = pipe.unet.dtype
-    return Embeddings(hidden[rows].to(dtype), None if pooled is None else pooled[rows].to(dtype))
+    passed = _EMPTY_WORDS | {word.lower() for word in unknown}
+    for text in dict.fromkeys(prompts):
+        if text.strip() and not set(re.findall(r"\w+", text.lower())) - passed:
+            warnings.warn(
+                f"prompt '{shown(text, 60)}': no word in it says what to show; name materials and colours, such as "
+                "'white walls and an oak floor'",
+                InputWarning,
+                stacklevel=3,
+            )
 
 
 def unknown_words(tokenizer, texts: Sequence[str]) -> list[str]:
@@ -75,7 +150,7 @@ def unknown_words(tokenizer, texts: Sequence[str]) -> list[str]:
     special = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
     if not tokenizer.is_fast or tokenizer.unk_token_id in (None, *special):
         return []
-    found = tokenizer(list(texts), truncation=True, return_offsets_mapping=True)
+    found = tokenizer(list(texts), add_special_tokens=False, verbose=False, return_offsets_mapping=True)
     words = [
         text[start:end]
         for text, ids, places in zip(texts, found.input_ids, found.offset_mapping, strict=True)

@@ -1,6 +1,5 @@
 """What is asked of a pipeline: which views, and how to generate them."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +8,6 @@ import torch
 
 from ..errors import InputError
 from .geometry import Scenery
-from .windows import check_joint
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,13 +43,10 @@ class Request:
     callback_inputs: tuple[str, ...]
 
     def check(self, levels: int) -> None:
-        """Raises InputError for options that are out of range; the scheduler knows so many noise levels."""
+        """Raises InputError for what annotations do not tell; the scheduler knows so many noise levels."""
         if set(self.callback_inputs) - {"latents"}:
             raise InputError(f"callback_on_step_end_tensor_inputs {list(self.callback_inputs)}: only latents is there")
         if not 1 <= self.steps <= levels:
             raise InputError(f"num_inference_steps {self.steps} is out of range; pass 1 to {levels}")
-        if not math.isfinite(self.guidance_scale):
-            raise InputError(f"guidance_scale {self.guidance_scale} is not finite; pass 1 for none, or more")
         if self.generator is not None and not isinstance(self.generator, torch.Generator):
             raise InputError(f"generator is a {type(self.generator).__name__}; pass one torch.Generator for all views")
-        check_joint(self.joint_views)

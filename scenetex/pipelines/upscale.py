@@ -51,14 +51,12 @@ def check_detail(pipe, detail: float | None, latent: bool) -> float:
     """How much of what the super-resolution model invents is believed, 0..1.
 
     Args:
-        detail: what is asked for; None = what suits the model.
+        detail: what is asked for, 0..1; None = what suits the model.
         latent: whether latents are asked for.
 
     Raises:
-        InputError: no share, or something asked of a model that invents nothing.
+        InputError: something asked of a model that invents nothing.
     """
-    if detail is not None and not 0 <= detail <= 1:
-        raise InputError(f"detail {detail} is not a share; pass a number from 0 to 1")
     if pipe.upscale_unet is None and (detail or latent):
         raise InputError(
             "the model has a detail decoder alone, which makes up no latents; leave out detail and 'latent'"

@@ -8,7 +8,6 @@ import torch
 
 from ..correspondence import Correspondence
 from ..correspondence.grid import pixel_lattice
-from ..errors import InputError
 
 LEAST_JOINT = 4
 _SAMPLES = 24  # pixels along the shorter side that overlaps are measured on
@@ -20,12 +19,6 @@ class Window:
 
     views: tuple[int, ...]
     given: frozenset[int]
-
-
-def check_joint(joint: int) -> None:
-    """Raises InputError unless windows of `joint` views can be anchored and still hold new ones."""
-    if joint < LEAST_JOINT:
-        raise InputError(f"joint_views {joint} is too few to generate together; pass {LEAST_JOINT} or more")
 
 
 def overlaps(correspondence: Correspondence) -> np.ndarray:

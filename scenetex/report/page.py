@@ -68,7 +68,12 @@ def scene_page(result: Result, report: Report, links: dict[str, str], done: Call
         ]
     )
     scripts = ("viewer.js", "controls.js", "compare.js", "page.js")
-    return document(f"{report['scene']} – scenetex", body, scripts, data)
+    return document(f"{title(report)} – scenetex", body, scripts, data)
+
+
+def title(report: dict) -> str:
+    """What a result is called: its scene, and its own name where it has one."""
+    return report["scene"] if report.get("name") is None else f"{report['scene']}-{report['name']}"
 
 
 def described(report: dict) -> str:
@@ -96,7 +101,7 @@ _VIEWER = """<div id="stage">
 def _header(report: dict, links: dict[str, str]) -> str:
     anchors = (f'<a href="{path}">{label}</a>' for path, label in ({"../index.html": "All scenes"} | links).items())
     return (
-        f'<header><div><h1>{text(report["scene"])}</h1><p class="prompt">{described(report)}</p></div>'
+        f'<header><div><h1>{text(title(report))}</h1><p class="prompt">{described(report)}</p></div>'
         f'<div class="links">{"".join(anchors)}</div></header>'
     )
 

@@ -1,24 +1,27 @@
 """Cut a mesh into charts, flatten them, pack them into pages: uvunwrap by default, xatlas on request."""
 
+from typing import Annotated, Literal
+
 import numpy as np
 
 from ..errors import InputError, extra
+from ..options import DENSITY, TEXTURE, Between, checked
 from ..scene.mesh import Mesh
 from .atlas import Atlas
 from .weld import solid_faces, weld
 
-PACKERS = ("uvunwrap", "xatlas")
-MAX_SIZE = 16384
+Packer = Literal["uvunwrap", "xatlas"]
 
 
+@checked
 def unwrap(
     mesh,
-    size: int = 2048,
+    size: Annotated[int, TEXTURE] = 2048,
     *,
-    texels_per_metre: float | None = None,
-    packer: str = "uvunwrap",
-    padding: int = 8,
-    packing: str = "fast",
+    texels_per_metre: Annotated[float | None, DENSITY] = None,
+    packer: Packer = "uvunwrap",
+    padding: Annotated[int, Between(0, 4096)] = 8,
+    packing: Literal["fast", "shape"] = "fast",
 ) -> Atlas:
     """UV atlas of a mesh, dirty scans included (duplicate vertices, non-manifold edges, faces without area, NaN).
 
@@ -36,16 +39,8 @@ def unwrap(
         InputError: no face with area, or an option out of range.
     """
     mesh = Mesh.of(mesh)
-    if not 64 <= size <= MAX_SIZE:
-        raise InputError(f"unwrap: page size {size} is not within 64 to {MAX_SIZE}; 2048 suits a room")
-    if texels_per_metre is not None and not 0 < texels_per_metre < 1e6:
-        raise InputError(f"unwrap: texels_per_metre {texels_per_metre} is not a positive number")
-    if packer not in PACKERS:
-        raise InputError(f"unwrap: unknown packer '{packer}'; choose one of {', '.join(PACKERS)}")
-    if not 0 <= padding <= size // 4:
+    if padding > size // 4:
         raise InputError(f"unwrap: padding {padding} is not within 0 and a quarter of the page, {size // 4}")
-    if packing not in ("fast", "shape"):
-        raise InputError(f"unwrap: unknown packing '{packing}'; choose fast or shape")
     kept = solid_faces(mesh)
     positions, faces, _ = weld(mesh, kept)
     run = _uvunwrap if packer == "uvunwrap" else _xatlas

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Literal, get_args, get_origin
+from typing import Annotated, Literal
 
 import tyro
 
@@ -50,7 +50,6 @@ class LoopOptions:
 
     def check(self) -> None:
         """Raises InputError for values that are out of range."""
-        self._check_choices()
         check_options(self)
 
     def rate(self, step: int) -> float:
@@ -60,13 +59,6 @@ class LoopOptions:
             return rise * self.learning_rate
         fall = 0.5 + 0.5 * math.cos(math.pi * min(step / self.steps, 1.0))
         return _FINAL_RATE + (rise * self.learning_rate - _FINAL_RATE) * fall
-
-    def _check_choices(self) -> None:
-        for field in fields(self):
-            kind = get_args(field.type)[0] if get_origin(field.type) is Annotated else field.type
-            value = getattr(self, field.name)
-            if get_origin(kind) is Literal and value not in get_args(kind):
-                raise InputError(f"{field.name} {value!r} is not one of {', '.join(get_args(kind))}")
 
 
 @dataclass(frozen=True, kw_only=True)

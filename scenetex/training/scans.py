@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..files import only_inside, read_text
+from ..options import check_words
 from ..scene.camera import resize_intrinsics
 from ..scene.frame import Frame
 from ..scene.load import load_scene
@@ -127,12 +128,16 @@ def _prompt_files(scene: Path) -> list[Path]:
 
 def _sentences(path: Path) -> tuple[str, ...]:
     try:
-        lines = [line.strip() for line in read_text(path, errors="replace").splitlines()]
+        lines = [line.strip() for line in read_text(path).splitlines()]
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); make it readable") from None
+    except ValueError:
+        raise InputError(f"{path}: is no text in UTF-8; save it as such, one sentence a line") from None
     sentences = tuple(line for line in lines if line)
     if not sentences:
         raise InputError(f"{path}: is empty; write a sentence about what is seen")
+    for number, sentence in enumerate(sentences, 1):
+        check_words(sentence, f"{path}: sentence {number}")
     return sentences
 
 

@@ -1,5 +1,6 @@
 """A stage of training, and what stages have in common."""
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -7,9 +8,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..errors import InputError
+from ..errors import InputError, InputWarning, shown
 from ..pipelines import MVDiffusionPipeline
 from ..pipelines.multiview import MultiViewPipeline
+from ..pipelines.prompts import parts_of
 from . import validation
 from .batches import Item, Schedule
 from .digest import weights_digest
@@ -83,11 +85,18 @@ def tuned_pipeline(options: TrainOptions, kind: type[MultiViewPipeline] = MVDiff
 
 
 def reading(pipe: MultiViewPipeline) -> tuple[Callable[[str], torch.Tensor], int]:
-    """How the pipeline reads prompts, and how many noise levels it knows."""
+    """How the pipeline reads prompts, and how many noise levels it knows; prompts that it cannot read whole are cut
+    where a part ends, with a warning that names what is left out."""
 
     def tokenize(text: str) -> torch.Tensor:
-        length = pipe.tokenizer.model_max_length
-        tokens = pipe.tokenizer(text, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
+        length, (head, *rest) = pipe.tokenizer.model_max_length, parts_of(pipe.tokenizer, text)
+        if rest:
+            warnings.warn(
+                f"prompt '{shown(text, 60)}' is too long to train on; left out: '{shown(' '.join(rest), 200)}'",
+                InputWarning,
+                stacklevel=2,
+            )
+        tokens = pipe.tokenizer(head, padding="max_length", max_length=length, truncation=True, return_tensors="pt")
         return tokens.input_ids[0]
 
     return tokenize, pipe.scheduler.config.num_train_timesteps

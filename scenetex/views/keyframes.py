@@ -78,7 +78,7 @@ def _whole(value, name: str, least: int) -> int:
     except TypeError:
         number = least - 1
     if number < least:
-        raise InputError(f"select_keyframes: {name} {value!r} is not a whole number of {least} or more; fix it")
+        raise InputError(f"select_keyframes: {name} {value!r} is not a whole number of {least} or more; choose one")
     return number
 
 
