@@ -44,8 +44,9 @@ def measure_coverage(glances: list[Glance]) -> Coverage:
     """Cuts what the glances see into patches. At least one of them has to see something."""
     density = np.concatenate([glance.density for glance in glances])
     useful = float(np.median(density))
-    cell = _PIXELS_PER_PATCH / max(useful, 1e-9)
-    rows = [_patches_of(glance, cell) for glance in glances]
+    cell = _PIXELS_PER_PATCH / useful
+    origin, axes = _grid(glances)
+    rows = [_patches_of(glance, cell, origin, axes) for glance in glances]
     keys = np.concatenate([row[0] for row in rows])
     _, ids = np.unique(keys, return_inverse=True)
     count = ids.max() + 1
@@ -53,7 +54,7 @@ def measure_coverage(glances: list[Glance]) -> Coverage:
     np.maximum.at(best, ids, np.concatenate([row[1] for row in rows]))
     np.maximum.at(weight, ids, np.concatenate([row[2] for row in rows]) / cell**2)
     # What only ever is seen from afar counts as seen well from there.
-    wanted = np.clip(best, 1e-9, useful)
+    wanted = np.minimum(best, useful)
     coverage = Coverage(np.minimum(weight, 1.0), [], [], [])
     start = 0
     for row in rows:
@@ -65,13 +66,24 @@ def measure_coverage(glances: list[Glance]) -> Coverage:
     return coverage
 
 
-def _patches_of(glance: Glance, cell: float) -> tuple[np.ndarray, ...]:
+def _grid(glances: list[Glance]) -> tuple[np.ndarray, np.ndarray]:
+    """Origin (3,) and axes (3, 3) of a grid that moves and turns with the scene: along most of its walls."""
+    count = sum(len(glance.points) for glance in glances)
+    origin = sum(glance.points.sum(0, dtype=np.float64) for glance in glances) / count
+    share = [glance.area / glance.depth.mean() ** 2 for glance in glances if len(glance.points)]
+    normals = [glance.towards for glance in glances if len(glance.points)]
+    spread = sum(np.einsum("n,ni,nj->ij", w, n, n, dtype=np.float64) for w, n in zip(share, normals, strict=True))
+    return origin, np.linalg.eigh(spread)[1]
+
+
+def _patches_of(glance: Glance, cell: float, origin: np.ndarray, axes: np.ndarray) -> tuple[np.ndarray, ...]:
     """A glance's patches: keys ascending, best density, surface area, share of its pixels."""
     if not len(glance.points):
         return np.zeros(0, np.int64), *(np.zeros(0) for _ in range(3))
-    place = np.floor(glance.points.astype(np.float64) / cell).astype(np.int64) + (1 << 19)
-    axis = np.abs(glance.towards).argmax(1)
-    side = 2 * axis + (np.take_along_axis(glance.towards, axis[:, None], 1)[:, 0] > 0)
+    place = np.floor((glance.points - origin) @ axes / cell).astype(np.int64) + (1 << 19)
+    towards = glance.towards @ axes
+    axis = np.abs(towards).argmax(1)
+    side = 2 * axis + (np.take_along_axis(towards, axis[:, None], 1)[:, 0] > 0)
     # Wrapped at a million cells per axis: far beyond any building, and harmless.
     place &= (1 << 20) - 1
     key = ((place[:, 0] << 20 | place[:, 1]) << 20 | place[:, 2]) << 3 | side

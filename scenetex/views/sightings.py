@@ -13,6 +13,7 @@ from .viewset import pixel_rays
 
 _WIDTH = 64  # pixels of a glance
 _PROBES = 24  # frames that tell the scene's middle depth
+_NEAREST = 1e-6  # of the mesh's radius; a camera that touches a surface does not see it infinitely well
 _REACHED = 0.99  # a ray that gets this far of the way to a surface point sees it; scans are rough at that scale
 
 
@@ -21,7 +22,7 @@ class Glance:
     """The surface points in the middle of a coarse image's pixels.
 
     Attributes:
-        points: (p, 3) float32, world, metres; one per pixel that sees the mesh.
+        points: (p, 3) float32, metres, about the mesh's middle; one per pixel that sees the mesh.
         towards: (p, 3) float32 unit normals, turned towards the camera.
         depth: (p,) float32, camera z, metres.
         density: (p,) float32, pixels of the coarse image per metre of surface, in the direction it is slanted most.
@@ -40,7 +41,8 @@ class Sightings:
 
     def __init__(self, scene: Scene):
         mesh = scene.mesh
-        self._caster = RayCaster(mesh.vertices, mesh.faces)
+        self._middle, self._nearest = mesh.extent.middle, np.float32(_NEAREST * mesh.extent.radius)
+        self._caster = RayCaster(mesh.vertices - self._middle, mesh.faces)
         self._normals = mesh.face_normals.astype(np.float32)
         self._frames = scene.frames
         self._kept: dict[int, Glance] = {}
@@ -63,15 +65,16 @@ class Sightings:
             return 0.0
         intrinsics, size = self._camera(earlier)
         pose = self._frames[earlier].cam_to_world
-        offset = points - pose[:3, 3].astype(np.float32)
+        origin = (pose[:3, 3] - self._middle).astype(np.float32)
+        offset = points - origin
         local = offset @ pose[:3, :3].astype(np.float32)
-        ahead = local[:, 2] > 1e-6
+        ahead = local[:, 2] > 0
         with np.errstate(divide="ignore", invalid="ignore"):
             pixel = (local @ intrinsics.T.astype(np.float32))[:, :2] / local[:, 2:]
         # The image reaches half a pixel beyond the outer pixels' centres.
         inside = ahead & (pixel >= -0.5).all(1) & (pixel <= np.array(size) - 0.5).all(1)
         rays = offset[inside]
-        hit = self._caster.cast(np.broadcast_to(pose[:3, 3].astype(np.float32), rays.shape), rays)
+        hit = self._caster.cast(np.broadcast_to(origin, rays.shape), rays)
         seen = (hit["face"] < 0) | (hit["distance"] >= _REACHED)
         return float(seen.sum() / len(points))
 
@@ -83,13 +86,14 @@ class Sightings:
     def _cast(self, index: int) -> Glance:
         intrinsics, size = self._camera(index)
         origin, rays = pixel_rays(intrinsics, self._frames[index].cam_to_world, size)
+        origin = (origin - self._middle).astype(np.float32)
         hit = self._caster.cast(np.broadcast_to(origin, rays.shape), rays)
         seen = hit["face"] >= 0
         rays, depth = rays[seen], hit["distance"][seen]
         normals = self._normals[hit["face"][seen]]
         facing = np.einsum("ij,ij->i", normals, rays)
         slant = np.abs(facing) / np.linalg.norm(rays, axis=1)
-        footprint = np.maximum(depth, 1e-6) / np.float32(np.sqrt(intrinsics[0, 0] * intrinsics[1, 1]))
+        footprint = np.maximum(depth, self._nearest) / np.float32(np.sqrt(intrinsics[0, 0] * intrinsics[1, 1]))
         return Glance(
             points=origin + rays * depth[:, None],
             towards=np.where(facing[:, None] > 0, -normals, normals),
