@@ -21,7 +21,7 @@ from .scene.image_source import ImageSource, decode_color, image_size
 from .scene.load import load_scene, scene_folder
 from .scene.scene import Scene
 
-_FARTHEST = 1e6  # metres from a scene's origin, of a place in it
+_FARTHEST = 1e9  # metres from a scene's origin, of a place in it
 
 
 @dataclass(frozen=True)

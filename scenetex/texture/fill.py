@@ -34,7 +34,8 @@ def diffuse(positions: np.ndarray, faces: np.ndarray, colors: np.ndarray, known:
     ends = np.stack([key // len(positions), key % len(positions)], 1)
     length = np.linalg.norm(positions[ends[:, 0]] - positions[ends[:, 1]], axis=1)
     # Against edges of no length; the middle length, not the greatest, so that one long edge does not set the measure.
-    weight = 1 / np.maximum(length, 1e-5 * float(np.median(length[length > 0])))
+    least = 1e-5 * float(np.median(length[length > 0])) if length.any() else 1.0
+    weight = 1 / np.maximum(length, least)
     n = len(positions)
     graph = sp.coo_matrix(
         (np.r_[weight, weight], (np.r_[ends[:, 0], ends[:, 1]], np.r_[ends[:, 1], ends[:, 0]])), (n, n)

@@ -83,8 +83,8 @@ def unwrap(
 
 
 def _near(mesh: Mesh, positions: np.ndarray, faces: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Positions and faces as they are laid out: those that are oversized on their own, in the middle, no larger than the
-    mesh, so that one vertex that is far off does not take the page from all others."""
+    """Positions and faces as they are laid out: those that are oversized on their own, in the middle, no larger than
+    the mesh, so that one vertex that is far off does not take the page from all others."""
     large = oversized(mesh, kept)
     if not large.any():
         return positions, faces

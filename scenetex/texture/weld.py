@@ -7,7 +7,7 @@ from ..scene.mesh import Mesh
 
 MIN_RELATIVE_AREA = 1e-12  # of the square of the mesh's size, three times its radius
 _OVERSIZED = 30.0  # radii; longer edges lead to vertices that are not where they should be
-_ASTRAY = 1e4  # radii from the middle, where float32 and a room's tolerances end
+_ASTRAY = 300.0  # radii from the middle, where the precision of float32 ends to suffice
 
 
 def solid_faces(mesh: Mesh) -> np.ndarray:

@@ -80,7 +80,8 @@ def _patches_of(glance: Glance, cell: float, origin: np.ndarray, axes: np.ndarra
     """A glance's patches: keys ascending, best density, surface area, share of its pixels."""
     if not len(glance.points):
         return np.zeros(0, np.int64), *(np.zeros(0) for _ in range(3))
-    place = np.floor((glance.points - origin) @ axes / cell).astype(np.int64) + (1 << 19)
+    # Half a cell on: where all surface is one plane, that plane is not where two cells meet.
+    place = np.floor((glance.points - origin) @ axes / cell + 0.5).astype(np.int64) + (1 << 19)
     towards = glance.towards @ axes
     axis = np.abs(towards).argmax(1)
     side = 2 * axis + (np.take_along_axis(towards, axis[:, None], 1)[:, 0] > 0)
