@@ -11,7 +11,7 @@ from ..texture.textured_mesh import TexturedMesh
 from ..views.viewset import ViewSet
 from .html import picture_uri
 
-_STEP = 3e-5  # radii of the mesh that positions are rounded to, about 0.1 mm in a room
+_STEP = 2e-5  # radii of the mesh that positions are rounded to, about 0.1 mm in a room
 _METRE = 0.45  # radii of the mesh that count as a metre to who walks in it
 _UV_STEPS = 2**16
 _TEXTURE = 2048  # side of a square that all pages together may fill

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 _SAMPLE = 20_000  # faces that are looked at: medians of more tell no more
-_CAP = 0.25  # no face counts for more than this part of what nine in ten faces count for together
+_CAP = 0.1  # no face counts for more than this part of what nine in ten faces count for together
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from .textured_mesh import TexturedMesh
 _FLOAT, _UINT16, _UINT32 = 5126, 5123, 5125
 _VERTICES, _INDICES = 34962, 34963
 _LINEAR, _LINEAR_MIPMAP_LINEAR, _CLAMP_TO_EDGE = 9729, 9987, 33071
-# In radii of the mesh. float32 steps are 0.06 mm at 1 km: rooms further out get their offset from the node instead.
+# In radii of the mesh, 1 km for a room: scenes further out get their offset from the node, as float32 is coarse there.
 _FAR = 400.0
 
 
