@@ -22,7 +22,7 @@ from .files import check_path
 
 _LONGEST_PROMPT = 4000  # characters: some 600 words
 _LONGEST_NAME = 64  # characters of what tells results apart
-_FARTHEST = 1e6  # metres from a scene's origin, of a place in it
+_FARTHEST = 1e9  # metres from a scene's origin, of a place in it
 _LONGEST_SHOWN = 60  # characters of a value in a message
 
 

@@ -55,11 +55,11 @@ def contact_sheet(views: ViewSet, images: Sequence[np.ndarray], textured: Textur
     atlas = textured.atlas
     drawn = int((atlas.page >= 0).sum())
     pages = f"{atlas.pages} page{'s' if atlas.pages > 1 else ''} of {atlas.size} x {atlas.size} texels"
-    facts = f"{len(views)} views, {drawn:,} faces, {pages}, {atlas.texels_per_metre:.0f} texels/m"
+    facts = f"{len(views)} views, {drawn:,} faces, {pages}, {short(atlas.texels_per_metre)} texels/m"
     label(_MARGIN, _MARGIN + _LINE, facts)
 
     low, high = depth_range(views.depth[shown])
-    legend = f"depth {low:.1f} m to {high:.1f} m"
+    legend = f"depth {short(low, 1)} m to {short(high, 1)} m"
     place(_WIDTH - _MARGIN - 160, _MARGIN + 7, turbo(np.tile(np.linspace(0, 1, 160), (12, 1))))
     draw.text((_WIDTH - _MARGIN - 170, _MARGIN + 13), legend, _FAINT, ImageFont.load_default(15), anchor="rm")
     for column, view in enumerate(shown):
@@ -176,7 +176,7 @@ def depth_range(depth: np.ndarray) -> tuple[float, float]:
     if not seen.size:
         return 0.0, 1.0
     low, high = np.quantile(seen, [0.01, 0.99])
-    return float(low), float(max(high, low + 1e-3))
+    return float(low), float(max(high, low * 1.001))
 
 
 def depth_picture(depth: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -184,6 +184,11 @@ def depth_picture(depth: np.ndarray, low: float, high: float) -> np.ndarray:
     picture = turbo((depth - low) / (high - low))
     picture[depth <= 0] = _SLOT
     return picture
+
+
+def short(number: float, decimals: int = 0) -> str:
+    """A number as people read it: with so many decimals, or three digits where it is small."""
+    return f"{number:.{decimals}f}" if abs(number) >= 10 ** (2 - decimals) or not number else f"{number:.3g}"
 
 
 def turbo(values: np.ndarray) -> np.ndarray:

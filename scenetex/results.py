@@ -150,7 +150,7 @@ def summarize(scene: Scene, result: Result, options: "TextureOptions", used: dic
     atlas, refinement = result.mesh.atlas, result.refinement
     texels = result.mesh.texels or 0
     height, width = result.images[0].shape[:2]
-    settings = options.settings() | (used or {}) | {"texels_per_metre": round(atlas.texels_per_metre, 2)}
+    settings = options.settings() | (used or {}) | {"texels_per_metre": float(f"{atlas.texels_per_metre:.6g}")}
     if options.panorama:
         settings["image_size"] = f"{width}x{height}"  # square, whatever was asked for
     generated = options.source != "photos"
@@ -179,7 +179,7 @@ def summarize(scene: Scene, result: Result, options: "TextureOptions", used: dic
         "texture_size": atlas.size,
         "charts": len(np.unique(atlas.chart[atlas.chart >= 0])),
         "texels": texels,
-        "texels_per_metre": round(atlas.texels_per_metre, 2),
+        "texels_per_metre": float(f"{atlas.texels_per_metre:.6g}"),
         "texels_seen": seen,
         "coverage": seen,  # what it was called at first
         "pose_refinement": refinement

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _GLB = "textured.glb"
 _THUMBNAIL = 200  # pixels of a thumbnail's longer side
 _MOST = 200  # cameras of a scan; more are thinned out evenly
-_LENGTH = 0.12  # size of a camera, metres
+_LENGTH = 0.02  # size of a camera over that of the mesh
 _Y_UP = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])  # from a GLB's axes to z up
 
 
@@ -150,7 +150,7 @@ def serve(exhibit: Exhibit, port: int, gate: Gate) -> "viser.ViserServer":
             f"/cameras/{camera.name}",
             fov=2 * np.arctan(below),
             aspect=right / below,
-            scale=_LENGTH,
+            scale=_LENGTH * float(np.linalg.norm(np.ptp(exhibit.box, axis=0))),
             color=(255, 158, 51),
             image=camera.image,
             wxyz=SO3.from_matrix(pose[:3, :3]).wxyz,

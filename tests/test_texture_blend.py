@@ -11,6 +11,7 @@ from scenetex.texture.projection import Surface, photos
 from scenetex.texture.selection import Choice
 from scenetex.texture.subdivide import patches
 from scenetex.texture.texels import rasterize
+from scenetex.texture.working_frame import WorkingFrame
 
 SIZE = (160, 120)
 MESH = box()
@@ -22,7 +23,7 @@ BLUR, RAMP = 1.5, 7.5
 
 
 def shots(poses, images):
-    return photos(views_of(MESH, poses, pinhole(SIZE), SIZE), images, np.zeros(3))
+    return photos(views_of(MESH, poses, pinhole(SIZE), SIZE), images, WorkingFrame(np.zeros(3), 1.0))
 
 
 def even(count: int, **changes) -> Choice:

@@ -1,11 +1,13 @@
 """GLB: structure, orientation, precision and colours; Khronos's validator where it is installed."""
 
+import io
 import json
 import os
 import shutil
 import struct
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -131,7 +133,7 @@ def test_far_scenes_keep_their_precision():
     triangles = positions[faces].astype(np.float64) + translation
     expected = (painted_sheet(origin=origin).mesh.triangles)[..., [0, 2, 1]] * [1, 1, -1]
     assert np.abs(triangles - expected).max() < 1e-6
-    assert "translation" not in parse(encode_glb(painted_sheet(origin=(500, 0, 0))))[0]["nodes"][0]
+    assert "translation" not in parse(encode_glb(painted_sheet(origin=(100, 0, 0))))[0]["nodes"][0]
 
 
 def test_index_width_follows_the_vertex_count():
@@ -194,3 +196,13 @@ def test_khronos_validator_finds_nothing(tmp_path, gltf_validator, texture_forma
     run = subprocess.run(["node", "-e", script, gltf_validator, path], capture_output=True, text=True, check=True)
     issues = json.loads(run.stdout)["issues"]
     assert issues["numErrors"] == issues["numWarnings"] == issues["numInfos"] == 0, issues["messages"]
+
+
+def test_trimesh_reads_scenes_far_away_where_they_are():
+    origin = np.array([500_000.25, 5_400_000.5, 300.0])
+    for scale in (0.001, 1.0, 1000.0):
+        sheet = painted_sheet(origin=origin)
+        sheet = replace(sheet, mesh=replace(sheet.mesh, vertices=scale * sheet.mesh.vertices))
+        scene = trimesh.load(io.BytesIO(encode_glb(sheet)), file_type="glb")
+        found, expected = scene.bounds, sheet.mesh.vertices[:, [0, 2, 1]] * [1, 1, -1]
+        np.testing.assert_allclose(found, [expected.min(0), expected.max(0)], rtol=0, atol=1e-6 * scale)

@@ -9,6 +9,7 @@ from painted_box import HIGH, LOW, box, look_at, pinhole, views_of, walk_around
 from scenetex.scene.mesh import Mesh
 from scenetex.texture.projection import Surface, aspect, facing, photos, sample, sight
 from scenetex.texture.subdivide import patches
+from scenetex.texture.working_frame import WorkingFrame
 
 SIZE = (64, 48)
 
@@ -30,7 +31,7 @@ def shoot(mesh: Mesh, pose: np.ndarray, size=SIZE, image_size=None, focal=0.6, s
     rng = np.random.default_rng(seed)
     width, height = image_size or size
     image = rng.integers(0, 256, (height, width, 3)).astype(np.uint8)
-    return photos(views_of(mesh, pose[None], pinhole(size, focal), size), [image], np.zeros(3))[0]
+    return photos(views_of(mesh, pose[None], pinhole(size, focal), size), [image], WorkingFrame(np.zeros(3), 1.0))[0]
 
 
 def project(photo, points):

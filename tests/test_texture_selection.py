@@ -11,6 +11,7 @@ from scenetex.texture.projection import Surface, photos
 from scenetex.texture.selection import base_weight, border_weight, choose
 from scenetex.texture.subdivide import patches
 from scenetex.texture.weld import face_adjacency
+from scenetex.texture.working_frame import WorkingFrame
 
 SIZE = (160, 120)
 POSES = walk_around(12)
@@ -35,7 +36,9 @@ def exact(color=smooth_color) -> list[np.ndarray]:
 
 def chosen(images, poses=POSES, lens=None):
     lens = pinhole(SIZE) if lens is None else lens
-    return choose(surface(), photos(views_of(box(), poses, lens, SIZE), images, np.zeros(3)), BLUR, RAMP)
+    return choose(
+        surface(), photos(views_of(box(), poses, lens, SIZE), images, WorkingFrame(np.zeros(3), 1.0)), BLUR, RAMP
+    )
 
 
 def faces_in(view: int, left: int, top: int, right: int, bottom: int) -> np.ndarray:
@@ -119,7 +122,12 @@ def test_the_nearer_photo_gives_the_detail():
     target = np.array([2.0, 0.0, 1.2])
     poses = np.stack([look_at(target - [d, 0.0, 0.0], target) for d in (3.6, 1.0)])
     images = photograph(box(), poses, pinhole(SIZE), SIZE, striped_color)
-    choice = choose(surface(), photos(views_of(box(), poses, pinhole(SIZE), SIZE), images, np.zeros(3)), BLUR, RAMP)
+    choice = choose(
+        surface(),
+        photos(views_of(box(), poses, pinhole(SIZE), SIZE), images, WorkingFrame(np.zeros(3), 1.0)),
+        BLUR,
+        RAMP,
+    )
     middle = np.linalg.norm(surface().centers - target, axis=1) < 0.4
     assert middle.sum() > 10 and (choice.detail[middle, 1] > 0.8).all()
 

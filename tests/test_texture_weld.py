@@ -25,7 +25,7 @@ def test_a_soup_becomes_a_surface(offset):
     assert len(positions) == 8 and positions.dtype == np.float32
     np.testing.assert_array_equal(mesh.vertices[first[faces]], mesh.triangles)
     # Relative to the middle, float32 keeps the shape to a fraction of a micrometre.
-    np.testing.assert_allclose(positions[faces], mesh.triangles - (mesh.vertices.min(0) + mesh.vertices.max(0)) / 2)
+    np.testing.assert_allclose(positions[faces], mesh.triangles - mesh.extent.middle)
     assert len(face_adjacency(faces)) == 18  # every edge of the closed box has two faces
 
 

@@ -9,7 +9,7 @@ from .ring import VIEWS, ring_intrinsics, ring_rotations
 
 _CANDIDATES = 64  # camera positions of the trajectory that are looked around from
 _GLANCE = 12  # pixels along each side of the eight views that are cast from each
-_ROOM = 2.0  # metres; things nearer than that hide the room behind them
+_ROOM = 0.9  # radii of the mesh, about 2 m in a room; things nearer than that hide the room behind them
 
 
 def panorama_views(scene: Scene, position=None, size: int = 512) -> ViewSet:
@@ -43,7 +43,8 @@ def choose_position(scene: Scene) -> np.ndarray:
     """The camera position of the trajectory with the most room around it: (3,) float64, metres.
 
     Cameras were where nothing else is, but may have passed close to furniture. Compared is how far one sees to all
-    sides, up to two metres, seeing nothing of the mesh counting as nothing; of equals the most central one is taken.
+    sides, up to about two metres in a room, seeing nothing of the mesh counting as nothing; of equals the most central
+    one is taken.
 
     Raises:
         InputError: no camera sees anything of the mesh.
@@ -53,7 +54,7 @@ def choose_position(scene: Scene) -> np.ndarray:
     centers = np.stack([frame.cam_to_world[:3, 3] for frame in scene.frames])
     chosen = centers[np.unique(np.linspace(0, len(centers) - 1, _CANDIDATES).round().astype(int))]
     depth = _look_around(scene, chosen, _GLANCE).depth
-    room = np.minimum(depth, _ROOM).reshape(len(chosen), -1).mean(1)
+    room = np.minimum(depth, _ROOM * scene.mesh.extent.radius).reshape(len(chosen), -1).mean(1)
     if not room.any():
         raise InputError(f"{scene.name}: no frame sees the mesh; poses and mesh have to share one frame and unit")
     off_centre = np.linalg.norm(chosen - np.median(centers, 0), axis=1)

@@ -51,7 +51,7 @@ class RingViews:
         same = (
             np.allclose(views.intrinsics, ring_intrinsics(width), atol=0.01 * width)
             and np.allclose(rotations, ring_rotations(), atol=0.01)
-            and np.allclose(pose[:, :3, 3], pose[0, :3, 3], atol=0.001)
+            and np.abs(pose[:, :3, 3] - pose[0, :3, 3]).max() <= 0.0005 * (views.middle_depth or 2.0)
         )
         if not same:
             raise InputError(f"views: their cameras do not turn about one point by 45 degrees each; {cure}")

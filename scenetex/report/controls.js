@@ -44,7 +44,7 @@ function addControls(viewer, touched) {
 
   let last = 0;
   const step = (now) => {
-    const metres = Math.min(0.1, (now - last) / 1000) * (look.inside ? 1.5 : look.distance / 2);
+    const metres = Math.min(0.1, (now - last) / 1000) * (look.inside ? 1.5 * viewer.metre : look.distance / 2);
     last = now;
     for (const key of keys) viewer.move(...KEYS[key].map((way) => way * metres));
     if (keys.size) requestAnimationFrame(step);

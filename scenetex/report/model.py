@@ -11,7 +11,8 @@ from ..texture.textured_mesh import TexturedMesh
 from ..views.viewset import ViewSet
 from .html import picture_uri
 
-_STEP = 1e-4  # metres that positions are rounded to
+_STEP = 2e-5  # radii of the mesh that positions are rounded to, about 0.1 mm in a room
+_METRE = 0.45  # radii of the mesh that count as a metre to who walks in it
 _UV_STEPS = 2**16
 _TEXTURE = 2048  # side of a square that all pages together may fill
 _STRAY = 0.002  # share of vertices on either side that the first view need not show
@@ -27,8 +28,8 @@ def pack_model(textured: TexturedMesh) -> dict:
 
     Returns:
         what JSON can hold: `vertices` and `pages` (faces on each) count, `middle` (3,) is where the frame's origin lies
-        in the gravity-aligned one, `reach` (3,) half the size of the box around it, `heading` the direction, radians,
-        that the view from above looks along.
+        in the gravity-aligned one, `reach` (3,) half the size of the box around it, `metre` what a visitor takes for
+        one, `heading` the direction, radians, that the view from above looks along.
     """
     mesh, atlas = textured.mesh, textured.atlas
     pages = [page for page in range(atlas.pages) if (atlas.page == page).any()]
@@ -46,7 +47,7 @@ def pack_model(textured: TexturedMesh) -> dict:
     low, high = np.quantile(points, [_STRAY, 1 - _STRAY], axis=0)
     middle = (low + high) / 2
     points -= middle
-    step = max(_STEP, float(np.abs(points).max()) / 2**29)
+    step = max(_STEP * mesh.extent.radius, float(np.abs(points).max()) / 2**29)
     u, v = np.rint(np.clip(atlas.uv[rows], 0, 1) * _UV_STEPS).astype(np.int64).T
     columns = [*np.rint(points / step).T, u, _UV_STEPS - v, corners]
     side = _TEXTURE // int(np.ceil(np.sqrt(len(pages))))
@@ -56,6 +57,7 @@ def pack_model(textured: TexturedMesh) -> dict:
         "vertices": len(rows),
         "pages": [int((atlas.page == page).sum()) for page in pages],
         "step": step,
+        "metre": _METRE * mesh.extent.radius,
         "uv_steps": _UV_STEPS,
         "textures": [picture_uri(textured.textures[page], side, 88) for page in pages],
         "middle": middle.tolist(),
@@ -72,7 +74,7 @@ def pack_cameras(views: ViewSet, middle: Sequence[float]) -> list[dict]:
     focal = np.stack([views.intrinsics[:, 0, 0], views.intrinsics[:, 1, 1]], 1)
     slopes = np.array(views.size) / (2 * focal)
     return [
-        {"pose": pose[:3].ravel().round(5).tolist(), "slopes": slope.round(5).tolist()}
+        {"pose": [float(f"{x:.7g}") for x in pose[:3].ravel()], "slopes": slope.round(5).tolist()}
         for pose, slope in zip(poses, slopes, strict=True)
     ]
 

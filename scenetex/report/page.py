@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..pipeline import Result
-from ..preview import dollhouse_camera, page_pictures, smooth_render
+from ..preview import dollhouse_camera, page_pictures, short, smooth_render
 from .frames import frame_pictures, shown_frames
 from .html import document, encode_jpeg, encode_page, picture_uri, table, text
 from .model import pack_cameras, pack_model
@@ -113,7 +113,7 @@ def _facts(report: dict) -> str:
         ("Textured faces", f"{report['faces_textured']:,}"),
         ("Keyframes", f"{report['keyframes']:,}"),
         ("Texture", f"{side:,}² <small>texels{f' × {pages}' if pages > 1 else ''}</small>"),
-        ("Density", f"{report['texels_per_metre']:.0f} <small>texels/m</small>"),
+        ("Density", f"{short(report['texels_per_metre'])} <small>texels/m</small>"),
         ("Last run", f"{report['seconds']['total']:,.1f} <small>s</small>"),
         *(
             [("With reused stages", f"{report['seconds']['total_with_reused']:,.1f} <small>s</small>")]

@@ -138,7 +138,7 @@ async function startViewer(canvas, model, cameras) {
   const gl = canvas.getContext("webgl2", { antialias: true });
   if (!gl) throw new Error("This browser has no WebGL 2, which the model needs.");
   const radius = Math.hypot(...model.reach);
-  const lines = cameras.flatMap((camera) => frustum(camera, clamp(0.035 * radius, 0.06, 0.3)));
+  const lines = cameras.flatMap((camera) => frustum(camera, clamp(0.035 * radius, 0.06 * model.metre, 0.3 * model.metre)));
   const paint = await makeScene(gl, model, lines);
   // yaw and pitch of the line of sight, and roll about it; slopes of the edges of what has to be in the picture.
   const look = { inside: false, yaw: 0, pitch: 0, roll: 0, target: [0, 0, 0], distance: 1, eye: [0, 0, 0] };
@@ -163,7 +163,7 @@ async function startViewer(canvas, model, cameras) {
   };
   const matrix = () => {
     const { forward, right, up } = axes(), from = eye(), [x, y] = slopes();
-    const near = look.inside ? 0.03 : Math.max(0.03, (look.distance - 1.5 * radius) / 2), far = near + 8 * radius + 2 * look.distance;
+    const near = look.inside ? 0.03 * model.metre : Math.max(0.03 * model.metre, (look.distance - 1.5 * radius) / 2), far = near + 8 * radius + 2 * look.distance;
     const rows = [right.map((v) => v / x), up.map((v) => v / y), forward.map((v) => (v * (far + near)) / (far - near)), forward];
     const shift = rows.map((row) => -dot(row, from));
     shift[2] -= (2 * far * near) / (far - near);
@@ -187,6 +187,7 @@ async function startViewer(canvas, model, cameras) {
   };
 
   const viewer = {
+    metre: model.metre, // what a visitor takes for one
     canvas, look, shown, axes, eye, slopes, redraw,
     // From above and outside, everything in the picture from whatever side.
     overview() {
@@ -219,7 +220,7 @@ async function startViewer(canvas, model, cameras) {
       shown.chosen = index;
       redraw();
     },
-    // Sideways, up and forward, metres.
+    // Sideways, up and forward, in the model's unit.
     move(x, y, z) {
       const { right, up, forward } = axes(), way = add(add(right.map((v) => v * x), up, y), forward, z);
       if (look.inside) look.eye = add(look.eye, way);
@@ -227,7 +228,7 @@ async function startViewer(canvas, model, cameras) {
       redraw();
     },
     zoom(factor) {
-      if (look.inside) viewer.move(0, 0, -Math.log(factor) * 1.5);
+      if (look.inside) viewer.move(0, 0, -Math.log(factor) * 1.5 * model.metre);
       else look.distance = clamp(look.distance * factor, 0.05 * radius, 8 * radius);
       redraw();
     },

@@ -8,6 +8,7 @@ It is not kept anywhere: who wants to load it again faster writes it down once, 
 import math
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ from .mesh_file import find_mesh, mesh_files, read_mesh
 VOXEL = 0.02  # metres: some 200,000 faces for a furnished room
 _TRUNCATION = 4.0  # voxels; thicker shells round edges off, thinner ones lose to a sensor's noise
 _FARTHEST = 6.0  # metres, where depth sensors are off by more than a voxel
+_FAR = 1000.0  # metres from the world's origin, from where on float32 is coarse
 _MOST_IMAGES = 1000  # spread over the trajectory: neighbours in a video see the same
 _BLOCK = 8  # voxels on the side of a block of the grid
 _FIRST_BLOCKS = 4096  # the grid grows as it needs
@@ -70,12 +72,17 @@ def fuse(frames: Sequence[Frame], where: str, voxel: float = VOXEL) -> Mesh:
     )
     frames = [frame for frame in frames if frame.depth]
     chosen = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), _MOST_IMAGES)).round().astype(int))
+    # Open3D works in float32: far from the world's origin, about the cameras.
+    home = np.median([frame.depth_cam_to_world[:3, 3] for frame in frames], axis=0)
+    home = np.round(home) if np.abs(home).max() > _FAR else np.zeros(3)
     for frame in (frames[i] for i in chosen):
         depth = frame.read_depth()
         if not ((depth > 0) & (depth < _FARTHEST)).any():
             continue
         image = Image(Tensor(np.ascontiguousarray(depth)))
-        world_to_cam = Tensor(np.linalg.inv(frame.depth_cam_to_world), double)
+        pose = frame.depth_cam_to_world.copy()
+        pose[:3, 3] -= home
+        world_to_cam = Tensor(np.linalg.inv(pose), double)
         intrinsics = frame.depth_camera.intrinsics
         blocks = grid.compute_unique_block_coordinates(
             image, Tensor(intrinsics, double), world_to_cam, 1.0, _FARTHEST, _TRUNCATION
@@ -88,7 +95,8 @@ def fuse(frames: Sequence[Frame], where: str, voxel: float = VOXEL) -> Mesh:
     if mesh is None or "indices" not in mesh.triangle or not len(mesh.triangle.indices):
         raise InputError(f"{where}: depth images show no surface within {_FARTHEST:g} m; check their unit")
     vertices, faces = _tidy(mesh.vertex.positions.numpy().astype(np.float64), mesh.triangle.indices.numpy())
-    return _simplified(o3d, vertices, faces)
+    mesh = _simplified(o3d, vertices, faces)
+    return replace(mesh, vertices=mesh.vertices + home) if home.any() else mesh
 
 
 def _open3d(where: str):

@@ -5,6 +5,8 @@ from functools import cached_property
 
 import numpy as np
 
+from .extent import Extent, extent_of
+
 
 @dataclass(frozen=True, eq=False)
 class Mesh:
@@ -49,6 +51,11 @@ class Mesh:
         length = np.linalg.norm(self.face_cross, axis=1, keepdims=True)
         with np.errstate(invalid="ignore"):
             return np.where(length > 0, self.face_cross / np.maximum(length, 1e-300), 0.0)
+
+    @cached_property
+    def extent(self) -> Extent:
+        """Where the surface lies and how large it is; unused vertices never count, a few far faces neither."""
+        return extent_of(self.triangles)
 
     def with_axis_alignment(self, axis_alignment: np.ndarray) -> "Mesh":
         """The same mesh that knows where up is: `axis_alignment` (4, 4) leads to a gravity-aligned frame (z up)."""

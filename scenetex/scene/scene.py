@@ -35,8 +35,12 @@ class Scene:
         return f"Scene({self.name!r}, {self.mesh!r}, {len(self.frames)} frames)"
 
     def __str__(self) -> str:
-        corners = self.mesh.vertices[np.isfinite(self.mesh.vertices).all(1)]
-        extent = " x ".join(f"{side:.1f}" for side in np.ptp(corners, 0)) if len(corners) else "0"
+        corners = self.mesh.triangles[np.isfinite(self.mesh.triangles).all((1, 2))].reshape(-1, 3)
+        extent = (
+            " x ".join(f"{side:.1f}" if side >= 1 else f"{side:.2g}" for side in np.ptp(corners, 0))
+            if len(corners)
+            else "0"
+        )
         lost = f", {len(self.skipped)} more without tracking" if self.skipped else ""
         frames = f"{len(self.frames)} frames{lost}"
         if self.frames:

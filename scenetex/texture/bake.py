@@ -18,7 +18,9 @@ from .selection import Choice, choose
 from .subdivide import Patches, patches
 from .texels import rasterize
 from .textured_mesh import TexturedMesh
-from .weld import solid_faces
+from .twins import surface_faces
+from .weld import usual
+from .working_frame import WorkingFrame
 
 _PATCHES_ACROSS = 60  # faces longer than this part of the square root of the area are split for all local decisions
 _LOOK_PER_WIDTH = 1 / 320  # sigma at which photos are compared: two pixels of a 640-pixel image
@@ -75,7 +77,7 @@ class Survey:
     """What the images show of a mesh, decided face by face; needs no atlas.
 
     Attributes:
-        patches: the mesh in small faces, about its middle.
+        patches: the mesh in small faces, in a `WorkingFrame`.
         surface: the same, ready to be projected.
         shots: views with their images.
         choice: gains, outliers and the choice of views.
@@ -101,12 +103,14 @@ def survey(mesh: Mesh, views: ViewSet, images: list[np.ndarray]) -> Survey:
     """
     if not (views.face_id >= 0).any():
         raise InputError("bake: no view sees the mesh; check that poses and mesh share one frame and unit (metres)")
-    work = patches(mesh, float(np.sqrt(mesh.face_areas[solid_faces(mesh)].sum())) / _PATCHES_ACROSS)
-    origin = 0.5 * (work.mesh.vertices.min(0) + work.mesh.vertices.max(0))
-    work = replace(work, mesh=Mesh(work.mesh.vertices - origin, work.mesh.faces))
+    faces = surface_faces(mesh, views)
+    area = mesh.face_areas[usual(mesh, faces)].sum()
+    work = patches(mesh, float(np.sqrt(area)) / _PATCHES_ACROSS, faces)
+    frame = WorkingFrame.of(mesh, views)
+    work = replace(work, mesh=frame.mesh(work.mesh))
     width = images[0].shape[1]
     ramp = width * _RAMP_PER_WIDTH
-    surface, shots = Surface.of(work.mesh), photos(views, images, origin)
+    surface, shots = Surface.of(work.mesh), photos(views, images, frame)
     choice = choose(surface, shots, max(width * _LOOK_PER_WIDTH, 0.6), ramp)
     least, most = (width * share for share in _BAND_PER_WIDTH)
     blur = max(float(np.clip(_BAND_PER_MISS * choice.misregistration, least, most)), 0.6)

@@ -33,7 +33,9 @@ def diffuse(positions: np.ndarray, faces: np.ndarray, colors: np.ndarray, known:
     key = np.unique(both[:, 0] * len(positions) + both[:, 1])
     ends = np.stack([key // len(positions), key % len(positions)], 1)
     length = np.linalg.norm(positions[ends[:, 0]] - positions[ends[:, 1]], axis=1)
-    weight = 1 / np.maximum(length, 1e-6 * max(float(length.max(initial=0)), 1e-12))
+    # Against edges of no length; the middle length, not the greatest, so that one long edge does not set the measure.
+    least = 1e-5 * float(np.median(length[length > 0])) if length.any() else 1.0
+    weight = 1 / np.maximum(length, least)
     n = len(positions)
     graph = sp.coo_matrix(
         (np.r_[weight, weight], (np.r_[ends[:, 0], ends[:, 1]], np.r_[ends[:, 1], ends[:, 0]])), (n, n)

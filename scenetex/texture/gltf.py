@@ -9,13 +9,14 @@ import numpy as np
 
 from ..errors import InputError
 from ..output import write_files
+from ..scene.extent import Extent, extent_of
 from .textured_mesh import TexturedMesh
 
 _FLOAT, _UINT16, _UINT32 = 5126, 5123, 5125
 _VERTICES, _INDICES = 34962, 34963
 _LINEAR, _LINEAR_MIPMAP_LINEAR, _CLAMP_TO_EDGE = 9729, 9987, 33071
-# float32 steps are 0.06 mm at 1 km: scenes further out get their offset from the node instead.
-_FAR = 1000.0
+# In radii of the mesh, 1 km for a room: scenes further out get their offset from the node, as float32 is coarse there.
+_FAR = 400.0
 
 
 def write_glb(textured: TexturedMesh, path: Path, texture_format: str = "jpeg", quality: int = 95) -> None:
@@ -30,9 +31,10 @@ def write_glb(textured: TexturedMesh, path: Path, texture_format: str = "jpeg", 
 def encode_glb(textured: TexturedMesh, texture_format: str = "jpeg", quality: int = 95) -> bytes:
     """The mesh as the bytes of a GLB file.
 
-    Positions are ``axis_alignment @ vertex`` turned from z up to glTF's y up. Faces keep their order within a page and
-    their orientation. The light is in the colours, so materials are ``KHR_materials_unlit``, with a rough non-metal for
-    viewers that do not know it.
+    Positions are ``axis_alignment @ vertex`` turned from z up to glTF's y up; those of a mesh far from the origin are
+    stored about its middle, and the node's ``translation`` leads back: float32 would lose them otherwise. Faces keep
+    their order within a page and their orientation. The light is in the colours, so materials are
+    ``KHR_materials_unlit``, with a rough non-metal for viewers that do not know it.
 
     Args:
         textured: the mesh.
@@ -53,7 +55,7 @@ def encode_glb(textured: TexturedMesh, texture_format: str = "jpeg", quality: in
 
     aligned = mesh.vertices @ mesh.axis_alignment[:3, :3].T + mesh.axis_alignment[:3, 3]
     positions = aligned[:, [0, 2, 1]] * [1.0, 1.0, -1.0]
-    offset = _far_offset(positions[atlas.vertices[atlas.faces[atlas.page >= 0]]])
+    offset = _far_offset(extent_of(positions[mesh.faces[atlas.page >= 0]]))
     positions -= offset
 
     document = {
@@ -141,12 +143,11 @@ class _Buffer:
         return len(self.accessors) - 1
 
 
-def _far_offset(positions: np.ndarray) -> np.ndarray:
-    """(3,) whole metres to take off positions far from the origin; zero for ordinary scenes."""
-    flat = positions.reshape(-1, 3)
-    low, high = flat.min(0), flat.max(0)
-    far = max(np.abs(low).max(), np.abs(high).max()) > _FAR
-    return np.round((low + high) / 2) if far else np.zeros(3)
+def _far_offset(extent: Extent) -> np.ndarray:
+    """(3,) to take off positions far from the origin, round numbers within the mesh; zero for others."""
+    if np.abs(extent.middle).max() <= _FAR * extent.radius:
+        return np.zeros(3)
+    return np.round(extent.middle, -int(np.ceil(np.log10(max(extent.radius, 1e-12)))))
 
 
 def _encode_image(image: np.ndarray, texture_format: str, quality: int) -> bytes:

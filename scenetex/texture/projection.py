@@ -8,14 +8,15 @@ import numpy as np
 from ..scene.camera import resize_intrinsics
 from ..scene.mesh import Mesh
 from ..views.viewset import ViewSet
+from .working_frame import WorkingFrame
 
-_NEAREST = 0.05  # metres; nothing nearer to a camera is believed
+_NEAREST = 0.05  # metres of the working frame, as all lengths here; nothing nearer to a camera is believed
 _GRAZING = 0.05  # cosine between surface normal and viewing direction below which a view tells nothing
 
 
 @dataclass(frozen=True, eq=False)
 class Photo:
-    """One view with its image, ready to be projected into. Points are in the frame that `origin` shifts to.
+    """One view with its image, ready to be projected into. Points are in a `WorkingFrame`.
 
     Attributes:
         image: (h, w, 3) uint8 sRGB.
@@ -50,21 +51,21 @@ class Sight:
     clearance: np.ndarray
 
 
-def photos(views: ViewSet, images: list[np.ndarray], origin: np.ndarray) -> list[Photo]:
-    """Pairs views with their images; `origin` (3,) is subtracted from all positions, so that float32 suffices."""
+def photos(views: ViewSet, images: list[np.ndarray], frame: WorkingFrame) -> list[Photo]:
+    """Pairs views with their images, in the working frame."""
     out = []
     for i, image in enumerate(images):
         size = image.shape[1], image.shape[0]
-        pose = views.cam_to_world[i].copy()
-        pose[:3, 3] -= origin
+        pose = frame.pose(views.cam_to_world[i])
+        depth = views.depth[i] / np.float32(frame.unit)
         out.append(
             Photo(
                 image=image,
                 intrinsics=resize_intrinsics(views.intrinsics[i], views.size, size),
                 world_to_cam=np.linalg.inv(pose),
                 center=pose[:3, 3].astype(np.float32),
-                depth=views.depth[i],
-                clearance=_clearance(views.depth[i]) * (size[0] / views.size[0]),
+                depth=depth,
+                clearance=_clearance(depth) * (size[0] / views.size[0]),
             )
         )
     return out
@@ -88,7 +89,7 @@ def _clearance(depth: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Surface:
-    """What projecting a mesh needs of it, in float32 about its middle.
+    """What projecting a mesh needs of it, in float32 and a `WorkingFrame`.
 
     Attributes:
         faces: (f, 3) int32.

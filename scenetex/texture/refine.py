@@ -10,7 +10,9 @@ from ..scene.camera import resize_intrinsics
 from ..scene.mesh import Mesh
 from ..views.viewset import ViewSet
 from .projection import Photo, Surface, aspect, facing, photos, sample, sight
-from .weld import solid_faces
+from .twins import surface_faces
+from .weld import usual
+from .working_frame import WorkingFrame
 
 _POINTS = 20_000
 _BLURS = 4.0, 2.0, 1.0  # sigma in pixels of a 640-pixel image, coarse to fine
@@ -63,10 +65,10 @@ def refine_cameras(
         done: called after each step (`refinement_steps` of them), for progress bars.
     """
     mesh = Mesh.of(mesh)
-    points, normals = _scatter(mesh)
-    origin = points.mean(0)
-    shots = photos(views, images, origin)
-    problem = _Problem(points - origin, normals, shots)
+    points, normals = _scatter(mesh, usual(mesh, surface_faces(mesh, views)))
+    frame = WorkingFrame.of(mesh, views)
+    shots = photos(views, images, frame)
+    problem = _Problem(frame.points(points), normals, shots)
     size = images[0].shape[1], images[0].shape[0]
     scale = size[0] / 640
 
@@ -81,8 +83,7 @@ def refine_cameras(
     after = problem.error(_BLURS[-1] * scale)
     if not after < _WORTHWHILE * before:
         return RefinedCameras(views.intrinsics, views.size, views.cam_to_world, before, after, False)
-    poses = np.linalg.inv(problem.world_to_cam)
-    poses[:, :3, 3] += origin
+    poses = np.stack([frame.world_pose(pose) for pose in np.linalg.inv(problem.world_to_cam)])
     intrinsics = resize_intrinsics(problem.intrinsics, size, views.size)
     return RefinedCameras(intrinsics, views.size, poses, before, after, True)
 
@@ -92,10 +93,9 @@ def refinement_steps() -> int:
     return len(_BLURS) * _ROUNDS
 
 
-def _scatter(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
-    """Points (n, 3) float64 spread evenly over the surface, and its unit normals (n, 3) there."""
+def _scatter(mesh: Mesh, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Points (n, 3) float64 spread evenly over the faces `kept` (k,), and their unit normals (n, 3) there."""
     rng = np.random.default_rng(0)
-    kept = solid_faces(mesh)
     share = np.cumsum(mesh.face_areas[kept])
     face = kept[np.searchsorted(share, rng.uniform(0, share[-1], _POINTS)).clip(0, len(kept) - 1)]
     a, b = rng.uniform(size=(2, _POINTS, 1))

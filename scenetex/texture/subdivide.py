@@ -6,7 +6,7 @@ import numpy as np
 
 from ..scene.mesh import Mesh
 from .atlas import Atlas
-from .weld import solid_faces, weld
+from .weld import oversized, solid_faces, weld
 
 # For every combination of split edges (bit i: edge from corner i to corner i + 1): triangles over the corners 0, 1, 2
 # and the midpoints 3, 4, 5 of those edges.
@@ -51,15 +51,23 @@ class Patches:
         )
 
 
-def patches(mesh: Mesh, longest: float) -> Patches:
-    """Splits the faces of a mesh until no edge is longer than `longest` metres."""
-    kept = solid_faces(mesh)
+def patches(mesh: Mesh, longest: float, kept: np.ndarray | None = None) -> Patches:
+    """Splits the faces of a mesh until no edge is longer than `longest` metres.
+
+    Args:
+        mesh: the mesh.
+        longest: metres. Faces far larger than the mesh stay whole: there would be no end of their pieces.
+        kept: (k,) ascending, the faces to take; default `solid_faces`.
+    """
+    kept = solid_faces(mesh) if kept is None else kept
+    whole = oversized(mesh, kept)
     _, faces, first = weld(mesh, kept)
     positions, parent = mesh.vertices[first], kept
     weights = np.broadcast_to(np.eye(3, dtype=np.float32), (len(kept), 3, 3))
     while True:
         ends = np.stack([faces, np.roll(faces, -1, axis=1)], 2)
         long = np.linalg.norm(positions[ends[..., 0]] - positions[ends[..., 1]], axis=2) > longest
+        long &= ~whole[:, None]
         if not long.any():
             break
         edges = np.sort(ends[long], axis=1).astype(np.int64)
@@ -74,6 +82,7 @@ def patches(mesh: Mesh, longest: float) -> Patches:
         parts = [(np.flatnonzero(case == bits), split) for bits, split in _PATTERNS.items()]
         faces = np.concatenate([corners[rows][:, triangle] for rows, split in parts for triangle in split])
         weights = np.concatenate([corner_weights[rows][:, triangle] for rows, split in parts for triangle in split])
-        parent = parent[np.concatenate([rows for rows, split in parts for _ in split])]
+        rows = np.concatenate([rows for rows, split in parts for _ in split])
+        parent, whole = parent[rows], whole[rows]
     work = Mesh(positions, faces.astype(np.int32), axis_alignment=mesh.axis_alignment)
     return Patches(work, parent.astype(np.int32), weights)

@@ -1,16 +1,19 @@
 """Cut a mesh into charts, flatten them, pack them into pages: uvunwrap by default, xatlas on request."""
 
+import warnings
 from typing import Annotated, Literal
 
 import numpy as np
 
-from ..errors import InputError, extra
+from ..errors import InputError, InputWarning, extra
 from ..options import DENSITY, TEXTURE, Between, checked
 from ..scene.mesh import Mesh
 from .atlas import Atlas
-from .weld import solid_faces, weld
+from .twins import corner_places, one_of_each
+from .weld import face_adjacency, oversized, solid_faces, weld
 
 Packer = Literal["uvunwrap", "xatlas"]
+_FEW_ALONE, _SHARE_ALONE = 1000, 0.2  # faces without neighbour that no scan has, in number and as a part of all
 
 
 @checked
@@ -42,9 +45,16 @@ def unwrap(
     if padding > size // 4:
         raise InputError(f"unwrap: padding {padding} is not within 0 and a quarter of the page, {size // 4}")
     kept = solid_faces(mesh)
-    positions, faces, _ = weld(mesh, kept)
+    positions, welded, _ = weld(mesh, kept)
+    drawn, twin = one_of_each(welded)
+    faces = welded[drawn]
+    _warn_of_scattered(faces)
+    layout = _near(mesh, positions, faces, kept[drawn])
     run = _uvunwrap if packer == "uvunwrap" else _xatlas
-    uv, corners, chart, page, pages, density = run(positions, faces, size, texels_per_metre, padding, packing)
+    uv, corners, chart, page, pages, density = run(*layout, size, texels_per_metre, padding, packing)
+    if len(drawn) < len(kept):
+        corners = np.take_along_axis(corners[twin], corner_places(welded, faces[twin]), axis=1)
+        chart, page = chart[twin], page[twin]
 
     # A welded vertex stands for several of the user's: split rows until each belongs to exactly one.
     own = mesh.faces[kept].ravel().astype(np.int64)
@@ -64,6 +74,35 @@ def unwrap(
         pages=pages,
         texels_per_metre=density,
     )
+
+
+def _near(mesh: Mesh, positions: np.ndarray, faces: np.ndarray, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Positions and faces as they are laid out: those that are oversized on their own, in the middle, no larger than
+    the mesh, so that one vertex that is far off does not take the page from all others."""
+    large = oversized(mesh, kept)
+    if not large.any():
+        return positions, faces
+    used, close = np.unique(faces[~large], return_inverse=True)
+    edges = mesh.triangles[kept[large]] - mesh.triangles[kept[large], :1]
+    scale = np.minimum(mesh.extent.radius / np.linalg.norm(edges, axis=2).max(1), 1)
+    out = np.empty_like(faces)
+    out[~large] = close.reshape(-1, 3)
+    out[large] = len(used) + np.arange(3 * len(edges)).reshape(-1, 3)
+    apart = (edges * scale[:, None, None]).astype(np.float32).reshape(-1, 3)
+    return np.concatenate([positions[used], apart]), out
+
+
+def _warn_of_scattered(faces: np.ndarray) -> None:
+    """Says so where many of the welded faces (k, 3) have no neighbour."""
+    alone = len(faces) - len(np.unique(face_adjacency(faces)))
+    if alone > max(_FEW_ALONE, _SHARE_ALONE * len(faces)):
+        warnings.warn(
+            f"mesh: {alone:,} of {len(faces):,} faces share no edge with another, so each is a chart of its own, which "
+            "is slow and leaves few texels to each; merge vertices that are nearly at one place (MeshLab: Merge Close "
+            "Vertices), or export the mesh with its faces connected",
+            InputWarning,
+            stacklevel=3,
+        )
 
 
 def _uvunwrap(positions, faces, size, density, padding, packing):

@@ -5,7 +5,9 @@ import numpy as np
 from ..errors import InputError
 from ..scene.mesh import Mesh
 
-MIN_RELATIVE_AREA = 1e-12
+MIN_RELATIVE_AREA = 1e-12  # of the square of the mesh's size, three times its radius
+_OVERSIZED = 30.0  # radii; longer edges lead to vertices that are not where they should be
+_ASTRAY = 300.0  # radii from the middle, where the precision of float32 ends to suffice
 
 
 def solid_faces(mesh: Mesh) -> np.ndarray:
@@ -14,11 +16,9 @@ def solid_faces(mesh: Mesh) -> np.ndarray:
     Raises:
         InputError: the mesh has no such face.
     """
-    finite = np.isfinite(mesh.vertices).all(1)
-    extent = float(np.ptp(mesh.vertices[finite], axis=0).max()) if finite.any() else 0.0
     with np.errstate(invalid="ignore"):
-        large = mesh.face_areas > MIN_RELATIVE_AREA * extent**2
-    kept = np.flatnonzero(large & finite[mesh.faces].all(1))
+        large = mesh.face_areas > MIN_RELATIVE_AREA * (3 * mesh.extent.radius) ** 2
+    kept = np.flatnonzero(large & np.isfinite(mesh.vertices).all(1)[mesh.faces].all(1))
     if not len(kept):
         raise InputError("mesh: no face has an area; nothing can be textured, check the mesh file")
     return kept
@@ -32,21 +32,40 @@ def weld(mesh: Mesh, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarr
         kept: (k,) face indices from `solid_faces`.
 
     Returns:
-        positions (n, 3) float32 in metres relative to the mesh's centre (float32 is then precise far from the origin),
+        positions (n, 3) float32 in metres relative to the mesh's middle (float32 is then precise far from the origin),
         faces (k, 3) int32 into them, row i for face ``kept[i]``, and (n,) the mesh vertex each position was taken from.
     """
     used, corners = np.unique(mesh.faces[kept], return_inverse=True)
-    positions = mesh.vertices[used]
-    positions = (positions - 0.5 * (positions.min(0) + positions.max(0))).astype(np.float32) + np.float32(0)
+    positions = (mesh.vertices[used] - mesh.extent.middle).astype(np.float32) + np.float32(0)
     # Equal bytes mean equal places (adding zero has turned -0 into 0): one sort of 12-byte records.
     _, first, merged = np.unique(positions.view("V12").ravel(), return_index=True, return_inverse=True)
     return positions[first], merged[corners].reshape(-1, 3).astype(np.int32), used[first]
 
 
+def oversized(mesh: Mesh, kept: np.ndarray) -> np.ndarray:
+    """(k,) bool: which of the faces `kept` (k,) are far larger than the mesh is, or far away from it: nothing else may
+    depend on them."""
+    corners = mesh.triangles[kept]
+    longest = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(1, initial=0)
+    away = np.abs(corners - mesh.extent.middle).max((1, 2), initial=0)
+    return (longest > _OVERSIZED * mesh.extent.radius) | (away > _ASTRAY * mesh.extent.radius)
+
+
+def usual(mesh: Mesh, kept: np.ndarray) -> np.ndarray:
+    """Those of the faces `kept` (k,) that are not oversized; all of them where there are no others."""
+    large = oversized(mesh, kept)
+    return kept[~large] if large.any() and not large.all() else kept
+
+
 def face_adjacency(faces: np.ndarray) -> np.ndarray:
     """(e, 2) int32 pairs of faces that share an edge; an edge with more than two faces pairs each with the next."""
+    return np.stack([half // 3 for half in shared_edges(faces)], 1).astype(np.int32)
+
+
+def shared_edges(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The same pairs as half-edges, 3 * face + the corner that the face's edge starts from: (e,) and (e,) int64."""
     edges = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1).astype(np.int64)
-    key = edges[:, 0] * (int(faces.max()) + 1) + edges[:, 1]
+    key = edges[:, 0] * (int(faces.max(initial=0)) + 1) + edges[:, 1]
     order = np.argsort(key, kind="stable")
     same = np.flatnonzero(key[order[1:]] == key[order[:-1]])
-    return np.stack([order[same] // 3, order[same + 1] // 3], 1).astype(np.int32)
+    return order[same], order[same + 1]

@@ -14,6 +14,7 @@ from .viewset import pixel_rays
 
 _WIDTH = 64  # pixels of a glance
 _PROBES = 24  # frames that tell the scene's middle depth
+_NEAREST = 1e-6  # of the mesh's radius; a camera that touches a surface does not see it infinitely well
 _GRAZING = 0.05  # cosine between normal and viewing direction below which a view tells nothing
 _REACHED = 0.99  # a ray that gets this far of the way to a surface point sees it; scans are rough at that scale
 
@@ -23,7 +24,7 @@ class Glance:
     """The surface points in the middle of a coarse image's pixels.
 
     Attributes:
-        points: (p, 3) float32, metres, about the cameras' middle; one per pixel that sees the mesh.
+        points: (p, 3) float32, metres, about the mesh's middle; one per pixel that sees the mesh.
         towards: (p, 3) float32 unit normals, turned towards the camera.
         depth: (p,) float32, camera z, metres.
         density: (p,) float32, pixels of the coarse image per metre of surface, in the direction it is slanted most.
@@ -42,8 +43,8 @@ class Sightings:
 
     def __init__(self, scene: Scene):
         mesh = scene.mesh
-        # About the cameras' middle float32 is precise, however far away the world's origin or a stray vertex lies.
-        self._middle = np.median([frame.cam_to_world[:3, 3] for frame in scene.frames], axis=0)
+        # About its middle float32 is precise, however far away the world's origin or a stray vertex lies.
+        self._middle, self._nearest = mesh.extent.middle, np.float32(_NEAREST * mesh.extent.radius)
         self._caster = RayCaster(mesh.vertices - self._middle, mesh.faces)
         self._normals = mesh.face_normals.astype(np.float32)
         self._frames = scene.frames
@@ -133,7 +134,7 @@ class Sightings:
         normals = self._normals[hit["face"][seen]]
         facing = np.einsum("ij,ij->i", normals, rays)
         slant = np.abs(facing) / np.linalg.norm(rays, axis=1)
-        footprint = np.maximum(depth, 1e-6) / np.float32(np.sqrt(intrinsics[0, 0] * intrinsics[1, 1]))
+        footprint = np.maximum(depth, self._nearest) / np.float32(np.sqrt(intrinsics[0, 0] * intrinsics[1, 1]))
         return Glance(
             points=origin + rays * depth[:, None],
             towards=np.where(facing[:, None] > 0, -normals, normals),

@@ -7,10 +7,12 @@ import numpy as np
 from ..scene.mesh import Mesh
 from .raycast import RayCaster
 
-_EYES = 1.5  # metres above the lowest point, where nobody has been
+# In radii of the mesh, of which a room has about two metres.
+_EYES = 0.6  # above the lowest point, where nobody has been
+_NEAR = 30.0  # from the middle; what lies farther away is astray
 _GRID = 9  # places along each side of the box that are tried then
 _DIRECTIONS = 32  # level ones, all around
-_ROOM = 3.0  # metres; more room than that makes no place better
+_ROOM = 1.3  # more room than that makes no place better
 
 
 def inside_view(mesh: Mesh, places: Sequence[np.ndarray] = ()) -> tuple[np.ndarray, np.ndarray]:
@@ -23,10 +25,13 @@ def inside_view(mesh: Mesh, places: Sequence[np.ndarray] = ()) -> tuple[np.ndarr
     Returns:
         eye (3,), target (3,) float64, both at one height. Of a mesh that nothing lies around, the eye is in its middle.
     """
+    extent = mesh.extent
     corners = mesh.triangles.reshape(-1, 3)
-    low, high = np.nanmin(corners, 0), np.nanmax(corners, 0)
+    with np.errstate(invalid="ignore"):
+        near = np.abs(corners - extent.middle).max(1) <= _NEAR * extent.radius
+    low, high = corners[near].min(0), corners[near].max(0)
     middle = (low + high) / 2
-    tried = np.stack(places) if len(places) else _all_over(low, high)
+    tried = np.stack(places) if len(places) else _all_over(low, high, _EYES * extent.radius)
     angles = np.arange(_DIRECTIONS) * 2 * np.pi / _DIRECTIONS
     level = np.stack([np.cos(angles), np.sin(angles), np.zeros(_DIRECTIONS)], 1)
     # About the middle, single precision suffices.
@@ -36,16 +41,16 @@ def inside_view(mesh: Mesh, places: Sequence[np.ndarray] = ()) -> tuple[np.ndarr
     # Behind the back of a wall is no room; where nothing is hit, the mesh is open or one is outside.
     facing = np.einsum("ij,ij->i", mesh.face_normals[hit["face"]], np.tile(level, (len(tried), 1))) < 0
     free = np.where((hit["face"] >= 0) & facing, hit["distance"], 0).reshape(len(tried), _DIRECTIONS)
-    off_centre = np.linalg.norm(tried - middle, axis=1) / max(np.linalg.norm(high - low), 1e-9)
-    best = int(np.argmax(np.minimum(free, _ROOM).mean(1) - 0.1 * off_centre))
+    off_centre = np.linalg.norm(tried - middle, axis=1) / max(np.linalg.norm(high - low), 1e-300)
+    best = int(np.argmax(np.minimum(free, _ROOM * extent.radius).mean(1) - 0.05 * extent.radius * off_centre))
     if not free[best].any():
         return middle, middle + level[0]
     return tried[best], tried[best] + level[np.argmax(free[best])]
 
 
-def _all_over(low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """(n, 3) places at the height of eyes, or in the middle of what is lower than that."""
+def _all_over(low: np.ndarray, high: np.ndarray, eyes: float) -> np.ndarray:
+    """(n, 3) places `eyes` above the ground, or in the middle of what is lower than that."""
     shares = (np.arange(_GRID) + 0.5) / _GRID
     x, y = np.meshgrid(low[0] + shares * (high[0] - low[0]), low[1] + shares * (high[1] - low[1]))
-    height = low[2] + _EYES if high[2] - low[2] > 1.2 * _EYES else (low[2] + high[2]) / 2
+    height = low[2] + eyes if high[2] - low[2] > 1.2 * eyes else (low[2] + high[2]) / 2
     return np.stack([x.ravel(), y.ravel(), np.full(x.size, height)], 1)
