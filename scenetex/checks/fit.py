@@ -1,0 +1,137 @@
+"""Do photos, poses and mesh fit each other, and if not, what would make them?"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..scene.scene import Scene
+from .agreement import Agreement, agreement
+from .finding import Finding
+from .look import Look
+from .suppositions import Supposition, moved, scale_cure, scaled, suppositions
+
+_GOOD = 0.3  # correlation of photos that agree more or less; poses that miss by 2 cm and half a degree leave 0.4
+_BEYOND_DOUBT = 0.85
+_SEEN = 0.1  # part of the rays that hit the mesh; less, and the cameras look elsewhere
+_PROMISING = 0.15  # of a supposition, at a quick look
+_GAIN = 0.08  # by which a mesh has to fit better beside its place
+_QUICK = 16, 40_000  # frames and sightings of a quick look
+_FIRST, _LAST = 0.12, 0.015  # of the middle depth: steps by which the mesh is moved
+_FAR = 0.04  # of the middle depth; a mesh that lies nearer to its place is well placed
+_FIRST_SCALE, _LAST_SCALE = 0.1, 0.01
+_SWEEP = np.exp(np.arange(-32, 33) * 0.075)  # scales of reconstructions without a unit
+
+_MISFIT = (
+    "the photos do not agree on the mesh's surface, and no usual cause explains it; check that mesh and poses share one "
+    "frame, up axis and unit, that each pose has its own photo, and the intrinsics"
+)
+_NOTHING_SEEN = (
+    "the cameras hardly see the mesh; check that mesh and poses share one frame, up axis and unit (metres), and that "
+    "poses are camera-to-world with OpenCV axes"
+)
+
+
+def check_fit(scene: Scene, look: Look, search: bool = True) -> tuple[Finding | None, Agreement]:
+    """What does not fit, with the cure that makes photos agree, where there is one; and how they agree as it is.
+
+    Without `search`, no cause is looked for.
+    """
+    now = agreement(look)
+    cause, sound = None, now.measured and now.correlation >= _GOOD
+    if search and look.shows.sum() > 1:
+        quick = _quick(look)
+        if not sound:
+            cause = _usual_cause(scene, look, quick)
+        if cause is None and now.measured and now.correlation < _BEYOND_DOUBT:
+            cause = _beside(scene, look, quick, now)
+        if cause is None and not sound:
+            cause = _other_scale(scene, look, quick)
+    if cause is not None:
+        return Finding("fit", f"photos, poses and mesh do not fit: {cause}"), now
+    if now.seen < _SEEN and not sound:
+        return Finding("fit", _NOTHING_SEEN), now
+    return (Finding("fit", _MISFIT) if now.measured and not sound else None), now
+
+
+def _quick(look: Look) -> Look:
+    """Every second pair of neighbours."""
+    count = len(look)
+    return look if count <= _QUICK[0] else look.at([i for i in range(count) if i % 4 < 2][: _QUICK[0]])
+
+
+def _agree(look: Look) -> float:
+    """How photos agree at a quick look; 0 where that cannot be told."""
+    found = agreement(look, _QUICK[1])
+    return found.correlation if found.measured else 0.0
+
+
+def _usual_cause(scene: Scene, look: Look, quick: Look) -> str | None:
+    """The supposition with which photos agree best, if they do."""
+    best, score = None, _GOOD
+    for tried, whole in zip(suppositions(scene, quick), suppositions(scene, look), strict=True):
+        if _agree(tried.look) > _PROMISING:
+            found = agreement(whole.look)
+            if found.measured and found.correlation > score:
+                best, score = whole.cure, found.correlation
+    return best
+
+
+def _beside(scene: Scene, look: Look, quick: Look, now: Agreement) -> str | None:
+    """Whether the mesh fits better a little aside, or a little larger or smaller."""
+    seen = quick.hits[0][quick.hits[0] > 0]
+    depth = float(np.median(seen))
+    size, scale = _search(lambda x: _agree(scaled(quick, float(np.exp(x[0])))), 1, _FIRST_SCALE, _LAST_SCALE)
+    gain, shift = _search(lambda x: _agree(moved(quick, _shift(x * depth))), 3, _FIRST, _LAST)
+    options = [
+        (size, abs(scale[0]), scaled(look, float(np.exp(scale[0]))), scale_cure(scene, float(np.exp(scale[0])))),
+        (gain, np.linalg.norm(shift), moved(look, _shift(shift * depth)), _shift_cure(shift * depth)),
+    ]
+    _, way, whole, cure = max(options, key=lambda option: option[0])
+    if way < _FAR:
+        return None
+    then = agreement(whole)
+    better = then.correlation - now.correlation > _GAIN and then.error < now.error
+    return cure if then.measured and then.correlation > _GOOD and better else None
+
+
+def _shift(by: np.ndarray) -> np.ndarray:
+    motion = np.eye(4)
+    motion[:3, 3] = by
+    return motion
+
+
+def _shift_cure(by: np.ndarray) -> str:
+    x, y, z = by
+    return (
+        f"the mesh lies about {np.linalg.norm(by):.2g} m beside its place; move it by {x:.2f}, {y:.2f}, {z:.2f} m, or "
+        "use the mesh of these poses"
+    )
+
+
+def _search(score: Callable[[np.ndarray], float], axes: int, first: float, last: float) -> tuple[float, np.ndarray]:
+    """The best score and its place (axes,), from 0 on, by steps along the axes that become smaller."""
+    at, step = np.zeros(axes), first
+    best = score(at)
+    while step >= last:
+        tried = [at + step * sign * np.eye(axes)[axis] for axis in range(axes) for sign in (1, -1)]
+        scores = [score(place) for place in tried]
+        top = int(np.argmax(scores))
+        if scores[top] > best:
+            best, at = scores[top], tried[top]
+        elif not at.any() and step == first:
+            break  # nothing is better all around
+        else:
+            step /= 2
+    return best, at
+
+
+def _other_scale(scene: Scene, look: Look, quick: Look) -> str | None:
+    """A scale of the mesh that is no unit's: reconstructions from photos alone have any."""
+    scores = [_agree(scaled(quick, factor)) for factor in _SWEEP]
+    start = float(_SWEEP[int(np.argmax(scores))])
+    if max(scores) < _PROMISING:
+        return None
+    _, scale = _search(lambda x: _agree(scaled(quick, start * float(np.exp(x[0])))), 1, 0.04, 0.005)
+    factor = start * float(np.exp(scale[0]))
+    found = agreement(scaled(look, factor))
+    return scale_cure(scene, factor) if found.measured and found.correlation > _GOOD else None
