@@ -15,7 +15,7 @@ from .cli import guarded, parse
 from .console import bar, say
 from .errors import InputError
 from .metrics.report import Figure, table, to_json
-from .options import COUNT, GUIDANCE, SEED, SIDE, STEPS, TEXTURE, THREADS, WORKERS, Between, PathOrName
+from .options import COUNT, GUIDANCE, MESH_SCALE, SEED, SIDE, STEPS, TEXTURE, THREADS, WORKERS, Between, PathOrName
 from .output import check_file, write_files
 from .scene.load import scene_folder
 
@@ -56,6 +56,10 @@ class PhotosOptions:
     """Scenes, as for `scenetex texture`."""
     allow_outside: bool = False
     """Read files outside a scene's folder where names or symlinks in it lead there; for scenes you trust."""
+    mesh_scale: Annotated[float, MESH_SCALE] = 1.0
+    """Factor on the mesh's vertices, not on the poses: 0.001 for a mesh in millimetres."""
+    flip_faces: bool = False
+    """Turn all faces of the mesh around, if they show the cameras their back."""
     keyframes: str = "auto"
     """Frames to use: auto (all, or the best 120 of more), all, a number, every:N, or ids like 0,16,32."""
     output: Path | None = None
@@ -215,7 +219,8 @@ def _photos(options: PhotosOptions) -> tuple[list[Figure], dict]:
     parse_keyframes(options.keyframes)
     figures, held = [], {}
     for path in options.scenes:
-        scene = load_scene(path, allow_outside=options.allow_outside)
+        meant = {"mesh_scale": options.mesh_scale, "flip_faces": options.flip_faces}
+        scene = load_scene(path, allow_outside=options.allow_outside, **meant)
         if options.output is not None:
             check_file(options.output, scene.places())  # they may lie outside
         frames = choose_frames(scene, options.keyframes)

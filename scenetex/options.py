@@ -47,6 +47,7 @@ TEXTURE = Between(64, 16384)  # texels
 WORKERS = Between(1, 1024)
 THREADS = Between(1, 1024)
 COUNT = Between(1, 1_000_000)
+MESH_SCALE = Between(0, 1e9, ("least",))
 
 
 def check_options(options, flags: bool = True) -> None:

@@ -14,7 +14,7 @@ from .console import say
 from .errors import InputError
 from .generation import Generation, load_model
 from .memory import is_out_of_memory
-from .options import GUIDANCE, SEED, SIDE, STEPS, THREADS, Between, PathOrName
+from .options import GUIDANCE, MESH_SCALE, SEED, SIDE, STEPS, THREADS, Between, PathOrName
 from .output import check_file, write_files
 from .panorama import VIEWS, panorama_views
 from .scene.image_source import ImageSource, decode_color, image_size
@@ -39,6 +39,10 @@ class PanoramaOptions:
     is given."""
     allow_outside: bool = False
     """Read files outside the scene's folder where names or symlinks in it lead there; for a scene you trust."""
+    mesh_scale: Annotated[float, MESH_SCALE] = 1.0
+    """Factor on the mesh's vertices, not on the poses: 0.001 for a mesh in millimetres."""
+    flip_faces: bool = False
+    """Turn all faces of the mesh around, if they show the cameras their back."""
     position: str | None = None
     """Where in the scene to look around from: X,Y,Z in metres; default: the frame with the most room around it."""
     negative_prompt: str | None = None
@@ -155,6 +159,8 @@ def _scene(options: PanoramaOptions) -> tuple[Scene | None, list[float] | None]:
     if options.scene is None:
         if options.position is not None:
             raise InputError("--position is for panoramas of scenes; add --scene SCENE")
+        if options.mesh_scale != 1 or options.flip_faces:
+            raise InputError("--mesh-scale and --flip-faces are for panoramas of scenes; add --scene SCENE")
         return None, None
     position = None
     if options.position is not None:
@@ -164,7 +170,8 @@ def _scene(options: PanoramaOptions) -> tuple[Scene | None, list[float] | None]:
             position = []
         if len(position) != 3 or not all(abs(part) < _FARTHEST for part in position):
             raise InputError(f"--position '{options.position}' is not understood; give X,Y,Z in metres, like 1.5,2,1.4")
-    scene = load_scene(options.scene, allow_outside=options.allow_outside)
+    meant = {"mesh_scale": options.mesh_scale, "flip_faces": options.flip_faces}
+    scene = load_scene(options.scene, allow_outside=options.allow_outside, **meant)
     check_file(options.output, scene.places())  # they may lie outside
     if scene.skipped and not options.quiet:
         say(f"{scene.name}: {len(scene.skipped)} frames without tracking left out", error=True)

@@ -14,7 +14,7 @@ from .bundled import locate_model
 from .cli import guarded, parse
 from .errors import InputError
 from .generation import Generation
-from .options import GUIDANCE, SEED, STEPS, TEXTURE, THREADS, Between, PathOrName, check_options
+from .options import GUIDANCE, MESH_SCALE, SEED, STEPS, TEXTURE, THREADS, Between, PathOrName, check_options
 from .output import check_apart
 from .pipeline import parse_keyframes
 from .scene.load import scene_folder, scene_name
@@ -27,6 +27,7 @@ _WORK = (
     "list",
     "root",
     "allow_outside",
+    "strict",
     "shard",
     "output",
     "workers",
@@ -51,6 +52,12 @@ class TextureOptions:
     """Folder of scenes: every folder in it is one, unless --list says which."""
     allow_outside: bool = False
     """Read files outside a scene's folder where names or symlinks in it lead there; for scenes you trust."""
+    mesh_scale: Annotated[float, MESH_SCALE] = 1.0
+    """Factor on the mesh's vertices, not on the poses: 0.001 for a mesh in millimetres."""
+    flip_faces: bool = False
+    """Turn all faces of the mesh around, if they show the cameras their back."""
+    strict: bool = False
+    """Take warnings of what does not fit (scenetex check) for errors, before anything is baked."""
     shard: str | None = None
     """I/N: only every Nth scene from the Ith on, I from 0 to N-1; for arrays of cluster jobs."""
     workers: Annotated[int, Between(0, 1024)] = 0

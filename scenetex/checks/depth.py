@@ -56,7 +56,7 @@ def check_depth(found: DepthAgreement | None) -> Finding | None:
         for metres, unit in UNITS.items():
             if metres != 1000 and abs(found.ratio / metres - 1) < 0.05 and metres > 0.02:
                 return Finding("depth", f"{said}; mesh and poses look to be in {unit}; write both in metres")
-        return Finding("depth", f"{said}: they are in another unit; write them in millimetres, or give their unit")
+        return Finding("depth", f"{said}, as if in another unit; write them in millimetres, or give their unit")
     if found.near < _AGREED:
         return Finding(
             "depth",

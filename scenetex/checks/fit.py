@@ -1,6 +1,7 @@
 """Do photos, poses and mesh fit each other, and if not, what would make them?"""
 
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 
@@ -8,7 +9,7 @@ from ..scene.scene import Scene
 from .agreement import Agreement, agreement
 from .finding import Finding
 from .look import Look
-from .suppositions import Supposition, moved, scale_cure, scaled, suppositions
+from .suppositions import moved, scale_cure, scaled, suppositions
 
 _GOOD = 0.3  # correlation of photos that agree more or less; poses that miss by 2 cm and half a degree leave 0.4
 _BEYOND_DOUBT = 0.85
@@ -19,12 +20,16 @@ _QUICK = 16, 40_000  # frames and sightings of a quick look
 _FIRST, _LAST = 0.12, 0.015  # of the middle depth: steps by which the mesh is moved
 _FAR = 0.04  # of the middle depth; a mesh that lies nearer to its place is well placed
 _FIRST_SCALE, _LAST_SCALE = 0.1, 0.01
+_SAME_SCALE = 0.02
+_ALL_WAYS = np.array([way for way in product((1.0, 0.0, -1.0), repeat=3) if way > (0.0, 0.0, 0.0)])
+_SURE = 0.55  # correlation that leaves no doubt where the mesh belongs
 _SWEEP = np.exp(np.arange(-32, 33) * 0.075)  # scales of reconstructions without a unit
 
 _MISFIT = (
     "the photos do not agree on the mesh's surface, and no usual cause explains it; check that mesh and poses share one "
     "frame, up axis and unit, that each pose has its own photo, and the intrinsics"
 )
+_SOMEWHERE = "the mesh seems to lie beside its place; use the mesh of these poses, in their frame"
 _NOTHING_SEEN = (
     "the cameras hardly see the mesh; check that mesh and poses share one frame, up axis and unit (metres), and that "
     "poses are camera-to-world with OpenCV axes"
@@ -68,20 +73,32 @@ def _agree(look: Look) -> float:
 def _usual_cause(scene: Scene, look: Look, quick: Look) -> str | None:
     """The supposition with which photos agree best, if they do."""
     best, score = None, _GOOD
-    for tried, whole in zip(suppositions(scene, quick), suppositions(scene, look), strict=True):
-        if _agree(tried.look) > _PROMISING:
-            found = agreement(whole.look)
+    for supposed in suppositions(scene):
+        if _agree(supposed.change(quick)) > _PROMISING:
+            found = agreement(supposed.change(look))
             if found.measured and found.correlation > score:
-                best, score = whole.cure, found.correlation
-    return best
+                best, score = supposed, found.correlation
+    if best is None or best.scale == 1:
+        return best and best.cure
+    # Units are not the only scales.
+    factor = _tuned(quick, best.scale)
+    return best.cure if abs(np.log(factor / best.scale)) < _SAME_SCALE else scale_cure(scene, factor)
+
+
+def _tuned(quick: Look, factor: float) -> float:
+    """The scale of the mesh near `factor` with which photos agree best."""
+    _, best = _search(lambda x: _agree(scaled(quick, factor * float(np.exp(x[0])))), np.eye(1), 0.04, 0.005)
+    return factor * float(np.exp(best[0]))
 
 
 def _beside(scene: Scene, look: Look, quick: Look, now: Agreement) -> str | None:
     """Whether the mesh fits better a little aside, or a little larger or smaller."""
     seen = quick.hits[0][quick.hits[0] > 0]
     depth = float(np.median(seen))
-    size, scale = _search(lambda x: _agree(scaled(quick, float(np.exp(x[0])))), 1, _FIRST_SCALE, _LAST_SCALE)
-    gain, shift = _search(lambda x: _agree(moved(quick, _shift(x * depth))), 3, _FIRST, _LAST)
+    size, scale = _search(lambda x: _agree(scaled(quick, float(np.exp(x[0])))), np.eye(1), _FIRST_SCALE, _LAST_SCALE)
+    gain, shift = _search(lambda x: _agree(moved(quick, _shift(x * depth))), np.eye(3), _FIRST, _LAST)
+    if shift.any():  # worth a closer look, aslant too
+        gain, shift = _search(lambda x: _agree(moved(quick, _shift(x * depth))), _ALL_WAYS, _FIRST, _LAST)
     options = [
         (size, abs(scale[0]), scaled(look, float(np.exp(scale[0]))), scale_cure(scene, float(np.exp(scale[0])))),
         (gain, np.linalg.norm(shift), moved(look, _shift(shift * depth)), _shift_cure(shift * depth)),
@@ -91,7 +108,9 @@ def _beside(scene: Scene, look: Look, quick: Look, now: Agreement) -> str | None
         return None
     then = agreement(whole)
     better = then.correlation - now.correlation > _GAIN and then.error < now.error
-    return cure if then.measured and then.correlation > _GOOD and better else None
+    if not (then.measured and then.correlation > _GOOD and better):
+        return None
+    return cure if then.correlation > _SURE else _SOMEWHERE
 
 
 def _shift(by: np.ndarray) -> np.ndarray:
@@ -108,12 +127,14 @@ def _shift_cure(by: np.ndarray) -> str:
     )
 
 
-def _search(score: Callable[[np.ndarray], float], axes: int, first: float, last: float) -> tuple[float, np.ndarray]:
-    """The best score and its place (axes,), from 0 on, by steps along the axes that become smaller."""
-    at, step = np.zeros(axes), first
+def _search(
+    score: Callable[[np.ndarray], float], ways: np.ndarray, first: float, last: float
+) -> tuple[float, np.ndarray]:
+    """The best score and its place (n,), from 0 on, by steps along `ways` (k, n) and back that become smaller."""
+    at, step = np.zeros(ways.shape[1]), first
     best = score(at)
     while step >= last:
-        tried = [at + step * sign * np.eye(axes)[axis] for axis in range(axes) for sign in (1, -1)]
+        tried = [at + step * sign * way for way in ways for sign in (1, -1)]
         scores = [score(place) for place in tried]
         top = int(np.argmax(scores))
         if scores[top] > best:
@@ -131,7 +152,6 @@ def _other_scale(scene: Scene, look: Look, quick: Look) -> str | None:
     start = float(_SWEEP[int(np.argmax(scores))])
     if max(scores) < _PROMISING:
         return None
-    _, scale = _search(lambda x: _agree(scaled(quick, start * float(np.exp(x[0])))), 1, 0.04, 0.005)
-    factor = start * float(np.exp(scale[0]))
+    factor = _tuned(quick, start)
     found = agreement(scaled(look, factor))
     return scale_cure(scene, factor) if found.measured and found.correlation > _GOOD else None

@@ -101,14 +101,15 @@ class Look:
         return float((self.hits[1] >= 0).sum() / max(rays, 1))
 
 
-def look_at(scene: Scene, photos: bool = True) -> Look:
+def look_at(scene: Scene, photos: bool = True, only: set[int] | None = None) -> Look:
     """Looks at up to `MOST` frames: all along the trajectory, half of them soon after another, to overlap with it.
 
     Args:
         scene: the scene; it has a frame and a vertex that is finite.
         photos: read the photos; those that cannot be read are left out, as whoever needs them will say so.
+        only: ids of the frames to look at, instead.
     """
-    frames = tuple(scene.frames[i] for i in spread(scene))
+    frames = tuple(f for f in scene.frames if f.id in only) if only else tuple(scene.frames[i] for i in spread(scene))
     sizes = np.array([small_size(f.camera.size, _WIDTH) for f in frames])
     with ThreadPoolExecutor(threads()) as pool:
         small = list(pool.map(lambda f, size: _small_photo(f, tuple(size)) if photos else None, frames, sizes.tolist()))

@@ -20,12 +20,12 @@ def check_size(scene: Scene) -> Finding | None:
         return None
     unit = min(_GUESSED, key=lambda factor: abs(np.log(side * factor / _USUAL)))
     moved = float(np.ptp([f.cam_to_world[:3, 3] for f in scene.frames], axis=0).max())
-    said = f"the mesh is {side:,.3g} m across"
+    said = f"the mesh is {_metres(side)} across"
     if not _ROOM[0] <= side * unit <= _ROOM[1]:
         return Finding("size", f"{said}: no room; are mesh and poses in metres?")
     if is_room(moved * 3) and moved < side < 1e9 and side / moved > 50:
         cure = f"its unit looks like {UNITS[unit]} and the poses' like metres; add --mesh-scale {unit:g}"
-        return Finding("size", f"{said}, the cameras' way {moved:,.3g} m; {cure}")
+        return Finding("size", f"{said}, the cameras' way {_metres(moved)}; {cure}")
     return Finding("size", f"{said}: mesh and poses look to be in {UNITS[unit]}; write both in metres (times {unit:g})")
 
 
@@ -37,6 +37,10 @@ def longest_side(mesh: Mesh) -> float:
         return 0.0
     low, high = np.percentile(corners, _STRAYS, axis=0)
     return float((high - low).max())
+
+
+def _metres(length: float) -> str:
+    return f"{length:,.0f} m" if length >= 100 else f"{length:.3g} m"
 
 
 def is_room(side: float) -> bool:

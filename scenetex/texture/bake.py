@@ -19,6 +19,7 @@ from .subdivide import Patches, patches
 from .texels import rasterize
 from .textured_mesh import TexturedMesh
 from .weld import solid_faces
+from .winding import turned_to_views, with_faces_turned
 
 _PATCHES_ACROSS = 60  # faces longer than this part of the square root of the area are split for all local decisions
 _LOOK_PER_WIDTH = 1 / 320  # sigma at which photos are compared: two pixels of a 640-pixel image
@@ -106,7 +107,9 @@ def survey(mesh: Mesh, views: ViewSet, images: list[np.ndarray]) -> Survey:
     work = replace(work, mesh=Mesh(work.mesh.vertices - origin, work.mesh.faces))
     width = images[0].shape[1]
     ramp = width * _RAMP_PER_WIDTH
-    surface, shots = Surface.of(work.mesh), photos(views, images, origin)
+    # Only the projection turns faces towards who sees them: corners keep their order in the atlas.
+    turned = turned_to_views(mesh, views)[work.parent]
+    surface, shots = Surface.of(with_faces_turned(work.mesh, turned)), photos(views, images, origin)
     choice = choose(surface, shots, max(width * _LOOK_PER_WIDTH, 0.6), ramp)
     least, most = (width * share for share in _BAND_PER_WIDTH)
     blur = max(float(np.clip(_BAND_PER_MISS * choice.misregistration, least, most)), 0.6)

@@ -11,6 +11,7 @@ from ..scene.mesh import Mesh
 from ..views.viewset import ViewSet
 from .projection import Photo, Surface, aspect, facing, photos, sample, sight
 from .weld import solid_faces
+from .winding import turned_to_views, with_faces_turned
 
 _POINTS = 20_000
 _BLURS = 4.0, 2.0, 1.0  # sigma in pixels of a 640-pixel image, coarse to fine
@@ -63,6 +64,7 @@ def refine_cameras(
         done: called after each step (`refinement_steps` of them), for progress bars.
     """
     mesh = Mesh.of(mesh)
+    mesh = with_faces_turned(mesh, turned_to_views(mesh, views))
     points, normals = _scatter(mesh)
     origin = points.mean(0)
     shots = photos(views, images, origin)
