@@ -119,8 +119,8 @@ def _table(scene, checks) -> list[str]:
     figures = checks.figures
     rows = [("frames", describe_left_out(scene)), ("mesh", _mesh(scene, figures))]
     if figures.get("photo_agreement") is not None:
-        agree = f"{figures['photo_agreement']:.2f} of 1 along the mesh's depth, error {figures['photo_error']:.1f} grey levels"
-        rows.append(("photos agree", agree))
+        error = f"error {figures['photo_error']:.1f} grey levels"
+        rows.append(("photos agree", f"{figures['photo_agreement']:.2f} of 1 along the mesh's depth, {error}"))
     elif figures.get("photos_compared"):
         rows.append(("photos agree", "cannot be told: too little is seen from two sides"))
     if figures.get("depth_ratio") is not None:

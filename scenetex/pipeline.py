@@ -11,7 +11,7 @@ from functools import cache, partial
 import cv2
 import numpy as np
 
-from .checks import Checks, check_scene
+from .checks import Checks, refuse, run_checks
 from .errors import InputError, InputWarning, shown
 from .generation import Generation, generate_images, load_model
 from .memory import need
@@ -122,7 +122,7 @@ def run_stages(
     refinement = None
     checks = checks or run_checks(scene, stages)
     if strict:
-        refuse(scene, stages.warnings)
+        refuse(checks)
     scene = checks.scene
     layout = partial(lay_out, scene, stages, texture_size, texels_per_metre, packer)
     with _beside() as beside, stages.stage("total"):
@@ -138,20 +138,6 @@ def run_stages(
             views, pictures, is_key = make_images(scene, generation, keyframes, stages, pipe, progress)
         mesh = _bake(scene, layout, views, pictures, stages)
     return Result(mesh, views, pictures, is_key, refinement, stages.seconds, checks)
-
-
-def run_checks(scene: Scene, stages: Stages) -> Checks:
-    """`check_scene` as a stage; what it finds is among the warnings of the run."""
-    with stages.stage("check"):
-        checks = check_scene(scene)
-    stages.warnings += [finding.message for finding in checks.findings]
-    return checks
-
-
-def refuse(scene: Scene, found: list[str]) -> None:
-    """Raises InputError, in one line, if there are warnings."""
-    if found:
-        raise InputError(f"{scene.path or scene.name}: {'; and '.join(found)} (--strict)")
 
 
 @contextmanager

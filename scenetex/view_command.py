@@ -95,7 +95,8 @@ def main(arguments: list[str] | None = None, program: str = "scenetex view") -> 
         options = parse(ViewOptions, program, arguments)
         _require_viser()
         gate = Gate()
-        server = serve(collect(options.path, options.allow_outside, options.mesh_scale, options.flip_faces), options.port, gate)
+        exhibit = collect(options.path, options.allow_outside, options.mesh_scale, options.flip_faces)
+        server = serve(exhibit, options.port, gate)
         address = f"http://localhost:{server.get_port()}/{gate.word}/"
         say(f"{options.path}: {address} (Ctrl-C ends it)")
         if options.open:
@@ -111,9 +112,7 @@ def main(arguments: list[str] | None = None, program: str = "scenetex view") -> 
     return guarded(program, work)
 
 
-def collect(
-    path: Path, allow_outside: bool = False, mesh_scale: float = 1.0, flip_faces: bool = False
-) -> Exhibit:
+def collect(path: Path, allow_outside: bool = False, mesh_scale: float = 1.0, flip_faces: bool = False) -> Exhibit:
     """What is at a path.
 
     Args:

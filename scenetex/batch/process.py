@@ -10,11 +10,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..checks import refuse, run_checks
 from ..errors import InputError, plain
 from ..generation import load_model
 from ..memory import OutOfMemory, is_out_of_memory
 from ..output import DiskFull, check_replaceable, output_folder, remove_folder, write_files
-from ..pipeline import lay_out, make_images, prepare_model, refuse, run_checks, run_stages
+from ..pipeline import lay_out, make_images, prepare_model, run_stages
 from ..results import finished, write_report, write_results
 from ..scene.load import load_scene, scene_name
 from ..stages import Stages, Watch
@@ -141,7 +142,7 @@ def _process(path: Path, options: "TextureOptions", stages: Stages, part: str, w
     stages.warnings.clear()  # of an attempt that ran out of memory
     checks = run_checks(scene, stages)
     if options.strict:
-        refuse(scene, stages.warnings)
+        refuse(checks)
     scene = checks.scene
     with stages.stage("hash"):
         hashes = FileHashes(work / "inputs.json")

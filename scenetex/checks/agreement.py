@@ -111,7 +111,7 @@ def sightings(look: Look, most: int = _MOST) -> Sightings:
 
 
 def project(look: Look, point: np.ndarray, frame: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Points (n, 3) about the mesh's middle into the photos of `frame` (n,): pixels (n, 2) and camera z (n,), float32."""
+    """Pixels (n, 2) and camera z (n,), float32, of points (n, 3) about the mesh's middle in photos `frame` (n,)."""
     world_to_cam = np.linalg.inv(look.cam_to_world)
     shift = world_to_cam[:, :3, 3] + world_to_cam[:, :3, :3] @ look.middle
     matrix = (look.intrinsics @ np.concatenate([world_to_cam[:, :3, :3], shift[:, :, None]], 2)).astype(np.float32)

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..errors import InputError
 from ..scene.scene import Scene
+from ..stages import Stages
 from .cameras import check_cameras
 from .depth import check_depth, depth_agreement
 from .faces import check_faces, turn_faces
@@ -65,3 +67,19 @@ def check_scene(scene: Scene) -> Checks:
         "frames_without_photo": len(scene.without_photo),
     }
     return Checks(tuple(f for f in (*found, frames) if f), figures, turned)
+
+
+def run_checks(scene: Scene, stages: Stages) -> Checks:
+    """`check_scene` as a stage; what it finds is among the warnings of the run."""
+    with stages.stage("check"):
+        checks = check_scene(scene)
+    stages.warnings += [finding.message for finding in checks.findings]
+    return checks
+
+
+def refuse(checks: Checks) -> None:
+    """Raises InputError, in one line, if anything was found."""
+    if checks.findings:
+        scene = checks.scene
+        found = "; and ".join(finding.message for finding in checks.findings)
+        raise InputError(f"{scene.path or scene.name}: {found} (--strict)")

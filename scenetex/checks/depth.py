@@ -60,7 +60,7 @@ def check_depth(found: DepthAgreement | None) -> Finding | None:
     if found.near < _AGREED:
         return Finding(
             "depth",
-            f"{100 * (1 - found.near):.0f} % of the depth images' pixels are off the mesh's depth by more than a tenth; "
+            f"{100 * (1 - found.near):.0f} % of the depth images' pixels miss the mesh's depth by more than a tenth; "
             "check their intrinsics, unit and poses",
         )
     return None

@@ -37,6 +37,6 @@ def check_faces(share: float) -> Finding | None:
         )
     return Finding(
         "faces",
-        f"{100 * share:.0f} % of the mesh's area is wound the other way round than the rest; it is painted from the side "
-        "that is seen; make the mesh's normals consistent",
+        f"{100 * share:.0f} % of the mesh's area is wound the other way round than the rest; it is painted from the "
+        "side that is seen; make the mesh's normals consistent",
     )

@@ -26,8 +26,8 @@ _SURE = 0.55  # correlation that leaves no doubt where the mesh belongs
 _SWEEP = np.exp(np.arange(-32, 33) * 0.075)  # scales of reconstructions without a unit
 
 _MISFIT = (
-    "the photos do not agree on the mesh's surface, and no usual cause explains it; check that mesh and poses share one "
-    "frame, up axis and unit, that each pose has its own photo, and the intrinsics"
+    "the photos do not agree on the mesh's surface, and no usual cause explains it; check that mesh and poses share "
+    "one frame, up axis and unit, that each pose has its own photo, and the intrinsics"
 )
 _SOMEWHERE = "the mesh seems to lie beside its place; use the mesh of these poses, in their frame"
 _NOTHING_SEEN = (

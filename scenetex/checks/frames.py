@@ -12,9 +12,10 @@ def check_frames(scene: Scene) -> Finding | None:
     missing, lost = len(scene.without_photo), len(scene.skipped)
     count = len(scene.frames) + missing + lost
     if missing > _MANY_WITHOUT_PHOTO * count:
+        first = shown(scene.without_photo[0], 60)
         return Finding(
             "frames",
-            f"{missing} of {count} frames have a pose but no photo (such as {shown(scene.without_photo[0], 60)}) and are "
+            f"{missing} of {count} frames have a pose but no photo (such as {first}) and are "
             "left out; put the photos back, or delete the poses",
         )
     if lost > _MANY_LOST * count:

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -76,16 +77,19 @@ class Look:
 
     @cached_property
     def hits(self) -> tuple[np.ndarray, np.ndarray]:
-        """On a grid of every second pixel: camera z (m, h, w) float32, 0 = nothing, and face (m, h, w) int32, -1 = none."""
+        """On a grid of every second pixel: camera z (m, h, w) float32, 0 = nothing; face (m, h, w) int32, -1 = none."""
         rows, columns = (-(-side // STEP) for side in self.grey.shape[1:])
-        depth, face = np.zeros((len(self), rows, columns), np.float32), np.full((len(self), rows, columns), -1, np.int32)
+        shape = len(self), rows, columns
+        depth, face = np.zeros(shape, np.float32), np.full(shape, -1, np.int32)
 
         def cast(i: int) -> None:
             width, height = (-(-int(side) // STEP) for side in self.sizes[i])
             grid = self.intrinsics[i].copy()
             grid[:2] /= STEP  # pixel 0 stays where it is
             origin, direction = pixel_rays(grid, self.cam_to_world[i], (width, height))
-            hit = self.caster.cast(np.broadcast_to((origin - self.middle).astype(np.float32), direction.shape), direction)
+            hit = self.caster.cast(
+                np.broadcast_to((origin - self.middle).astype(np.float32), direction.shape), direction
+            )
             found = hit["face"] >= 0
             depth[i, :height, :width] = np.where(found, hit["distance"], 0).reshape(height, width)
             face[i, :height, :width] = hit["face"].reshape(height, width)
@@ -131,10 +135,12 @@ def look_at(scene: Scene, photos: bool = True, only: set[int] | None = None) -> 
         detail,
         np.array([photo is not None for photo in small]),
         np.stack([f.cam_to_world for f in frames]),
-        np.stack([
-            resize_intrinsics(f.camera.intrinsics, f.camera.size, tuple(size))
-            for f, size in zip(frames, sizes, strict=True)
-        ]),
+        np.stack(
+            [
+                resize_intrinsics(f.camera.intrinsics, f.camera.size, tuple(size))
+                for f, size in zip(frames, sizes, strict=True)
+            ]
+        ),
         RayCaster(vertices - middle, scene.mesh.faces),
         middle,
     )
@@ -154,7 +160,7 @@ def spread(scene: Scene) -> list[int]:
     anchors = np.linspace(0, count - 1, MOST // 2 + 1).round().astype(int)
     forward = np.stack([f.cam_to_world[:3, 2] for f in scene.frames])
     found = set()
-    for start, end in zip(anchors[:-1], anchors[1:], strict=True):
+    for start, end in pairwise(anchors):
         # The partner has walked on as far as may be while it still looks much the same way.
         away = np.flatnonzero(forward[start + 1 : end] @ forward[start] < _ALIKE)
         reach = int(away[0]) if len(away) else int(end - start - 1)

@@ -66,11 +66,12 @@ def _edges(views) -> np.ndarray:
     normal /= np.maximum(np.linalg.norm(normal, axis=2, keepdims=True), 1e-6)
     edge = np.zeros(depth.shape, bool)
     for axis in (0, 1):
-        near, far = np.take(depth, range(depth.shape[axis] - 1), axis), np.take(depth, range(1, depth.shape[axis]), axis)
+        count = depth.shape[axis]
+        near, far = np.take(depth, range(count - 1), axis), np.take(depth, range(1, count), axis)
         step = np.abs(near - far) > _STEP * np.minimum(near, far)
         reach = 4
-        one = np.take(normal, range(depth.shape[axis] - reach), axis)
-        other = np.take(normal, range(reach, depth.shape[axis]), axis)
+        one = np.take(normal, range(count - reach), axis)
+        other = np.take(normal, range(reach, count), axis)
         bend = (one * other).sum(2) < np.cos(_BEND)
         middle = [slice(None)] * 2
         middle[axis] = slice(0, -1)

@@ -101,8 +101,7 @@ def _turns(scene: Scene) -> Iterator[Supposition]:
             continue
         axes = ", ".join(("-" if s < 0 else "") + "xyz"[o] for o, s in zip(order, signs, strict=True))
         yield Supposition(
-            "the mesh has other axes than the poses, such as y up for z up; turn it so that its x, y, z become "
-            f"{axes}",
+            f"the mesh has other axes than the poses, such as y up for z up; turn it so that its x, y, z become {axes}",
             partial(moved, motion=turn),
         )
 

@@ -12,7 +12,8 @@ from .weld import solid_faces, weld
 
 _STRIDE = 4  # pixels of a view from look to look
 _FEW = 3  # looks that decide on a piece
-_CLEAR = 2.0  # times as often from behind as from the front: turned away; walls are seen from both sides
+_CLEAR = 2.0  # times as often from behind as from the front: turned away
+_MIXED = 0.1  # of all looks at a piece, from either side
 _SOUND = 0.002  # of all looks; sound scans show as much of their backs, through holes
 
 
@@ -35,9 +36,10 @@ def looks(mesh: Mesh, face: np.ndarray, eye: np.ndarray) -> tuple[np.ndarray, np
 def turned_away(mesh: Mesh, front: np.ndarray, behind: np.ndarray) -> np.ndarray:
     """Faces to turn around, so that they face who sees them: (f,) bool.
 
-    Decided piece by piece, a piece being what hangs together with one winding: a wall that is seen from both sides
-    stays as it is, and so do the two sides of a wall that has both. Pieces that are hardly seen follow their neighbours,
-    and without any, all others together. Of a scan that hardly shows its backs, none is turned.
+    Decided piece by piece, a piece being what hangs together with one winding, so that a face or two that are seen
+    through a hole in front of them do not count, and the two sides of a wall that has both stay as they are. A piece of
+    which much is seen from either side is decided face by face. What is not seen follows its neighbours, and without
+    any, most of the mesh. Of a scan that hardly shows its backs, none is turned.
 
     Args:
         mesh: the mesh.
@@ -47,16 +49,35 @@ def turned_away(mesh: Mesh, front: np.ndarray, behind: np.ndarray) -> np.ndarray
     if behind.sum() <= _SOUND * (front.sum() + behind.sum()):
         return turned
     kept = solid_faces(mesh)
+    front, behind = front[kept], behind[kept]
     pairs, same = _neighbours(weld(mesh, kept)[1])
     piece = _pieces(len(kept), pairs[same])
-    seen, hidden = np.bincount(piece, front[kept]), np.bincount(piece, behind[kept])
-    away = hidden > _CLEAR * seen
-    known = (seen + hidden >= _FEW) & (away | (seen >= hidden))
-    sign = np.where(known, np.where(away, -1, 1), 0)
-    sign = _spread(sign, piece[pairs[~same]])
+    seen, hidden = np.bincount(piece, front), np.bincount(piece, behind)
+    sign = _decided(seen, hidden, _FEW)[piece]
+    mixed = (np.minimum(seen, hidden) > _MIXED * (seen + hidden))[piece]
+    if mixed.any():
+        sign[mixed] = _decided(*_with_neighbours(front, behind, pairs[same]), 1)[mixed]
+    graph = _graph(len(kept), pairs, np.where(same, 1, -1))
+    sign = _spread(sign, graph)
+    sign = _spread(np.where(sign == 0, _decided(front, behind, 1), sign), graph)
+    # Where nothing is known, faces become consistent at least.
     most = -1 if behind.sum() > _CLEAR * front.sum() else 1
-    turned[kept] = (np.where(sign == 0, most, sign) < 0)[piece]
+    _, first = np.unique(_pieces(len(kept), pairs), return_index=True)
+    sign[first] = np.where(sign[first] == 0, most, sign[first])
+    turned[kept] = _spread(sign, graph) < 0
     return turned
+
+
+def _decided(front: np.ndarray, behind: np.ndarray, least: int) -> np.ndarray:
+    """-1 for what is turned away, 1 for what is not, 0 where fewer than `least` looks, or the looks, do not tell."""
+    away = behind > _CLEAR * front
+    return np.where((front + behind >= least) & (away | (front >= behind)), np.where(away, -1, 1), 0)
+
+
+def _with_neighbours(front: np.ndarray, behind: np.ndarray, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Looks at each face and the faces beside it."""
+    graph = _graph(len(front), pairs, np.ones(len(pairs)))
+    return front + graph @ front, behind + graph @ behind
 
 
 def with_faces_turned(mesh: Mesh, turned: np.ndarray) -> Mesh:
@@ -82,19 +103,19 @@ def _neighbours(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _pieces(count: int, pairs: np.ndarray) -> np.ndarray:
-    graph = sp.coo_matrix((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), (count, count))
-    return connected_components(graph, directed=False)[1]
+    return connected_components(_graph(count, pairs, np.ones(len(pairs))), directed=False)[1]
 
 
-def _spread(sign: np.ndarray, across: np.ndarray) -> np.ndarray:
-    """Signs (p,) of pieces, those unknown (0) taken from their neighbours `across` (e, 2) an edge of opposite winding;
-    those that no known one can be reached from stay 0."""
-    count = len(sign)
-    one, other = np.concatenate([across, across[:, ::-1]]).T
-    graph = sp.coo_matrix((np.ones(len(one)), (one, other)), (count, count)).tocsr()
+def _spread(sign: np.ndarray, graph: sp.csr_matrix) -> np.ndarray:
+    """Signs (k,) of faces, those unknown (0) taken from their neighbours in the `graph`, the opposite where its weight
+    is negative; those that no known one can be reached from stay 0."""
     while True:
-        told = np.sign(-(graph @ sign))
-        new = np.where(sign == 0, told, sign)
+        new = np.where(sign == 0, np.sign(graph @ sign), sign)
         if (new == sign).all():
             return sign
         sign = new
+
+
+def _graph(count: int, pairs: np.ndarray, weight: np.ndarray) -> sp.csr_matrix:
+    one, other = np.concatenate([pairs, pairs[:, ::-1]]).T
+    return sp.coo_matrix((np.tile(weight, 2), (one, other)), (count, count)).tocsr()
