@@ -16,6 +16,7 @@ _BEYOND_DOUBT = 0.85
 _SEEN = 0.1  # part of the rays that hit the mesh; less, and the cameras look elsewhere
 _PROMISING = 0.15  # of a supposition, at a quick look
 _GAIN = 0.08  # by which a mesh has to fit better beside its place
+_MANY = 8  # photos; if so many cannot be compared as it is, another supposition may be right
 _QUICK = 16, 40_000  # frames and sightings of a quick look
 _FIRST, _LAST = 0.12, 0.015  # of the middle depth: steps by which the mesh is moved
 _FAR = 0.04  # of the middle depth; a mesh that lies nearer to its place is well placed
@@ -43,7 +44,7 @@ def check_fit(scene: Scene, look: Look, search: bool = True) -> tuple[Finding | 
     """
     now = agreement(look)
     cause, sound = None, now.measured and now.correlation >= _GOOD
-    if search and look.shows.sum() > 1:
+    if search and (now.measured or look.shows.sum() >= _MANY):
         quick = _quick(look)
         if not sound:
             cause = _usual_cause(scene, look, quick)

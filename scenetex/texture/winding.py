@@ -13,7 +13,6 @@ from .weld import solid_faces, weld
 _STRIDE = 4  # pixels of a view from look to look
 _FEW = 3  # looks that decide on a piece
 _CLEAR = 2.0  # times as often from behind as from the front: turned away
-_MIXED = 0.1  # of all looks at a piece, from either side
 _SOUND = 0.002  # of all looks; sound scans show as much of their backs, through holes
 
 
@@ -36,10 +35,9 @@ def looks(mesh: Mesh, face: np.ndarray, eye: np.ndarray) -> tuple[np.ndarray, np
 def turned_away(mesh: Mesh, front: np.ndarray, behind: np.ndarray) -> np.ndarray:
     """Faces to turn around, so that they face who sees them: (f,) bool.
 
-    Decided piece by piece, a piece being what hangs together with one winding, so that a face or two that are seen
-    through a hole in front of them do not count, and the two sides of a wall that has both stay as they are. A piece of
-    which much is seen from either side is decided face by face. What is not seen follows its neighbours, and without
-    any, most of the mesh. Of a scan that hardly shows its backs, none is turned.
+    Decided piece by piece, a piece being what hangs together with one winding: a wall that is seen from both sides
+    stays as it is, and so do the two sides of a wall that has both. What is hardly seen follows its neighbours, and
+    without any, most of the mesh. Of a scan that hardly shows its backs, none is turned.
 
     Args:
         mesh: the mesh.
@@ -54,9 +52,6 @@ def turned_away(mesh: Mesh, front: np.ndarray, behind: np.ndarray) -> np.ndarray
     piece = _pieces(len(kept), pairs[same])
     seen, hidden = np.bincount(piece, front), np.bincount(piece, behind)
     sign = _decided(seen, hidden, _FEW)[piece]
-    mixed = (np.minimum(seen, hidden) > _MIXED * (seen + hidden))[piece]
-    if mixed.any():
-        sign[mixed] = _decided(*_with_neighbours(front, behind, pairs[same]), 1)[mixed]
     graph = _graph(len(kept), pairs, np.where(same, 1, -1))
     sign = _spread(sign, graph)
     sign = _spread(np.where(sign == 0, _decided(front, behind, 1), sign), graph)
@@ -72,12 +67,6 @@ def _decided(front: np.ndarray, behind: np.ndarray, least: int) -> np.ndarray:
     """-1 for what is turned away, 1 for what is not, 0 where fewer than `least` looks, or the looks, do not tell."""
     away = behind > _CLEAR * front
     return np.where((front + behind >= least) & (away | (front >= behind)), np.where(away, -1, 1), 0)
-
-
-def _with_neighbours(front: np.ndarray, behind: np.ndarray, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Looks at each face and the faces beside it."""
-    graph = _graph(len(front), pairs, np.ones(len(pairs)))
-    return front + graph @ front, behind + graph @ behind
 
 
 def with_faces_turned(mesh: Mesh, turned: np.ndarray) -> Mesh:
