@@ -41,7 +41,7 @@ def test_import_is_quick_and_light():
     assert min(seconds) < 1.0
 
 
-@pytest.mark.parametrize("folder", ["scene", "views", "texture", "synthetic"])
+@pytest.mark.parametrize("folder", ["scene", "views", "texture", "checks", "synthetic"])
 def test_photos_to_texture_needs_no_diffusion(folder):
     modules = modules_in(folder)
     assert modules

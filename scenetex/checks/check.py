@@ -11,7 +11,7 @@ from .cameras import check_cameras
 from .depth import check_depth, depth_agreement
 from .faces import check_faces, turn_faces
 from .finding import Finding
-from .fit import check_fit
+from .fit import NOTHING_SEEN, check_fit
 from .frames import check_frames
 from .look import look_at
 from .size import check_size, longest_side
@@ -59,7 +59,7 @@ def check_scene(scene: Scene) -> Checks:
         "photos_compared": int(look.shows.sum()),
         "photo_agreement": round(agreed.correlation, 3) if agreed.measured else None,
         "photo_error": round(agreed.error, 2) if agreed.measured else None,
-        "mesh_in_view": round(agreed.seen, 3),
+        "mesh_in_view": round(agreed.seen, 6),
         "depth_ratio": round(depth.ratio, 4) if depth else None,
         "depth_near": round(depth.near, 3) if depth else None,
         "longest_side": round(longest_side(scene.mesh), 3),
@@ -70,9 +70,17 @@ def check_scene(scene: Scene) -> Checks:
 
 
 def run_checks(scene: Scene, stages: Stages) -> Checks:
-    """`check_scene` as a stage; what it finds is among the warnings of the run."""
+    """`check_scene` as a stage; what it finds is among the warnings of the run.
+
+    Raises:
+        InputError: no frame sees anything of the mesh: there is nothing to go on with.
+    """
     with stages.stage("check"):
         checks = check_scene(scene)
+        if checks.figures.get("mesh_in_view") == 0:
+            causes = [f.message for f in checks.findings if f.message != NOTHING_SEEN]
+            say = "; ".join(causes) or "check that poses and mesh share one frame and unit (metres)"
+            raise InputError(f"{scene.path or scene.name}: no frame sees the mesh; {say}")
     stages.warnings += [finding.message for finding in checks.findings]
     return checks
 

@@ -13,7 +13,7 @@ from .size import UNITS
 
 _FRAMES = 8
 _COLUMNS = 48  # of a depth image that are looked at
-_LEAST = 200  # pixels; fewer tell nothing
+_LEAST = 4, 200  # images and pixels; fewer tell nothing
 _NEAR = 0.1  # of the depth: as near as sensors come, farther away
 _AGREED = 0.4  # of the pixels, at least
 _UNIT, _SPREAD = 1.15, 0.12  # a factor beyond that, the same all over
@@ -38,9 +38,9 @@ def depth_agreement(scene: Scene, look: Look) -> DepthAgreement | None:
     """Compares a few depth images; None where there are none that can be read, or that see the mesh."""
     frames = [f for f in scene.frames if f.depth is not None and f.depth_camera is not None]
     chosen = np.unique(np.linspace(0, len(frames) - 1, _FRAMES).round().astype(int)) if frames else ()
-    ratios = [_ratios(frames[i], look) for i in chosen]
-    ratio = np.concatenate(ratios) if ratios else np.zeros(0)
-    if len(ratio) < _LEAST:
+    ratios = [found for i in chosen if len(found := _ratios(frames[i], look))]
+    ratio = np.concatenate([*ratios, np.zeros(0)])
+    if len(ratios) < _LEAST[0] or len(ratio) < _LEAST[1]:
         return None
     middle = float(np.median(ratio))
     spread = float(np.median(np.abs(np.log(ratio / middle))))

@@ -31,7 +31,7 @@ _MISFIT = (
     "one frame, up axis and unit, that each pose has its own photo, and the intrinsics"
 )
 _SOMEWHERE = "the mesh seems to lie beside its place; use the mesh of these poses, in their frame"
-_NOTHING_SEEN = (
+NOTHING_SEEN = (
     "the cameras hardly see the mesh; check that mesh and poses share one frame, up axis and unit (metres), and that "
     "poses are camera-to-world with OpenCV axes"
 )
@@ -55,7 +55,7 @@ def check_fit(scene: Scene, look: Look, search: bool = True) -> tuple[Finding | 
     if cause is not None:
         return Finding("fit", f"photos, poses and mesh do not fit: {cause}"), now
     if now.seen < _SEEN and not sound:
-        return Finding("fit", _NOTHING_SEEN), now
+        return Finding("fit", NOTHING_SEEN), now
     return (Finding("fit", _MISFIT) if now.measured and not sound else None), now
 
 

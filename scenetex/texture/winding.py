@@ -54,7 +54,7 @@ def turned_away(mesh: Mesh, front: np.ndarray, behind: np.ndarray) -> np.ndarray
     sign = _decided(seen, hidden, _FEW)[piece]
     graph = _graph(len(kept), pairs, np.where(same, 1, -1))
     sign = _spread(sign, graph)
-    sign = _spread(np.where(sign == 0, _decided(front, behind, 1), sign), graph)
+    sign = _spread(np.where(sign == 0, _decided(seen, hidden, 1)[piece], sign), graph)
     # Where nothing is known, faces become consistent at least.
     most = -1 if behind.sum() > _CLEAR * front.sum() else 1
     _, first = np.unique(_pieces(len(kept), pairs), return_index=True)
