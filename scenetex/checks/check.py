@@ -31,6 +31,10 @@ class Checks:
     figures: dict
     scene: Scene
 
+    def __repr__(self) -> str:
+        found = ", ".join(finding.check for finding in self.findings) or "nothing found"
+        return f"Checks({self.scene.name!r}: {found})"
+
     def report(self) -> dict:
         """All of it for `report.json`."""
         return {"findings": [{"check": f.check, "message": f.message} for f in self.findings], **self.figures}
