@@ -26,9 +26,8 @@ def run_alone(path: Path, options: "TextureOptions") -> int:
     """Textures one scene in this process; waits while another run works on it. Raises what `process` does."""
     waiting = False
     while True:
-        stages = Stages(silent if options.quiet else bars)
         try:
-            outcome = process(path, options, stages)
+            outcome = process(path, options, Stages(silent if options.quiet else bars))
         except Busy:
             if not waiting:
                 say(f"{scene_name(path)}: another run is working on it; waiting", error=True)
@@ -36,10 +35,8 @@ def run_alone(path: Path, options: "TextureOptions") -> int:
             time.sleep(_PAUSE)
         else:
             break
-        finally:
-            if not options.strict:  # which has them in its error
-                for warning in stages.warnings:
-                    say(f"{scene_name(path)}: {warning}", error=True)
+    for warning in outcome.warnings:
+        say(f"{outcome.name}: {warning}", error=True)
     if not options.quiet:
         for note in outcome.notes:
             say(f"{outcome.name}: {note}", error=True)
@@ -101,7 +98,7 @@ def _one_by_one(agenda: Agenda, options: "TextureOptions", board: Board) -> Iter
 
 def _tell(outcome: Outcome, options: "TextureOptions", program: str, board: Board) -> None:
     board.advance()
-    for warning in () if options.strict else outcome.warnings:
+    for warning in () if outcome.state in ("failed", "full") else outcome.warnings:
         board.write(f"{outcome.name}: {warning}", error=True)
     if not options.quiet:
         for note in outcome.notes:
