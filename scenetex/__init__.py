@@ -32,6 +32,8 @@ _HOME = {
     "MVDiffusionPanoramaPipeline": "pipelines.panorama",
     "panorama_views": "panorama.standpoint",
     "overlap_psnr": "metrics.overlap",
+    "Checks": "checks.check",
+    "check_scene": "checks.check",
     "texture_scene": "pipeline",
 }
 
@@ -41,6 +43,7 @@ _PARTS = ("correspondence", "metrics", "models", "panorama", "pipelines")
 __all__ = ["__version__", *_HOME]
 
 if TYPE_CHECKING:
+    from .checks.check import Checks, check_scene
     from .correspondence.correspondence import Correspondence
     from .errors import InputError
     from .metrics.overlap import overlap_psnr

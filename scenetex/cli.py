@@ -24,6 +24,7 @@ from .threads import asked_for, limited
 # What each does; `NAME_command.py` holds it.
 COMMANDS = {
     "texture": "scenes in, textured meshes out: from photos, or from a sentence",
+    "check": "does a scan fit together: mesh, poses, photos, depth",
     "panorama": "a sentence in, a panorama out",
     "train": "trains a model, stage by stage",
     "evaluate": "figures of photos, of a result, of a model",

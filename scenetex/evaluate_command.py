@@ -108,7 +108,8 @@ def _photos(options: PhotosOptions) -> tuple[list[Figure], dict]:
         raise InputError("no scene given; name at least one scene folder")
     figures, held = [], {}
     for path in options.scenes:
-        scene = load_scene(path, allow_outside=options.allow_outside)
+        meant = {"mesh_scale": options.mesh_scale, "flip_faces": options.flip_faces}
+        scene = load_scene(path, allow_outside=options.allow_outside, **meant)
         if options.output is not None:
             check_file(options.output, scene.places())  # they may lie outside
         frames = choose_frames(scene, options.keyframes)

@@ -290,6 +290,7 @@ WEIGHT = Between(0, 100)  # of a ControlNet
 SHARE = Between(0, 1)
 SIDE = Between(8, 8192)  # pixels of an image that is generated or trained on
 TEXTURE = Between(64, 16384)  # texels
+MESH_SCALE = Between(0, 1e9, ("least",))
 DENSITY = Between(0, 100_000, ("least",))  # texels per metre
 JOINT = Between(4, 10_000)  # views; of fewer, none would be left beside those that anchor the others
 BETWEEN = Between(0, 1000)  # views

@@ -17,6 +17,7 @@ from .memory import is_out_of_memory
 from .options import (
     DEVICE,
     GUIDANCE,
+    MESH_SCALE,
     POSITION,
     PROMPT,
     ROWS,
@@ -50,6 +51,10 @@ class PanoramaOptions:
     is given."""
     allow_outside: bool = False
     """Read files outside the scene's folder where names or symlinks in it lead there; for a scene you trust."""
+    mesh_scale: Annotated[float, MESH_SCALE] = 1.0
+    """Factor on the mesh's vertices, not on the poses: 0.001 for a mesh in millimetres."""
+    flip_faces: bool = False
+    """Turn all faces of the mesh around, if they show the cameras their back."""
     position: Annotated[str | None, POSITION] = None
     """Where in the scene to look around from: X,Y,Z in metres; default: the frame with the most room around it."""
     negative_prompt: Annotated[str | None, WORDS] = None
@@ -93,6 +98,8 @@ class PanoramaOptions:
             raise InputError(f"--height {self.height} is no multiple of 4; choose {self.height // 4 * 4}")
         if self.position is not None and self.scene is None:
             raise InputError("--position is for panoramas of scenes; add --scene SCENE")
+        if (self.mesh_scale != 1 or self.flip_faces) and self.scene is None:
+            raise InputError("--mesh-scale and --flip-faces are for panoramas of scenes; add --scene SCENE")
 
 
 def main(arguments: list[str] | None = None, program: str = "scenetex panorama") -> int:
@@ -173,7 +180,8 @@ def _scene(options: PanoramaOptions) -> tuple[Scene | None, list[float] | None]:
     if options.scene is None:
         return None, None
     position = None if options.position is None else read_position(options.position, "--position")
-    scene = load_scene(options.scene, allow_outside=options.allow_outside)
+    meant = {"mesh_scale": options.mesh_scale, "flip_faces": options.flip_faces}
+    scene = load_scene(options.scene, allow_outside=options.allow_outside, **meant)
     check_file(options.output, scene.places())  # they may lie outside
     if scene.skipped and not options.quiet:
         say(f"{scene.name}: {len(scene.skipped)} frames without tracking left out", error=True)

@@ -1,6 +1,7 @@
 """All stages in a row: a scene goes in, a textured mesh comes out."""
 
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -11,7 +12,8 @@ from typing import Annotated
 import cv2
 import numpy as np
 
-from .errors import InputError
+from .checks import Checks, refuse, run_checks
+from .errors import InputError, InputWarning
 from .generation import Generation, generate_images, load_model
 from .memory import need
 from .options import DENSITY, KEYFRAMES, TEXTURE, checked, read_keyframes
@@ -47,6 +49,7 @@ class Result:
         keyframe: per view, whether it is a keyframe; generated views between keyframes are none.
         refinement: what refinement found, or None if it was not asked for.
         seconds: time spent per stage; unwrapping runs beside the stages before the bake.
+        checks: what `check_scene` said of the scene.
     """
 
     mesh: TexturedMesh
@@ -55,6 +58,7 @@ class Result:
     keyframe: tuple[bool, ...]
     refinement: RefinedCameras | None
     seconds: dict[str, float] = field(default_factory=dict)
+    checks: Checks | None = None
 
     def __repr__(self) -> str:
         return f"Result({self.mesh!r}, {self.views!r})"
@@ -62,6 +66,9 @@ class Result:
 
 def texture_scene(scene: Scene, **options) -> TexturedMesh:
     """Textures a scene's mesh from its photos, or where there is a `prompt`, from generated images.
+
+    What does not fit about the scene (`check_scene`) is an `InputWarning` each. Faces that turn their back to the
+    cameras are turned around in the result.
 
     Args:
         scene: from `load_scene`.
@@ -75,7 +82,10 @@ def texture_scene(scene: Scene, **options) -> TexturedMesh:
         if "prompt" not in names:
             raise InputError(f"texture_scene: {', '.join(sorted(names))} given, but no prompt; add prompt='...'")
         options["generation"] = Generation(**{name: options.pop(name) for name in names})
-    return run_stages(scene, **options).mesh
+    result = run_stages(scene, **options)
+    for finding in result.checks.findings:
+        warnings.warn(f"{scene.name}: {finding.message}", InputWarning, stacklevel=2)
+    return result.mesh
 
 
 @checked
@@ -88,7 +98,9 @@ def run_stages(
     texture_size: Annotated[int, TEXTURE] = 2048,
     texels_per_metre: Annotated[float | None, DENSITY] = None,
     packer: Packer = "uvunwrap",
+    strict: bool = False,
     progress: bool = False,
+    checks: Checks | None = None,
     stages: Stages | None = None,
     model: Callable[[Generation], object] = load_model,
 ) -> Result:
@@ -101,16 +113,22 @@ def run_stages(
             overlap), "all", a number, "every:N", or ids "0,16,32".
         refine_poses: refine cameras photometrically where that lowers the error enough; generated images need none.
         texture_size, texels_per_metre, packer: as in `unwrap`.
+        strict: raise what does not look right about the scene as an `InputError`, before anything is generated.
         progress: show progress bars on stderr.
+        checks: what `check_scene` says of the scene; default: it is asked.
         stages: shows and times the stages, and finds or keeps on disk what takes long; default: keeps nothing.
         model: loads the pipeline that generates; called only where images have to be generated.
 
     Raises:
         InputError: an option out of range, a scene without photos, a photo that cannot be read, a trajectory that sees
-            nothing of the mesh, a model that cannot be loaded.
+            nothing of the mesh, a model that cannot be loaded; with `strict`, a scene that does not look right.
     """
     stages = stages or Stages(bars if progress else silent)
     refinement = None
+    checks = checks or run_checks(scene, stages)
+    if strict:
+        refuse(checks)
+    scene = checks.scene
     layout = partial(lay_out, scene, stages, texture_size, texels_per_metre, packer)
     with _beside() as beside, stages.stage("total"):
         if generation is not None:
@@ -124,7 +142,7 @@ def run_stages(
         else:
             views, pictures, is_key = make_images(scene, generation, keyframes, stages, pipe, progress)
         mesh = _bake(scene, layout, views, pictures, stages)
-    return Result(mesh, views, pictures, is_key, refinement, stages.seconds)
+    return Result(mesh, views, pictures, is_key, refinement, stages.seconds, checks)
 
 
 @contextmanager

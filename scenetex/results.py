@@ -167,6 +167,7 @@ def summarize(scene: Scene, result: Result, options: "TextureOptions", used: dic
         ),
         "frames": len(scene.frames),
         "frames_without_tracking": len(scene.skipped),
+        "frames_without_photo": len(scene.without_photo),
         "images": len(result.views),
         "image_size": [width, height],
         "keyframes": sum(result.keyframe),
@@ -188,6 +189,7 @@ def summarize(scene: Scene, result: Result, options: "TextureOptions", used: dic
             "error_before": round(refinement.error_before, 3),
             "error_after": round(refinement.error_after, 3),
         },
+        "checks": result.checks and result.checks.report(),
         "settings": settings,
         "versions": {
             "scenetex": __version__,

@@ -52,6 +52,7 @@ class Stages:
         used: options that were left to the model, as they were used.
         failed: the stage that raised first, or None.
         notes: what the user should know about how the run went.
+        warnings: what does not look right about the scene.
     """
 
     def __init__(self, watch: Watch = silent, store: Store | None = None):
@@ -61,6 +62,7 @@ class Stages:
         self.used: dict[str, object] = {}
         self.failed: str | None = None
         self.notes: list[str] = []
+        self.warnings: list[str] = []
         self.store = store
         self._watch = watch
         self._began: dict[str, float] = {}

@@ -22,6 +22,7 @@ from .options import (
     IMAGE_SIZE,
     JOINT,
     KEYFRAMES,
+    MESH_SCALE,
     NAME,
     PROMPT,
     SEED,
@@ -48,6 +49,7 @@ _WORK = (
     "list",
     "root",
     "allow_outside",
+    "strict",
     "shard",
     "output",
     "name",
@@ -75,6 +77,12 @@ class TextureOptions:
     """Folder of scenes: every folder in it is one, unless --list says which."""
     allow_outside: bool = False
     """Read files outside a scene's folder where names or symlinks in it lead there; for scenes you trust."""
+    mesh_scale: Annotated[float, MESH_SCALE] = 1.0
+    """Factor on the mesh's vertices, not on the poses: 0.001 for a mesh in millimetres."""
+    flip_faces: bool = False
+    """Turn all faces of the mesh around, if they show the cameras their back."""
+    strict: bool = False
+    """Take warnings of what does not fit (scenetex check) for errors, before anything is baked."""
     shard: str | None = None
     """I/N: only every Nth scene from the Ith on, I from 0 to N-1; for arrays of cluster jobs."""
     workers: Annotated[int, Between(0, 1024)] = 0

@@ -21,11 +21,13 @@ from .errors import InputError, InputWarning, OutsideError, extra, shown
 from .files import MESH_BYTES, only_inside, read_bytes
 from .gate import Gate, gated
 from .json_file import parse_json, read_object
-from .options import Between
+from .options import MESH_SCALE, Between
 from .scene.mesh import Mesh
 
 if TYPE_CHECKING:
     import viser
+
+    from .scene.scene import Scene
 
 _GLB = "textured.glb"
 _THUMBNAIL = 200  # pixels of a thumbnail's longer side
@@ -42,6 +44,10 @@ class ViewOptions:
     """A .glb file, the result folder of a scene, or a scene."""
     allow_outside: bool = False
     """Read files outside the scene's folder where names or symlinks in it lead there; for a scene you trust."""
+    mesh_scale: Annotated[float, MESH_SCALE] = 1.0
+    """Of a scan: factor on the mesh's vertices, not on the poses: 0.001 for a mesh in millimetres."""
+    flip_faces: bool = False
+    """Of a scan: turn all faces of the mesh around, if they show the cameras their back."""
     port: Annotated[int, Between(1, 65535)] = 8080
     """Where the viewer is served, on this machine only; the next free one if it is taken."""
     open: bool = True
@@ -90,7 +96,8 @@ def main(arguments: list[str] | None = None, program: str = "scenetex view") -> 
         options = parse(ViewOptions, program, arguments)
         _require_viser()
         gate = Gate()
-        server = serve(collect(options.path, options.allow_outside), options.port, gate)
+        exhibit = collect(options.path, options.allow_outside, options.mesh_scale, options.flip_faces)
+        server = serve(exhibit, options.port, gate)
         address = f"http://localhost:{server.get_port()}/{gate.word}/"
         say(f"{options.path}: {address} (Ctrl-C ends it)")
         if options.open:
@@ -107,20 +114,24 @@ def main(arguments: list[str] | None = None, program: str = "scenetex view") -> 
     return guarded(program, work)
 
 
-def collect(path: Path, allow_outside: bool = False) -> Exhibit:
+def collect(path: Path, allow_outside: bool = False, mesh_scale: float = 1.0, flip_faces: bool = False) -> Exhibit:
     """What is at a path.
 
     Args:
         path: a `.glb` file, a folder that `scenetex texture` wrote, or a scene for `load_scene`.
         allow_outside: as for `load_scene`; of results, too.
+        mesh_scale, flip_faces: as for `load_scene`; of scans alone.
 
     Raises:
-        InputError: none of these, a result without GLB, or a file that is damaged.
+        InputError: a scale or turn for what is no scan, none of these, a result without GLB, or a file that is damaged.
     """
+    from .scene.load import load_scene
     from .scene.mesh_file import read_mesh
 
     file = path / _GLB if path.is_dir() else path
     if file.suffix.lower() == ".glb" and file.is_file():
+        if mesh_scale != 1 or flip_faces:
+            raise InputError(f"{path}: is shown as it is; --mesh-scale and --flip-faces are for scans")
         turn = np.eye(4)
         turn[:3, :3] = _Y_UP
         with only_inside(path if path.is_dir() and not allow_outside else None):
@@ -128,7 +139,7 @@ def collect(path: Path, allow_outside: bool = False) -> Exhibit:
             return Exhibit(_one_sided(_read(file)), _box(mesh), _start(mesh, cameras), cameras)
     if (path / "report.json").is_file():
         raise InputError(f"{path}: a result without {_GLB}; texture the scene again with --formats glb")
-    return _scan(path, allow_outside)
+    return _scan(load_scene(path, True, allow_outside, mesh_scale, flip_faces))
 
 
 def serve(exhibit: Exhibit, port: int, gate: Gate) -> "viser.ViserServer":
@@ -186,10 +197,7 @@ def _look(client, eye: np.ndarray, target: np.ndarray) -> None:
     client.camera.look_at = target
 
 
-def _scan(path: Path, allow_outside: bool) -> Exhibit:
-    from .scene.load import load_scene
-
-    scene = load_scene(path, True, allow_outside)
+def _scan(scene: "Scene") -> Exhibit:
     cameras, count = [], len(scene.frames)
     for i in np.unique(np.linspace(0, count - 1, min(count, _MOST)).round().astype(int)):
         frame = scene.frames[i]

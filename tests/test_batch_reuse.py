@@ -61,7 +61,7 @@ def scene(tmp_path_factory) -> Scene:
     found = load_scene(folder)
     frames = tuple(replace(f, color=_filled(f.color), depth=_filled(f.depth)) for f in found.frames)
     mesh = replace(found.mesh, colors=np.full((len(found.mesh.vertices), 3), 90, np.uint8))
-    return replace(found, mesh=mesh, frames=frames, skipped=(7,))
+    return replace(found, mesh=mesh, frames=frames, skipped=(7,), without_photo=("color/8.jpg",))
 
 
 def _filled(image):
@@ -152,7 +152,13 @@ def outcome(
     scene: Scene, options: TextureOptions, output: Path, monkeypatch, stages: Stages | None = None
 ) -> dict[str, bytes] | str:
     """All files of the result, without what tells of the run; or what was said instead of one."""
-    monkeypatch.setattr(process, "load_scene", lambda path, align, outside: scene.aligned() if align else scene)
+
+    def load(path: Path, align: bool, outside: bool, mesh_scale: float, flip_faces: bool) -> Scene:
+        faces = scene.mesh.faces[:, ::-1] if flip_faces else scene.mesh.faces
+        meant = replace(scene, mesh=replace(scene.mesh, vertices=scene.mesh.vertices * mesh_scale, faces=faces))
+        return meant.aligned() if align else meant
+
+    monkeypatch.setattr(process, "load_scene", load)
     monkeypatch.setattr("os.fsync", lambda handle: None)  # nobody cuts the power
     try:
         process.process(Path("room"), replace(options, output=output), stages or Stages())

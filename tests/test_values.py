@@ -17,7 +17,7 @@ def values() -> dict[str, object]:
     views = scenetex.render_views(scene, [scene.frames[0].id, scene.frames[3].id], (32, 24))
     made = [scene, scene.mesh, scene.frames[0], scene.frames[0].camera, views, result().mesh, result().mesh.atlas]
     geometry = (views.depth[None], views.intrinsics[None], views.cam_to_world[None])
-    made += [from_depth(*(np.asarray(part) for part in geometry)), result()]
+    made += [from_depth(*(np.asarray(part) for part in geometry)), result(), scenetex.check_scene(scene)]
     return {type(value).__name__: value for value in made}
 
 

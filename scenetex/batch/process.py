@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..checks import refuse, run_checks
 from ..errors import InputError, plain
 from ..generation import load_model
 from ..interrupt import is_interrupted
@@ -45,6 +46,7 @@ class Outcome:
         seconds: how long it took.
         stage: where it failed.
         notes: what the user should know beside that.
+        warnings: what does not look right about the scene.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Outcome:
     seconds: float = 0.0
     stage: str = ""
     notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def process(path: Path, options: "TextureOptions", stages: Stages, part: str = "all") -> Outcome:
@@ -106,7 +109,8 @@ def attempt(path: Path, options: "TextureOptions", watch: Watch, part: str = "al
             raise KeyboardInterrupt from None
         says = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
         says, notes = " ".join(says.split()), tuple(stages.notes)
-        outcome = Outcome(name, path, "failed", says, time.perf_counter() - start, stages.failed or "start", notes)
+        spent, warnings = time.perf_counter() - start, tuple(stages.warnings)
+        outcome = Outcome(name, path, "failed", says, spent, stages.failed or "start", notes, warnings)
         record_failure(outcome, options.output, traceback.format_exc())
         return outcome
 
@@ -134,9 +138,15 @@ def record_failure(outcome: Outcome, output: Path, log: str) -> None:
 def _process(path: Path, options: "TextureOptions", stages: Stages, part: str, work: Path, start: float) -> Outcome:
     """`process` in the scene's locked folder; it began at `start`, an attempt that ran out of memory included."""
     with stages.stage("load"):
-        scene = load_scene(path, options.align, options.allow_outside)
+        meant = {"mesh_scale": options.mesh_scale, "flip_faces": options.flip_faces}
+        scene = load_scene(path, options.align, options.allow_outside, **meant)
     if scene.skipped:
         stages.notes.append(f"{len(scene.skipped)} frames without tracking left out")
+    stages.warnings.clear()  # of an attempt that ran out of memory
+    checks = run_checks(scene, stages)
+    if options.strict:
+        refuse(checks)
+    scene = checks.scene
     with stages.stage("hash"):
         hashes = FileHashes(work / "inputs.json")
         keys = stage_keys(scene, options, hashes)
@@ -145,7 +155,8 @@ def _process(path: Path, options: "TextureOptions", stages: Stages, part: str, w
     final, generation = options.output / name, options.generation()
 
     def outcome(state: str, says: str) -> Outcome:
-        return Outcome(name, path, state, says, time.perf_counter() - start, notes=tuple(stages.notes))
+        more = {"notes": tuple(stages.notes), "warnings": tuple(stages.warnings)}
+        return Outcome(name, path, state, says, time.perf_counter() - start, **more)
 
     if finished(final, keys["result"]) is not None:
         _forget_failure(options.output, name)
@@ -170,6 +181,7 @@ def _process(path: Path, options: "TextureOptions", stages: Stages, part: str, w
             texture_size=options.texture_size,
             texels_per_metre=options.texels_per_metre,
             packer=options.packer,
+            checks=checks,
             progress=not options.quiet,
             stages=stages,
             model=_model,

@@ -35,6 +35,8 @@ def run_alone(path: Path, options: "TextureOptions") -> int:
             time.sleep(_PAUSE)
         else:
             break
+    for warning in outcome.warnings:
+        say(f"{outcome.name}: {warning}", error=True)
     if not options.quiet:
         for note in outcome.notes:
             say(f"{outcome.name}: {note}", error=True)
@@ -96,6 +98,8 @@ def _one_by_one(agenda: Agenda, options: "TextureOptions", board: Board) -> Iter
 
 def _tell(outcome: Outcome, options: "TextureOptions", program: str, board: Board) -> None:
     board.advance()
+    for warning in () if outcome.state in ("failed", "full") else outcome.warnings:
+        board.write(f"{outcome.name}: {warning}", error=True)
     if not options.quiet:
         for note in outcome.notes:
             board.write(f"{outcome.name}: {note}", error=True)

@@ -63,7 +63,7 @@ def read_images(folder: Path, scene_path: Path, allow_outside: bool = False, out
         cameras = _read_json(views_folder / "cameras.json", "pass a folder that scenetex texture wrote")
         known = _read_json(report, "write the result again") if report.is_file() else {}
         settings = known.get("settings")
-        scene = load_scene(scene_path, isinstance(settings, dict) and bool(settings.get("align")), allow_outside)
+        scene = _scene(scene_path, settings if isinstance(settings, dict) else {}, allow_outside)
         if output is not None:
             check_file(output, [*scene.places(), *views_folder.glob("*"), report])
         ids, intrinsics, poses, images = _read_views(views_folder, cameras)
@@ -73,6 +73,15 @@ def read_images(folder: Path, scene_path: Path, allow_outside: bool = False, out
     prompt = known.get("prompt")
     photos = _photos(scene, ids, images[0].shape[1::-1])
     return ImageFolder(scene, views, images, photos, prompt if isinstance(prompt, str) else None)
+
+
+def _scene(path: Path, settings: dict, allow_outside: bool) -> Scene:
+    """The scene as it was textured."""
+    scale = settings.get("mesh_scale", 1.0)
+    if not isinstance(scale, int | float) or isinstance(scale, bool):
+        raise InputError(f"{path}: the result's mesh_scale is no number; write the result again")
+    align, flip = bool(settings.get("align")), bool(settings.get("flip_faces"))
+    return load_scene(path, align, allow_outside, float(scale), flip)
 
 
 def _read_views(folder: Path, cameras: dict) -> tuple[list[int], np.ndarray, np.ndarray, list[np.ndarray]]:

@@ -11,6 +11,7 @@ from ..options import (
     DEVICE,
     GUIDANCE,
     KEYFRAMES,
+    MESH_SCALE,
     PROMPT,
     SEED,
     SHARE,
@@ -60,6 +61,10 @@ class PhotosOptions:
     """Scenes, as for `scenetex texture`."""
     allow_outside: bool = False
     """Read files outside a scene's folder where names or symlinks in it lead there; for scenes you trust."""
+    mesh_scale: Annotated[float, MESH_SCALE] = 1.0
+    """Factor on the mesh's vertices, not on the poses: 0.001 for a mesh in millimetres."""
+    flip_faces: bool = False
+    """Turn all faces of the mesh around, if they show the cameras their back."""
     keyframes: Annotated[str, KEYFRAMES] = "auto"
     """Frames to use: auto (all, or the best 120 of more), all, a number, every:N, or ids like 0,16,32."""
     output: Path | None = None

@@ -57,6 +57,7 @@ def scene_page(result: Result, report: Report, links: dict[str, str], done: Call
         [
             _header(report, links),
             _VIEWER,
+            _warnings(report),
             _facts(report),
             _frames(frames, kind, len(shown), report["keyframes"]),
             '<div class="columns">',
@@ -104,6 +105,13 @@ def _header(report: dict, links: dict[str, str]) -> str:
         f'<header><div><h1>{text(title(report))}</h1><p class="prompt">{described(report)}</p></div>'
         f'<div class="links">{"".join(anchors)}</div></header>'
     )
+
+
+def _warnings(report: dict) -> str:
+    """What the checks found; nothing for a sound scene."""
+    found = (report.get("checks") or {}).get("findings", ())
+    items = "".join(f"<li>{text(finding['message'])}</li>" for finding in found)
+    return f'<section class="warnings"><h2>What does not fit</h2><ul>{items}</ul></section>' if items else ""
 
 
 def _facts(report: dict) -> str:
@@ -192,6 +200,13 @@ def _details(report: dict) -> list[tuple[str, object]]:
         ("charts", f"{report['charts']:,}"),
         ("texels on charts", f"{report['texels']:,}"),
     ]
+    checks = report.get("checks") or {}
+    if checks.get("frames_without_photo"):
+        rows.append(("frames without photo", f"{checks['frames_without_photo']:,}"))
+    if checks.get("photo_agreement") is not None:
+        rows.append(("photos agree, of 1", f"{checks['photo_agreement']:.2f}, error {checks['photo_error']:.2f}"))
+    if checks.get("depth_ratio") is not None:
+        rows.append(("sensor depth over the mesh's", f"{checks['depth_ratio']:.3f}"))
     if refinement:
         verdict = "accepted" if refinement["accepted"] else "not worth it"
         errors = f"{refinement['error_before']:.2f} → {refinement['error_after']:.2f}"

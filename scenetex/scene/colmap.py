@@ -97,7 +97,8 @@ def load_colmap(folder: Path, model: Path, images: Path, name: str) -> Scene:
         source = ImageSource(photos[image.name], distortion=distortion, fisheye=fisheye)
         frames.append(Frame(id=numbers[image.name], cam_to_world=pose, camera=camera, color=source))
     mesh = read_mesh(_find_mesh(folder, model, name))
-    return Scene(name, mesh, tuple(frames), tuple(numbers[kept[i].name] for i in skipped), folder)
+    without_photo = tuple(sorted(image.name for image in registered if not photos[image.name]))
+    return Scene(name, mesh, tuple(frames), tuple(numbers[kept[i].name] for i in skipped), folder, without_photo)
 
 
 def _photo(images: Path, name: str) -> Path | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from ..errors import shown
+from ..errors import extra, shown
 
 _MOST_NAMES = 10_000  # of a folder's entries that are looked at
 
@@ -38,7 +38,7 @@ def _nerfstudio(command: str) -> str:
 
 
 def _zoo(dataset: str, root: str = "the data set's folder") -> str:
-    return f"give it as {dataset}:ROOT#{{name}}, ROOT being {root} (needs pip install 'scenetex[datasets]')"
+    return f"give it as {dataset}:ROOT#{{name}}, ROOT being {root} (first {extra('datasets')})"
 
 
 _WRITE_POSES = "write its poses as pose/<frame>.txt with color/ and intrinsic/ (docs/own-scan.md, Anything else)"

@@ -1,6 +1,8 @@
 """Load a scene from whichever layout its folder has."""
 
+import math
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from ..errors import InputError, shown
@@ -22,7 +24,13 @@ from .zoo import load_zoo, zoo_spec
 _MOST_FOLDERS = 100  # in a folder that holds no scene, where one is looked for
 
 
-def load_scene(path: str | Path, align: bool = False, allow_outside: bool = False) -> Scene:
+def load_scene(
+    path: str | Path,
+    align: bool = False,
+    allow_outside: bool = False,
+    mesh_scale: float = 1.0,
+    flip_faces: bool = False,
+) -> Scene:
     """Reads a scene: its mesh, cameras and frames. Pixels stay on disk until a frame is asked for them.
 
     Layouts, told apart by what the folder holds:
@@ -51,6 +59,8 @@ def load_scene(path: str | Path, align: bool = False, allow_outside: bool = Fals
             default both stay as stored, and the transform is kept in `Scene.axis_alignment`.
         allow_outside: read files outside the scene's folder, too, where names or symlinks in it lead there; only for
             scenes that come from people who may know what else is on this machine. The folder may be a symlink itself.
+        mesh_scale: factor on the mesh's vertices, not on the poses: 0.001 for a mesh in millimetres.
+        flip_faces: turn all faces of the mesh around, for meshes that show the cameras their back.
 
     Returns:
         The scene, named after its folder; frames whose pose is not finite (tracking lost) are listed in `skipped`.
@@ -59,8 +69,10 @@ def load_scene(path: str | Path, align: bool = False, allow_outside: bool = Fals
         InputError: one line that names the file and the cure: no such path, a folder of unknown layout, a mesh that
             is absent, damaged, empty, without faces or all NaN, a missing or malformed pose or intrinsic matrix, no
             frame with a finite pose, no frame with both pose and photo, a `.sens` file that is cut short, a name or
-            symlink that leads out of the scene's folder.
+            symlink that leads out of the scene's folder; a scale that is not positive.
     """
+    if not 0 < mesh_scale < math.inf:
+        raise InputError(f"load_scene: mesh_scale {mesh_scale} is not a positive number")
     check_path(path)
     given, spec, path = path, zoo_spec(path), Path(path)
     folder = scene_folder(given) if spec or path.is_dir() else path.parent
@@ -70,6 +82,9 @@ def load_scene(path: str | Path, align: bool = False, allow_outside: bool = Fals
         for source in (source for frame in scene.frames for source in (frame.color, frame.depth) if source):
             check_inside(source.path)
         warn_of_photos(scene.frames)
+    if mesh_scale != 1 or flip_faces:
+        faces = scene.mesh.faces[:, ::-1] if flip_faces else scene.mesh.faces
+        scene = replace(scene, mesh=replace(scene.mesh, vertices=scene.mesh.vertices * mesh_scale, faces=faces))
     return scene.aligned() if align else scene
 
 

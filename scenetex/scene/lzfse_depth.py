@@ -1,6 +1,6 @@
 """Depth that Apple's LZFSE has compressed, as Record3D keeps it: floats in metres, row by row.
 
-Its decoder is the package `lzfse` (with `pip install 'scenetex[fusion]'`). How much comes out of a file is added up
+Its decoder is the package `lzfse` (of the extra `fusion`). How much comes out of a file is added up
 from its blocks' headers (lzfse_internal.h of github.com/lzfse/lzfse) before the decoder sees it, which makes room for
 whatever comes.
 """
@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, extra
 
 _COUNT = (1 << 20) - 1
 _SHORTEST = 32  # bytes of a bvx2 block's header
@@ -34,7 +34,7 @@ def decode_lzfse(data: bytes, size: tuple[int, int], label: str) -> np.ndarray:
                 f"{label}: depth data is damaged or of another size than {size[0]}x{size[1]}; copy it again"
             )
         if not can_decode():
-            raise InputError(f"{label}: depth is compressed by LZFSE; pip install 'scenetex[fusion]' to read it")
+            raise InputError(f"{label}: depth is compressed by LZFSE; to read it, {extra('fusion')}")
         data = _decompress(data, label)
     if len(data) != expected:
         raise InputError(f"{label}: depth data is damaged; copy the file again")

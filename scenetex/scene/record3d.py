@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, extra
 from .arkit import PHOTO_SUFFIXES, Y_UP_TO_Z_UP, Shot, find_app_mesh, numbers, pinhole, read_frames, read_record
 from .fusion import read_or_fuse_mesh
 from .image_source import ImageSource
@@ -73,7 +73,7 @@ def load_record3d(folder: Path, metadata: Path, name: str) -> Scene:
     chosen = find_app_mesh(folder, name, ("mesh.ply",))
     if not chosen and not any(frame.depth for frame in frames):
         raise InputError(
-            f"{folder}: no mesh, and no depth that is read, to fuse one; pip install 'scenetex[fusion]', which reads "
+            f"{folder}: no mesh, and no depth that is read, to fuse one; {extra('fusion')}, which reads "
             "rgbd/*.depth, export EXR + JPG, or put a mesh in the frame of the poses there as mesh.ply"
         )
     mesh = read_mesh(chosen) if chosen else read_or_fuse_mesh(folder, name, frames)

@@ -39,6 +39,7 @@ def load_extracted(folder: Path, name: str) -> Scene:
     if not poses:
         raise InputError(f"{folder / 'pose'}: holds no poses; put one <frame>.txt per frame there")
     ids = sorted(poses.keys() & colors.keys() if colors else poses)
+    without_photo = tuple(f"color/{i}.jpg" for i in sorted(poses.keys() - colors.keys())) if colors else ()
     if not ids:
         raise InputError(f"{folder}: no photo in color/ has the number of a pose in pose/; name both <frame number>.*")
     # Where there is no mesh, one is fused from the depth images in the end.
@@ -64,7 +65,7 @@ def load_extracted(folder: Path, name: str) -> Scene:
         for i, pose in zip(ids, rig, strict=True)
     )
     mesh = read_or_fuse_mesh(folder, name, frames)
-    return Scene(name, mesh.with_axis_alignment(info.axis_alignment), frames, skipped, folder)
+    return Scene(name, mesh.with_axis_alignment(info.axis_alignment), frames, skipped, folder, without_photo)
 
 
 def numbered_files(folder: Path, suffixes: tuple[str, ...]) -> dict[int, Path]:

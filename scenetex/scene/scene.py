@@ -23,6 +23,7 @@ class Scene:
         frames: usable frames in trajectory order (ids ascend).
         skipped: ids of frames left out because tracking was lost (pose not finite).
         path: where it was read from, or None.
+        without_photo: names of photos that are not there; their frames were left out.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Scene:
     frames: tuple[Frame, ...]
     skipped: tuple[int, ...] = ()
     path: Path | None = field(default=None)
+    without_photo: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Scene({self.name!r}, {self.mesh!r}, {len(self.frames)} frames)"
@@ -42,6 +44,7 @@ class Scene:
             else "0"
         )
         lost = f", {len(self.skipped)} more without tracking" if self.skipped else ""
+        lost += f", {len(self.without_photo)} more without photo" if self.without_photo else ""
         frames = f"{len(self.frames)} frames{lost}"
         if self.frames:
             first, last = self.frames[0], self.frames[-1]

@@ -102,6 +102,8 @@ def load_transforms(path: Path, name: str) -> Scene:
         first = next(entry["file_path"] for entry in entries if "file_path" in entry)
         raise InputError(f"{path}: none of its photos is there, such as {first}; put them where file_path says")
     kept = [i for i in range(len(fields)) if photos[i] or not any(photos)]
+    gone = sorted(set(range(len(fields))) - set(kept))
+    without_photo = tuple(fields[i].text("file_path") or f"of frame {i}" for i in gone)
     numbers = dict(zip(kept, frame_numbers([entries[i].get("file_path") for i in kept]), strict=True))
     kept.sort(key=numbers.__getitem__)
 
@@ -128,7 +130,8 @@ def load_transforms(path: Path, name: str) -> Scene:
     if any("mask_path" in part for part in (meta, *entries)):
         said = "its masks (mask_path) are not read, and what they hide is painted, too; leave such frames out"
         warnings.warn(f"{path}: {said}, or paint the photos over there", InputWarning, stacklevel=2)
-    return Scene(name, _mesh(meta, path, name, frames), tuple(frames), tuple(numbers[i] for i in skipped), folder)
+    lost = tuple(numbers[i] for i in skipped)
+    return Scene(name, _mesh(meta, path, name, frames), tuple(frames), lost, folder, without_photo)
 
 
 def _parse(path: Path) -> tuple[dict, list[dict]]:

@@ -42,7 +42,7 @@ _FREIBURG = {
     "3": (535.4, 539.2, 320.1, 247.6),
 }
 _FREIBURG_SIZE = 640, 480
-_NONE: tuple[np.ndarray, list[Path]] = (np.empty(0), [])  # times and files
+_NONE: tuple[np.ndarray, list[Path], tuple[str, ...]] = (np.empty(0), [], ())  # times, files, names of those gone
 
 
 def is_tum(folder: Path) -> bool:
@@ -57,7 +57,7 @@ def load_tum(folder: Path, name: str) -> Scene:
         InputError: what `load_scene` says of this layout.
     """
     trajectory = read_trajectory(folder / TRAJECTORY)
-    photos = _images(folder, "rgb")
+    *photos, without_photo = _images(folder, "rgb")
     depths = optional_depth(folder, lambda: _images(folder, "depth"), needed=not len(photos[0])) or _NONE
     times, files = photos if len(photos[0]) else depths
     poses = trajectory.at(times)
@@ -84,7 +84,7 @@ def load_tum(folder: Path, name: str) -> Scene:
         for i, j in zip(kept, at, strict=True)
     )
     skipped = tuple(int(i) for i in np.setdiff1d(np.arange(len(times)), kept))
-    return Scene(name, read_or_fuse_mesh(folder, name, frames), frames, skipped, folder)
+    return Scene(name, read_or_fuse_mesh(folder, name, frames), frames, skipped, folder, without_photo)
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,8 +157,8 @@ def nearest(times: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     return np.where(np.abs(times[best] - wanted) <= _TOLERANCE + _ROUNDING, best, -1)
 
 
-def _images(folder: Path, kind: str) -> tuple[np.ndarray, list[Path]]:
-    """Times (n,) float64, ascending, and files of `<kind>.txt`; files that are not there are left out."""
+def _images(folder: Path, kind: str) -> tuple[np.ndarray, list[Path], tuple[str, ...]]:
+    """Times (n,) float64, ascending, and files of `<kind>.txt`; names of files that are not there and left out."""
     path = folder / f"{kind}.txt"
     if not path.is_file():
         return _NONE
@@ -175,7 +175,9 @@ def _images(folder: Path, kind: str) -> tuple[np.ndarray, list[Path]]:
     if not there:
         first = f"none of its images is there, such as {shown(str(found[0][1]))}" if found else "lists no image"
         raise InputError(f"{path}: {first}; put the files where the list says")
-    return np.array([time for time, _ in there]), [file for _, file in there]
+    gone = sorted({file for _, file in found} - {file for _, file in there})
+    names = tuple(str(file.relative_to(folder)) for file in gone)
+    return np.array([time for time, _ in there]), [file for _, file in there], names
 
 
 def _is_file(path: Path) -> bool:

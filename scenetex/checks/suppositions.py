@@ -1,0 +1,143 @@
+"""What may be wrong with a scene whose photos do not agree, and the cure of each."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import permutations, product
+
+import numpy as np
+
+from ..scene.scene import Scene
+from .look import Look, look_at
+from .size import UNITS, is_room, longest_side
+
+_TURNED = np.diag([1.0, -1.0, -1.0, 1.0])  # between the axes of OpenCV's and OpenGL's cameras
+_SCALES = (*UNITS, *(1 / factor for factor in UNITS), 10.0, 0.1)
+_SIZES = 0.5, 2.0, 0.25, 4.0
+_FOCAL = [2 ** (k / 8) for k in range(-8, 9) if k]
+
+
+@dataclass(frozen=True, eq=False)
+class Supposition:
+    """How a scene may be meant.
+
+    Attributes:
+        cure: what is wrong and what to do, in a line.
+        change: gives the scene's look as it would be then.
+        scale: by which the mesh is too small then; 1 where it is something else.
+    """
+
+    cure: str
+    change: Callable[[Look], Look]
+    scale: float = 1.0
+
+
+def suppositions(scene: Scene) -> Iterator[Supposition]:
+    """Everything that is known to go wrong and has a cure, one at a time."""
+    yield from _conventions()
+    for factor in _SCALES:
+        yield Supposition(scale_cure(scene, factor), partial(scaled, factor=factor), factor)
+    yield from _turns(scene)
+    yield from _lenses()
+    yield from _orders(scene)
+
+
+def scaled(look: Look, factor: float) -> Look:
+    """The look at the mesh `factor` times as large, in units of the mesh as it is."""
+    poses = look.cam_to_world.copy()
+    poses[:, :3, 3] /= factor
+    return look.with_cameras(poses)
+
+
+def moved(look: Look, motion: np.ndarray) -> Look:
+    """The look at the mesh moved by a rigid motion (4, 4)."""
+    return look.with_cameras(np.linalg.inv(motion) @ look.cam_to_world)
+
+
+def scale_cure(scene: Scene, factor: float) -> str:
+    """What is wrong if the mesh has to be `factor` times as large for the photos to agree."""
+    side = longest_side(scene.mesh)
+    said = f"the mesh is {_times(1 / factor)} against the poses"
+    if is_room(side) and not is_room(side * factor):
+        unit = next((f", which look to be in {name}" for f, name in UNITS.items() if abs(f * factor - 1) < 0.02), "")
+        return f"{said}{unit}; multiply the poses' translations by {1 / factor:.4g}"
+    unit = next((f" (in {name})" for metres, name in UNITS.items() if abs(metres / factor - 1) < 0.02), "")
+    return f"{said}{unit}; add --mesh-scale {factor:.4g}"
+
+
+def _times(factor: float) -> str:
+    return f"{factor:,.4g} times too large" if factor > 1 else f"{1 / factor:,.4g} times too small"
+
+
+def _conventions() -> Iterator[Supposition]:
+    def cameras(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Look], Look]:
+        return lambda look: look.with_cameras(change(look.cam_to_world))
+
+    turn = "negate the second and third column of each camera-to-world matrix"
+    says = f"the cameras' axes are OpenGL's where OpenCV's belong, or the reverse; {turn}"
+    yield Supposition(says, cameras(lambda pose: pose @ _TURNED))
+    yield Supposition("the poses are world-to-camera; invert each matrix", cameras(np.linalg.inv))
+    # The axes of cameras in a transforms.json are turned on reading, whatever was in it.
+    yield Supposition(
+        "the poses are world-to-camera; invert each matrix",
+        cameras(lambda pose: _TURNED @ np.linalg.inv(pose) @ _TURNED),
+    )
+    says = "the poses are world-to-camera, and their cameras have the axes of the other convention (OpenCV, OpenGL); "
+    for change in (lambda pose: _TURNED @ np.linalg.inv(pose), lambda pose: np.linalg.inv(pose) @ _TURNED):
+        yield Supposition(f"{says}invert each matrix, then {turn}", cameras(change))
+
+
+def _turns(scene: Scene) -> Iterator[Supposition]:
+    alignment = scene.axis_alignment
+    if not np.allclose(alignment, np.eye(4)):
+        yield Supposition(
+            "the mesh has its axis alignment already, the poses have not; use the unaligned mesh",
+            partial(moved, motion=np.linalg.inv(alignment)),
+        )
+    for order, signs in product(permutations(range(3)), product((1.0, -1.0), repeat=3)):
+        turn = np.zeros((4, 4))
+        turn[range(3), order], turn[3, 3] = signs, 1
+        if np.linalg.det(turn) < 0 or np.allclose(turn, np.eye(4)):
+            continue
+        axes = ", ".join(("-" if s < 0 else "") + "xyz"[o] for o, s in zip(order, signs, strict=True))
+        yield Supposition(
+            f"the mesh has other axes than the poses, such as y up for z up; turn it so that its x, y, z become {axes}",
+            partial(moved, motion=turn),
+        )
+
+
+def _lenses() -> Iterator[Supposition]:
+    for factor in _SIZES:
+        says = f"the intrinsics are for images of {1 / factor:g} times the photos' size; multiply them by {factor:g}"
+        yield Supposition(says, partial(_with_lens, factor=factor, centre=factor))
+    for factor in _FOCAL:
+        says = f"the focal length is about {_times(1 / factor)}; check the intrinsics"
+        yield Supposition(says, partial(_with_lens, factor=factor, centre=1.0))
+
+
+def _with_lens(look: Look, factor: float, centre: float) -> Look:
+    k = look.intrinsics.copy()
+    k[:, :2, :2] *= factor
+    k[:, :2, 2] = (k[:, :2, 2] + 0.5) * centre - 0.5
+    return look.with_cameras(intrinsics=k)
+
+
+def _orders(scene: Scene) -> Iterator[Supposition]:
+    """Photos in another order than the poses; `order` says where each pose's own photo is now."""
+    count = len(scene.frames)
+    by_name = [int(name) for name in sorted(map(str, range(count)))]
+    orders = {
+        "one too late": [*range(1, count), 0],
+        "one too early": [count - 1, *range(count - 1)],
+        "in reverse order": list(range(count))[::-1],
+        "sorted by name (1, 10, 2), the poses by number": np.argsort(by_name).tolist(),
+        "sorted by number, the poses by name (1, 10, 2)": by_name,
+    }
+    for says, order in orders.items():
+        colors = [scene.frames[i].color for i in order]
+        frames = tuple(replace(frame, color=color) for frame, color in zip(scene.frames, colors, strict=True))
+        other = replace(scene, frames=frames)
+        yield Supposition(
+            f"the photos are {says}; give each pose its own photo",
+            lambda look, other=other: look_at(other, only={frame.id for frame in look.frames}),
+        )

@@ -1,0 +1,166 @@
+"""The sample room, sound, and broken in the ways that people's scans are."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from scenetex.scene.camera import Camera
+from scenetex.scene.load import load_scene
+from scenetex.scene.scene import Scene
+
+SAMPLE = Path(__file__).resolve().parents[1] / "scenes" / "sample_room"
+AXES = np.diag([1.0, -1.0, -1.0, 1.0])  # between OpenCV's and OpenGL's cameras
+Z_UP_TO_Y_UP = np.array([[1.0, 0, 0], [0, 0, 1], [0, -1, 0]])
+
+
+@cache
+def sample() -> Scene:
+    """Every second frame of the sample room, exact to the scan's noise."""
+    scene = load_scene(SAMPLE)
+    return replace(scene, frames=scene.frames[::2])
+
+
+def with_poses(scene: Scene, change: Callable[[np.ndarray], np.ndarray]) -> Scene:
+    """Other poses; without depth, which would not fit them."""
+    none = {"depth": None, "depth_camera": None, "depth_cam_to_world": None}
+    return replace(scene, frames=tuple(replace(f, cam_to_world=change(f.cam_to_world), **none) for f in scene.frames))
+
+
+def with_vertices(scene: Scene, change: Callable[[np.ndarray], np.ndarray]) -> Scene:
+    return replace(scene, mesh=replace(scene.mesh, vertices=change(scene.mesh.vertices)))
+
+
+def with_faces(scene: Scene, turned: np.ndarray) -> Scene:
+    """Faces `turned` (f,) bool the other way round."""
+    faces = scene.mesh.faces.copy()
+    faces[turned] = faces[turned][:, ::-1]
+    return replace(scene, mesh=replace(scene.mesh, faces=faces))
+
+
+def with_intrinsics(scene: Scene, change: Callable[[np.ndarray], np.ndarray]) -> Scene:
+    def camera(old: Camera) -> Camera:
+        return Camera(change(old.intrinsics.copy()), *old.size)
+
+    return replace(scene, frames=tuple(replace(f, camera=camera(f.camera)) for f in scene.frames))
+
+
+def with_photos(scene: Scene, order) -> Scene:
+    """Each frame with the photo of another."""
+    colors = [scene.frames[i].color for i in order]
+    return replace(scene, frames=tuple(replace(f, color=c) for f, c in zip(scene.frames, colors, strict=True)))
+
+
+def half(scene: Scene) -> np.ndarray:
+    """(f,) bool, every other face at random."""
+    return np.random.default_rng(0).random(len(scene.mesh.faces)) < 0.5
+
+
+def scaled_translation(factor: float) -> Callable[[np.ndarray], np.ndarray]:
+    def change(pose: np.ndarray) -> np.ndarray:
+        out = pose.copy()
+        out[:3, 3] *= factor
+        return out
+
+    return change
+
+
+def resized(factor: float) -> Callable[[np.ndarray], np.ndarray]:
+    def change(k: np.ndarray) -> np.ndarray:
+        k[:2, :2] *= factor
+        k[:2, 2] = (k[:2, 2] + 0.5) * factor - 0.5
+        return k
+
+    return change
+
+
+def _centre_outside(k: np.ndarray) -> np.ndarray:
+    k[0, 2] = 800
+    return k
+
+
+def _longer(factor: float) -> Callable[[np.ndarray], np.ndarray]:
+    def change(k: np.ndarray) -> np.ndarray:
+        k[[0, 1], [0, 1]] *= factor
+        return k
+
+    return change
+
+
+def _depth_unit(scene: Scene) -> Scene:
+    return replace(scene, frames=tuple(replace(f, depth=replace(f.depth, depth_unit=0.0002)) for f in scene.frames))
+
+
+# What is done to the sample room, the check that is to find it, and what it is to say.
+BROKEN: dict[str, tuple[Callable[[Scene], Scene], str, str]] = {
+    "mesh in millimetres": (
+        lambda s: with_vertices(s, lambda v: v * 1000),
+        "fit",
+        r"in millimetres\); add --mesh-scale 0.001$",
+    ),
+    "mesh in centimetres": (
+        lambda s: with_vertices(s, lambda v: v * 100),
+        "fit",
+        r"in centimetres\); add --mesh-scale 0.01$",
+    ),
+    "mesh in feet": (lambda s: with_vertices(s, lambda v: v / 0.3048), "fit", r"in feet\); add --mesh-scale 0.3048$"),
+    "mesh of any scale": (lambda s: with_vertices(s, lambda v: v * 2.5), "fit", r"add --mesh-scale 0\.(39|40|4\b)"),
+    "poses in millimetres": (lambda s: with_poses(s, scaled_translation(1000)), "fit", "poses' translations by 0.001"),
+    "mesh moved": (
+        lambda s: with_vertices(s, lambda v: v + np.array([0, 0.3, 0])),
+        "fit",
+        r"about 0\.(29|3|31) m beside its place",
+    ),
+    "mesh y up": (lambda s: with_vertices(s, lambda v: v @ Z_UP_TO_Y_UP.T), "fit", "x, y, z become x, -z, y"),
+    "mesh aligned": (
+        lambda s: with_vertices(s, lambda v: v @ s.axis_alignment[:3, :3].T + s.axis_alignment[:3, 3]),
+        "fit",
+        "use the unaligned mesh",
+    ),
+    "camera axes": (lambda s: with_poses(s, lambda p: p @ AXES), "fit", "negate the second and third column"),
+    "world to camera": (lambda s: with_poses(s, np.linalg.inv), "fit", "world-to-camera; invert each matrix$"),
+    "photos shuffled": (
+        lambda s: with_photos(s, np.random.default_rng(3).permutation(len(s.frames))),
+        "fit",
+        "each pose has its own photo",
+    ),
+    "photos one late": (lambda s: with_photos(s, np.roll(np.arange(len(s.frames)), 1)), "fit", "one too late"),
+    "photos by name": (
+        lambda s: with_photos(s, [int(i) for i in sorted(map(str, range(len(s.frames))))]),
+        "fit",
+        "the photos are sorted by name",
+    ),
+    "focal length": (lambda s: with_intrinsics(s, _longer(1.3)), "fit", "focal length is about 1.297 times too large"),
+    "centre outside": (
+        lambda s: with_intrinsics(s, _centre_outside),
+        "cameras",
+        "800, 237 lies outside its photo of 640",
+    ),
+    "intrinsics of large images": (lambda s: with_intrinsics(s, resized(2)), "cameras", "images of about 1277 x 958"),
+    "intrinsics of small images": (lambda s: with_intrinsics(s, resized(0.5)), "cameras", "images of about 319 x 240"),
+    "focal length absurd": (
+        lambda s: with_intrinsics(s, _longer(20)),
+        "cameras",
+        "are absurd for a photo of 640 x 480",
+    ),
+    "faces all turned": (lambda s: with_faces(s, np.ones(len(s.mesh.faces), bool)), "faces", "add --flip-faces"),
+    "faces half turned": (lambda s: with_faces(s, half(s)), "faces", "make the mesh's normals consistent"),
+    "all in millimetres": (
+        lambda s: with_vertices(with_poses(s, scaled_translation(1000)), lambda v: v * 1000),
+        "size",
+        "mesh and poses look to be in millimetres",
+    ),
+    "depth in another unit": (_depth_unit, "depth", "0.2 times the mesh's depth"),
+    "photos deleted": (
+        lambda s: replace(s, frames=s.frames[::2], without_photo=tuple(f"color/{f.id}.jpg" for f in s.frames[1::2])),
+        "frames",
+        "9 of 18 frames have a pose but no photo",
+    ),
+    "tracking lost": (
+        lambda s: replace(s, frames=s.frames[::3], skipped=tuple(f.id for i, f in enumerate(s.frames) if i % 3)),
+        "frames",
+        "12 of 18 frames have no finite pose",
+    ),
+}

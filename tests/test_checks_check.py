@@ -1,0 +1,110 @@
+"""Each wrong geometry is found, alone, with its own cure; sound scans pass."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from broken_scans import BROKEN, sample, with_intrinsics, with_poses
+from scipy.spatial.transform import Rotation
+from synthetic_rooms import quick_room
+
+import scenetex
+from scenetex.checks import check_scene
+from scenetex.scene.load import load_scene
+from scenetex.scene.mesh import Mesh
+from scenetex.scene.scene import Scene
+from scenetex.synthetic.write import ScanSettings, write_scan
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_each_wrong_geometry_is_found_with_its_cure(name):
+    breaking, check, says = BROKEN[name]
+    (finding,) = check_scene(breaking(sample())).findings
+    assert finding.check == check
+    assert re.search(says, finding.message), finding.message
+    assert "\n" not in finding.message
+
+
+def test_sound_scan_says_nothing():
+    checks = check_scene(sample())
+    assert checks.findings == ()
+    assert checks.scene.mesh is sample().mesh
+    figures = checks.figures
+    assert figures["photo_agreement"] > 0.6 and figures["photo_error"] < 6
+    assert figures["depth_ratio"] == pytest.approx(1, abs=0.01) and figures["depth_near"] > 0.95
+    assert figures["photos_compared"] == 18 and figures["mesh_in_view"] > 0.95
+
+
+def noisy(pose: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Off by a centimetre and a third of a degree along each axis, as tracking is."""
+    out = pose.copy()
+    out[:3, 3] += rng.normal(0, 0.01, 3)
+    out[:3, :3] = out[:3, :3] @ Rotation.from_rotvec(rng.normal(0, 0.005, 3)).as_matrix()
+    return out
+
+
+@pytest.mark.parametrize("seed", [11, 12, 13])
+def test_sound_procedural_scans_say_nothing(tmp_path, seed):
+    """With uneven exposure, and as well with few frames, and with poses that miss a little."""
+    settings = ScanSettings(frames=16, color_size=(160, 120), depth_size=(80, 60), samples=2, exposure_jitter=0.2)
+    write_scan(quick_room(seed), tmp_path / "room", settings)
+    scene = load_scene(tmp_path / "room")
+    rng = np.random.default_rng(seed)
+    few = replace(scene, frames=scene.frames[::4])
+    for sound in (scene, few, replace(scene, frames=scene.frames[:1]), with_poses(scene, lambda p: noisy(p, rng))):
+        assert check_scene(sound).findings == ()
+
+
+@pytest.mark.parametrize("name", ["redkitchen", "livingroom"])
+def test_real_scans_say_nothing(shared_data, name):
+    assert check_scene(load_scene(shared_data / name)).findings == ()
+
+
+def test_figures_do_not_depend_on_exposure(monkeypatch):
+    before = check_scene(sample()).figures
+    read = scenetex.Frame.read_gray
+
+    def darker(frame, shrink=1):
+        grey = read(frame, shrink)
+        return (grey * (0.6 if frame.id % 24 else 1.0)).astype(np.uint8)
+
+    monkeypatch.setattr(scenetex.Frame, "read_gray", darker)
+    after = check_scene(sample())
+    assert after.findings == ()
+    assert after.figures["photo_agreement"] == pytest.approx(before["photo_agreement"], abs=0.06)
+
+
+def test_without_photos_geometry_alone_is_checked():
+    bare = replace(sample(), frames=tuple(replace(f, color=None) for f in sample().frames))
+    checks = check_scene(bare)
+    assert checks.findings == () and checks.figures["photo_agreement"] is None
+    large = replace(bare, mesh=replace(bare.mesh, vertices=1000 * bare.mesh.vertices))
+    (finding,) = check_scene(large).findings
+    assert finding.check == "size" and "--mesh-scale 0.001" in finding.message
+    away = with_poses(bare, lambda p: p + np.array([[0, 0, 0, 100.0], [0] * 4, [0] * 4, [0] * 4]))
+    (finding,) = check_scene(away).findings
+    assert finding.check == "fit" and "hardly see the mesh" in finding.message
+
+
+def test_photos_that_cannot_be_read_are_left_to_who_needs_them(tmp_path):
+    scene = sample()
+    broken = replace(scene.frames[3].color, path=tmp_path / "gone.jpg")
+    frames = tuple(replace(f, color=broken) if i == 3 else f for i, f in enumerate(scene.frames))
+    checks = check_scene(replace(scene, frames=frames))
+    assert checks.findings == () and checks.figures["photos_compared"] == 17
+
+
+def test_mesh_without_a_finite_face_is_left_to_what_comes_next():
+    nothing = Mesh(np.full((3, 3), np.nan), np.array([[0, 1, 2]], np.int32))
+    assert check_scene(Scene("room", nothing, sample().frames)).findings == ()
+
+
+def test_a_cropped_photo_is_no_finding():
+    assert check_scene(with_intrinsics(sample(), lambda k: k)).findings == ()
+
+
+def test_strict_texturing_refuses_before_any_work():
+    breaking, _, _ = BROKEN["faces all turned"]
+    with pytest.raises(scenetex.InputError, match=r"--flip-faces.*\(--strict\)"):
+        scenetex.texture_scene(breaking(sample()), strict=True)
