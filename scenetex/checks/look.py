@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import InputError
 from ..scene.camera import resize_intrinsics, small_size
 from ..scene.frame import Frame
-from ..scene.image_source import undistort
+from ..scene.lens import undistort
 from ..scene.scene import Scene
 from ..threads import threads
 from ..views.raycast import RayCaster
@@ -177,7 +177,7 @@ def _small_photo(frame: Frame, size: tuple[int, int]) -> np.ndarray | None:
         grey = frame.read_gray(shrink)
         if frame.color.distortion is not None:
             k = resize_intrinsics(frame.camera.intrinsics, frame.camera.size, grey.shape[::-1])
-            grey = undistort(grey, k, frame.color.distortion, False)
+            grey = undistort(grey, k, frame.color.distortion, False, fisheye=frame.color.fisheye)
     except InputError:
         return None
     return cv2.resize(grey, size, interpolation=cv2.INTER_AREA).astype(np.float32)
