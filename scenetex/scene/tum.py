@@ -58,7 +58,7 @@ def load_tum(folder: Path, name: str) -> Scene:
     """
     trajectory = read_trajectory(folder / TRAJECTORY)
     *photos, without_photo = _images(folder, "rgb")
-    depths = optional_depth(folder, lambda: _images(folder, "depth"), needed=not len(photos[0])) or _NONE
+    *depths, _ = optional_depth(folder, lambda: _images(folder, "depth"), needed=not len(photos[0])) or _NONE
     times, files = photos if len(photos[0]) else depths
     poses = trajectory.at(times)
     kept = np.flatnonzero(np.isfinite(poses).all((1, 2)))
