@@ -130,6 +130,7 @@ def room_score(pairs: int, generated: float, sharp: float) -> RoomScore:
         inner={"generated": sharp / 2, "truth": 2.0},
         octaves={"generated": np.arange(5.0), "truth": np.full(5, 4.0)},
         blocks={"generated": 1.1, "truth": 1.0},
+        recognised={"generated": np.arange(4) < 2, "truth": np.arange(4) < 3},
     )
 
 
@@ -149,6 +150,7 @@ def test_figures_are_means_over_all_pairs_and_ratios_of_means():
     assert value["sharpness_ratio"] == pytest.approx(0.75) and value["contrast_ratio"] == pytest.approx(0.75)
     assert value["inner_ratio"] == pytest.approx(0.75) and value["blockiness_ratio"] == pytest.approx(1.1)
     assert [value[f"octave_{k + 1}"] for k in range(5)] == pytest.approx([0, 0.25, 0.5, 0.75, 1])
+    assert value["recognised_truth"] == 0.75 and value["recognition_ratio"] == pytest.approx(2 / 3)
     assert value["edge_ratio"] == pytest.approx(0.75) and value["gain_between"] == pytest.approx(2)
     assert (value["obeyed_floor"], value["obeyed_walls"], value["obeyed"]) == (1, 0.5, 0.5)
     rows = json.loads(to_json([], **room_rows(scores, answers)))

@@ -24,6 +24,10 @@ def model_figures(scores: Sequence[RoomScore], answers: Sequence[Answer]) -> lis
         mine, truth = (np.nanmean([values(s, name) for s in scores]) for name in ("generated", "truth"))
         return float(mine / truth) if truth else float("nan")
 
+    def ratio_of_hits() -> float:
+        mine, truth = (_mean([s.recognised[name] for s in scores]) for name in ("generated", "truth"))
+        return mine / truth if truth else float("nan")
+
     octaves = [
         Figure(
             f"octave_{k + 1}", f"energy of {2 << k} to {4 << k} pixels / truth's", ratio(partial(_octave, k)), "", 0.8
@@ -54,6 +58,8 @@ def model_figures(scores: Sequence[RoomScore], answers: Sequence[Answer]) -> lis
         Figure("inner_ratio", "sharpness inside surfaces / truth's", ratio(lambda s, n: s.inner[n]), "", 0.8),
         *octaves,
         Figure("blockiness_ratio", "blockiness / truth's", ratio(lambda s, n: s.blocks[n])),
+        Figure("recognised_truth", "parts recognised in true views", _mean([s.recognised["truth"] for s in scores])),
+        Figure("recognition_ratio", "parts recognised / truth's", ratio_of_hits(), "", 0.75),
         Figure("psnr_keys", "consecutive keyframes with each other", keys, "dB"),
         Figure("psnr_between", "views between with their keyframes", between, "dB"),
         Figure("gain_between", "views between over keyframes", between - keys, "dB", 0.0),
@@ -79,6 +85,7 @@ def room_rows(scores: Sequence[RoomScore], answers: Sequence[Answer]) -> dict:
             "inner_edges": s.inner,
             "octaves": {name: values.tolist() for name, values in s.octaves.items()},
             "blockiness": s.blocks,
+            "recognised": {name: _mean([hits]) for name, hits in s.recognised.items()},
         }
         for s in scores
     ]

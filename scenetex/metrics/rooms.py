@@ -14,6 +14,7 @@ from ..views.viewset import ViewSet
 from .detail import Detail, measure_detail
 from .edges import edge_agreement, inner_edges
 from .overlap import overlap_scores
+from .recognition import Patches, find_patches, recognised
 from .spectrum import blockiness, octave_energy
 
 # What is switched on; the whole method first.
@@ -64,6 +65,7 @@ class RoomScore:
         detail: of the image sets "generated" and "truth".
         edges, inner: edge agreement of the same, and what there is to see inside surfaces.
         octaves, blocks: energy in each octave (5,), and blockiness, of the same.
+        recognised: which patches are named right, (n,) bool, in the same; none where nobody was there to look.
     """
 
     psnr: dict[str, np.ndarray]
@@ -74,6 +76,7 @@ class RoomScore:
     inner: dict[str, float]
     octaves: dict[str, np.ndarray]
     blocks: dict[str, float]
+    recognised: dict[str, np.ndarray]
 
 
 def score_room(pipe, settings: Settings, index: int, done: Callable[[], None] = lambda: None) -> RoomScore:
@@ -86,14 +89,23 @@ def score_room(pipe, settings: Settings, index: int, done: Callable[[], None] = 
         done: called `STEPS_PER_ROOM` times.
     """
     # Keyframes and views between come from one walk twice as dense, as they do in a scan.
-    sample = RoomStream(settings.seed, 2 * settings.views - 1, settings.size).sample(index)
-    return score_views(pipe, sample.views, list(sample.images), sample.captions, settings, index, done)
+    room, sample = RoomStream(settings.seed, 2 * settings.views - 1, settings.size).room_and_sample(index)
+    patches = find_patches(room, sample.views.face_id[::2])
+    return score_views(pipe, sample.views, list(sample.images), sample.captions, settings, index, done, patches)
 
 
 def score_views(
-    pipe, views: ViewSet, truth: list[np.ndarray], prompts: list[str], settings: Settings, index: int, done
+    pipe,
+    views: ViewSet,
+    truth: list[np.ndarray],
+    prompts: list[str],
+    settings: Settings,
+    index: int,
+    done: Callable[[], None],
+    patches: Patches | None = None,
 ) -> RoomScore:
-    """Figures of one room: every other of its views is a keyframe, `truth` (h, w, 3) uint8 and prompts one per view."""
+    """Figures of one room: every other of its views is a keyframe, `truth` (h, w, 3) uint8 and prompts one per view;
+    `patches` of the keyframes are to be recognised."""
     at = list(range(0, len(views), 2))
     keys = views.at(at)
     seed = settings.seed + index
@@ -121,6 +133,7 @@ def score_views(
                 "inner": partial(inner_edges, keys),
                 "octaves": octave_energy,
                 "blocks": partial(blockiness, cell=image_factor(pipe.vae)),
+                "recognised": partial(recognised, patches),
             }.items()
         },
     )

