@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -14,8 +15,7 @@ from .errors import InputError
 from .options import MESH_SCALE, THREADS
 from .output import check_file, write_files
 from .scene.load import load_scene, scene_folder, scene_name
-
-_MADE_BY = "scenetex check"  # in the picture: an earlier one is replaced, anything else is not
+from .seal import is_sealed, seal
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,8 @@ def main(arguments: list[str] | None = None, program: str = "scenetex check") ->
         options = parse(CheckOptions, program, arguments)
         picture = _picture_path(options) if options.picture else None
         named = [path for path in (picture, options.json) if path is not None]
+        if len({os.path.realpath(path) for path in named}) < len(named):
+            raise InputError(f"{options.json}: is the picture, too; name another file for --json")
         for path in named:
             check_file(path, [scene_folder(options.scene)])
         meant = {"mesh_scale": options.mesh_scale, "flip_faces": options.flip_faces}
@@ -83,33 +85,19 @@ def _picture_path(options: CheckOptions) -> Path:
             raise InputError(f"{options.output}: name the picture .png")
         return options.output
     path = Path(f"{scene_name(options.scene)}-check.png")
-    if path.exists() and not _is_ours(path):
+    if os.path.lexists(path) and not is_sealed(path):
         raise InputError(f"{path}: is there already and no picture of this command; name another with --output")
     return path
 
 
-def _is_ours(path: Path) -> bool:
-    from PIL import Image
-
-    from .files import open_file
-
-    try:
-        with open_file(path) as file, Image.open(file, formats=("PNG",)) as image:
-            return image.info.get("Software") == _MADE_BY
-    except Exception:  # Pillow takes what is no picture with many kinds of exception
-        return False
-
-
 def _png(scene, checks) -> bytes:
-    from PIL import Image, PngImagePlugin
+    from PIL import Image
 
     from .checks.picture import check_picture
 
-    about = PngImagePlugin.PngInfo()
-    about.add_text("Software", _MADE_BY)
     out = io.BytesIO()
-    Image.fromarray(check_picture(scene, checks.findings)).save(out, "PNG", pnginfo=about)
-    return out.getvalue()
+    Image.fromarray(check_picture(scene, checks.findings)).save(out, "PNG")
+    return seal(out.getvalue())
 
 
 def _table(scene, checks) -> list[str]:

@@ -161,9 +161,8 @@ def check_regular(path: str | Path) -> None:
         raise OSError(errno.EINVAL, "a pipe, socket or device, not a file", str(path))
 
 
-def check_folder(folder: str | Path) -> None:
-    """Raises InputError where a folder that a library will read, such as a model's, holds what it would wait for, or a
-    list of files that leads out of it."""
+def _folders(folder: str | Path) -> Iterator[tuple[str, list[str]]]:
+    """Every folder below one, itself first, with the names of its files; symlinks are followed."""
     seen: set[str] = set()
     for parent, folders, names in os.walk(folder, followlinks=True):
         real = os.path.realpath(parent)
@@ -171,6 +170,19 @@ def check_folder(folder: str | Path) -> None:
             folders.clear()
             continue
         seen.add(real)
+        yield parent, names
+
+
+def files_below(folder: Path) -> list[Path]:
+    """The files in a folder and those below it, as a library finds them that reads it by names: symlinks followed."""
+    paths = [Path(parent, name) for parent, names in _folders(folder) for name in names]
+    return [path for path in paths if path.is_file()]
+
+
+def check_folder(folder: str | Path) -> None:
+    """Raises InputError where a folder that a library will read, such as a model's, holds what it would wait for, or a
+    list of files that leads out of it."""
+    for parent, names in _folders(folder):
         for name in names:
             path = os.path.join(parent, name)
             try:

@@ -79,9 +79,9 @@ class Generation:
     def __post_init__(self):
         check_options(self, flags=False)
         if self.upscale > 1 and self.panorama:
-            raise InputError(f"upscale {self.upscale}: only views along a trajectory, not those of a panorama")
+            raise InputError(f"upscale {self.upscale} (--upscale): not for panoramas")
         if self.upscale_tile is not None and self.upscale == 1:
-            raise InputError(f"upscale_tile {self.upscale_tile} is for images that are made larger; give upscale too")
+            raise InputError(f"upscale_tile {self.upscale_tile} (--upscale-tile): only with --upscale")
 
 
 def load_model(generation: Generation):

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from .streams import tolerate_lost_readers
+
 INTERRUPTED = 128 + signal.SIGINT
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _AGAIN = 0.05  # seconds until an interruption that came at a bad moment is tried again
@@ -26,6 +28,7 @@ def as_process(work: Callable[[], int]) -> int:
     for number in heard:
         signal.signal(number, _leave)
     _State.own = True
+    tolerate_lost_readers()
     try:
         code = work()
     except KeyboardInterrupt:
@@ -34,7 +37,7 @@ def as_process(work: Callable[[], int]) -> int:
         _State.own = False
         # All is said and done: what Python does at its end is not to be disturbed.
         for number in heard:
-            signal.signal(number, signal.SIG_IGN)
+            no_longer_heard(number)
     if code > 128 and not _alone(_PATIENCE):
         sys.stdout.flush()
         sys.stderr.flush()
@@ -89,9 +92,19 @@ def interruptible(own: bool = False) -> Iterator[None]:
         sys.meta_path.remove(interruption)
         _State.current = None
         if hears:
-            signal.signal(signal.SIGINT, _leave if interruption.since is None else signal.SIG_IGN)
+            signal.signal(signal.SIGINT, _leave if interruption.since is None else _nothing)
         signal.signal(signal.SIGALRM, alarm)
         sys.unraisablehook = report
+
+
+def no_longer_heard(number: int) -> None:
+    """From now on a signal does nothing. One that has come just before is taken first: Python would print of it."""
+    signal.signal(number, _nothing)
+    signal.signal(number, signal.SIG_IGN)
+
+
+def _nothing(number: int, frame) -> None:
+    """What a signal does that is not heard any more."""
 
 
 def obey(number: int, frame) -> None:

@@ -6,7 +6,7 @@ A command checks all of its options at once, before any work. Values from Python
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from functools import wraps
 from inspect import signature
 from numbers import Integral, Real
@@ -23,6 +23,7 @@ from .files import check_path
 _LONGEST_PROMPT = 4000  # characters: some 600 words
 _LONGEST_NAME = 64  # characters of what tells results apart
 _FARTHEST = 1e9  # metres from a scene's origin, of a place in it
+_CELL = 8  # pixels that one latent of the models stands for
 _LONGEST_SHOWN = 60  # characters of a value in a message
 
 
@@ -99,10 +100,12 @@ def option_name(name: str, hints: dict) -> str:
 
 def checked(function: Callable) -> Callable:
     """Decorator: calls a function only with arguments that their annotations allow; InputError names the first other
-    one. Arguments whose annotations are no more than a type, and no `Literal`, pass."""
+    one. Arguments whose annotations are no more than a type, and neither bool nor a `Literal`, pass."""
     form = signature(function)
     hints = {
-        name: p.annotation for name, p in form.parameters.items() if get_origin(p.annotation) in (Annotated, Literal)
+        name: p.annotation
+        for name, p in form.parameters.items()
+        if p.annotation is bool or get_origin(p.annotation) in (Annotated, Literal)
     }
 
     @wraps(function)
@@ -128,6 +131,8 @@ def check_value(value, hint, name: str) -> None:
     elif kind is bool:
         if not isinstance(value, bool | np.bool_):
             raise InputError(f"{name} {_said(value)} is neither True nor False; choose one")
+    elif is_dataclass(kind):
+        pass  # it is checked where it is used
     elif kind in (int, float):
         for limits in (mark for mark in marks if isinstance(mark, Between)):
             limits.check(value, name, whole=kind is int)
@@ -238,6 +243,9 @@ def read_image_size(text: str, name: str) -> tuple[int, int]:
     sides = int(size[1]), int(size[2])
     for side in sides:
         SIDE.check(side, name, whole=True)
+    if any(side % _CELL for side in sides):
+        near = "x".join(str(max(SIDE.least, round(side / _CELL) * _CELL)) for side in sides)
+        raise InputError(f"{name} {sides[0]}x{sides[1]}: sides have to be multiples of {_CELL}; choose {near}")
     return sides
 
 
@@ -290,8 +298,8 @@ WEIGHT = Between(0, 100)  # of a ControlNet
 SHARE = Between(0, 1)
 SIDE = Between(8, 8192)  # pixels of an image that is generated or trained on
 TEXTURE = Between(64, 16384)  # texels
-MESH_SCALE = Between(0, 1e9, ("least",))
-DENSITY = Between(0, 100_000, ("least",))  # texels per metre
+MESH_SCALE = Between(1e-6, 1e6)
+DENSITY = Between(1e-3, 100_000)  # texels per metre
 JOINT = Between(4, 10_000)  # views; of fewer, none would be left beside those that anchor the others
 BETWEEN = Between(0, 1000)  # views
 UPSCALE = Between(1, 16)  # times

@@ -112,6 +112,8 @@ def output_folder(
                     parent.mkdir()
                     made.append(parent)
             temporary.mkdir()
+            if temporary.stat().st_dev != target.parent.stat().st_dev:
+                raise InputError(f"{final}: leads to another disk; name a folder there as the output instead")
             handle = _lock(os.open(temporary, os.O_RDONLY))
         try:
             yield temporary

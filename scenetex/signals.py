@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from .interrupt import obey
+from .interrupt import no_longer_heard, obey
 
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 
@@ -47,7 +47,7 @@ def terminable() -> Iterator[Stopped]:
 
     def stop(number: int, frame) -> None:
         for ending in _ENDING:
-            signal.signal(ending, signal.SIG_IGN)
+            no_longer_heard(ending)
         stopped.code = 128 + number
         obey(number, frame)
 

@@ -207,3 +207,21 @@ def test_files_are_read_once(tmp_path, monkeypatch):
     for spoilt in ("{", "[]", '{"' + str(photo) + '": 3}'):
         memory.write_text(spoilt)
         assert FileHashes(memory).of(photo, "photo") != digest
+
+
+def test_a_model_whose_parts_are_links_counts_by_what_they_lead_to(scan, tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "weights.bin").write_bytes(name.encode())
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "unet").symlink_to(tmp_path / "one")
+    (tmp_path / "model" / "round").symlink_to(tmp_path / "model")
+    options = replace(GENERATED, model=str(tmp_path / "model"))
+    before = keys(scan, options)
+    assert keys(scan, options) == before
+    (tmp_path / "one" / "weights.bin").write_bytes(b"other")
+    inside = keys(scan, options)
+    (tmp_path / "model" / "unet").unlink()
+    (tmp_path / "model" / "unet").symlink_to(tmp_path / "two")
+    elsewhere = keys(scan, options)
+    assert len({before["generate"], inside["generate"], elsewhere["generate"]}) == 3

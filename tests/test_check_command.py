@@ -10,6 +10,7 @@ import pytest
 import tiny_scan
 from broken_scans import SAMPLE
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 import scenetex
 from scenetex.check_command import main
@@ -84,6 +85,25 @@ def test_picture_is_replaced_only_if_it_is_ours(room, capsys):
     assert main([str(room)]) == 2
     Path("room-check.png").unlink()
     assert main([str(room)]) == 0 and main([str(room)]) == 0
+    made = Path("room-check.png").read_bytes()
+    with Image.open(io.BytesIO(made)) as image:  # drawn on, with all that was said in it kept
+        about = PngInfo()
+        for key, text in image.text.items():
+            about.add_text(key, text)
+        image.putpixel((0, 0), (1, 2, 3))
+        image.save("room-check.png", pnginfo=about)
+    drawn = Path("room-check.png").read_bytes()
+    assert main([str(room)]) == 2 and Path("room-check.png").read_bytes() == drawn != made
+    Path("room-check.png").unlink()
+    Path("room-check.png").symlink_to("nowhere.png")
+    assert main([str(room)]) == 2 and Path("room-check.png").is_symlink()
+
+
+def test_two_outputs_are_two_files(room, capsys):
+    Path("link.json").symlink_to("a.png")
+    for second in ("a.png", "./a.png", "link.json"):
+        assert main([str(room), "--output", "a.png", "--json", second]) == 2
+        assert "is the picture, too" in capsys.readouterr().err and not Path("a.png").exists()
 
 
 def test_picture_is_not_written_over_the_scan(room, capsys):

@@ -86,7 +86,7 @@ def test_a_model_is_measured(tmp_path, capsys, monkeypatch):
     assert held["settings"]["rooms"] == 1 and len(held["rooms"]) == 1
     # One was given, the other left to the model.
     assert (held["settings"]["steps"], held["settings"]["guidance_scale"]) == (1, 9.0)
-    assert held["figures"]["obeyed"]["value"] == 1 and "goal 0.750  reached" in printed
+    assert held["figures"]["obeyed"]["value"] == 1 and "goal 0.917  reached" in printed
 
 
 def test_workers_share_the_rooms(tmp_path, capsys):

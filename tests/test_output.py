@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from made_folders import listing, make
@@ -226,3 +227,17 @@ def test_disk_that_fills_up_leaves_nothing(tmp_path, suffix):
     )
     assert f"big{suffix}: cannot be written" in run.stdout and len(run.stdout.splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_a_link_to_another_disk_is_said_before_the_work(tmp_path):
+    other = Path("/dev/shm")
+    if not other.is_dir() or other.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("needs two disks")
+    with TemporaryDirectory(dir=other) as elsewhere:
+        (tmp_path / "out").mkdir()
+        (tmp_path / "out" / "room").symlink_to(Path(elsewhere) / "room")
+        Path(elsewhere, "room").mkdir()
+        with pytest.raises(InputError, match="room: leads to another disk; name a folder there as the output"):
+            with output_folder(tmp_path / "out" / "room", workplace=tmp_path / "out" / ".stages"):
+                pytest.fail("work has begun")
+        assert not list(tmp_path.rglob("*.partial")) and not list(Path(elsewhere, "room").iterdir())

@@ -14,7 +14,7 @@ from tiny_training import TOKENIZER, tiny_pipeline
 from scenetex.cli import guarded
 from scenetex.errors import InputError, InputWarning
 from scenetex.generation import Generation
-from scenetex.pipelines.prompts import embed, one_per_view, parts_of, unknown_words
+from scenetex.pipelines.prompts import _rounds, embed, one_per_view, parts_of, unknown_words
 from scenetex.training.rooms import RoomStream
 
 with TemporaryDirectory() as _folder:
@@ -51,14 +51,19 @@ def test_words_at_the_end_of_long_prompts_are_looked_at():
 def test_short_prompts_are_their_own_parts():
     assert parts_of(TOKENIZER, "") == [""]
     fits = " ".join(["red"] * 46)
-    assert parts_of(TOKENIZER, fits) == [fits] and len(parts_of(TOKENIZER, fits + " red")) == 2
+    assert parts_of(TOKENIZER, fits) == [fits] and len(parts_of(TOKENIZER, fits + " red")) == 3
 
 
 def test_parts_end_behind_a_phrase():
-    text = f"{'red ' * 30}floor, {'blue ' * 40}walls"
-    assert parts_of(TOKENIZER, text) == [f"{'red ' * 30}floor,", f"{'blue ' * 40}walls"]
-    text = f"{'red ' * 30}floor. {'red, ' * 6}{'blue ' * 36}walls"
-    assert parts_of(TOKENIZER, text)[0] == f"{'red ' * 30}floor."
+    text = f"{'red ' * 15}floor, {'blue ' * 20}walls, {'blue ' * 18}sofa"
+    phrases = [f"{'red ' * 15}floor,", f"{'blue ' * 20}walls,", f"{'blue ' * 18}sofa"]
+    assert parts_of(TOKENIZER, text) == phrases
+    text = f"{'red ' * 15}floor. {'red, ' * 3}{'blue ' * 36}walls"
+    assert parts_of(TOKENIZER, text)[0] == f"{'red ' * 15}floor."
+
+
+def test_parts_are_repeated_equally_often():
+    assert [_rounds(counts) for counts in ([1, 1], [2, 1], [3, 4], [2, 3, 4], [7, 8, 9])] == [1, 2, 12, 12, 9]
 
 
 @settings(deadline=None, max_examples=60)

@@ -70,3 +70,9 @@ def test_damage_is_read_or_refused(edits, compression):
         assert found.dtype == np.float32
     except InputError as error:
         assert str(error).startswith("here: ") and "\n" not in str(error)
+
+
+def test_files_of_hundreds_of_channels_take_no_memory():
+    names = tuple(f"c{i:03d}" for i in range(600))
+    with pytest.raises(InputError, match="not a readable OpenEXR image"):
+        exr_size(exr_bytes(np.zeros((16, 64), np.float32), names), "here")

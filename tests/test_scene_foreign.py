@@ -51,9 +51,7 @@ def test_folders(tmp_path, name):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "name", ["scene.r3d", "cameras.xml", "cameras.csv", "raw.zip", "walk.MOV", "a.vrs", "room.usdz"]
-)
+@pytest.mark.parametrize("name", ["scene.r3d", "cameras.xml", "cameras.csv", "raw.zip", "walk.MOV", "a.vrs"])
 def test_files(tmp_path, name):
     (tmp_path / name).touch()
     with pytest.raises(InputError, match=f"{re.escape(name)}: not a scene; it looks like .*: ") as caught:

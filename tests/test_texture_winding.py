@@ -101,6 +101,25 @@ def test_a_scan_wound_any_way_gives_what_the_sound_one_gives():
         assert area[cosine > 0.9].sum() > 0.98 * area.sum()
 
 
+def test_faces_that_are_there_twice_do_not_part_their_neighbours():
+    """Some doubled the other way round, and all wound at random, lie in as few charts as the sound mesh."""
+    sound, rng = sample(), np.random.default_rng(1)
+    faces = sound.mesh.faces
+    again = np.flatnonzero(rng.random(len(faces)) < 0.3)
+    every = np.concatenate([faces, faces[again][:, ::-1]])
+    wound = rng.random(len(every)) < 0.5
+    every[wound] = every[wound][:, ::-1]
+    scene = replace(sound, mesh=replace(sound.mesh, faces=every))
+    found = turn_faces(scene, look_at_scene(scene))[0].mesh
+    charts = [len(np.unique(unwrap(mesh, 512).chart)) for mesh in (sound.mesh, found)]
+    assert charts[1] < 1.05 * charts[0]
+    single = np.ones(len(every), bool)
+    single[again] = single[len(faces) :] = False
+    same = (found.face_normals * np.concatenate([sound.mesh.face_normals, sound.mesh.face_normals[again]])).sum(1) > 0
+    area = found.face_areas[single]
+    assert area[same[single]].sum() > 0.98 * area.sum()
+
+
 def _silence():
     import contextlib
 

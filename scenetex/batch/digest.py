@@ -13,7 +13,7 @@ import numpy as np
 
 from ..bundled import locate_model
 from ..errors import InputError
-from ..files import open_file
+from ..files import files_below, open_file
 from ..json_file import read_json
 from ..output import write_files
 from ..scene.frame import Frame
@@ -167,7 +167,7 @@ def _generation_parts(generation: "Generation", files: FileHashes) -> dict:
     for name in ("model", "mvdiffusion_checkpoint", "controlnet"):
         path = Path(str(parts[name]))
         if parts[name] is not None and path.exists():
-            inside = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+            inside = sorted(files_below(path)) if path.is_dir() else [path]
             parts[name] = [(os.path.relpath(p, path), files.of(p, str(p))) for p in inside]
     return parts
 
@@ -176,7 +176,7 @@ def _generation_parts(generation: "Generation", files: FileHashes) -> dict:
 def _code(purpose: str) -> str:
     """Hash of the sources that serve a purpose: what another version made is not taken for what this one makes."""
     files = {path.relative_to(_PACKAGE): path for path in sorted(_PACKAGE.rglob("*")) if path.suffix in _SOURCES}
-    return content_hash([(str(name), files[name].read_text()) for name in files if _purpose(name) == purpose])
+    return content_hash([(str(name), files[name].read_text("utf-8")) for name in files if _purpose(name) == purpose])
 
 
 def _purpose(name: Path) -> str | None:

@@ -21,7 +21,7 @@ from ..results import about_earlier, finished, write_report, write_results
 from ..scene.load import load_scene, scene_name
 from ..stages import Stages, Watch
 from ..threads import halve
-from .digest import FileHashes, stage_keys
+from .digest import FileHashes, content_hash, stage_keys
 from .store import DiskStore
 from .workplace import FAILED, Busy, workplace
 
@@ -150,6 +150,8 @@ def _process(path: Path, options: "TextureOptions", stages: Stages, part: str, w
     with stages.stage("hash"):
         hashes = FileHashes(work / "inputs.json")
         keys = stage_keys(scene, options, hashes)
+        # The report says what the checks found; they look at depth, too, which no stage reads.
+        keys["result"] = content_hash(keys["result"], checks.report())
         hashes.save()
     name = options.result_name(scene.name)
     final, generation = options.output / name, options.generation()

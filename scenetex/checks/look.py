@@ -125,9 +125,6 @@ def look_at(scene: Scene, photos: bool = True, only: set[int] | None = None) -> 
         at = i, slice(photo.shape[0]), slice(photo.shape[1])
         grey[at] = cv2.GaussianBlur(photo, (0, 0), 1.0)
         detail[at] = _detail(photo)
-    vertices = scene.mesh.vertices
-    finite = vertices[np.isfinite(vertices).all(1)]
-    middle = 0.5 * (finite.min(0) + finite.max(0))
     return Look(
         frames,
         sizes,
@@ -141,8 +138,8 @@ def look_at(scene: Scene, photos: bool = True, only: set[int] | None = None) -> 
                 for f, size in zip(frames, sizes, strict=True)
             ]
         ),
-        RayCaster(vertices - middle, scene.mesh.faces),
-        middle,
+        RayCaster(scene.mesh.vertices - scene.mesh.extent.middle, scene.mesh.faces),
+        scene.mesh.extent.middle,
     )
 
 

@@ -6,6 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, cycle, islice
+from math import lcm
 
 import torch
 
@@ -13,6 +14,7 @@ from ..errors import InputError, InputWarning, shown
 from ..options import check_words
 
 _ENDS = (".;!?", ",:")  # of sentences, and of phrases
+_MOST_REPEATED = 6  # times as many parts as the longest prompt has
 # What says nothing of how a room looks, without other words.
 _EMPTY_WORDS = set(
     "a an and are as at be by for from in into is it its like of on or over so that the this to up with".split()
@@ -42,6 +44,8 @@ def one_per_view(prompt: str | Sequence[str], views: int, name: str) -> list[str
     Raises:
         InputError: neither one prompt nor one per view, or something that is not text.
     """
+    if not isinstance(prompt, str) and (isinstance(prompt, bytes) or not isinstance(prompt, Sequence)):
+        raise InputError(f"{name}: {type(prompt).__name__} is not text; pass a string, or one per view")
     prompts = [prompt] * views if isinstance(prompt, str) else list(prompt)
     if len(prompts) != views:
         raise InputError(f"{name}: {len(prompts)} prompts for {views} views; pass one for all, or one per view")
@@ -56,7 +60,7 @@ def embed(pipe, prompts: list[str], negative: list[str] | None, device: torch.de
     """Embeds one prompt per view with the pipeline's text encoders; warns of words that the first does not know.
 
     Prompts that are longer than an encoder reads at once are read in parts, see `parts_of`, whose hidden states follow
-    each other. Shorter ones beside them repeat theirs, which attention takes for what they are alone.
+    each other. Shorter ones beside them repeat theirs, each as often, which attention takes for what they are alone.
 
     Args:
         prompts: m prompts.
@@ -67,7 +71,7 @@ def embed(pipe, prompts: list[str], negative: list[str] | None, device: torch.de
     encoders = [(pipe.tokenizer, pipe.text_encoder), (pipe.tokenizer_2, pipe.text_encoder_2)]
     encoders = [(tokenizer, encoder) for tokenizer, encoder in encoders if encoder is not None]
     parts = [parts_of(pipe.tokenizer, text) for text in texts]
-    most = max(map(len, parts))
+    most = _rounds([len(found) for found in parts])
     every = list(dict.fromkeys(part for found in parts for part in found))
     found = [_encode(*pair, every, len(encoders) > 1, device) for pair in encoders]
     hidden, pooled = torch.cat([h for h, _ in found], -1), found[-1][1]
@@ -85,8 +89,9 @@ def embed(pipe, prompts: list[str], negative: list[str] | None, device: torch.de
 def parts_of(tokenizer, text: str) -> list[str]:
     """A text in parts that an encoder reads whole, one after the other; a text that fits is its only part.
 
-    Parts end behind a sentence or phrase, where punctuation tells, or else between two words: what belongs together is
-    understood best. What is no word, being too long for any part, is cut.
+    Parts fill half of what it could read: a model hears what stands early in a part best. They end behind a sentence or
+    phrase, where punctuation tells, or else between two words: what belongs together is understood best. What is no
+    word, being too long for any part, is cut.
     """
     room = tokenizer.model_max_length - tokenizer.num_special_tokens_to_add()
 
@@ -95,7 +100,7 @@ def parts_of(tokenizer, text: str) -> list[str]:
 
     if lengths([text])[0] <= room:
         return [text]
-    parts, words = [], re.findall(r"\S+", text)
+    room, parts, words = max(1, room // 2), [], re.findall(r"\S+", text)
     spent = lengths(words)
     while words:
         fit = bisect_right(list(accumulate(spent)), room)
@@ -109,6 +114,11 @@ def parts_of(tokenizer, text: str) -> list[str]:
         parts.append(" ".join(words[:fit]))
         words, spent = words[fit:], spent[fit:]
     return parts
+
+
+def _rounds(counts: Sequence[int]) -> int:
+    """How many parts all prompts get, so that each repeats its own equally often, or nearly, where they differ much."""
+    return lcm(*counts) if lcm(*counts) <= _MOST_REPEATED * max(counts) else max(counts)
 
 
 def _best_end(words: list[str]) -> int:

@@ -46,6 +46,8 @@ class Request:
         """Raises InputError for what annotations do not tell; the scheduler knows so many noise levels."""
         if set(self.callback_inputs) - {"latents"}:
             raise InputError(f"callback_on_step_end_tensor_inputs {list(self.callback_inputs)}: only latents is there")
+        if self.on_step_end is not None and not callable(self.on_step_end):
+            raise InputError(f"callback_on_step_end is a {type(self.on_step_end).__name__}; pass a function")
         if not 1 <= self.steps <= levels:
             raise InputError(f"num_inference_steps {self.steps} is out of range; pass 1 to {levels}")
         if self.generator is not None and not isinstance(self.generator, torch.Generator):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import InputError
+from ..memory import need
 
 _MAGIC = 20000630
 _UNREAD = 0x200 | 0x800 | 0x1000  # tiles, deep data, several parts
@@ -20,6 +21,7 @@ _COMPRESSIONS = ("none", "RLE", "ZIPS", "ZIP", "PIZ", "PXR24", "B44", "B44A", "D
 _TYPES = ("<u4", "<f2", "<f4")
 _DEPTH = ("Z", "R", "Y")  # what holds depth, from what is sure to what writers without a choice use
 _LARGEST_SIDE = 1 << 14
+_MOST_CHANNELS = 32
 _MOST_INFLATION = 1040  # deflate cannot do better than 1032 : 1
 HEADER_BYTES = 1 << 16
 
@@ -57,6 +59,7 @@ def decode_exr(data: bytes, size: tuple[int, int], label: str) -> np.ndarray:
     blocks = -(-height // lines)
     if line * height > _MOST_INFLATION * len(data):
         raise InputError(f"{label}: image is damaged or cut short; replace it or delete it")
+    need(3 * line * lines + 5 * width * height, label)
     out = np.zeros((height, width), np.float32)
     seen = np.zeros(height, bool)
     try:
@@ -84,9 +87,9 @@ def _block(data: bytes, expected: int, compression: int) -> bytes:
         data = zlib.decompressobj().decompress(data, expected)
         if len(data) != expected:
             raise ValueError
-        steps = np.frombuffer(data, np.uint8).astype(np.int64)
-        steps[1:] -= 128
-        halves = np.cumsum(steps).astype(np.uint8)
+        steps = np.frombuffer(data, np.uint8).copy()
+        steps[1:] -= np.uint8(128)
+        halves = np.cumsum(steps, dtype=np.uint8)
         whole = np.empty(expected, np.uint8)
         whole[::2], whole[1::2] = halves[: (expected + 1) // 2], halves[(expected + 1) // 2 :]
         return whole.tobytes()
@@ -133,6 +136,6 @@ def _channels(data: bytes) -> dict[str, str]:
             raise ValueError
         found[data[at:end].decode("latin-1")] = _TYPES[kind]
         at = end + 17
-    if not found or list(found) != sorted(found):
+    if not 0 < len(found) <= _MOST_CHANNELS or list(found) != sorted(found):
         raise ValueError
     return found

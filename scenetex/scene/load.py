@@ -97,14 +97,14 @@ def _load(path: Path) -> Scene:
         return load_release(path.parent, path, scene_name(path))
     if path.suffix.lower() == ".json":
         return load_transforms(path, scene_name(path))
-    if foreign := describe_foreign(path):
-        raise InputError(foreign)
     if path.suffix.lower() in MESH_SUFFIXES:
         raise InputError(
             f"{path}: a mesh alone has no cameras; give a folder that holds it with pose/ and intrinsic/ (ScanNet), "
             "or with a transforms.json, a COLMAP model or a TUM trajectory"
         )
-    raise InputError(f"{path}: not a scene; give a ScanNet folder, a .sens file or a transforms.json")
+    raise InputError(
+        describe_foreign(path) or f"{path}: not a scene; give a ScanNet folder, a .sens file or a transforms.json"
+    )
 
 
 def scene_folder(path: str | Path) -> Path:

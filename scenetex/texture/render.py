@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from ..scene.extent import extent_of
 from ..threads import threads
 from ..views.raycast import RayCaster
 from ..views.viewset import pixel_rays
@@ -67,8 +68,7 @@ def render_many(
         cam_to_world: (m, 4, 4).
     """
     mesh, drawn = textured.mesh, np.flatnonzero(textured.atlas.page >= 0)
-    corners = mesh.vertices[np.unique(mesh.faces[drawn])]
-    middle = 0.5 * (corners.min(0) + corners.max(0))
+    middle = extent_of(mesh.triangles[drawn]).middle
     caster = RayCaster(mesh.vertices - middle, mesh.faces[drawn])
     for k, pose in zip(intrinsics, cam_to_world, strict=True):
         image = np.empty((size[1], size[0], 3), np.uint8)

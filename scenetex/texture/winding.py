@@ -49,9 +49,12 @@ def turned_away(mesh: Mesh, front: np.ndarray, behind: np.ndarray) -> np.ndarray
         return turned
     kept = solid_faces(mesh)
     welded = weld(mesh, kept)[1]
-    leads, twin = _single(welded)
-    kept, twin = kept[twin >= 0], twin[twin >= 0]
-    front, behind = (np.bincount(twin, part[kept], len(leads)) for part in (front, behind))
+    first = first_of_twins(welded)
+    leads, twin = np.unique(first, return_inverse=True)
+    # What is there both ways round need not be turned, and which of the two a ray is said to hit is left to chance;
+    # but its neighbours learn of each other through it.
+    both = np.bincount(twin, is_turned(welded, welded[first]), len(leads)) > 0
+    front, behind = (np.where(both, 0, np.bincount(twin, part[kept], len(leads))) for part in (front, behind))
     pairs, same = _neighbours(welded[leads])
     piece = _pieces(len(leads), pairs[same])
     seen, hidden = np.bincount(piece, front), np.bincount(piece, behind)
@@ -63,21 +66,8 @@ def turned_away(mesh: Mesh, front: np.ndarray, behind: np.ndarray) -> np.ndarray
     most = -1 if behind.sum() > _CLEAR * front.sum() else 1
     _, first = np.unique(_pieces(len(leads), pairs), return_index=True)
     sign[first] = np.where(sign[first] == 0, most, sign[first])
-    turned[kept] = _spread(sign, graph)[twin] < 0
+    turned[kept] = ((_spread(sign, graph) < 0) & ~both)[twin]
     return turned
-
-
-def _single(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Of welded faces (k, 3) the first of each that coincide, (d,) int64, and which of the d each is like, (k,) int64:
-    -1 for those that are there both ways round, and need not be turned."""
-    first = first_of_twins(faces)
-    both = np.zeros(len(faces), bool)
-    both[first[is_turned(faces, faces[first])]] = True
-    both = both[first]
-    leads, twin = np.unique(first[~both], return_inverse=True)
-    out = np.full(len(faces), -1)
-    out[~both] = twin
-    return leads, out
 
 
 def _decided(front: np.ndarray, behind: np.ndarray, least: int) -> np.ndarray:

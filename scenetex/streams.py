@@ -1,0 +1,44 @@
+"""Output that nobody takes any more, such as after ``| head``, is dropped: that is no reason to stop the work."""
+
+import os
+import sys
+from contextlib import suppress
+
+
+class Tolerant:
+    """A text stream that goes on when it can no longer be written to; None stands for one that was closed.
+
+    What else is asked of it, the stream answers.
+    """
+
+    def __init__(self, stream):
+        self._stream = open(os.devnull, "w") if stream is None else stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except OSError:
+            self._drop()
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError:
+            self._drop()
+
+    def __getattr__(self, name: str):
+        return getattr(self._stream, name)
+
+    def _drop(self) -> None:
+        """From now on to nowhere, with what is still waiting."""
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+            self._stream.flush()
+
+
+def tolerate_lost_readers() -> None:
+    """Makes stdout and stderr of this process `Tolerant`."""
+    sys.stdout, sys.stderr = Tolerant(sys.stdout), Tolerant(sys.stderr)
