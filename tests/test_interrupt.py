@@ -124,7 +124,7 @@ from scenetex.batch import process
 from scenetex.stages import Stages, silent
 from scenetex.texture_command import TextureOptions
 
-def failing(*args):
+def failing(*args, **options):
     try:
         press()
     except KeyboardInterrupt:
