@@ -55,10 +55,10 @@ def check_scene(scene: Scene) -> Checks:
     turned, share = turn_faces(scene, look)
     depth = depth_agreement(scene, look)
     cameras = check_cameras(scene)
-    fit, agreed = check_fit(scene, look, search=cameras is None)
+    fit, agreed = check_fit(scene, look, depth, search=cameras is None)
     frames, size = check_frames(scene), check_size(scene)
     # Wrong cameras see the wrong things, and so do those in the wrong place.
-    found = [cameras or fit] if cameras or fit else [size or check_depth(depth), check_faces(share)]
+    found = [cameras or fit] if cameras or fit else [size or check_depth(scene, depth), check_faces(share)]
     figures = {
         "photos_compared": int(look.shows.sum()),
         "photo_agreement": round(agreed.correlation, 3) if agreed.measured else None,
