@@ -40,7 +40,8 @@ def _wrong(scene: Scene, camera: Camera) -> str | None:
             cure = f"give those of {width} x {height}{intrinsics_place(scene)}"
             cure += f", or that size as {size_place(scene)}" if size_place(scene) else ""
             return f"{place}; the intrinsics are for images of about {size}; {cure}"
-        return f"{place}; give cx and cy{intrinsics_place(scene)} in pixels of the photos, near {width / 2:.0f} and {height / 2:.0f}"
+        near = f"near {width / 2:.0f} and {height / 2:.0f}"
+        return f"{place}; give cx and cy{intrinsics_place(scene)} in pixels of the photos, {near}"
     longest = max(width, height)
     if not _FOCAL[0] <= min(fx, fy) / longest <= max(fx, fy) / longest <= _FOCAL[1]:
         return (
@@ -48,7 +49,8 @@ def _wrong(scene: Scene, camera: Camera) -> str | None:
             f"{intrinsics_place(scene)} in pixels of the photos (a phone has about {0.8 * longest:.0f})"
         )
     if max(fx / fy, fy / fx) > _SQUARE:
-        return f"focal lengths {fx:.6g} and {fy:.6g} differ too much for pixels that are square; check fx and fy{intrinsics_place(scene)}"
+        said = f"focal lengths {fx:.6g} and {fy:.6g} differ too much for pixels that are square"
+        return f"{said}; check fx and fy{intrinsics_place(scene)}"
     return None
 
 

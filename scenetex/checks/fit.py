@@ -49,20 +49,22 @@ def check_fit(
 ) -> tuple[Finding | None, Agreement]:
     """What does not fit, with the cure that makes photos agree, where there is one; and how they agree as it is.
 
-    Sensor depth that fits mesh and poses leaves the photos as what may be wrong. Without `search`, no cause is looked for.
+    Sensor depth that fits mesh and poses leaves the photos as what may be wrong. Without `search`, no cause is
+    looked for.
     """
     now, photos_alone = agreement(look), depth is not None and depth.fits
     cause, sound = None, now.measured and now.correlation >= _GOOD
-    if search and (now.measured or look.shows.sum() >= _MANY):
+    compared = search and (now.measured or look.shows.sum() >= _MANY)
+    if compared:
         quick = _quick(look)
         if not sound:
             cause = _usual_cause(scene, look, quick, photos_alone)
         if cause is None and now.measured and now.correlation < _BEYOND_DOUBT:
             cause = _beside(scene, look, quick, now)
-        if cause is None and (off := check_stretch(scene, pair_agreement(look), depth)):
-            return off, now
-        if cause is None and not (sound or photos_alone):
-            cause = _other_scale(scene, look, quick)
+    if cause is None and search and (off := check_stretch(scene, pair_agreement(look), depth)):
+        return off, now
+    if compared and cause is None and not (sound or photos_alone):
+        cause = _other_scale(scene, look, quick)
     if cause is not None:
         return Finding("fit", f"photos, poses and mesh do not fit: {cause}"), now
     if now.seen < _SEEN and not sound:

@@ -11,91 +11,120 @@ from .finding import Finding
 
 _FRAMES = 8  # looked at; of fewer, nothing is said
 _SHORTEST = 3  # frames: views of bare walls, and odd ones, are no stretch
-_LONGEST = 0.6  # of the frames; of a worse trajectory, the whole is to be looked at
 _POINTS = 400  # compared on either side
 _REST = 0.45  # correlation of photos that agree without doubt
 _WORSE = 0.5  # of that, at most, between the stretch and the rest
+_AS_WELL = 0.75  # of that, at least, where they agree among themselves
 _FEW = 50  # points of a frame that tell something
 _MOST = 0.7  # of the frames of a stretch that have to be bad themselves
 _DEPTH_REST, _DEPTH_WORSE = 0.85, 0.25  # part of a depth image's pixels near the mesh; less than that by
-_DEPTH_FITS = 0.85
 _LISTED = 12  # frames named one by one, at most
 
 
 def check_stretch(scene: Scene, pairs: Pairs, depth: DepthAgreement | None) -> Finding | None:
     """A stretch whose photos, or depth images, disagree with the mesh, while all others clearly agree."""
-    found = _of_photos(pairs)
-    if found is not None:
-        where, cure = _where(scene, pairs.ids, found)
-        near = _depth_there(depth, {pairs.ids[i] for i in found})
-        said = f"{where}: photos disagree with the mesh there, the others agree"
-        if near is None:
-            return Finding("fit", f"{said}; the poses there are off, as where tracking jumped or drifted; {cure}")
-        share = f"{100 * near:.0f} % of the sensor depth within a tenth"
-        if near > _DEPTH_FITS:
-            says = f"{said}, and depth does ({share}); the photos there are not those of these poses; "
-            return Finding("fit", f"{says}give each pose its own photo, or {cure}")
-        return Finding("fit", f"{said} ({share}); the poses there are off: tracking jumped or drifted; {cure}")
-    found = None if depth is None else _of_depth(depth)
-    if found is None:
-        return None
-    where, cure = _where(scene, depth.ids, found)
-    off = 100 * (1 - np.median([depth.each[i] for i in found]))
-    said = f"{where}: {off:.0f} % of the sensor depth misses the mesh there by more than a tenth, elsewhere it fits"
-    return Finding("depth", f"{said}; check those depth images, or the poses there, or {cure}")
+    by_photos, by_depth = _of_photos(pairs), _of_depth(depth)
+    if by_depth:
+        return _missed_by_depth(scene, pairs, depth, by_photos, by_depth)
+    return _missed_by_photos(scene, pairs, depth, by_photos) if by_photos else None
 
 
-def _of_photos(pairs: Pairs) -> range | None:
-    """Positions of the frames that, one after another, agree with none, if the rest agrees with itself."""
-    count = len(pairs.ids)
-    whole, best, gap = pairs.sums, None, 0.0
-    for stretch in _stretches(count):
-        inside = np.zeros(count, bool)
-        inside[stretch.start : stretch.stop] = True
-        rest = whole[:, ~inside][:, :, ~inside].sum((1, 2))
-        any_of_it = whole.sum((1, 2)) - rest
-        contrast = _weight(rest) * _weight(any_of_it) * (_correlation(rest) - _correlation(any_of_it)) ** 2
-        enough = min(rest[3], any_of_it[3]) >= _POINTS
-        if enough and contrast > gap and _correlation(any_of_it) < _correlation(rest):
-            best, gap = stretch, contrast
-    return best if best is not None and _is_bad(pairs, best) else None
+def _missed_by_photos(scene: Scene, pairs: Pairs, depth: DepthAgreement | None, ids: frozenset[int]) -> Finding | None:
+    where, cure = _where(scene, pairs.ids, ids)
+    near, elsewhere = _depth_of(depth, ids)
+    said = f"{where}: photos disagree with the mesh there, the others agree"
+    if near is None or elsewhere is None:
+        return Finding("fit", f"{said}; the poses there are off, as where tracking jumped or drifted; {cure}")
+    if elsewhere < _DEPTH_REST:
+        return None  # it is the others that are off, or depth tells nothing
+    if near < _DEPTH_REST:
+        share = f"(as for depth, {100 * near:.0f} % of the pixels within a tenth)"
+        return Finding("fit", f"{said} {share}; the poses there are off: tracking jumped or drifted; {cure}")
+    share = f"and sensor depth agrees there, too ({100 * near:.0f} % within a tenth)"
+    says = f"{said}, {share}; the photos there are not those of these poses; give each pose its own photo"
+    return Finding("fit", f"{says}, or {cure}")
 
 
-def _is_bad(pairs: Pairs, stretch: range) -> bool:
-    inside = np.isin(np.arange(len(pairs.ids)), stretch)
-    to_rest = pairs.sums[:, :, ~inside].sum(2)  # of every frame with the rest
-    rest = _correlation(to_rest[:, ~inside].sum(1))
-    if rest < _REST or _correlation(to_rest[:, inside].sum(1)) > _WORSE * rest:
-        return False
-    among = pairs.sums[:, inside][:, :, inside].sum((1, 2))
-    if among[3] >= _POINTS and _correlation(among) > 0.5 * (1 + _WORSE) * rest:
-        return False  # they agree with each other: a part of the room that looks otherwise from the other side
-    telling = [_correlation(to_rest[:, i]) for i in stretch if to_rest[3, i] >= _FEW]
-    return len(telling) >= _SHORTEST and float(np.mean(np.array(telling) < _WORSE * rest)) >= _MOST
+def _missed_by_depth(
+    scene: Scene, pairs: Pairs, depth: DepthAgreement, by_photos: frozenset[int], ids: frozenset[int]
+) -> Finding:
+    near, _ = _depth_of(depth, ids)
+    inside = np.isin(pairs.ids, list(ids))
+    rest, across = _sums(pairs, ~inside, ~inside), _sums(pairs, inside, ~inside) + _sums(pairs, ~inside, inside)
+    told = min(rest[3], across[3]) >= _POINTS and _correlation(rest) >= _REST
+    ratio = _correlation(across) / _correlation(rest) if told else None
+    if by_photos & ids or (told and ratio < _WORSE):
+        where, cure = _where(scene, pairs.ids, ids | (by_photos if by_photos & ids else ids))
+        said = f"{where}: photos and sensor depth disagree with the mesh there ({100 * near:.0f} % within a tenth)"
+        return Finding("fit", f"{said}, the others agree; the poses there are off: tracking jumped or drifted; {cure}")
+    where, cure = _where(scene, pairs.ids, ids)
+    said = f"{where}: {100 * (1 - near):.0f} % of the sensor depth misses the mesh there by more than a tenth"
+    if told and ratio > _AS_WELL:
+        return Finding("depth", f"{said}, elsewhere it fits, and photos agree there, too; mend or delete these images")
+    return Finding("depth", f"{said}, elsewhere it fits; check these depth images, or the poses there, or {cure}")
 
 
-def _of_depth(depth: DepthAgreement) -> range | None:
-    """Positions of the depth images that, one after another, miss the mesh."""
-    near, best, gap = np.array(depth.each), None, 0.0
-    for stretch in _stretches(len(near)):
-        inside = np.isin(np.arange(len(near)), stretch)
-        contrast = inside.sum() * (~inside).sum() * (near[~inside].mean() - near[inside].mean())
+def _of_photos(pairs: Pairs) -> frozenset[int]:
+    """Ids of the frames that, one after another, agree with none, if the rest agrees with itself."""
+    count, best, gap = len(pairs.ids), None, 0.0
+    for inside in _stretches(count):
+        rest = _sums(pairs, ~inside, ~inside)
+        other = pairs.sums.sum((1, 2)) - rest
+        if min(rest[3], other[3]) < _POINTS or _correlation(other) > _correlation(rest):
+            continue
+        contrast = _weight(rest) * _weight(other) * (_correlation(rest) - _correlation(other)) ** 2
         if contrast > gap:
-            best, gap = stretch, contrast
+            best, gap = inside, contrast
+    return _ids(pairs.ids, best) if best is not None and _is_bad(pairs, best) else frozenset()
+
+
+def _is_bad(pairs: Pairs, inside: np.ndarray) -> bool:
+    rest, among = _sums(pairs, ~inside, ~inside), _sums(pairs, inside, inside)
+    worse = _WORSE * _correlation(rest)
+    if _correlation(rest) < _REST or _correlation(_sums(pairs, inside, ~inside)) > worse:
+        return False
+    if among[3] >= _POINTS and _correlation(among) > _AS_WELL * _correlation(rest):
+        return False  # they agree with each other: a part of the room that looks otherwise from the other side
+    each = pairs.sums[:, inside][:, :, ~inside].sum(2).T
+    telling = [_correlation(sums) < worse for sums in each if sums[3] >= _FEW]
+    return len(telling) >= _SHORTEST and float(np.mean(telling)) >= _MOST
+
+
+def _of_depth(depth: DepthAgreement | None) -> frozenset[int]:
+    """Ids of the frames whose depth, one after another, misses the mesh, if that of the rest does not."""
+    if depth is None:
+        return frozenset()
+    near, best, gap = np.array(depth.each), None, 0.0
+    for inside in _stretches(len(near)):
+        apart = near[~inside].mean() - near[inside].mean()
+        contrast = inside.sum() * (~inside).sum() * max(apart, 0.0) ** 2
+        if contrast > gap:
+            best, gap = inside, contrast
     if best is None:
-        return None
-    inside = np.isin(np.arange(len(near)), best)
-    rest = float(np.median(near[~inside]))
-    bad = near[inside] < rest - _DEPTH_WORSE
-    return best if rest >= _DEPTH_REST and bad.mean() >= _MOST and bad.sum() >= _SHORTEST else None
+        return frozenset()
+    rest = float(np.median(near[~best]))
+    bad = near[best] < rest - _DEPTH_WORSE
+    found = rest >= _DEPTH_REST and bad.mean() >= _MOST and bad.sum() >= _SHORTEST
+    return _ids(depth.ids, best) if found else frozenset()
 
 
-def _stretches(count: int) -> Iterator[range]:
+def _stretches(count: int) -> Iterator[np.ndarray]:
+    """Every stretch of up to half of the frames, as (count,) bool."""
     if count < _FRAMES:
         return
     for start in range(count):
-        for stop in range(start + _SHORTEST, min(count, start + int(_LONGEST * count)) + 1):
-            yield range(start, stop)
+        for stop in range(start + _SHORTEST, min(count, start + (count + 1) // 2) + 1):
+            inside = np.zeros(count, bool)
+            inside[start:stop] = True
+            yield inside
+
+
+def _ids(ids: tuple[int, ...], inside: np.ndarray) -> frozenset[int]:
+    return frozenset(np.array(ids)[inside].tolist())
+
+
+def _sums(pairs: Pairs, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return pairs.sums[:, first][:, :, second].sum((1, 2))
 
 
 def _correlation(sums: np.ndarray) -> float:
@@ -106,16 +135,20 @@ def _weight(sums: np.ndarray) -> float:
     return float(np.sqrt(sums[1] * sums[2]))
 
 
-def _depth_there(depth: DepthAgreement | None, ids: set[int]) -> float | None:
-    near = [] if depth is None else [share for i, share in zip(depth.ids, depth.each, strict=True) if i in ids]
-    return float(np.median(near)) if len(near) >= _SHORTEST else None
+def _depth_of(depth: DepthAgreement | None, ids: frozenset[int]) -> tuple[float | None, float | None]:
+    """Middle part of the depth near the mesh in these frames, and in the others; None where too few have depth."""
+    each = [] if depth is None else list(zip(depth.ids, depth.each, strict=True))
+    parts = [share for i, share in each if i in ids], [share for i, share in each if i not in ids]
+    there, elsewhere = (float(np.median(part)) if len(part) >= _SHORTEST else None for part in parts)
+    return there, elsewhere
 
 
-def _where(scene: Scene, ids: tuple[int, ...], stretch: range) -> tuple[str, str]:
-    """The frames of a stretch, as far as the frames around it that were looked at, and how to leave them out."""
+def _where(scene: Scene, looked: tuple[int, ...], ids: frozenset[int]) -> tuple[str, str]:
+    """The frames of a stretch, up to the nearest that were looked at and are not in it, and how to leave them out."""
     order = [frame.id for frame in scene.frames]
-    first = order.index(ids[stretch.start - 1]) + 1 if stretch.start else 0
-    last = order.index(ids[stretch.stop]) if stretch.stop < len(ids) else len(order)
+    before, after = ([i for i in looked if i < min(ids)], [i for i in looked if i > max(ids)])
+    first = order.index(before[-1]) + 1 if before else 0
+    last = order.index(after[0]) if after else len(order)
     others = order[:first] + order[last:]
     named = ",".join(map(str, others)) if len(others) <= _LISTED else "with the ids of others"
     cure = f"leave these frames out (--keyframes {named}) or track anew"

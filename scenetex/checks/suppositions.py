@@ -120,14 +120,14 @@ def _turns(scene: Scene) -> Iterator[Supposition]:
 
 def _pictures(scene: Scene) -> Iterator[Supposition]:
     """Photos that were turned or mirrored, which tells the same as cameras that are."""
-    sign = "" if layout(scene) == TRANSFORMS else "-"  # of the y axis in the file
     half = "turn the photos by 180 degrees, or negate the first and second column of each camera-to-world matrix"
     yield Supposition(f"the photos are turned by 180 degrees; {half}", partial(_mirrored, across=True, down=True))
     for across, way in ((True, "left to right"), (False, "top to bottom")):
         says = f"the photos are mirrored, {way}; mirror them back"
         yield Supposition(says, partial(_mirrored, across=across, down=not across))
     for way, angle in (("clockwise", 1), ("counter-clockwise", -1)):
-        x, y = ("-" if (angle > 0) != bool(sign) else "") + "y", ("-" if (angle < 0) != bool(sign) else "") + "x"
+        # In a transforms.json y points up.
+        x, y = ("-y", "x") if (angle > 0) != (layout(scene) == TRANSFORMS) else ("y", "-x")
         says = (
             f"the photos are turned by 90 degrees {way} against the poses; turn the poses with them: the first and "
             f"second column of each camera-to-world matrix, x and y, become {x} and {y}"
