@@ -41,7 +41,8 @@ class Checks:
 
 
 def check_scene(scene: Scene) -> Checks:
-    """Looks whether mesh, poses, intrinsics, photos and depth fit each other, in about a second; some seconds where the cause of a misfit is looked for.
+    """Looks whether mesh, poses, intrinsics, photos and depth fit each other, in about a second; in some where it
+    looks for the cause of a misfit.
 
     Compared are up to 32 frames, as small pictures. One thing that is wrong shows in many ways: what follows from
     another finding is left out. Nothing is changed but the winding of faces.

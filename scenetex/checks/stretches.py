@@ -34,12 +34,16 @@ def _missed_by_photos(scene: Scene, pairs: Pairs, depth: DepthAgreement | None, 
     near, elsewhere = _depth_of(depth, ids)
     said = f"{where}: photos disagree with the mesh there, the others agree"
     if near is None or elsewhere is None:
-        return Finding("fit", f"{said}; the poses there are off, as where tracking jumped or drifted; {cure}")
+        return Finding(
+            "fit", f"{said}; the poses there are off, as where tracking jumped or drifted; {cure} or track anew"
+        )
     if elsewhere < _DEPTH_REST:
         return None  # it is the others that are off, or depth tells nothing
     if near < _DEPTH_REST:
         share = f"(as for depth, {100 * near:.0f} % of the pixels within a tenth)"
-        return Finding("fit", f"{said} {share}; the poses there are off: tracking jumped or drifted; {cure}")
+        return Finding(
+            "fit", f"{said} {share}; the poses there are off: tracking jumped or drifted; {cure} or track anew"
+        )
     share = f"and sensor depth agrees there, too ({100 * near:.0f} % within a tenth)"
     says = f"{said}, {share}; the photos there are not those of these poses; give each pose its own photo"
     return Finding("fit", f"{says}, or {cure}")
@@ -56,7 +60,10 @@ def _missed_by_depth(
     if by_photos & ids or (told and ratio < _WORSE):
         where, cure = _where(scene, pairs.ids, ids | (by_photos if by_photos & ids else ids))
         said = f"{where}: photos and sensor depth disagree with the mesh there ({100 * near:.0f} % within a tenth)"
-        return Finding("fit", f"{said}, the others agree; the poses there are off: tracking jumped or drifted; {cure}")
+        return Finding(
+            "fit",
+            f"{said}, the others agree; the poses there are off: tracking jumped or drifted; {cure} or track anew",
+        )
     where, cure = _where(scene, pairs.ids, ids)
     said = f"{where}: {100 * (1 - near):.0f} % of the sensor depth misses the mesh there by more than a tenth"
     if told and ratio > _AS_WELL:
@@ -151,5 +158,5 @@ def _where(scene: Scene, looked: tuple[int, ...], ids: frozenset[int]) -> tuple[
     last = order.index(after[0]) if after else len(order)
     others = order[:first] + order[last:]
     named = ",".join(map(str, others)) if len(others) <= _LISTED else "with the ids of others"
-    cure = f"leave these frames out (--keyframes {named}) or track anew"
+    cure = f"leave these frames out (--keyframes {named})"
     return f"frames {order[first]} to {order[last - 1]} ({last - first} of {len(order)})", cure
