@@ -93,6 +93,55 @@ def _depth_unit(scene: Scene) -> Scene:
     return replace(scene, frames=tuple(replace(f, depth=replace(f.depth, depth_unit=0.0002)) for f in scene.frames))
 
 
+def _upside_down(scene: Scene) -> Scene:
+    """Cameras by which the photos stand on their head."""
+
+    def change(k: np.ndarray) -> np.ndarray:
+        k[:2, 2] = np.array(scene.frames[0].camera.size) - 1 - k[:2, 2]
+        return k
+
+    return with_poses(with_intrinsics(scene, change), lambda p: p @ np.diag([-1.0, -1.0, 1.0, 1.0]))
+
+
+def _quarter_turn(pose: np.ndarray) -> np.ndarray:
+    """A camera that lies on its left side: its photos look turned clockwise."""
+    return np.c_[pose[:, 1], -pose[:, 0], pose[:, 2:]]
+
+
+def jumped(scene: Scene, start: int, stop: int, degrees: float = 7, metres: float = 0.3) -> Scene:
+    """The poses of these frames, of photos and depth, rigidly off, as after a jump of tracking."""
+    middle = np.mean([f.cam_to_world[:3, 3] for f in scene.frames], 0)
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    motion = np.eye(4)
+    motion[:2, :2] = [[c, -s], [s, c]]
+    motion[:3, 3] = middle - motion[:3, :3] @ middle + [metres, 0, 0]
+    frames = list(scene.frames)
+    for i in range(start, stop):
+        old, depth = frames[i], frames[i].depth_cam_to_world
+        moved = None if depth is None else motion @ depth
+        frames[i] = replace(old, cam_to_world=motion @ old.cam_to_world, depth_cam_to_world=moved)
+    return replace(scene, frames=tuple(frames))
+
+
+def without_depth(scene: Scene) -> Scene:
+    return with_poses(scene, lambda pose: pose)
+
+
+def _depth_of_others(scene: Scene, start: int, stop: int) -> Scene:
+    """These frames have depth in another unit."""
+    frames = list(scene.frames)
+    for i in range(start, stop):
+        frames[i] = replace(frames[i], depth=replace(frames[i].depth, depth_unit=0.002))
+    return replace(scene, frames=tuple(frames))
+
+
+def shifted(scene: Scene, start: int, stop: int, by: int) -> Scene:
+    """Poses of these frames have the photos of frames further on."""
+    order = list(range(len(scene.frames)))
+    order[start:stop] = range(start + by, stop + by)
+    return with_photos(scene, order)
+
+
 # What is done to the sample room, the check that is to find it, and what it is to say.
 BROKEN: dict[str, tuple[Callable[[Scene], Scene], str, str]] = {
     "mesh in millimetres": (
@@ -117,16 +166,56 @@ BROKEN: dict[str, tuple[Callable[[Scene], Scene], str, str]] = {
     "mesh aligned": (
         lambda s: with_vertices(s, lambda v: v @ s.axis_alignment[:3, :3].T + s.axis_alignment[:3, 3]),
         "fit",
-        "use the unaligned mesh",
+        "use the unaligned mesh, or move this one by the inverse of axisAlignment$",
     ),
-    "camera axes": (lambda s: with_poses(s, lambda p: p @ AXES), "fit", "negate the second and third column"),
+    "camera axes": (
+        lambda s: with_poses(s, lambda p: p @ AXES),
+        "fit",
+        "are OpenGL's .*; negate the second and third column",
+    ),
     "world to camera": (lambda s: with_poses(s, np.linalg.inv), "fit", "world-to-camera; invert each matrix$"),
     "photos shuffled": (
         lambda s: with_photos(s, np.random.default_rng(3).permutation(len(s.frames))),
         "fit",
-        "each pose has its own photo",
+        "only the photos do not belong to their poses; look whether their names are shifted",
     ),
-    "photos one late": (lambda s: with_photos(s, np.roll(np.arange(len(s.frames)), 1)), "fit", "one too late"),
+    "photos one late": (
+        lambda s: with_photos(s, np.roll(np.arange(len(s.frames)), 1)),
+        "fit",
+        r"one frame too late \(pose i has the photo of frame i - 1\)",
+    ),
+    "photos two early": (
+        lambda s: with_photos(s, np.roll(np.arange(len(s.frames)), -2)),
+        "fit",
+        r"the photos are 2 frames too early \(pose i has the photo of frame i \+ 2\); give each pose its own photo$",
+    ),
+    "photos upside down": (_upside_down, "fit", "the photos are turned by 180 degrees; turn the photos by 180 degrees"),
+    "photos turned clockwise": (
+        lambda s: with_poses(s, _quarter_turn),
+        "fit",
+        "turned by 90 degrees clockwise against the poses; .* x and y, become -y and x$",
+    ),
+    "tracking jumped": (
+        lambda s: jumped(s, 9, 18),
+        "fit",
+        r"^frames 216 to 408 \(9 of 18\): photos .*disagree with the mesh there.*; the poses there are off: tracking "
+        r"jumped or drifted; leave these frames out \(--keyframes 0,24,48,72,96,120,144,168,192\) or track anew$",
+    ),
+    "tracking jumped, no depth": (
+        lambda s: without_depth(jumped(s, 5, 11)),
+        "fit",
+        r"^frames 120 to 240 \(6 of 18\): photos disagree .* poses there are off, as where tracking jumped or drifted",
+    ),
+    "photos of a stretch": (
+        lambda s: shifted(s, 6, 12, 3),
+        "fit",
+        r"^frames 144 to (264|288) \([67] of 18\): .* sensor depth agrees there, too .*; the photos there are not",
+    ),
+    "depth of a stretch": (
+        lambda s: _depth_of_others(s, 4, 9),
+        "depth",
+        r"^frames 96 to 192 \(5 of 18\): 100 % of the sensor depth misses the mesh there .* photos agree there, too; ",
+    ),
     "photos by name": (
         lambda s: with_photos(s, [int(i) for i in sorted(map(str, range(len(s.frames))))]),
         "fit",
@@ -136,9 +225,13 @@ BROKEN: dict[str, tuple[Callable[[Scene], Scene], str, str]] = {
     "centre outside": (
         lambda s: with_intrinsics(s, _centre_outside),
         "cameras",
-        "800, 237 lies outside its photo of 640",
+        "^the principal point 800, 237 lies outside its photo of 640",
     ),
-    "intrinsics of large images": (lambda s: with_intrinsics(s, resized(2)), "cameras", "images of about 1277 x 958"),
+    "intrinsics of large images": (
+        lambda s: with_intrinsics(s, resized(2)),
+        "cameras",
+        "1277 x 958; give those of 640 x 480 in intrinsic/intrinsic_color.txt, or that size as colorWidth",
+    ),
     "intrinsics of small images": (lambda s: with_intrinsics(s, resized(0.5)), "cameras", "images of about 319 x 240"),
     "focal length absurd": (
         lambda s: with_intrinsics(s, _longer(20)),
@@ -152,7 +245,11 @@ BROKEN: dict[str, tuple[Callable[[Scene], Scene], str, str]] = {
         "size",
         "mesh and poses look to be in millimetres",
     ),
-    "depth in another unit": (_depth_unit, "depth", "0.2 times the mesh's depth"),
+    "depth in another unit": (
+        _depth_unit,
+        "depth",
+        "0.2 times the mesh's depth, as if in millimetres; write them in 1/5000 m: multiply their values by 5",
+    ),
     "photos deleted": (
         lambda s: replace(s, frames=s.frames[::2], without_photo=tuple(f"color/{f.id}.jpg" for f in s.frames[1::2])),
         "frames",

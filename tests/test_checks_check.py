@@ -3,9 +3,10 @@
 import re
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
-from broken_scans import BROKEN, sample, with_intrinsics, with_poses
+from broken_scans import BROKEN, SAMPLE, jumped, sample, with_intrinsics, with_poses
 from scipy.spatial.transform import Rotation
 from synthetic_rooms import quick_room
 
@@ -34,6 +35,51 @@ def test_sound_scan_says_nothing():
     assert figures["photo_agreement"] > 0.6 and figures["photo_error"] < 6
     assert figures["depth_ratio"] == pytest.approx(1, abs=0.01) and figures["depth_near"] > 0.95
     assert figures["photos_compared"] == 18 and figures["mesh_in_view"] > 0.95
+
+
+@pytest.mark.parametrize(
+    ("turned", "says"),
+    [
+        (lambda photo: photo[::-1, ::-1], "turned by 180 degrees"),
+        (lambda photo: photo[:, ::-1], "mirrored, left to right; mirror them back"),
+        (lambda photo: photo[::-1], "mirrored, top to bottom; mirror them back"),
+    ],
+)
+def test_photos_that_were_turned_or_mirrored(tmp_path, turned, says):
+    frames = []
+    for frame in sample().frames:
+        path = tmp_path / f"{frame.id}.jpg"
+        cv2.imwrite(str(path), np.ascontiguousarray(turned(frame.read_color()[..., ::-1])))
+        frames.append(replace(frame, color=replace(frame.color, path=path)))
+    (finding,) = check_scene(replace(sample(), frames=tuple(frames))).findings
+    assert finding.check == "fit" and f"the photos are {says}" in finding.message
+
+
+def test_photos_of_another_moment_are_told_from_poses_that_depth_confirms():
+    scene = sample()
+    half_a_step = load_scene(SAMPLE).frames[1::2]
+    frames = tuple(replace(f, color=g.color) for f, g in zip(scene.frames, half_a_step, strict=True))
+    (finding,) = check_scene(replace(scene, frames=frames)).findings
+    assert finding.message.startswith(
+        "mesh, poses and sensor depth fit each other (100 % within a tenth), only the photos"
+    )
+
+
+@pytest.mark.parametrize("odd", [[7], [7, 8], [3, 12]])
+def test_single_odd_frames_are_no_stretch(odd):
+    scene = sample()
+    for i in odd:
+        scene = jumped(scene, i, i + 1)
+    assert check_scene(scene).findings == ()
+
+
+def test_mesh_axes_are_named_as_the_layout_has_them(tmp_path):
+    """In a transforms.json belong OpenGL's cameras."""
+    (tmp_path / "transforms.json").write_text("{}")
+    breaking, _, _ = BROKEN["camera axes"]
+    (finding,) = check_scene(replace(breaking(sample()), path=tmp_path)).findings
+    assert "axes are OpenCV's (y down, z forward), in a transforms.json belong OpenGL's" in finding.message
+    assert finding.message.endswith("of each transform_matrix")
 
 
 def noisy(pose: np.ndarray, rng: np.random.Generator) -> np.ndarray:

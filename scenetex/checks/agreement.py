@@ -36,6 +36,20 @@ class Sightings:
         return len(self.first)
 
 
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """How every two photos agree.
+
+    Attributes:
+        ids: of the m frames, in the trajectory's order.
+        sums: (4, m, m) float64: of the products of both photos' detail at the points that they share, of the squares
+            of either, and the number of points; the photo that a point was taken from is the row.
+    """
+
+    ids: tuple[int, ...]
+    sums: np.ndarray
+
+
 @dataclass(frozen=True)
 class Agreement:
     """How photos agree.
@@ -66,6 +80,15 @@ def agreement(look: Look, most: int = _MOST) -> Agreement:
     a, b = sample(look.detail, found.first, found.pixel), sample(look.detail, found.second, found.other)
     correlation = (a * b).sum() / max(np.sqrt((a * a).sum() * (b * b).sum()), 1e-9)
     return Agreement(float(correlation), _error(look, found), len(found), look.seen)
+
+
+def pair_agreement(look: Look) -> Pairs:
+    """Compares photos as `agreement` does, for every two of them."""
+    count, found = len(look), sightings(look)
+    a, b = sample(look.detail, found.first, found.pixel), sample(look.detail, found.second, found.other)
+    pair = found.first * count + found.second
+    sums = [np.bincount(pair, weight, count * count) for weight in (a * b, a * a, b * b, np.ones(len(a)))]
+    return Pairs(tuple(frame.id for frame in look.frames), np.reshape(sums, (4, count, count)))
 
 
 def _error(look: Look, found: Sightings) -> float:

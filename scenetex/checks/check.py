@@ -41,7 +41,8 @@ class Checks:
 
 
 def check_scene(scene: Scene) -> Checks:
-    """Looks whether mesh, poses, intrinsics, photos and depth fit each other, in a second or so.
+    """Looks whether mesh, poses, intrinsics, photos and depth fit each other, in about a second; in some where it
+    looks for the cause of a misfit.
 
     Compared are up to 32 frames, as small pictures. One thing that is wrong shows in many ways: what follows from
     another finding is left out. Nothing is changed but the winding of faces.
@@ -55,10 +56,10 @@ def check_scene(scene: Scene) -> Checks:
     turned, share = turn_faces(scene, look)
     depth = depth_agreement(scene, look)
     cameras = check_cameras(scene)
-    fit, agreed = check_fit(scene, look, search=cameras is None)
+    fit, agreed = check_fit(scene, look, depth, search=cameras is None)
     frames, size = check_frames(scene), check_size(scene)
     # Wrong cameras see the wrong things, and so do those in the wrong place.
-    found = [cameras or fit] if cameras or fit else [size or check_depth(depth), check_faces(share)]
+    found = [cameras or fit] if cameras or fit else [size or check_depth(scene, depth), check_faces(share)]
     figures = {
         "photos_compared": int(look.shows.sum()),
         "photo_agreement": round(agreed.correlation, 3) if agreed.measured else None,

@@ -6,9 +6,11 @@ from itertools import product
 import numpy as np
 
 from ..scene.scene import Scene
-from .agreement import Agreement, agreement
+from .agreement import Agreement, agreement, pair_agreement
+from .depth import DepthAgreement
 from .finding import Finding
 from .look import Look
+from .stretches import check_stretch
 from .suppositions import moved, scale_cure, scaled, suppositions
 
 _GOOD = 0.3  # correlation of photos that agree more or less; poses that miss by 2 cm and half a degree leave 0.4
@@ -30,6 +32,11 @@ _MISFIT = (
     "the photos do not agree on the mesh's surface, and no usual cause explains it; check that mesh and poses share "
     "one frame, up axis and unit, that each pose has its own photo, and the intrinsics"
 )
+_PHOTOS_MISFIT = (
+    "mesh, poses and sensor depth fit each other ({near:.0f} % within a tenth), only the photos do not belong to their "
+    "poses; look whether their names are shifted or their times are another clock's (photos of a moment before or "
+    "after), and whether the photos' intrinsics are right"
+)
 _SOMEWHERE = "the mesh seems to lie beside its place; use the mesh of these poses, in their frame"
 NOTHING_SEEN = (
     "the cameras hardly see the mesh; check that mesh and poses share one frame, up axis and unit (metres), and that "
@@ -37,26 +44,34 @@ NOTHING_SEEN = (
 )
 
 
-def check_fit(scene: Scene, look: Look, search: bool = True) -> tuple[Finding | None, Agreement]:
+def check_fit(
+    scene: Scene, look: Look, depth: DepthAgreement | None = None, search: bool = True
+) -> tuple[Finding | None, Agreement]:
     """What does not fit, with the cure that makes photos agree, where there is one; and how they agree as it is.
 
-    Without `search`, no cause is looked for.
+    Sensor depth that fits mesh and poses leaves the photos as what may be wrong. Without `search`, no cause is
+    looked for.
     """
-    now = agreement(look)
+    now, photos_alone = agreement(look), depth is not None and depth.fits
     cause, sound = None, now.measured and now.correlation >= _GOOD
-    if search and (now.measured or look.shows.sum() >= _MANY):
+    compared = search and (now.measured or look.shows.sum() >= _MANY)
+    if compared:
         quick = _quick(look)
         if not sound:
-            cause = _usual_cause(scene, look, quick)
+            cause = _usual_cause(scene, look, quick, photos_alone)
         if cause is None and now.measured and now.correlation < _BEYOND_DOUBT:
             cause = _beside(scene, look, quick, now)
-        if cause is None and not sound:
-            cause = _other_scale(scene, look, quick)
+    if cause is None and search and (off := check_stretch(scene, pair_agreement(look), depth)):
+        return off, now
+    if compared and cause is None and not (sound or photos_alone):
+        cause = _other_scale(scene, look, quick)
     if cause is not None:
         return Finding("fit", f"photos, poses and mesh do not fit: {cause}"), now
     if now.seen < _SEEN and not sound:
         return Finding("fit", NOTHING_SEEN), now
-    return (Finding("fit", _MISFIT) if now.measured and not sound else None), now
+    if sound or not now.measured:
+        return None, now
+    return Finding("fit", _PHOTOS_MISFIT.format(near=100 * depth.near) if photos_alone else _MISFIT), now
 
 
 def _quick(look: Look) -> Look:
@@ -71,10 +86,10 @@ def _agree(look: Look) -> float:
     return found.correlation if found.measured else 0.0
 
 
-def _usual_cause(scene: Scene, look: Look, quick: Look) -> str | None:
+def _usual_cause(scene: Scene, look: Look, quick: Look, photos_alone: bool) -> str | None:
     """The supposition with which photos agree best, if they do."""
     best, score = None, _GOOD
-    for supposed in suppositions(scene):
+    for supposed in suppositions(scene, photos_alone):
         if _agree(supposed.change(quick)) > _PROMISING:
             found = agreement(supposed.change(look))
             if found.measured and found.correlation > score:

@@ -8,6 +8,7 @@ from itertools import permutations, product
 import numpy as np
 
 from ..scene.scene import Scene
+from .layout import TRANSFORMS, intrinsics_place, layout
 from .look import Look, look_at
 from .size import UNITS, is_room, longest_side
 
@@ -32,13 +33,15 @@ class Supposition:
     scale: float = 1.0
 
 
-def suppositions(scene: Scene) -> Iterator[Supposition]:
-    """Everything that is known to go wrong and has a cure, one at a time."""
-    yield from _conventions()
-    for factor in _SCALES:
-        yield Supposition(scale_cure(scene, factor), partial(scaled, factor=factor), factor)
-    yield from _turns(scene)
-    yield from _lenses()
+def suppositions(scene: Scene, photos_alone: bool = False) -> Iterator[Supposition]:
+    """Everything that is known to go wrong and has a cure, one at a time; `photos_alone`: mesh and poses are right."""
+    if not photos_alone:
+        yield from _conventions(scene)
+        for factor in _SCALES:
+            yield Supposition(scale_cure(scene, factor), partial(scaled, factor=factor), factor)
+        yield from _turns(scene)
+    yield from _pictures(scene)
+    yield from _lenses(scene)
     yield from _orders(scene)
 
 
@@ -69,12 +72,15 @@ def _times(factor: float) -> str:
     return f"{factor:,.4g} times too large" if factor > 1 else f"{1 / factor:,.4g} times too small"
 
 
-def _conventions() -> Iterator[Supposition]:
+def _conventions(scene: Scene) -> Iterator[Supposition]:
     def cameras(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Look], Look]:
         return lambda look: look.with_cameras(change(look.cam_to_world))
 
     turn = "negate the second and third column of each camera-to-world matrix"
-    says = f"the cameras' axes are OpenGL's where OpenCV's belong, or the reverse; {turn}"
+    says = f"the cameras' axes are OpenGL's (y up, z backwards) where OpenCV's (y down, z forward) belong; {turn}"
+    if layout(scene) == TRANSFORMS:
+        turn = turn.replace("camera-to-world matrix", "transform_matrix")
+        says = f"the cameras' axes are OpenCV's (y down, z forward), in a transforms.json belong OpenGL's; {turn}"
     yield Supposition(says, cameras(lambda pose: pose @ _TURNED))
     yield Supposition("the poses are world-to-camera; invert each matrix", cameras(np.linalg.inv))
     # The axes of cameras in a transforms.json are turned on reading, whatever was in it.
@@ -91,8 +97,14 @@ def _turns(scene: Scene) -> Iterator[Supposition]:
     alignment = scene.axis_alignment
     if not np.allclose(alignment, np.eye(4)):
         yield Supposition(
-            "the mesh has its axis alignment already, the poses have not; use the unaligned mesh",
+            "the mesh has its axis alignment already, the poses have not; use the unaligned mesh, or move this one by "
+            "the inverse of axisAlignment",
             partial(moved, motion=np.linalg.inv(alignment)),
+        )
+        yield Supposition(
+            "the poses have their axis alignment already, the mesh has not; move the mesh by axisAlignment and make "
+            "that the identity, or use the unaligned poses",
+            partial(moved, motion=alignment),
         )
     for order, signs in product(permutations(range(3)), product((1.0, -1.0), repeat=3)):
         turn = np.zeros((4, 4))
@@ -106,12 +118,45 @@ def _turns(scene: Scene) -> Iterator[Supposition]:
         )
 
 
-def _lenses() -> Iterator[Supposition]:
+def _pictures(scene: Scene) -> Iterator[Supposition]:
+    """Photos that were turned or mirrored, which tells the same as cameras that are."""
+    half = "turn the photos by 180 degrees, or negate the first and second column of each camera-to-world matrix"
+    yield Supposition(f"the photos are turned by 180 degrees; {half}", partial(_mirrored, across=True, down=True))
+    for across, way in ((True, "left to right"), (False, "top to bottom")):
+        says = f"the photos are mirrored, {way}; mirror them back"
+        yield Supposition(says, partial(_mirrored, across=across, down=not across))
+    for way, angle in (("clockwise", 1), ("counter-clockwise", -1)):
+        # In a transforms.json y points up.
+        x, y = ("-y", "x") if (angle > 0) != (layout(scene) == TRANSFORMS) else ("y", "-x")
+        says = (
+            f"the photos are turned by 90 degrees {way} against the poses; turn the poses with them: the first and "
+            f"second column of each camera-to-world matrix, x and y, become {x} and {y}"
+        )
+        yield Supposition(says, partial(_rolled, angle=angle))
+
+
+def _mirrored(look: Look, across: bool, down: bool) -> Look:
+    k = look.intrinsics.copy()
+    for row, mirrored in enumerate((across, down)):
+        if mirrored:
+            k[:, row] = (look.sizes[:, row, None] - 1) * [0.0, 0.0, 1.0] - k[:, row]
+    return look.with_cameras(intrinsics=k)
+
+
+def _rolled(look: Look, angle: int) -> Look:
+    """Cameras rolled by a quarter turn, as photos turned clockwise (1) or counter-clockwise (-1) need it."""
+    roll = np.eye(4)
+    roll[:2, :2] = [[0, angle], [-angle, 0]]
+    return look.with_cameras(look.cam_to_world @ roll)
+
+
+def _lenses(scene: Scene) -> Iterator[Supposition]:
     for factor in _SIZES:
         says = f"the intrinsics are for images of {1 / factor:g} times the photos' size; multiply them by {factor:g}"
+        says += intrinsics_place(scene)
         yield Supposition(says, partial(_with_lens, factor=factor, centre=factor))
     for factor in _FOCAL:
-        says = f"the focal length is about {_times(1 / factor)}; check the intrinsics"
+        says = f"the focal length is about {_times(1 / factor)}; check it{intrinsics_place(scene)}"
         yield Supposition(says, partial(_with_lens, factor=factor, centre=1.0))
 
 
@@ -127,8 +172,7 @@ def _orders(scene: Scene) -> Iterator[Supposition]:
     count = len(scene.frames)
     by_name = [int(name) for name in sorted(map(str, range(count)))]
     orders = {
-        "one too late": [*range(1, count), 0],
-        "one too early": [count - 1, *range(count - 1)],
+        **_shifts(count),
         "in reverse order": list(range(count))[::-1],
         "sorted by name (1, 10, 2), the poses by number": np.argsort(by_name).tolist(),
         "sorted by number, the poses by name (1, 10, 2)": by_name,
@@ -141,3 +185,15 @@ def _orders(scene: Scene) -> Iterator[Supposition]:
             f"the photos are {says}; give each pose its own photo",
             lambda look, other=other: look_at(other, only={frame.id for frame in look.frames}),
         )
+
+
+def _shifts(count: int) -> dict[str, list[int]]:
+    """Photos shifted along the trajectory by a frame or two, all frames counted."""
+    shifts = {}
+    for by in (1, 2):
+        frames = "one frame" if by == 1 else f"{by} frames"
+        later, earlier = [(i + by) % count for i in range(count)], [(i - by) % count for i in range(count)]
+        # Where the photo that belongs to a pose is found at a later one, every pose has a photo from before.
+        shifts[f"{frames} too late (pose i has the photo of frame i - {by})"] = later
+        shifts[f"{frames} too early (pose i has the photo of frame i + {by})"] = earlier
+    return shifts
