@@ -321,3 +321,13 @@ def test_rigs_and_points_are_passed_over(write, form):
         for suffix in ("bin", "txt"):
             (folder / "sparse/0" / f"{name}.{suffix}").write_bytes(b"whatever stands there")
     assert_photos_fit(load_scene(folder))
+
+
+def test_byte_order_marks_are_passed_over(write):
+    folder = write()
+    for name in ("cameras", "images"):
+        path = folder / "sparse" / "0" / f"{name}.txt"
+        path.write_text("\ufeff" + path.read_text().partition("\n")[2], encoding="utf-8")  # before the first number
+    scene = load_scene(folder)
+    assert [frame.id for frame in scene.frames] == [3, 7, 10, 12]
+    assert_photos_fit(scene)

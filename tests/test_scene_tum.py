@@ -248,3 +248,16 @@ def test_depth_that_cannot_be_read_is_left_out_beside_a_mesh(folder, spoil, mess
     (folder / "mesh.ply").unlink()
     with pytest.raises(InputError, match=message):
         load_scene(folder)
+
+
+def test_byte_order_marks_are_passed_over(folder):
+    plain = load_scene(folder)
+    for name in ("groundtruth", "rgb", "depth", "calibration"):
+        path = folder / f"{name}.txt"
+        text = "".join(line for line in path.read_text().splitlines(keepends=True) if line[0] != "#")
+        path.write_text("\ufeff" + text, encoding="utf-8")  # directly before the first number
+    scene = load_scene(folder)
+    assert [frame.id for frame in scene.frames] == [0, 1, 2, 3] and all(frame.depth for frame in scene.frames)
+    for a, b in zip(plain.frames, scene.frames, strict=True):
+        np.testing.assert_array_equal(a.cam_to_world, b.cam_to_world)
+    assert_photos_fit(scene)

@@ -9,6 +9,7 @@ registered to the photo, so that both have one camera: that of `calibration.txt`
 `freiburg1` to `freiburg3` in the folder's name.
 """
 
+import codecs
 import math
 import os
 import re
@@ -197,7 +198,7 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the file") from None
     if len(data) > _LARGEST_TEXT or b"\0" in data:
         raise InputError(f"{path}: not a list of lines with time stamps; export it again")
-    lines = enumerate(os.fsdecode(data).replace(",", " ").split("\n"), 1)
+    lines = enumerate(os.fsdecode(data.removeprefix(codecs.BOM_UTF8)).replace(",", " ").split("\n"), 1)
     return [(number, words) for number, line in lines if (words := line.split()) and words[0][0] != "#"]
 
 
