@@ -265,7 +265,10 @@ def test_colours_of_16_bits_in_every_encoding(tmp_path, encoding, ragged):
     head += "element face 1\nproperty list uchar int vertex_indices\nend_header\n"
     lists = [[7] * (1 + ragged * i) for i in range(3)]
     if encoding == "ascii":
-        rows = [" ".join(map(str, (i, i * i, 0, *c, len(more), *more))) for i, (c, more) in enumerate(zip(colors, lists, strict=True))]
+        rows = [
+            " ".join(map(str, (i, i * i, 0, *c, len(more), *more)))
+            for i, (c, more) in enumerate(zip(colors, lists, strict=True))
+        ]
         body = "\n".join([*rows, "3 0 1 2"]).encode()
     else:
         order = "<" if "little" in encoding else ">"
