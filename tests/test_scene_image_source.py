@@ -317,7 +317,7 @@ def test_netpbm_photos_of_any_brightest_value(tmp_path, kind, brightest):
     gray = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY).astype(float)
     assert (
         np.abs(decode_gray(source, (64, 48), 1, "photo") - gray).max() <= 2 + 128 / brightest
-    )  # luma is rounded first
+    )
     halved = cv2.resize(gray, (32, 24), interpolation=cv2.INTER_AREA)
     assert decode_gray(source, (64, 48), 2, "photo").dtype == np.uint8
     assert abs(decode_gray(source, (64, 48), 2, "photo").mean() - halved.mean()) < 6
