@@ -315,9 +315,7 @@ def test_netpbm_photos_of_any_brightest_value(tmp_path, kind, brightest):
     assert photo.dtype == np.uint8 and np.abs(photo - expected).max() <= 1
     np.testing.assert_array_equal(photo[:2], np.broadcast_to([[[0]], [[255]]], (2, 64, 3)))
     gray = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY).astype(float)
-    assert (
-        np.abs(decode_gray(source, (64, 48), 1, "photo") - gray).max() <= 2 + 128 / brightest
-    )
+    assert np.abs(decode_gray(source, (64, 48), 1, "photo") - gray).max() <= 2 + 128 / brightest
     halved = cv2.resize(gray, (32, 24), interpolation=cv2.INTER_AREA)
     assert decode_gray(source, (64, 48), 2, "photo").dtype == np.uint8
     assert abs(decode_gray(source, (64, 48), 2, "photo").mean() - halved.mean()) < 6
