@@ -321,3 +321,35 @@ def test_rigs_and_points_are_passed_over(write, form):
         for suffix in ("bin", "txt"):
             (folder / "sparse/0" / f"{name}.{suffix}").write_bytes(b"whatever stands there")
     assert_photos_fit(load_scene(folder))
+
+
+def test_byte_order_marks_are_passed_over(write):
+    folder = write()
+    for name in ("cameras", "images"):
+        path = folder / "sparse" / "0" / f"{name}.txt"
+        path.write_text("\ufeff" + path.read_text().partition("\n")[2], encoding="utf-8")  # before the first number
+    scene = load_scene(folder)
+    assert [frame.id for frame in scene.frames] == [3, 7, 10, 12]
+    assert_photos_fit(scene)
+
+
+def test_names_as_other_systems_write_them(write):
+    folder = write()
+    path = folder / "sparse" / "0" / "images.txt"
+    path.write_text(path.read_text().replace("hall/frame 0007.png", "hall\\frame 0007.PNG"))
+    scene = load_scene(folder)
+    assert [frame.id for frame in scene.frames] == [3, 7, 10, 12] and scene.without_photo == ()
+    assert_photos_fit(scene)
+
+
+def test_a_damaged_cloud_beside_the_mesh_stops_nothing(write):
+    folder = write()
+    for place in (folder, folder / "dense"):
+        place.mkdir(exist_ok=True)
+        (place / "fused.ply").write_bytes(b"damaged")
+    assert len(load_scene(folder).frames) == 4
+    (folder / "mesh.ply").rename(folder / "dense" / "meshed-poisson.ply")
+    assert len(load_scene(folder).frames) == 4
+    (folder / "dense" / "meshed-poisson.ply").unlink()
+    with pytest.raises(InputError, match=r"fused\.ply: not a PLY file"):
+        load_scene(folder)

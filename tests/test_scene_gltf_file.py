@@ -279,3 +279,23 @@ def test_old_and_cut_files_are_named(tmp_path):
     path.write_text(path.read_text()[:-20])
     with pytest.raises(InputError, match=r"mesh\.gltf: not a glTF 2\.0 file, or cut short"):
         read_gltf(path)
+
+
+def test_a_glb_whose_buffer_is_within_its_text(tmp_path):
+    build = Builder().part()
+    uri = "data:application/octet-stream;base64," + base64.b64encode(build.data).decode()
+    inside = {"buffers": [{"byteLength": len(build.data), "uri": uri}]}
+    vertices, faces, _ = read_glb(build.glb(tmp_path, **inside))
+    np.testing.assert_array_equal(vertices, SQUARE)
+    np.testing.assert_array_equal(faces, [[0, 1, 2], [0, 2, 3]])
+
+
+def test_other_files_of_a_glb_matter_where_the_mesh_lies_in_them_alone(tmp_path):
+    build = Builder().part()
+    buffers = [{"byteLength": len(build.data)}, {"byteLength": 8, "uri": "animation.bin"}]
+    build.tree["bufferViews"].append({"buffer": 1, "byteLength": 8})
+    np.testing.assert_array_equal(read_glb(build.glb(tmp_path, buffers=buffers))[0], SQUARE)
+    (tmp_path / "animation.bin").write_bytes(bytes(len(build.data)))
+    build.tree["bufferViews"][0]["buffer"] = 1
+    with pytest.raises(InputError, match=r"mesh\.glb: refers to other files"):
+        read_glb(build.glb(tmp_path, buffers=buffers))

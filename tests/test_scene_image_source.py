@@ -16,7 +16,14 @@ from tiny_scan import deflated, jpeg, peak_bytes
 from scenetex import InputError
 from scenetex.scene.camera import Camera
 from scenetex.scene.frame import Frame
-from scenetex.scene.image_source import ImageSource, decode_color, decode_depth, decode_gray, image_size
+from scenetex.scene.image_source import (
+    ImageSource,
+    decode_color,
+    decode_depth,
+    decode_gray,
+    image_size,
+    is_transparent,
+)
 
 NOISE = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
 DEPTH = np.random.default_rng(1).integers(0, 65535, (24, 32), np.uint16)
@@ -290,3 +297,55 @@ def test_chunks_that_promise_megabytes_are_refused(tmp_path, chunk, length):
     )
     run = subprocess.run([sys.executable, "-c", code, str(source.path)], capture_output=True, text=True, check=True)
     assert int(run.stdout) < 20_000
+
+
+@pytest.mark.parametrize("kind", [2, 3, 5, 6])
+@pytest.mark.parametrize("brightest", [15, 100, 255, 256, 4095, 65535])
+def test_netpbm_photos_of_any_brightest_value(tmp_path, kind, brightest):
+    shape = (48, 64, 3) if kind in (3, 6) else (48, 64)
+    stored_as = np.random.default_rng(2).integers(0, brightest + 1, shape)
+    stored_as[:2] = [[0], [brightest]] if len(shape) == 2 else [[[0]], [[brightest]]]
+    if kind > 4:
+        body = stored_as.astype("u1" if brightest < 256 else ">u2").tobytes()
+    else:
+        body = " ".join(map(str, stored_as.ravel())).encode() + b"\n"
+    source = stored(tmp_path, b"P%d # 1 2 3\n64\n# white is below\n48 %d\n" % (kind, brightest) + body, "photo.ppm")
+    photo = decode_color(source, (64, 48), "photo")
+    expected = np.broadcast_to(stored_as[..., None] if len(shape) == 2 else stored_as, (48, 64, 3)) * 255 / brightest
+    assert photo.dtype == np.uint8 and np.abs(photo - expected).max() <= 1
+    np.testing.assert_array_equal(photo[:2], np.broadcast_to([[[0]], [[255]]], (2, 64, 3)))
+    gray = cv2.cvtColor(photo, cv2.COLOR_RGB2GRAY).astype(float)
+    assert np.abs(decode_gray(source, (64, 48), 1, "photo") - gray).max() <= 2 + 128 / brightest
+    halved = cv2.resize(gray, (32, 24), interpolation=cv2.INTER_AREA)
+    assert decode_gray(source, (64, 48), 2, "photo").dtype == np.uint8
+    assert abs(decode_gray(source, (64, 48), 2, "photo").mean() - halved.mean()) < 6
+    if kind == 5 and brightest > 255:  # as depth, the numbers are what counts
+        np.testing.assert_allclose(decode_depth(source, (64, 48), "depth"), stored_as * 0.001, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "PNG", "WEBP"])
+def test_what_alpha_hides_is_read_as_it_is_stored(tmp_path, kind):
+    alpha = np.random.default_rng(3).integers(1, 256, (48, 64, 1), np.uint8)
+    options = {"lossless": True} if kind == "WEBP" else {}
+    Image.fromarray(np.concatenate([NOISE, alpha], 2)).save(tmp_path / "image", kind, **options)
+    source = ImageSource(tmp_path / "image")
+    np.testing.assert_array_equal(decode_color(source, (64, 48), "photo"), NOISE)
+    gray = cv2.cvtColor(NOISE, cv2.COLOR_RGB2GRAY)
+    assert np.abs(decode_gray(source, (64, 48), 1, "photo").astype(int) - gray).max() <= 1
+    assert is_transparent(source, "photo")
+
+
+@pytest.mark.parametrize("shape", [(48, 64, 3), (48, 64)])
+@pytest.mark.parametrize(
+    ("suffix", "dtype", "message"),
+    [
+        (".tif", np.float32, "holds floating-point or 32-bit pixels"),
+        (".tif", np.float64, "holds floating-point or 32-bit pixels"),
+        (".pfm", np.float32, "is PFM|holds floating-point"),
+        (".hdr", np.float32, "is Radiance HDR"),
+    ],
+)
+def test_photos_of_floats_are_named(tmp_path, shape, suffix, dtype, message):
+    source = stored(tmp_path, cv2.imencode(suffix, np.full(shape, 0.5, dtype))[1].tobytes(), f"photo{suffix}")
+    with pytest.raises(InputError, match=message):
+        decode_color(source, (64, 48), "photo")

@@ -134,3 +134,26 @@ def test_mutated_files_give_a_mesh_or_an_input_error(tmp_path_factory, edits):
         assert vertices.shape[1] == faces.shape[1] == 3
     except InputError as error:
         assert "fuzzed.obj" in str(error)
+
+
+TRIANGLE = "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeff" + TRIANGLE,
+        "# made in C:\\scans\\\n" + TRIANGLE,
+        "mtllib C:\\scans\\\n" + TRIANGLE,
+        "v 0 0 0 # of C:\\scans\\\n" + TRIANGLE[8:],
+        "# made\rv 0 0 0\n" + TRIANGLE[8:],  # two kinds of line ends
+        "v 0 \\\n 0 \\\n0\nv 1 0 0\nv 0 1 0\nf \\\n1 2\\\n 3 # and \\\n",
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_what_stands_before_a_vertex_does_not_cost_it(tmp_path, text, end):
+    path = tmp_path / "mesh.obj"
+    path.write_bytes(text.replace("\n", end).encode())
+    vertices, faces, _ = read_obj(path)
+    np.testing.assert_array_equal(vertices, [[0, 0, 0], [1, 0, 0], [0, 1, 0]])
+    np.testing.assert_array_equal(faces, [[0, 1, 2]])

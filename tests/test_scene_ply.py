@@ -240,3 +240,51 @@ def test_colours_by_their_names_with_lines_that_end_as_they_did_in_1994(tmp_path
     (tmp_path / "mesh.ply").write_bytes(text.replace("\n", "\r").encode())
     _, faces, colors = read_ply(tmp_path / "mesh.ply")
     assert faces.tolist() == [[0, 1, 2]] and colors.tolist() == [[51, 102, 255]] * 3
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "binary_little_endian", "binary_big_endian"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_a_byte_order_mark_is_passed_over(tmp_path, encoding, end):
+    path = tmp_path / "mesh.ply"
+    head, mark, body = mixed_ply(encoding).partition(b"end_header\n")
+    path.write_bytes(b"\xef\xbb\xbf" + (head + mark).replace(b"\n", end) + body)
+    vertices, faces, colors = read_ply(path)
+    np.testing.assert_array_equal(vertices, POINTS)
+    np.testing.assert_array_equal(faces, TRIANGLES)
+    np.testing.assert_array_equal(colors, COLORS)
+    assert ply_face_count(path) == 3
+
+
+@pytest.mark.parametrize("ragged", [False, True])
+@pytest.mark.parametrize("encoding", ["ascii", "binary_little_endian", "binary_big_endian"])
+def test_colours_of_16_bits_in_every_encoding(tmp_path, encoding, ragged):
+    """Where a list of the vertices differs in length, rows are read one by one."""
+    colors = np.array([[65535, 32768, 0], [257, 514, 0], [128, 129, 65535]])
+    head = f"ply\nformat {encoding} 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\n"
+    head += "property ushort red\nproperty ushort green\nproperty ushort blue\nproperty list uchar uchar more\n"
+    head += "element face 1\nproperty list uchar int vertex_indices\nend_header\n"
+    lists = [[7] * (1 + ragged * i) for i in range(3)]
+    if encoding == "ascii":
+        rows = [
+            " ".join(map(str, (i, i * i, 0, *c, len(more), *more)))
+            for i, (c, more) in enumerate(zip(colors, lists, strict=True))
+        ]
+        body = "\n".join([*rows, "3 0 1 2"]).encode()
+    else:
+        order = "<" if "little" in encoding else ">"
+        rows = [
+            struct.pack(f"{order}3f3HB{len(more)}B", i, i * i, 0, *c, len(more), *more)
+            for i, (c, more) in enumerate(zip(colors, lists, strict=True))
+        ]
+        body = b"".join([*rows, struct.pack(f"{order}B3i", 3, 0, 1, 2)])
+    path = tmp_path / "mesh.ply"
+    path.write_bytes(head.encode() + body)
+    np.testing.assert_array_equal(read_ply(path)[2], [[255, 128, 0], [1, 2, 0], [0, 1, 255]])
+
+
+def test_ascii_corners_beyond_their_type_are_kept(tmp_path):
+    path = tmp_path / "mesh.ply"
+    head = "ply\nformat ascii 1.0\nelement vertex 300\nproperty float x\nproperty float y\nproperty float z\n"
+    head += "element face 1\nproperty list uchar uchar vertex_indices\nend_header\n"
+    path.write_text(head + "0 0 0\n" * 300 + "3 0 256 299\n")
+    np.testing.assert_array_equal(read_ply(path)[1], [[0, 256, 299]])

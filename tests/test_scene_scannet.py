@@ -272,3 +272,18 @@ def test_what_scan_info_declares_and_nobody_needs(tmp_path):
     scene = load_scene(write_extracted(tmp_path / "room", info=info))
     np.testing.assert_array_equal(scene.axis_alignment, np.eye(4))
     np.testing.assert_allclose(scene.frames[0].cam_to_world, look(0), atol=1e-15)
+
+
+def test_byte_order_marks_are_passed_over(scan):
+    (scan / f"{scan.name}.txt").write_text(INFO.format(w=64, h=48))
+    plain = load_scene(scan)
+    assert not np.array_equal(plain.axis_alignment, np.eye(4))
+    texts = [*(scan / "pose").glob("*.txt"), *(scan / "intrinsic").glob("*.txt"), scan / f"{scan.name}.txt"]
+    for path in texts:
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    scene = load_scene(scan)
+    np.testing.assert_array_equal(plain.axis_alignment, scene.axis_alignment)
+    for a, b in zip(plain.frames, scene.frames, strict=True):
+        np.testing.assert_array_equal(a.cam_to_world, b.cam_to_world)
+        np.testing.assert_array_equal(a.camera.intrinsics, b.camera.intrinsics)
+        np.testing.assert_array_equal(a.depth_camera.intrinsics, b.depth_camera.intrinsics)

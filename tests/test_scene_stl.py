@@ -72,3 +72,19 @@ def test_damage_is_named(tmp_path, data, message):
     with pytest.raises(InputError, match="mesh is empty"):
         (tmp_path / "a.stl").write_bytes(bytes(84))
         read_mesh(tmp_path / "a.stl")
+
+
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_line_ends_and_a_byte_order_mark(tmp_path, mark, end):
+    (tmp_path / "a.stl").write_bytes((mark + ASCII).replace("\n", end).encode())
+    vertices, faces, _ = read_stl(tmp_path / "a.stl")
+    np.testing.assert_array_equal(vertices, [[0, 0, 0], [1, 0, 0], [0, 1.5, 0], [2, 2, np.nan]])
+    assert faces.tolist() == [[0, 1, 2], [1, 2, 3]]
+
+
+def test_binary_whose_header_begins_with_a_byte_order_mark(tmp_path):
+    data = bytearray(trimesh.Trimesh(ROOM_VERTICES, ROOM_FACES, process=False).export(file_type="stl"))
+    data[:8] = b"\xef\xbb\xbfsolid"
+    (tmp_path / "a.stl").write_bytes(data)
+    assert len(read_stl(tmp_path / "a.stl")[1]) == len(ROOM_FACES)

@@ -232,14 +232,30 @@ def test_values_that_are_odd_in_the_whole_file(write, change, says):
     [
         ({"file_path": "a" * 300}, "file_path is not a file name"),
         ({"file_path": "\x1b[31m"}, "file_path is not a file name"),
-        ({"depth_file_path": "a\nb.png"}, "depth_file_path is not a file name"),
-        ({"depth_unit_scale_factor": 0}, "depth_unit_scale_factor 0 is no unit of depth"),
-        ({"depth_unit_scale_factor": 1e300}, r"depth_unit_scale_factor 1e\+300 is no unit of depth"),
     ],
 )
 def test_values_that_are_odd_in_a_frame(write, change, says):
     with pytest.raises(InputError, match=says) as caught:
         load_scene(write(frame=change))
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"depth_file_path": "a\nb.png"}, "depth_file_path is not a file name"),
+        ({"depth_unit_scale_factor": 0}, "depth_unit_scale_factor 0 is no unit of depth"),
+        ({"depth_unit_scale_factor": 1e300}, r"depth_unit_scale_factor 1e\+300 is no unit of depth"),
+    ],
+)
+def test_odd_values_of_depth_matter_without_a_mesh_alone(write, change, says):
+    folder = write(frame=change)
+    with pytest.warns(InputWarning, match=says) as warned:
+        assert not any(frame.depth for frame in load_scene(folder).frames)
+    assert str(warned[0].message).isprintable()
+    (folder / "mesh.ply").unlink()
+    with pytest.raises(InputError, match=says) as caught:
+        load_scene(folder)
     assert str(caught.value).isprintable()
 
 
@@ -336,3 +352,118 @@ def test_portraits_turn_as_their_tag_says_if_only_that_fits(write):
         frame = load_scene(folder).frames[0]
         assert frame.camera.size == (48, 64)
         np.testing.assert_array_equal(frame.read_color(), upright)
+
+
+def rewrite(folder, old: str, new: str) -> None:
+    path = folder / "transforms.json"
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_names_as_other_systems_write_them(write):
+    folder = write(names=("images/a.png", "images/f.01.png", "images/C.PNG"), frame={"depth_file_path": None})
+    rewrite(folder, '"images/a.png"', '".\\\\images\\\\a.png"')
+    rewrite(folder, '"images/f.01.png"', '"./images/f.01"')
+    rewrite(folder, '"images/C.PNG"', '"Images/c"')
+    scene = load_scene(folder)
+    assert [frame.read_color()[0, 0, 0] for frame in scene.frames] == [50, 51, 52] and scene.without_photo == ()
+
+
+@pytest.mark.parametrize("shape", [(64, 48), (25, 32)])
+def test_depth_of_another_shape_than_its_photo_is_left_out(write, shape):
+    folder = write()
+    for path in (folder / "images").glob("*.depth.png"):
+        cv2.imwrite(str(path), np.full(shape, 1000, np.uint16))
+    message = rf"depth is {shape[1]}x{shape[0]}, its photo 64x48, another shape"
+    with pytest.warns(InputWarning, match=message + r".*goes on without depth images"):
+        assert not any(frame.depth for frame in load_scene(folder).frames)
+    (folder / "mesh.ply").unlink()
+    with pytest.raises(InputError, match=message):
+        load_scene(folder)
+
+
+def test_photos_that_their_tag_turns_leave_unturned_depth_out(write):
+    from PIL import Image
+
+    folder = write(INTRINSICS | {"w": 48, "h": 64, "cx": 24.0, "cy": 32.0})
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    for path in (folder / "images").glob("frame_0000?.png"):
+        Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save(path, exif=exif)
+    with pytest.warns(InputWarning, match="depth is 32x24, its photo 48x64, another shape"):
+        scene = load_scene(folder)
+    assert [(frame.camera.size, frame.depth) for frame in scene.frames] == [((48, 64), None)] * 2
+
+
+@pytest.mark.parametrize("where", ["file", "frame"])
+@pytest.mark.parametrize(
+    ("lens", "message"),
+    [
+        ({"k4": 0.1}, "k4 is not supported"),
+        ({"k5": 0.1}, "k5 is not supported"),
+        ({"k6": -0.1}, "k6 is not supported"),
+        ({"distortion_params": [0, 0, 0, 0.1, 0, 0]}, "k4 is not supported"),
+        ({"distortion_params": [0.1, 0.1]}, "distortion_params is not the numbers k1 k2 k3 k4 p1 p2"),
+        ({"distortion_params": "0.1"}, "distortion_params is not the numbers"),
+        ({"distortion_params": [0.1, "b", 0, 0, 0, 0]}, "distortion_params is not the numbers"),
+        ({"distortion_params": [0.1, float("nan"), 0, 0, 0, 0]}, "distortion_params: k2 is not a number"),
+        ({"camera_model": "OPENCV_FISHEYE", "k5": 0.1}, "k5 is not supported"),
+    ],
+)
+def test_lenses_that_are_not_read_are_refused(write, where, lens, message):
+    with pytest.raises(InputError, match=message):
+        load_scene(write(INTRINSICS | lens) if where == "file" else write(frame=lens))
+
+
+@pytest.mark.parametrize("where", ["file", "frame"])
+def test_coefficients_in_nerfstudios_order(write, where):
+    """A list goes before single ones; zeros and null are none."""
+    for lens, expected in (
+        ({"distortion_params": [0.1, 0.2, 0.3, 0, 0.4, 0.5], "k1": 9.0}, (0.1, 0.2, 0.4, 0.5, 0.3)),
+        ({"distortion_params": [0] * 6, "k1": 0.1}, None),
+        ({"distortion_params": None, "k1": 0.1, "k5": 0, "k6": None}, (0.1, 0, 0, 0, 0)),
+        ({"distortion_params": [0.1, 0.2, 0.3, 0.4, 0, 0], "is_fisheye": True}, (0.1, 0.2, 0.3, 0.4)),
+    ):
+        frame = load_scene(write(INTRINSICS | lens) if where == "file" else write(frame=lens)).frames[0]
+        assert frame.color.distortion == frame.depth.distortion == expected
+
+
+@pytest.mark.parametrize("unit", [0, -1, "millimetres", 1e9])
+def test_units_of_depth_that_is_not_there_do_not_matter(write, unit):
+    folder = write(INTRINSICS | {"depth_unit_scale_factor": unit}, frame={"depth_file_path": None})
+    assert len(load_scene(folder).frames) == 2
+    folder = write(INTRINSICS | {"depth_unit_scale_factor": unit})
+    with pytest.warns(InputWarning, match=r"depth_unit_scale_factor .* \(goes on without depth images"):
+        assert not any(frame.depth for frame in load_scene(folder).frames)
+
+
+@pytest.mark.parametrize(
+    "unneeded",
+    [
+        {"camera_angle_x": "wide", "camera_angle_y": float("nan")},
+        {"mask_path": None},
+        {"camera_model": None, "is_fisheye": None},
+        {"mesh": "mesh.ply", "ply_file_path": 5},
+        {"ply_file_path": "cloud.ply"},
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_what_is_not_needed_stops_nothing(write, unneeded):
+    folder = write(INTRINSICS | unneeded)
+    (folder / "cloud.ply").write_bytes(b"damaged")
+    assert len(load_scene(folder).frames) == 2
+    if unneeded.get("ply_file_path") == "cloud.ply":
+        (folder / "mesh.ply").unlink()
+        with pytest.raises(InputError, match=r"cloud\.ply: not a PLY file"):
+            load_scene(folder)
+
+
+def test_null_falls_back_to_what_all_share(write):
+    camera = load_scene(write(frame={"fl_x": None, "cx": None})).frames[0].camera
+    np.testing.assert_allclose(camera.intrinsics, [[40, 0, 31.5], [0, 42, 24], [0, 0, 1]])
+
+
+def test_depth_names_that_are_none_are_left_out(write):
+    with pytest.warns(InputWarning, match="depth_file_path is not a file name"):
+        assert not any(frame.depth for frame in load_scene(write(frame={"depth_file_path": 5})).frames)

@@ -248,3 +248,38 @@ def test_depth_that_cannot_be_read_is_left_out_beside_a_mesh(folder, spoil, mess
     (folder / "mesh.ply").unlink()
     with pytest.raises(InputError, match=message):
         load_scene(folder)
+
+
+def test_byte_order_marks_are_passed_over(folder):
+    plain = load_scene(folder)
+    for name in ("groundtruth", "rgb", "depth", "calibration"):
+        path = folder / f"{name}.txt"
+        text = "".join(line for line in path.read_text().splitlines(keepends=True) if line[0] != "#")
+        path.write_text("\ufeff" + text, encoding="utf-8")  # directly before the first number
+    scene = load_scene(folder)
+    assert [frame.id for frame in scene.frames] == [0, 1, 2, 3] and all(frame.depth for frame in scene.frames)
+    for a, b in zip(plain.frames, scene.frames, strict=True):
+        np.testing.assert_array_equal(a.cam_to_world, b.cam_to_world)
+    assert_photos_fit(scene)
+
+
+def test_depth_of_another_shape_than_its_photo_is_left_out(folder):
+    for i, depth in enumerate(depths()):
+        write_image(folder / "depth" / f"{i}.png", np.rint(depth.T * 5000).astype(np.uint16))
+    message = r"depth/0\.png: depth is 120x160, its photo 160x120, another shape"
+    with pytest.warns(InputWarning, match=message + ".*goes on without depth images"):
+        scene = load_scene(folder)
+    assert [frame.depth for frame in scene.frames] == [None] * 4
+    (folder / "mesh.ply").unlink()
+    with pytest.raises(InputError, match=message):
+        load_scene(folder)
+
+
+def test_lists_of_other_systems(folder):
+    text = (folder / "rgb.txt").read_text()
+    (folder / "rgb.txt").write_text(text.replace("rgb/", ".\\RGB\\").replace(".png", ".PNG"))
+    scene = load_scene(folder)
+    assert scene.without_photo == () and len(scene.frames) == 4
+    assert_photos_fit(scene)
+    (folder / "rgb.txt").write_text(text.replace("rgb/3", "/gone/3"))
+    assert load_scene(folder).without_photo == ("/gone/3.png",)

@@ -22,8 +22,9 @@ from painted_box import walk_around
 from scipy.spatial.transform import Rotation
 
 from scenetex import InputError, load_scene
+from scenetex.scene.camera import Camera
 from scenetex.scene.load import scene_name
-from scenetex.scene.zoo import zoo_spec
+from scenetex.scene.zoo import _depth_camera, zoo_spec
 
 POSES = walk_around(3)
 SIZE = 160, 120
@@ -321,3 +322,16 @@ def test_without_scenezoo_the_cure_is_named(tmp_path, monkeypatch, stand_in, mes
         monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(InputError, match=message):
         load_scene(f"arkitscenes:{tmp_path}#1")
+
+
+def test_depth_of_another_shape_keeps_its_own_camera():
+    """The photos' camera, moved by half a pixel, stands for depth that sees the same alone."""
+    photo, own = Camera(np.array([[40.0, 0, 31.5], [0, 42, 23.5], [0, 0, 1]]), 64, 48), 20 * np.eye(3)
+    own[2, 2] = 1
+    same, turned = np.zeros((24, 32)), np.zeros((32, 24))
+    np.testing.assert_array_equal(_depth_camera(photo, same, own, 0.5).intrinsics, photo.resized((32, 24)).intrinsics)
+    for depth, half in ((same, 0.0), (turned, 0.5), (turned, 0.0)):
+        camera = _depth_camera(photo, depth, own, half)
+        assert camera.size == depth.shape[::-1]
+        np.testing.assert_array_equal(camera.intrinsics, own)
+    assert _depth_camera(photo, turned, None, 0.5) is None

@@ -17,7 +17,8 @@ from .colmap_model import ColmapCamera, ColmapImage, is_model, read_model
 from .frame import Frame
 from .image_source import ImageSource, image_size
 from .mesh_file import find_mesh, mesh_files, read_mesh
-from .ply import ply_face_count
+from .named_file import NamedFiles
+from .ply import is_cloud
 from .scannet import camera_for, split_lost
 from .scene import Scene
 from .transforms_json import frame_numbers
@@ -79,7 +80,8 @@ def load_colmap(folder: Path, model: Path, images: Path, name: str) -> Scene:
         InputError: what `load_scene` says of this layout.
     """
     cameras, registered = read_model(model)
-    photos = {image.name: _photo(images, image.name) for image in registered}
+    files = NamedFiles(images)
+    photos = {image.name: files.find(image.name) for image in registered}
     kept = sorted((image for image in registered if photos[image.name]), key=lambda image: image.name)
     if not kept:
         first = shown(registered[0].name)
@@ -99,13 +101,6 @@ def load_colmap(folder: Path, model: Path, images: Path, name: str) -> Scene:
     mesh = read_mesh(_find_mesh(folder, model, name))
     without_photo = tuple(sorted(image.name for image in registered if not photos[image.name]))
     return Scene(name, mesh, tuple(frames), tuple(numbers[kept[i].name] for i in skipped), folder, without_photo)
-
-
-def _photo(images: Path, name: str) -> Path | None:
-    try:
-        return images / name if (images / name).is_file() else None
-    except OSError:  # a name that no file can have
-        return None
 
 
 def _camera(
@@ -133,9 +128,11 @@ def _find_mesh(folder: Path, model: Path, name: str) -> Path:
     which its meshes are made from.
     """
     clouds = []
-    for place in (folder, model.parent, model, folder / "dense" / "0", folder / "dense", folder / "0"):
+    places = (folder, model.parent, model, folder / "dense" / "0", folder / "dense", folder / "0")
+    has_others = any(mesh_files(place, place / "fused.ply") for place in places if place.is_dir())
+    for place in places:
         cloud = place / "fused.ply"
-        if cloud.is_file() and not ply_face_count(cloud):
+        if cloud.is_file() and is_cloud(cloud, has_others):
             clouds.append(cloud)
         besides = cloud if cloud in clouds else None
         files = mesh_files(place, besides) if place.is_dir() else []

@@ -1,5 +1,6 @@
 """COLMAP's sparse model: its cameras and image poses, from text or binary files, without its points."""
 
+import codecs
 import math
 import os
 import struct
@@ -253,6 +254,7 @@ def _text_lines(path: Path) -> Iterator[tuple[int, str]]:
         for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b""), 1):
             if len(line) == _LONGEST_LINE:
                 raise _cut_short(path)
+            line = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
             yield number, line.decode("utf-8", "surrogateescape")
 
 

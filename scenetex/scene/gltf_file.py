@@ -41,13 +41,13 @@ class GltfFile:
     Attributes:
         path: where it lies.
         header: its JSON.
-        chunk: the binary chunk of a GLB; empty for a `.gltf`.
+        chunk: the binary chunk of a GLB; None for a `.gltf`, whose buffers may be files beside it.
         size: bytes of the file and of the files it names that are there.
     """
 
     path: Path
     header: dict
-    chunk: bytes
+    chunk: bytes | None
     size: int
     _buffers: dict[int, bytes] = field(default_factory=dict)
 
@@ -56,7 +56,7 @@ class GltfFile:
 
         Raises:
             ValueError, LookupError, TypeError: it does not fit the bytes that are there.
-            InputError: its buffer is compressed, or a file that cannot be read.
+            InputError: its buffer is compressed, a file that cannot be read, or any other file where this is a GLB.
         """
         about = self.header["accessors"][index]
         kind, width, count = np.dtype(_TYPES[about["componentType"]]), _NUMBERS[about["type"]], int(about["count"])
@@ -101,8 +101,11 @@ class GltfFile:
         about = self.header["buffers"][index]
         uri = about.get("uri")
         if uri is not None:
-            head = _DATA.match(uri)
-            return base64.b64decode(uri[head.end() :]) if head else _read_beside(self.path, uri)
+            if head := _DATA.match(uri):
+                return base64.b64decode(uri[head.end() :])
+            if self.chunk is not None:
+                raise InputError(f"{self.path}: refers to other files; export it as one self-contained GLB")
+            return _read_beside(self.path, uri)
         if index == 0 and self.chunk:
             return self.chunk
         for name in view.get("extensions", {}):
@@ -123,8 +126,6 @@ def read_glb_file(path: Path) -> GltfFile:
         header = parse_json(data[20 : 20 + json_length])
         chunk = _binary_chunk(data, 20 + json_length)
         _check(header, path, len(data))
-        if any("uri" in buffer for buffer in header.get("buffers", [])):
-            raise InputError(f"{path}: refers to other files; export it as one self-contained GLB")
         return GltfFile(path, header, chunk, len(data))
     except InputError:
         raise
@@ -141,7 +142,7 @@ def read_gltf_file(path: Path) -> GltfFile:
         beside = [path.parent / unquote(uri) for uri in uris if not _SCHEME.match(uri)]
         size = len(data) + sum(file.stat().st_size for file in set(beside) if file.is_file())
         _check(header, path, size)
-        return GltfFile(path, header, b"", size)
+        return GltfFile(path, header, None, size)
     except InputError:
         raise
     except Exception:

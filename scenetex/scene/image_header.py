@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from PIL import ExifTags, Image
 
 from ..errors import InputError
+from ..files import IMAGE_BYTES
 from ..memory import OutOfMemory, ran_out
+from .tiff import is_float_tiff
 
 _FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "PPM")
 _MEMORY = 1 << 24  # bytes; more than reading a header takes
@@ -17,6 +19,8 @@ _OTHERS = (
     (0, (b"\xff\x0a", b"\0\0\0\x0cJXL "), "JPEG XL"),
     (0, (b"GIF8",), "GIF"),
     (0, (b"v/1\1",), "OpenEXR"),
+    (0, (b"PF\n", b"Pf\n", b"PF\r", b"Pf\r"), "PFM"),
+    (0, (b"#?RADIANCE", b"#?RGBE"), "Radiance HDR"),
 )
 _SIDEWAYS = (5, 6, 7, 8)
 # Where sRGB's red, green and blue lie in a profile (CIE XYZ under D50), and how far off they may be rounded.
@@ -69,7 +73,14 @@ def read_header(file, label: str) -> ImageHeader:
     for at, starts, name in _OTHERS:
         if start[at:].startswith(starts):
             raise InputError(f"{label}: is {name}, which is not read; convert it to JPEG or PNG")
+    if is_float_tiff(start + file.read(IMAGE_BYTES)):
+        raise no_photo(label)
     raise InputError(f"{label}: not a readable image; replace it or delete the frame")
+
+
+def no_photo(label: str) -> InputError:
+    """What to do about a photo whose pixels say no colours without a choice of exposure."""
+    return InputError(f"{label}: holds floating-point or 32-bit pixels, which are no photo; convert it to JPEG or PNG")
 
 
 def _opened(file) -> Image.Image:

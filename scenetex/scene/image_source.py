@@ -14,9 +14,11 @@ from ..files import IMAGE_BYTES, open_file
 from ..memory import OutOfMemory, is_out_of_memory, need
 from .black_rim import fill_black_rim
 from .exr import HEADER_BYTES, decode_exr, exr_size
-from .image_header import ImageHeader, read_header
+from .image_header import ImageHeader, no_photo, read_header
 from .lzfse_depth import decode_lzfse
+from .netpbm import brightest_value, scaled
 from .npy_image import decode_npy, npy_size
+from .tiff import without_alpha
 
 # A photo of one flat colour takes 1 byte for some 400 pixels as JPEG or PNG; a header that promises far more is
 # damaged, and is not worth the memory it asks for.
@@ -214,13 +216,20 @@ def _decode(data: bytes, size: tuple[int, int], flags: int, label: str) -> np.nd
         )
     if found[0] * found[1] > _MOST_PIXELS:
         raise InputError(f"{label}: has more than {_MOST_PIXELS >> 20} megapixels, which is not read; make it smaller")
+    as_photo = flags != cv2.IMREAD_UNCHANGED
+    if as_photo and header.mode == "F":
+        raise no_photo(label)
+    brightest = brightest_value(data) if as_photo else None
     image = None
     if found[0] * found[1] <= _MAX_PIXELS_PER_BYTE * len(data) and not _is_cut_jpeg(data) and not _is_cut_png(data):
-        image = _decoded(data, found, flags, label)
+        image = _decoded(without_alpha(data), found, flags | (cv2.IMREAD_ANYDEPTH if brightest else 0), label)
+    if image is None and as_photo and header.mode == "I":
+        raise no_photo(label)
     # Two readers may take one file in two ways. Whether it is smaller on purpose, its flags tell.
     asked = flags & ~cv2.IMREAD_IGNORE_ORIENTATION
     if image is None or (asked not in _SMALLER and sorted(image.shape[:2]) != sorted(size)):
         raise InputError(f"{label}: image is damaged or cut short; replace it or delete the frame")
+    image = scaled(image, brightest) if brightest else image
     return image if turn is None else np.ascontiguousarray(turn(image))
 
 

@@ -4,6 +4,7 @@ Read here and not through trimesh, which regroups faces by material, splits vert
 material files and images that the OBJ names.
 """
 
+import codecs
 import re
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from .polygons import triangulate
 
 _VERTEX = re.compile(rb"^[ \t]*v[ \t]+([^\n#]*)", re.MULTILINE)
 _FACE = re.compile(rb"^[ \t]*fo?[ \t]+([^\n#]*)", re.MULTILINE)
+# Of these lines alone: a comment, or the name of a file, may end with a backslash, and the vertex below it counts.
+_CONTINUED = re.compile(rb"^[ \t]*(?:v|fo?)[ \t](?:[^\n#]*\\\n)+", re.MULTILINE)
 
 
 def read_obj(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
@@ -24,10 +27,11 @@ def read_obj(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     Raises:
         InputError: a vertex or face line that is not numbers.
     """
-    data = read_bytes(path, MESH_BYTES)
-    if b"\n" not in data:  # lines that end with a carriage return alone
-        data = data.replace(b"\r", b"\n")
-    data = data.replace(b"\\\r\n", b" ").replace(b"\\\n", b" ")
+    data = read_bytes(path, MESH_BYTES).removeprefix(codecs.BOM_UTF8)
+    # Some lines may end as in Windows, others with a carriage return alone.
+    data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if b"\\\n" in data:
+        data = _CONTINUED.sub(lambda line: line[0].replace(b"\\\n", b" "), data)
     vertices, colors = _vertices(_VERTEX.findall(data), path)
     lines = _FACE.findall(data)
     counts = np.array([len(line.split()) for line in lines], np.int64)

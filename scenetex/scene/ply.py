@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, OutsideError
 from ..files import MESH_BYTES, open_file, read_bytes
 from .ply_elements import LARGEST_HEADER, parse_header, read_elements
 from .polygons import strip_triangles, triangulate
@@ -55,6 +55,19 @@ def ply_face_count(path: Path) -> int:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the file") from None
     _, elements, _ = parse_header(data, path)
     return sum(element.count for element in elements if element.name in _FACES)
+
+
+def is_cloud(path: Path, beside_a_mesh: bool) -> bool:
+    """Whether a PLY file that is there has no faces, or is damaged `beside_a_mesh`, where it is not needed.
+
+    Raises `InputError` as `ply_face_count` where it is needed.
+    """
+    try:
+        return not ply_face_count(path)
+    except InputError as error:
+        if isinstance(error, OutsideError) or not beside_a_mesh:
+            raise
+        return True
 
 
 def _corners(columns: dict, path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -46,8 +46,8 @@ class _Ragged(Exception):
 def parse_header(data: bytes, path: Path) -> tuple[str | None, list[Element], int]:
     """Byte order ("<", ">" or None for ascii), elements, and where the body starts."""
     # Lines end as in Unix, in Windows, or, in files as old as the format, with a carriage return alone.
-    end = re.search(rb"[\r\n]end_header[ \t]*" + (rb"\r?\n?" if b"\n" in data[:6] else rb"\r"), data[:LARGEST_HEADER])
-    if not re.match(rb"ply\s", data) or not end:
+    end = re.search(rb"[\r\n]end_header[ \t]*" + (rb"\r?\n?" if b"\n" in data[:9] else rb"\r"), data[:LARGEST_HEADER])
+    if not re.match(rb"(\xef\xbb\xbf)?ply\s", data) or not end:
         raise InputError(f"{path}: not a PLY file, or cut within its header; export the mesh again")
     order, elements = "", []
     try:
@@ -267,7 +267,10 @@ def _typed(numbers: np.ndarray, p: _Property, path: Path) -> np.ndarray:
     if not (np.abs(numbers) < 2**53).all() or (numbers != np.rint(numbers)).any():
         name = shown(p.name)
         raise InputError(f"{path}: PLY property {name} holds something that is not a whole number; export it again")
-    return numbers.astype(np.int64)
+    # Colours of 16 bits are told by their type; what is beyond its type, such as a corner of a large mesh, is kept.
+    limits = np.iinfo(p.dtype)
+    fits = numbers.min(initial=0) >= limits.min and numbers.max(initial=0) <= limits.max
+    return numbers.astype(p.dtype if fits else np.int64)
 
 
 def _cut(path: Path, element: Element) -> InputError:

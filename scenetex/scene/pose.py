@@ -1,5 +1,6 @@
 """Poses and camera matrices in text files: read, checked, made exactly rigid."""
 
+import codecs
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ def read_numbers(path: Path, what: str) -> list[float]:
         raise InputError(f"{path}: {what} cannot be read ({error.strerror or error}); add the file") from None
     try:
         if len(data) <= _LARGEST_TEXT:
-            return [float(word) for word in data.split()]
+            return [float(word) for word in data.removeprefix(codecs.BOM_UTF8).split()]
     except ValueError:
         pass
     raise InputError(f"{path}: {what} is not plain numbers; export it again")

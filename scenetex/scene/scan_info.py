@@ -1,5 +1,6 @@
 """ScanNet's `<scene>.txt`: what it says about a scan as a whole."""
 
+import codecs
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -52,7 +53,7 @@ def read_scan_info(folder: Path, names: list[str]) -> ScanInfo:
         return ScanInfo()
     try:
         with open_file(path) as file:
-            lines = file.read(_LARGEST).decode("latin-1").splitlines()
+            lines = file.read(_LARGEST).removeprefix(codecs.BOM_UTF8).decode("latin-1").splitlines()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the file") from None
     return ScanInfo({key.strip(): value.strip() for key, _, value in (line.partition("=") for line in lines)}, path)

@@ -114,6 +114,21 @@ def camera_for(intrinsics: np.ndarray, given: tuple[int, int] | None, found: tup
     return Camera(intrinsics, *given).resized(found)
 
 
+def registered(camera: Camera, found: tuple[int, int], where: str) -> Camera:
+    """The camera of depth images of `found` (width, height), which see what the photos of `camera` see.
+
+    Raises:
+        InputError: they are of another shape, and so see something else.
+    """
+    if same_shape(found, camera.size):
+        return camera.resized(found)
+    size, wanted = (f"{w}x{h}" for w, h in (found, camera.size))
+    raise InputError(
+        f"{where}: depth is {size}, its photo {wanted}, another shape, so they do not see the same; register and turn "
+        "depth images as the photos are"
+    )
+
+
 def _read_poses(ids: list[int], files: dict[int, Path], folder: Path) -> tuple[list[int], tuple[int, ...], np.ndarray]:
     poses = np.stack([read_pose(files[i]) for i in ids])
     return split_lost(ids, poses, [f"{files[i]}: pose" for i in ids], folder / "pose")

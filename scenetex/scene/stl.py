@@ -1,5 +1,6 @@
 """STL files, ascii and binary: loose triangles, whose corners are joined where they lie on one another."""
 
+import codecs
 import re
 import struct
 from pathlib import Path
@@ -12,7 +13,7 @@ from .ply_elements import parse_numbers
 
 _HEAD = 84  # bytes before the triangles of a binary file
 _ROW = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
-_VERTEX = re.compile(rb"^[ \t]*vertex[ \t]+([^\r\n]*)", re.MULTILINE | re.IGNORECASE)
+_VERTEX = re.compile(rb"^[ \t]*vertex[ \t]+([^\n]*)", re.MULTILINE | re.IGNORECASE)
 
 
 def read_stl(path: Path) -> tuple[np.ndarray, np.ndarray, None]:
@@ -24,12 +25,13 @@ def read_stl(path: Path) -> tuple[np.ndarray, np.ndarray, None]:
         InputError: no STL file, or one that is cut short.
     """
     data = read_bytes(path, MESH_BYTES)
+    text = data.removeprefix(codecs.BOM_UTF8)
     announced = struct.unpack_from("<I", data, _HEAD - 4)[0] if len(data) >= _HEAD else None
     # Some binary files begin with "solid", too: their length tells.
     if announced is not None and len(data) == _HEAD + announced * _ROW.itemsize:
         corners = np.frombuffer(data, _ROW, announced, _HEAD)["corners"].reshape(-1, 3)
-    elif data[:6].lower().startswith(b"solid") and b"\0" not in data[:1024]:
-        corners = _ascii_corners(data, path)
+    elif text[:6].lower().startswith(b"solid") and b"\0" not in text[:1024]:
+        corners = _ascii_corners(text.replace(b"\r", b"\n"), path)
     else:
         raise InputError(f"{path}: not an STL file, or cut short; export the mesh again")
     with np.errstate(invalid="ignore"):

@@ -23,11 +23,12 @@ from .frame import Frame
 from .fusion import read_or_fuse_mesh
 from .image_source import ImageSource, depth_size, image_size
 from .mesh import Mesh
-from .mesh_file import read_mesh
+from .mesh_file import mesh_files, read_mesh
+from .named_file import NamedFiles
 from .optional_depth import optional_depth
-from .ply import ply_face_count
+from .ply import is_cloud
 from .pose import checked_intrinsics
-from .scannet import camera_for, split_lost
+from .scannet import camera_for, registered, split_lost
 from .scene import Scene
 
 _OPENGL_TO_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
@@ -35,6 +36,9 @@ _PINHOLE_MODELS = {"OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "PERSPECTIVE", "SIMPLE
 _FISHEYE = "OPENCV_FISHEYE"
 _DISTORTION = ("k1", "k2", "p1", "p2", "k3")  # OpenCV's order
 _FISHEYE_DISTORTION = ("k1", "k2", "k3", "k4")
+_ALL_DISTORTION = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")
+_LIST = "distortion_params"
+_LISTED = ("k1", "k2", "k3", "k4", "p1", "p2")  # nerfstudio's order (cameras/camera_utils.py)
 _OTHER_LENSES = ("ftheta_p0", "latlong", "equirectangular", "orthographic")  # instant-ngp's
 _MISSING_SUFFIXES = (".png", ".jpg", ".jpeg")
 _LARGEST_SIDE = 1 << 16
@@ -51,8 +55,13 @@ class _Fields:
     common: dict
     where: str
 
+    def value(self, key: str):
+        """What JSON has there, None for what is null or absent."""
+        own = self.own.get(key)
+        return self.common.get(key) if own is None else own
+
     def number(self, key: str, default: float | None = None) -> float | None:
-        value = self.own.get(key, self.common.get(key))
+        value = self.value(key)
         if value is None:
             return default
         try:
@@ -64,7 +73,7 @@ class _Fields:
         return number
 
     def flag(self, key: str) -> bool:
-        value = self.own.get(key, self.common.get(key, False))
+        value = self.value(key)
         if value not in (True, False, None):
             raise InputError(f"{self.where}: {key} is not true or false; fix it")
         return bool(value)
@@ -97,24 +106,32 @@ def load_transforms(path: Path, name: str) -> Scene:
     meta, entries = _parse(path)
     folder = path.parent
     fields = [_Fields(entry, meta, f"{path}: frame {i}") for i, entry in enumerate(entries)]
-    photos = [_existing(folder, f.text("file_path")) for f in fields]
-    if not any(photos) and any("file_path" in entry for entry in entries):
-        first = next(entry["file_path"] for entry in entries if "file_path" in entry)
+    files = NamedFiles(folder, _MISSING_SUFFIXES)
+    names = [f.text("file_path") for f in fields]
+    photos = [name and files.find(name) for name in names]
+    if not any(photos) and any(names):
+        first = next(name for name in names if name)
         raise InputError(f"{path}: none of its photos is there, such as {first}; put them where file_path says")
     kept = [i for i in range(len(fields)) if photos[i] or not any(photos)]
     gone = sorted(set(range(len(fields))) - set(kept))
     without_photo = tuple(fields[i].text("file_path") or f"of frame {i}" for i in gone)
-    numbers = dict(zip(kept, frame_numbers([entries[i].get("file_path") for i in kept]), strict=True))
+    numbers = dict(zip(kept, frame_numbers([names[i] for i in kept]), strict=True))
     kept.sort(key=numbers.__getitem__)
 
     poses = np.stack([_matrix(fields[i]) for i in kept])
-    names = [f"{fields[i].where}: transform_matrix" for i in kept]
-    tracked, skipped, to_world = split_lost(kept, poses, names, path)
+    where = [f"{fields[i].where}: transform_matrix" for i in kept]
+    tracked, skipped, to_world = split_lost(kept, poses, where, path)
     sizes: dict = {}
     cameras = {i: _camera(fields[i], photos[i], sizes) for i in tracked}
-    colors = {i: ImageSource(photos[i], **_lens(fields[i])) for i in tracked if photos[i]}
-    given = {i: source for i in tracked if (source := _depth(fields[i], folder))}
-    depths = optional_depth(folder, lambda: _depth_cameras(given, cameras)) or {}
+    lenses = {i: _lens(fields[i]) for i in tracked}
+    colors = {i: ImageSource(photos[i], **lenses[i]) for i in tracked if photos[i]}
+    given: dict[int, ImageSource] = {}
+
+    def depth_cameras() -> dict[int, Camera]:
+        given.update({i: source for i in tracked if (source := _depth(fields[i], files, lenses[i]))})
+        return _depth_cameras(given, cameras)
+
+    depths = optional_depth(folder, depth_cameras) or {}
     frames = [
         Frame(
             id=numbers[i],
@@ -127,7 +144,7 @@ def load_transforms(path: Path, name: str) -> Scene:
         )
         for i, pose in zip(tracked, to_world @ _OPENGL_TO_OPENCV, strict=True)
     ]
-    if any("mask_path" in part for part in (meta, *entries)):
+    if any(part.get("mask_path") for part in (meta, *entries)):
         said = "its masks (mask_path) are not read, and what they hide is painted, too; leave such frames out"
         warnings.warn(f"{path}: {said}, or paint the photos over there", InputWarning, stacklevel=2)
     lost = tuple(numbers[i] for i in skipped)
@@ -148,7 +165,8 @@ def _parse(path: Path) -> tuple[dict, list[dict]]:
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
         raise InputError(f'{path}: has no list of "frames"; scenetex reads nerfstudio\'s transforms.json')
     for part in (meta, *entries):
-        model = part.get("camera_model", _FISHEYE)
+        model = part.get("camera_model")
+        model = _FISHEYE if model is None else model
         if not isinstance(model, str) or model not in _PINHOLE_MODELS | {_FISHEYE}:
             said = repr(model[:40]) if isinstance(model, str) else f"of {type(model).__name__}"
             raise InputError(f"{path}: camera model {said} is not a pinhole; {_cure(model)}")
@@ -172,15 +190,6 @@ def frame_numbers(names: list[str | None]) -> list[int]:
     return numbers if len(set(numbers)) == len(names) else list(range(len(names)))
 
 
-def _existing(folder: Path, name: str | None) -> Path | None:
-    """The file of that name, with the suffix that Blender's exporter leaves off, or None."""
-    if name is None:
-        return None
-    path = folder / name
-    candidates = [path] if path.suffix else [path, *(Path(f"{path}{suffix}") for suffix in _MISSING_SUFFIXES)]
-    return next((candidate for candidate in candidates if candidate.is_file()), None)
-
-
 def _matrix(fields: _Fields) -> np.ndarray:
     """`transform_matrix` as stored: (4, 4) float64; 3x4 gets its last row."""
     try:
@@ -195,37 +204,61 @@ def _matrix(fields: _Fields) -> np.ndarray:
 
 
 def _is_fisheye(fields: _Fields) -> bool:
-    return fields.flag("is_fisheye") or fields.own.get("camera_model", fields.common.get("camera_model")) == _FISHEYE
+    return fields.flag("is_fisheye") or fields.value("camera_model") == _FISHEYE
 
 
 def _lens(fields: _Fields) -> dict:
     """Its distortion for OpenCV, as `ImageSource` keeps it."""
-    if _is_fisheye(fields):
-        return {"distortion": tuple(fields.number(key, 0.0) for key in _FISHEYE_DISTORTION), "fisheye": True}
-    if fields.number("k4", 0.0):
-        raise InputError(f"{fields.where}: lens distortion k4 is not supported; undistort the photos first")
-    distortion = tuple(fields.number(key, 0.0) for key in _DISTORTION)
+    given = _distortion(fields)
+    fisheye = _is_fisheye(fields)
+    known = _FISHEYE_DISTORTION if fisheye else _DISTORTION
+    # Of a fisheye nerfstudio and instant-ngp, too, pass over p1 and p2, which the camera may have from another model.
+    passed_over = ("p1", "p2") if fisheye else ()
+    other = next((key for key in given if given[key] and key not in (*known, *passed_over)), None)
+    if other:
+        raise InputError(f"{fields.where}: lens distortion {other} is not supported; undistort the photos first")
+    distortion = tuple(given[key] for key in known)
+    if fisheye:
+        return {"distortion": distortion, "fisheye": True}
     return {"distortion": distortion if any(distortion) else None}
 
 
-def _depth(fields: _Fields, folder: Path) -> ImageSource | None:
-    path = _existing(folder, fields.text("depth_file_path"))
+def _distortion(fields: _Fields) -> dict[str, float]:
+    """Coefficients by name; a list of them goes before single ones, as in nerfstudio's `nerfstudio_dataparser.py`."""
+    given = {key: fields.number(key, 0.0) for key in _ALL_DISTORTION}
+    listed = fields.value(_LIST)
+    if listed is None:
+        return given
+    right = isinstance(listed, list) and len(listed) == len(_LISTED) and all(type(k) in (int, float) for k in listed)
+    if not right:
+        order = " ".join(_LISTED)
+        raise InputError(f"{fields.where}: {_LIST} is not the numbers {order}; fix it, or undistort the photos first")
+    listed = _Fields(dict(zip(_LISTED, listed, strict=True)), {}, f"{fields.where}: {_LIST}")
+    return given | {key: listed.number(key) for key in _LISTED}
+
+
+def _depth(fields: _Fields, files: NamedFiles, lens: dict) -> ImageSource | None:
+    name = fields.text("depth_file_path")
+    path = name and files.find(name)
+    if not path:
+        return None
     unit = fields.number("depth_unit_scale_factor", 0.001)
     if not _UNITS[0] <= unit <= _UNITS[1]:
         raise InputError(f"{fields.where}: depth_unit_scale_factor {unit:g} is no unit of depth; fix it")
-    if path is None:
-        return None
     codec = {".npy": "npy", ".exr": "exr"}.get(path.suffix.lower(), "image")
-    return ImageSource(path, codec=codec, depth_unit=unit, **_lens(fields))
+    return ImageSource(path, codec=codec, depth_unit=unit, **lens)
 
 
 def _depth_cameras(depths: dict[int, ImageSource], cameras: dict[int, Camera]) -> dict[int, Camera]:
-    """Cameras of the depth images; of those whose photos have one size only the first is opened."""
+    """Cameras of the depth images; of those whose photos have one size only the first is opened.
+
+    Raises `InputError` for depth of another shape than its photo.
+    """
     sizes: dict[tuple[int, int], tuple[int, int]] = {}
     for i, source in depths.items():
         if cameras[i].size not in sizes:
             sizes[cameras[i].size] = depth_size(source, str(source.path))
-    return {i: cameras[i].resized(sizes[cameras[i].size]) for i in depths}
+    return {i: registered(cameras[i], sizes[cameras[i].size], str(source.path)) for i, source in depths.items()}
 
 
 def _camera(fields: _Fields, photo: Path | None, sizes: dict) -> Camera:
@@ -238,10 +271,9 @@ def _camera(fields: _Fields, photo: Path | None, sizes: dict) -> Camera:
     width, height = given
     if not all(0 < side < _LARGEST_SIDE and side == int(side) for side in given):
         raise InputError(f"{fields.where}: w and h are not an image size; fix them")
-    angles = fields.number("camera_angle_x"), fields.number("camera_angle_y")
     fx, fy = fields.number("fl_x"), fields.number("fl_y")
-    fx = _focal(angles[0], width) if fx is None else fx
-    fy = _focal(angles[1], height) if fy is None else fy
+    fx = _focal(fields.number("camera_angle_x"), width) if fx is None else fx
+    fy = _focal(fields.number("camera_angle_y"), height) if fy is None else fy
     if fx is None and fy is None:
         raise InputError(f"{fields.where}: has no focal length; add fl_x or camera_angle_x")
     fx, fy = fy if fx is None else fx, fx if fy is None else fy
@@ -264,14 +296,12 @@ def _size_once(path: Path, key, sizes: dict, like: tuple[int, int] | None = None
 
 
 def _mesh(meta: dict, path: Path, name: str, frames: list[Frame]) -> Mesh:
-    own = _Fields(meta, {}, str(path))
-    named, cloud = own.text("mesh"), own.text("ply_file_path")
-    if named:
-        return read_mesh(path.parent / named)
-    if cloud:
-        cloud = path.parent / cloud
-        # nerfstudio means the sparse points that splats start from, which have no faces.
-        if not cloud.is_file() or (cloud.suffix.lower() == ".ply" and not ply_face_count(cloud)):
-            return read_or_fuse_mesh(path.parent, name, frames, besides=cloud)
-        return read_mesh(cloud)
-    return read_or_fuse_mesh(path.parent, name, frames)
+    own, files = _Fields(meta, {}, str(path)), NamedFiles(path.parent)
+    if named := own.text("mesh"):
+        return read_mesh(files.find(named) or path.parent / named)
+    listed = own.text("ply_file_path")
+    cloud = listed and files.find(listed)
+    # nerfstudio means the sparse points that splats start from, which have no faces.
+    if not cloud or (cloud.suffix.lower() == ".ply" and is_cloud(cloud, bool(mesh_files(path.parent, cloud)))):
+        return read_or_fuse_mesh(path.parent, name, frames, besides=cloud or None)
+    return read_mesh(cloud)

@@ -9,6 +9,7 @@ registered to the photo, so that both have one camera: that of `calibration.txt`
 `freiburg1` to `freiburg3` in the folder's name.
 """
 
+import codecs
 import math
 import os
 import re
@@ -23,10 +24,11 @@ from .camera import Camera
 from .frame import Frame
 from .fusion import read_or_fuse_mesh
 from .image_source import ImageSource, depth_size, image_size
+from .named_file import NamedFiles
 from .optional_depth import optional_depth
 from .pose import checked_intrinsics, read_numbers
 from .quaternion import rotation_matrices, slerp
-from .scannet import camera_for
+from .scannet import camera_for, registered
 from .scene import Scene
 
 TRAJECTORY = "groundtruth.txt"
@@ -170,21 +172,17 @@ def _images(folder: Path, kind: str) -> tuple[np.ndarray, list[Path], tuple[str,
             time = np.nan
         if not np.isfinite(time) or len(words) < 2 or not "".join(words).isprintable():
             raise InputError(f"{path}: line {number} is not 'time file'; write the list again")
-        found.append((time, folder / " ".join(words[1:])))
-    there = sorted((time, file) for time, file in found if _is_file(file))
+        found.append((time, " ".join(words[1:])))
+    files = NamedFiles(folder)
+    file_of = {name: files.find(name) for _, name in found}
+    there = sorted((time, file_of[name]) for time, name in found if file_of[name])
     if not there:
-        first = f"none of its images is there, such as {shown(str(found[0][1]))}" if found else "lists no image"
+        first = (
+            f"none of its images is there, such as {shown(str(folder / found[0][1]))}" if found else "lists no image"
+        )
         raise InputError(f"{path}: {first}; put the files where the list says")
-    gone = sorted({file for _, file in found} - {file for _, file in there})
-    names = tuple(str(file.relative_to(folder)) for file in gone)
-    return np.array([time for time, _ in there]), [file for _, file in there], names
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # a name that no file can have
-        return False
+    gone = tuple(sorted({str(Path(name)) for name, file in file_of.items() if not file}))
+    return np.array([time for time, _ in there]), [file for _, file in there], gone
 
 
 def _lines(path: Path) -> list[tuple[int, list[str]]]:
@@ -197,13 +195,13 @@ def _lines(path: Path) -> list[tuple[int, list[str]]]:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the file") from None
     if len(data) > _LARGEST_TEXT or b"\0" in data:
         raise InputError(f"{path}: not a list of lines with time stamps; export it again")
-    lines = enumerate(os.fsdecode(data).replace(",", " ").split("\n"), 1)
+    lines = enumerate(os.fsdecode(data.removeprefix(codecs.BOM_UTF8)).replace(",", " ").split("\n"), 1)
     return [(number, words) for number, line in lines if (words := line.split()) and words[0][0] != "#"]
 
 
 def _depth_camera(camera: Camera, first: Path | None) -> Camera | None:
     """The camera of depth images like the first, which are registered to the photos."""
-    return camera.resized(depth_size(ImageSource(first), str(first))) if first else None
+    return registered(camera, depth_size(ImageSource(first), str(first)), str(first)) if first else None
 
 
 def _camera(folder: Path, image: Path) -> tuple[Camera, tuple[float, ...] | None]:

@@ -24,7 +24,7 @@ from ..errors import InputError, OutsideError, extra
 from ..files import bounds_folder, check_inside, libraries_inside, only_inside
 from .camera import Camera
 from .frame import Frame
-from .image_source import ImageSource
+from .image_source import ImageSource, same_shape
 from .lens import undistort
 from .mesh import Mesh
 from .pose import checked_intrinsics, rigid
@@ -296,11 +296,14 @@ def _frames(pixels: ZooPixels, cameras, first) -> tuple[tuple[ZooFrame, ...], tu
 
 
 def _depth_camera(camera: Camera, depth: np.ndarray | None, intrinsics: np.ndarray, half: float) -> Camera | None:
-    """The camera of depth images like `depth` (h, w): its own, or the photos' where that is known more exactly."""
+    """The camera of depth images like `depth` (h, w): its own, or the photos' where that is known more exactly, and
+    depth is of their shape."""
     if depth is None:
         return None
     size = depth.shape[1], depth.shape[0]
-    return camera.resized(size) if half else Camera(np.asarray(intrinsics, np.float64), *size)
+    if half and same_shape(size, camera.size):
+        return camera.resized(size)
+    return None if intrinsics is None else Camera(np.asarray(intrinsics, np.float64), *size)
 
 
 def _mesh(mesh, spec: ZooSpec) -> Mesh:
