@@ -3,6 +3,7 @@
 import os
 import sys
 from contextlib import suppress
+from io import TextIOWrapper
 
 
 class Tolerant:
@@ -12,7 +13,7 @@ class Tolerant:
     """
 
     def __init__(self, stream):
-        self._stream = open(os.devnull, "w") if stream is None else stream
+        self._stream = TextIOWrapper(open(os.devnull, "wb")) if stream is None else stream
 
     def write(self, text: str) -> int:
         try:
