@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 
 from ..scene.scene import Scene
-from .agreement import Agreement, agreement, pair_agreement
+from .agreement import Agreement, agreement, pair_agreement, shared_agreement
 from .depth import DepthAgreement
 from .finding import Finding
 from .look import Look
@@ -17,7 +17,11 @@ _GOOD = 0.3  # correlation of photos that agree more or less; poses that miss by
 _BEYOND_DOUBT = 0.85
 _SEEN = 0.1  # part of the rays that hit the mesh; less, and the cameras look elsewhere
 _PROMISING = 0.15  # of a supposition, at a quick look
-_GAIN = 0.08  # by which a mesh has to fit better beside its place
+_GAIN = 0.08  # by which a mesh has to fit better beside its place; twice that where it leaves no doubt as it is
+_SHARED_GAIN = 0.05  # the same at the points that are seen both ways
+_LOST = 0.85, 0.03  # points compared, at least, of those as it is; part of the rays that may miss then
+_FACING = 0.9  # of the cameras that see something of the mesh: it is one thing, not a room
+_FILLED = 0.5  # part of the rays that hit the mesh; then it stands around the cameras
 _MANY = 8  # photos; if so many cannot be compared as it is, another supposition may be right
 _QUICK = 16, 40_000  # frames and sightings of a quick look
 _FIRST, _LAST = 0.12, 0.015  # of the middle depth: steps by which the mesh is moved
@@ -53,25 +57,41 @@ def check_fit(
     looked for.
     """
     now, photos_alone = agreement(look), depth is not None and depth.fits
-    cause, sound = None, now.measured and now.correlation >= _GOOD
+    cause, sound = None, is_sound(now)
     compared = search and (now.measured or look.shows.sum() >= _MANY)
     if compared:
         quick = _quick(look)
         if not sound:
-            cause = _usual_cause(scene, look, quick, photos_alone)
+            cause = _usual_cause(scene, look, quick, photos_alone, _needed(now))
         if cause is None and now.measured and now.correlation < _BEYOND_DOUBT:
             cause = _beside(scene, look, quick, now)
     if cause is None and search and (off := check_stretch(scene, pair_agreement(look), depth)):
         return off, now
     if compared and cause is None and not (sound or photos_alone):
-        cause = _other_scale(scene, look, quick)
+        cause = _other_scale(scene, look, quick, _needed(now))
     if cause is not None:
         return Finding("fit", f"photos, poses and mesh do not fit: {cause}"), now
-    if now.seen < _SEEN and not sound:
+    if now.seen < _SEEN and not (sound or photos_alone or _all_face(look)):
         return Finding("fit", NOTHING_SEEN), now
-    if sound or not now.measured:
+    if sound or not now.plenty:
         return None, now
     return Finding("fit", _PHOTOS_MISFIT.format(near=100 * depth.near) if photos_alone else _MISFIT), now
+
+
+def is_sound(now: Agreement) -> bool:
+    """Whether photos agree as they do where mesh and poses belong together."""
+    return now.measured and now.correlation >= _GOOD
+
+
+def _needed(now: Agreement) -> float:
+    """How well photos have to agree for a cause to be named: without doubt, where little speaks against what is."""
+    little = not now.plenty if now.measured else now.seen > _FILLED
+    return _SURE if little else _GOOD
+
+
+def _all_face(look: Look) -> bool:
+    """Whether nearly all cameras see something of the mesh: a scan of one thing fills little of the view."""
+    return float((look.hits[1] >= 0).any((1, 2)).mean()) >= _FACING
 
 
 def _quick(look: Look) -> Look:
@@ -86,9 +106,9 @@ def _agree(look: Look) -> float:
     return found.correlation if found.measured else 0.0
 
 
-def _usual_cause(scene: Scene, look: Look, quick: Look, photos_alone: bool) -> str | None:
+def _usual_cause(scene: Scene, look: Look, quick: Look, photos_alone: bool, needed: float) -> str | None:
     """The supposition with which photos agree best, if they do."""
-    best, score = None, _GOOD
+    best, score = None, needed
     for supposed in suppositions(scene, photos_alone):
         if _agree(supposed.change(quick)) > _PROMISING:
             found = agreement(supposed.change(look))
@@ -123,10 +143,20 @@ def _beside(scene: Scene, look: Look, quick: Look, now: Agreement) -> str | None
     if way < _FAR:
         return None
     then = agreement(whole)
-    better = then.correlation - now.correlation > _GAIN and then.error < now.error
-    if not (then.measured and then.correlation > _GOOD and better):
+    if not (then.measured and then.correlation > _needed(now) and _is_better(look, now, whole, then)):
         return None
     return cure if then.correlation > _SURE else _SOMEWHERE
+
+
+def _is_better(look: Look, now: Agreement, whole: Look, then: Agreement) -> bool:
+    """Whether photos agree clearly better, and not because less is seen and compared."""
+    gain = _GAIN if now.correlation < _SURE else 2 * _GAIN
+    if then.correlation - now.correlation < gain or then.error > now.error:
+        return False
+    if then.samples < _LOST[0] * now.samples or then.seen < now.seen - _LOST[1]:
+        return False
+    before, after = shared_agreement(look, whole)
+    return after - before > _SHARED_GAIN
 
 
 def _shift(by: np.ndarray) -> np.ndarray:
@@ -162,7 +192,7 @@ def _search(
     return best, at
 
 
-def _other_scale(scene: Scene, look: Look, quick: Look) -> str | None:
+def _other_scale(scene: Scene, look: Look, quick: Look, needed: float) -> str | None:
     """A scale of the mesh that is no unit's: reconstructions from photos alone have any."""
     scores = [_agree(scaled(quick, factor)) for factor in _SWEEP]
     start = float(_SWEEP[int(np.argmax(scores))])
@@ -170,4 +200,4 @@ def _other_scale(scene: Scene, look: Look, quick: Look) -> str | None:
         return None
     factor = _tuned(quick, start)
     found = agreement(scaled(look, factor))
-    return scale_cure(scene, factor) if found.measured and found.correlation > _GOOD else None
+    return scale_cure(scene, factor) if found.measured and found.correlation > needed else None
