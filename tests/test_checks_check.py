@@ -6,7 +6,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from broken_scans import BROKEN, SAMPLE, jumped, sample, with_intrinsics, with_poses, without_depth
+from broken_scans import BROKEN, SAMPLE, jumped, sample, with_intrinsics, with_poses, with_vertices, without_depth
 from scipy.spatial.transform import Rotation
 from synthetic_rooms import quick_room
 
@@ -54,6 +54,27 @@ def test_photos_that_were_turned_or_mirrored(tmp_path, turned, says):
         frames.append(replace(frame, color=replace(frame.color, path=path)))
     (finding,) = check_scene(replace(sample(), frames=tuple(frames))).findings
     assert finding.check == "fit" and f"the photos are {says}" in finding.message
+
+
+def about_z(degrees: float) -> np.ndarray:
+    return Rotation.from_rotvec([0, 0, degrees], degrees=True).as_matrix()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda v: v * [-1, 1, 1], "mesh is mirrored .* its x, y, z become -x, y, z$"),
+        (lambda v: v[:, [0, 2, 1]], "mesh is mirrored .* its x, y, z become x, z, y$"),
+        (lambda v: v @ about_z(15).T, "turned by about 1[45] degrees .* turn it by -1[45] degrees about z through "),
+        (lambda v: v - v.mean(0), r"the mesh is centred \(its middle is the origin\)"),
+    ],
+)
+def test_mirrored_turned_and_centred_meshes(tmp_path, change, says):
+    settings = ScanSettings(frames=24, color_size=(320, 240), depth_size=(160, 120), samples=2, exposure_jitter=0.25)
+    write_scan(make_room(902, RoomSettings().coarse()), tmp_path / "room", settings)
+    scene = without_depth(load_scene(tmp_path / "room"))
+    (finding,) = check_scene(with_vertices(scene, change)).findings
+    assert finding.check == "fit" and re.search(says, finding.message), finding.message
 
 
 def test_photos_of_another_moment_are_told_from_poses_that_depth_confirms():
