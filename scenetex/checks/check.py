@@ -70,6 +70,7 @@ def check_scene(scene: Scene) -> Checks:
         "longest_side": round(longest_side(scene.mesh), 3),
         "area_turned": round(share, 4),
         "frames_without_photo": len(scene.without_photo),
+        "files_damaged": len(scene.damaged),
     }
     return Checks(tuple(f for f in (*found, frames) if f), figures, turned)
 

@@ -50,8 +50,8 @@ _PHOTOS_MISFIT = (
 )
 _SOMEWHERE = "the mesh seems to lie beside its place; use the mesh of these poses, in their frame"
 _MOVED_TO_ORIGIN = (
-    "the mesh is centred (its middle is the origin), the poses do not look to be; use the mesh as it was before, or move "
-    "it back by what was taken off"
+    "the mesh is centred (its middle is the origin), the poses do not look to be; use the mesh as it was before, or "
+    "move it back by what was taken off"
 )
 NOTHING_SEEN = (
     "the cameras hardly see the mesh; check that mesh and poses share one frame, up axis and unit (metres), and that "
