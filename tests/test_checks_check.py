@@ -6,7 +6,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from broken_scans import BROKEN, SAMPLE, jumped, sample, with_intrinsics, with_poses
+from broken_scans import BROKEN, SAMPLE, jumped, sample, with_intrinsics, with_poses, with_vertices, without_depth
 from scipy.spatial.transform import Rotation
 from synthetic_rooms import quick_room
 
@@ -15,6 +15,7 @@ from scenetex.checks import check_scene
 from scenetex.scene.load import load_scene
 from scenetex.scene.mesh import Mesh
 from scenetex.scene.scene import Scene
+from scenetex.synthetic.room import RoomSettings, make_room
 from scenetex.synthetic.write import ScanSettings, write_scan
 
 
@@ -53,6 +54,27 @@ def test_photos_that_were_turned_or_mirrored(tmp_path, turned, says):
         frames.append(replace(frame, color=replace(frame.color, path=path)))
     (finding,) = check_scene(replace(sample(), frames=tuple(frames))).findings
     assert finding.check == "fit" and f"the photos are {says}" in finding.message
+
+
+def about_z(degrees: float) -> np.ndarray:
+    return Rotation.from_rotvec([0, 0, degrees], degrees=True).as_matrix()
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda v: v * [-1, 1, 1], "mesh is mirrored .* its x, y, z become -x, y, z$"),
+        (lambda v: v[:, [0, 2, 1]], "mesh is mirrored .* its x, y, z become x, z, y$"),
+        (lambda v: v @ about_z(15).T, "turned by about 1[45] degrees .* turn it by -1[45] degrees about z through "),
+        (lambda v: v - v.mean(0), r"the mesh is centred \(its middle is the origin\)"),
+    ],
+)
+def test_mirrored_turned_and_centred_meshes(tmp_path, change, says):
+    settings = ScanSettings(frames=24, color_size=(320, 240), depth_size=(160, 120), samples=2, exposure_jitter=0.25)
+    write_scan(make_room(902, RoomSettings().coarse()), tmp_path / "room", settings)
+    scene = without_depth(load_scene(tmp_path / "room"))
+    (finding,) = check_scene(with_vertices(scene, change)).findings
+    assert finding.check == "fit" and re.search(says, finding.message), finding.message
 
 
 def test_photos_of_another_moment_are_told_from_poses_that_depth_confirms():
@@ -105,6 +127,57 @@ def test_sound_procedural_scans_say_nothing(tmp_path, seed):
 @pytest.mark.parametrize("name", ["redkitchen", "livingroom"])
 def test_real_scans_say_nothing(shared_data, name):
     assert check_scene(load_scene(shared_data / name)).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "stop"), [("redkitchen", 5, 9), ("livingroom", 16, 24), ("livingroom", 30, 34)]
+)
+def test_short_runs_of_real_scans_say_nothing(shared_data, name, start, stop):
+    """Photos of four or eight frames may agree better elsewhere, where less of them is compared."""
+    scene = load_scene(shared_data / name)
+    few = replace(scene, frames=scene.frames[start:stop])
+    assert check_scene(few).findings == check_scene(without_depth(few)).findings == ()
+
+
+def test_three_photos_that_disagree_are_too_few(tmp_path):
+    settings = ScanSettings(frames=24, color_size=(320, 240), depth_size=(160, 120), samples=2, exposure_jitter=0.25)
+    write_scan(make_room(901, RoomSettings().coarse()), tmp_path / "room", settings)
+    scene = load_scene(tmp_path / "room")
+    checks = check_scene(replace(scene, frames=tuple(scene.frames[i] for i in (10, 11, 13))))
+    assert checks.findings == () and checks.figures["photo_agreement"] < 0.3
+
+
+def one_thing(scene: Scene, radius: float) -> Scene:
+    """The mesh within `radius`, metres, of what lies 1.6 m ahead of the middle frame."""
+    pose = scene.frames[len(scene.frames) // 2].cam_to_world
+    apart = np.linalg.norm(scene.mesh.vertices - (pose[:3, 3] + 1.6 * pose[:3, 2]), axis=1)
+    near = np.linalg.norm(scene.mesh.vertices - scene.mesh.vertices[apart.argmin()], axis=1) < radius
+    return replace(scene, mesh=replace(scene.mesh, faces=scene.mesh.faces[near[scene.mesh.faces].all(1)]))
+
+
+@pytest.mark.parametrize("radius", [0.3, 0.5])
+def test_mesh_of_one_thing_whose_depth_fits_says_nothing(radius):
+    checks = check_scene(one_thing(load_scene(SAMPLE), radius))
+    assert checks.findings == () and checks.figures["mesh_in_view"] < 0.02
+
+
+def test_mesh_of_one_thing_that_all_cameras_face_says_nothing():
+    """Without depth, and turned towards it."""
+    thing = one_thing(sample(), 0.3)
+    middle = thing.mesh.vertices[thing.mesh.faces].mean((0, 1))
+    seen = tuple(replace(f, color=None, cam_to_world=facing(f.cam_to_world, middle)) for f in thing.frames)
+    assert check_scene(without_depth(replace(thing, frames=seen))).findings == ()
+
+
+def facing(pose: np.ndarray, point: np.ndarray) -> np.ndarray:
+    ahead = point - pose[:3, 3]
+    turn, _ = Rotation.align_vectors([ahead / np.linalg.norm(ahead)], [pose[:3, 2]])
+    return np.r_[np.c_[turn.as_matrix() @ pose[:3, :3], pose[:3, 3]], [[0, 0, 0, 1]]]
+
+
+def test_small_mesh_that_photos_agree_on_is_no_unit(shared_data):
+    checks = check_scene(one_thing(load_scene(shared_data / "redkitchen"), 0.3))
+    assert checks.findings == () and checks.figures["longest_side"] < 0.5
 
 
 def test_figures_do_not_depend_on_exposure(monkeypatch):

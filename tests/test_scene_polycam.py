@@ -1,6 +1,7 @@
 """Polycam's raw export against an exact room."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from exact_scans import (
 from phone_scans import TO_PHONE, arkit_pose, stamp, write_polycam
 
 from scenetex import InputError, load_scene
+from scenetex.checks.frames import check_frames
 from scenetex.errors import InputWarning
 
 SMALL = 40, 30  # depth has fewer pixels
@@ -147,6 +149,9 @@ def test_a_damaged_frame_is_left_out_and_counted(capture, kind):
     assert len(said) == 1 and "\n" not in str(said[0].message)
     assert [frame.id for frame in scene.frames] == [stamp(i) for i in (1, 2, 3)]
     assert_photos_fit(scene.aligned())
+    said = check_frames(scene)
+    assert said.message.startswith("frames or depth images left out because files are damaged: 1, the first because of")
+    assert re.search(message, said.message)
 
 
 def test_a_scan_of_damaged_frames_is_refused_with_the_first_reason(capture):

@@ -66,7 +66,9 @@ def test_depth_is_read_and_a_damaged_one_left_out(recording, native, monkeypatch
     if not native:
         (folder / "depth" / "1.exr").write_bytes(b"v/1\1")
         with pytest.warns(InputWarning, match=r"1 of 4 depth images left out, .*1\.exr: not a readable OpenEXR image"):
-            assert [frame.depth is None for frame in load_scene(folder).frames] == [False, True, False, False]
+            damaged = load_scene(folder)
+        assert [frame.depth is None for frame in damaged.frames] == [False, True, False, False]
+        assert len(damaged.damaged) == 1 and "1.exr: not a readable OpenEXR image" in damaged.damaged[0]
 
 
 def test_without_the_decoder_depth_is_passed_over(recording, monkeypatch):

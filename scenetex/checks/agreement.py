@@ -13,6 +13,8 @@ _BEHIND = 0.03  # share of the depth that a point may lie before or behind what 
 _CLIP = 40.0  # grey levels, as in pose refinement
 _MOST = 150_000  # sightings tried
 _LEAST = 400  # fewer tell nothing
+_FEW = 50  # of two photos; fewer tell nothing of them
+_PLENTY = 6, 2000  # pairs of photos and points that do not disagree by chance, as two photos of a mirror or lamp do
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,17 +61,24 @@ class Agreement:
         error: mean absolute difference there, grey levels, after the exposure of each pair is evened out.
         samples: points compared.
         seen: part of all rays that hit the mesh.
+        pairs: pairs of photos of which enough was compared.
     """
 
     correlation: float
     error: float
     samples: int
     seen: float
+    pairs: int = 0
 
     @property
     def measured(self) -> bool:
         """Whether enough was compared to tell."""
         return self.samples >= _LEAST
+
+    @property
+    def plenty(self) -> bool:
+        """Whether so much was compared that photos that disagree mean something."""
+        return self.pairs >= _PLENTY[0] and self.samples >= _PLENTY[1]
 
 
 def agreement(look: Look, most: int = _MOST) -> Agreement:
@@ -77,9 +86,32 @@ def agreement(look: Look, most: int = _MOST) -> Agreement:
     found = sightings(look, most)
     if not len(found):
         return Agreement(0.0, 0.0, 0, look.seen)
-    a, b = sample(look.detail, found.first, found.pixel), sample(look.detail, found.second, found.other)
-    correlation = (a * b).sum() / max(np.sqrt((a * a).sum() * (b * b).sum()), 1e-9)
-    return Agreement(float(correlation), _error(look, found), len(found), look.seen)
+    low, high = np.sort([found.first, found.second], axis=0)
+    pairs = int((np.bincount(low * len(look) + high) >= _FEW).sum())
+    return Agreement(_correlation(look, found), _error(look, found), len(found), look.seen, pairs)
+
+
+def shared_agreement(look: Look, other: Look) -> tuple[float, float]:
+    """How photos agree in two looks by the same photos, each at the sightings that the other has as well.
+
+    A look that sees less may agree better only because it left out what disagreed.
+    """
+    one, two = sightings(look), sightings(other)
+    _, first, second = np.intersect1d(_keys(look, one), _keys(look, two), True, return_indices=True)
+    return _correlation(look, one, first), _correlation(other, two, second)
+
+
+def _keys(look: Look, found: Sightings) -> np.ndarray:
+    """(n,) int64 that tell pixels of a photo, and the other photo, apart."""
+    column, row = found.pixel.astype(np.int64).T
+    height, width = look.grey.shape[1:]
+    return ((found.first.astype(np.int64) * len(look) + found.second) * height + row) * width + column
+
+
+def _correlation(look: Look, found: Sightings, which: np.ndarray | slice = slice(None)) -> float:
+    a = sample(look.detail, found.first[which], found.pixel[which])
+    b = sample(look.detail, found.second[which], found.other[which])
+    return float((a * b).sum() / max(np.sqrt((a * a).sum() * (b * b).sum()), 1e-9))
 
 
 def pair_agreement(look: Look) -> Pairs:

@@ -11,7 +11,7 @@ from .cameras import check_cameras
 from .depth import check_depth, depth_agreement
 from .faces import check_faces, turn_faces
 from .finding import Finding
-from .fit import NOTHING_SEEN, check_fit
+from .fit import NOTHING_SEEN, check_fit, is_sound
 from .frames import check_frames
 from .look import look_at
 from .size import check_size, longest_side
@@ -57,7 +57,7 @@ def check_scene(scene: Scene) -> Checks:
     depth = depth_agreement(scene, look)
     cameras = check_cameras(scene)
     fit, agreed = check_fit(scene, look, depth, search=cameras is None)
-    frames, size = check_frames(scene), check_size(scene)
+    frames, size = check_frames(scene), check_size(scene, is_sound(agreed) or (depth is not None and depth.fits))
     # Wrong cameras see the wrong things, and so do those in the wrong place.
     found = [cameras or fit] if cameras or fit else [size or check_depth(scene, depth), check_faces(share)]
     figures = {
@@ -70,6 +70,7 @@ def check_scene(scene: Scene) -> Checks:
         "longest_side": round(longest_side(scene.mesh), 3),
         "area_turned": round(share, 4),
         "frames_without_photo": len(scene.without_photo),
+        "files_damaged": len(scene.damaged),
     }
     return Checks(tuple(f for f in (*found, frames) if f), figures, turned)
 

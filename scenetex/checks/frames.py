@@ -24,6 +24,9 @@ def check_frames(scene: Scene) -> Finding | None:
             f"{lost} of {count} frames have no finite pose (such as frame {scene.skipped[0]}) and are left out; "
             "tracking was lost, or the poses were not exported whole",
         )
+    if scene.damaged:
+        said = f"frames or depth images left out because files are damaged: {len(scene.damaged)}"
+        return Finding("frames", f"{said}, the first because of {shown(scene.damaged[0], 300)}")
     return None
 
 

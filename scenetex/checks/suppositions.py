@@ -15,6 +15,11 @@ from .size import UNITS, is_room, longest_side
 _TURNED = np.diag([1.0, -1.0, -1.0, 1.0])  # between the axes of OpenCV's and OpenGL's cameras
 _SCALES = (*UNITS, *(1 / factor for factor in UNITS), 10.0, 0.1)
 _SIZES = 0.5, 2.0, 0.25, 4.0
+# One axis negated, or two swapped: where coordinates go from left-handed to right-handed.
+_MIRRORS = (
+    *(((0, 1, 2), signs) for signs in ((-1, 1, 1), (1, -1, 1), (1, 1, -1))),
+    *((order, (1, 1, 1)) for order in ((0, 2, 1), (1, 0, 2), (2, 1, 0))),
+)
 _FOCAL = [2 ** (k / 8) for k in range(-8, 9) if k]
 
 
@@ -53,7 +58,7 @@ def scaled(look: Look, factor: float) -> Look:
 
 
 def moved(look: Look, motion: np.ndarray) -> Look:
-    """The look at the mesh moved by a rigid motion (4, 4)."""
+    """The look at the mesh moved by a motion (4, 4), rigid or mirroring."""
     return look.with_cameras(np.linalg.inv(motion) @ look.cam_to_world)
 
 
@@ -116,6 +121,12 @@ def _turns(scene: Scene) -> Iterator[Supposition]:
             f"the mesh has other axes than the poses, such as y up for z up; turn it so that its x, y, z become {axes}",
             partial(moved, motion=turn),
         )
+    for order, signs in _MIRRORS:
+        mirror = np.zeros((4, 4))
+        mirror[range(3), order], mirror[3, 3] = signs, 1
+        axes = ", ".join(("-" if s < 0 else "") + "xyz"[o] for o, s in zip(order, signs, strict=True))
+        says = f"the mesh is mirrored against the poses; mirror it back so that its x, y, z become {axes}"
+        yield Supposition(says, partial(moved, motion=mirror))
 
 
 def _pictures(scene: Scene) -> Iterator[Supposition]:

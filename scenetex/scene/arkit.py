@@ -57,8 +57,8 @@ class Shot:
 
 def read_frames(
     files: dict[int, Iterable[Path]], read: Callable[[int], Shot], where: Path
-) -> tuple[tuple[Frame, ...], tuple[int, ...]]:
-    """Frames in order of their ids, and the ids of those whose tracking was lost.
+) -> tuple[tuple[Frame, ...], tuple[int, ...], tuple[str, ...]]:
+    """Frames in order of their ids, the ids of those whose tracking was lost, and `Scene.damaged`.
 
     One damaged file does not cost the scan: frames that cannot be read are left out, and an `InputWarning` says how
     many, and what is wrong with the first. The same goes for depth images.
@@ -107,7 +107,7 @@ def read_frames(
                 depth_cam_to_world=pose if depth else None,
             )
         )
-    return tuple(frames), lost
+    return tuple(frames), lost, (*why_frame, *why_depth)
 
 
 def files_by_suffix(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:

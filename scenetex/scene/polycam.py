@@ -66,9 +66,9 @@ def load_polycam(folder: Path, name: str) -> Scene:
         i: (cameras / f"{stem}.json", photo_of.get(stem, photos / f"{stem}.jpg"), keyframes / "depth" / f"{stem}.png")
         for i, stem in zip(frame_numbers(stems), stems, strict=True)
     }
-    frames, skipped = read_frames(files, lambda i: _shot(*files[i]), keyframes)
+    frames, skipped, damaged = read_frames(files, lambda i: _shot(*files[i]), keyframes)
     mesh = _mesh(folder, name, frames).with_axis_alignment(Y_UP_TO_Z_UP)
-    return Scene(name, mesh, frames, skipped, folder)
+    return Scene(name, mesh, frames, skipped, folder, damaged=damaged)
 
 
 def _shot(camera: Path, photo: Path, depth: Path) -> Shot:

@@ -69,7 +69,7 @@ def load_record3d(folder: Path, metadata: Path, name: str) -> Scene:
         return Shot(_pose(numbers(poses[i], 7, f"{where}: pose")), intrinsics, where, found[i], size, depth(i))
 
     files = {i: _files(found.get(i), depth(i)) for i in {*range(len(poses)), *found}}
-    frames, skipped = read_frames(files, read, folder)
+    frames, skipped, damaged = read_frames(files, read, folder)
     chosen = find_app_mesh(folder, name, ("mesh.ply",))
     if not chosen and not any(frame.depth for frame in frames):
         raise InputError(
@@ -77,7 +77,7 @@ def load_record3d(folder: Path, metadata: Path, name: str) -> Scene:
             "rgbd/*.depth, export EXR + JPG, or put a mesh in the frame of the poses there as mesh.ply"
         )
     mesh = read_mesh(chosen) if chosen else read_or_fuse_mesh(folder, name, frames)
-    return Scene(name, mesh.with_axis_alignment(Y_UP_TO_Z_UP), frames, skipped, folder)
+    return Scene(name, mesh.with_axis_alignment(Y_UP_TO_Z_UP), frames, skipped, folder, damaged=damaged)
 
 
 def _files(photo: Path | None, depth: ImageSource | None) -> list[Path]:

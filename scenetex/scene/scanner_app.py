@@ -43,10 +43,10 @@ def load_scanner_app(folder: Path, name: str) -> Scene:
     }
     if not files:
         raise InputError(f"{folder}: no frame_*.jpg belongs to its frame_*.json; export the scan as All Data")
-    frames, skipped = read_frames(files, lambda i: _shot(*files[i]), folder)
+    frames, skipped, damaged = read_frames(files, lambda i: _shot(*files[i]), folder)
     chosen = find_app_mesh(folder, name, _MESHES)
     mesh = read_mesh(chosen) if chosen else read_or_fuse_mesh(folder, name, frames)
-    return Scene(name, mesh.with_axis_alignment(Y_UP_TO_Z_UP), frames, skipped, folder)
+    return Scene(name, mesh.with_axis_alignment(Y_UP_TO_Z_UP), frames, skipped, folder, damaged=damaged)
 
 
 def _by_number(files: list[Path]) -> dict[int, Path]:

@@ -24,6 +24,7 @@ class Scene:
         skipped: ids of frames left out because tracking was lost (pose not finite).
         path: where it was read from, or None.
         without_photo: names of photos that are not there; their frames were left out.
+        damaged: what is wrong with files of frames, or of depth images, that were left out for it, a line each.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Scene:
     skipped: tuple[int, ...] = ()
     path: Path | None = field(default=None)
     without_photo: tuple[str, ...] = ()
+    damaged: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"Scene({self.name!r}, {self.mesh!r}, {len(self.frames)} frames)"
