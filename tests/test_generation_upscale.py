@@ -59,7 +59,7 @@ def test_large_images_show_what_the_small_ones_show(walk, model):  # noqa: F811
         (("--upscale", "4"), ["cannot upscale 4 times", "upscale 2 times"]),
         (("--upscale", "0"), ["--upscale 0 is out of range; choose 1 to 16"]),
         (("--upscale", "2", "--upscale-tile", "8"), ["tiles of 8 pixels"]),
-        (("--upscale-tile", "64"), ["upscale_tile 64", "give upscale too"]),
+        (("--upscale-tile", "64"), ["upscale_tile 64", "only with --upscale"]),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(walk, model, tmp_path, capsys, options, words):  # noqa: F811
@@ -78,5 +78,5 @@ def test_model_that_cannot_upscale(walk, tmp_path, capsys):  # noqa: F811
 def test_photos_and_panoramas_are_not_upscaled(walk):  # noqa: F811
     with pytest.raises(InputError, match="upscale given, but no prompt"):
         texture_scene(load_scene(walk), upscale=4)
-    with pytest.raises(InputError, match="not those of a panorama"):
+    with pytest.raises(InputError, match="not for panoramas"):
         Generation("a", upscale=4, panorama=True)

@@ -209,7 +209,7 @@ def test_it_reads_long_prompts_to_their_end(mini, sample):
         return float(image[..., 2].mean() - image[..., 0].mean())
 
     endings = [f"A white marble floor and {color} walls in a living room" for color in ("blue", "yellow")]
-    assert len(parts_of(mini.tokenizer, furniture + endings[0])) == 2
+    assert len(parts_of(mini.tokenizer, furniture + endings[0])) > 1
     short = [blue_over_red(text) for text in endings]
     long = [blue_over_red(furniture + text) for text in endings]
     assert long[0] - long[1] > 0.7 * (short[0] - short[1]) > 20

@@ -131,7 +131,7 @@ def test_released_weights_take_the_place_of_the_unet(walk, tmp_path):
         (("--prompt", "\n\t\x07\x1b"), ["prompt is empty"]),
         (("--prompt", "x", "--model", "no/such/folder"), ["no/such/folder", "no such model folder"]),
         (("--prompt", "x", "--image-size", "64"), ["--image-size", "WIDTHxHEIGHT"]),
-        (("--prompt", "x", "--image-size", "60x48"), ["60 x 48", "multiples of 8"]),
+        (("--prompt", "x", "--image-size", "60x48"), ["60x48", "multiples of 8", "choose 64x48"]),
         (("--prompt", "x", "--steps", "0"), ["steps 0"]),
         (("--prompt", "x", "--seed", "-1"), ["seed -1"]),
         (("--prompt", "x", "--device", "toaster"), ["toaster", "auto, cpu, cuda or cuda:N"]),

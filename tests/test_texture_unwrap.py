@@ -226,7 +226,7 @@ def test_trimesh_goes_in_as_it_is():
     [
         ({"size": 32}, "size 32 is out of range; choose 64 to 16384"),
         ({"size": 20000}, "size 20000 is out of range"),
-        ({"texels_per_metre": 0.0}, "texels_per_metre 0.0 is out of range; choose more than 0"),
+        ({"texels_per_metre": 0.0}, "texels_per_metre 0.0 is out of range; choose 0.001"),
         ({"texels_per_metre": -3.0}, "texels_per_metre -3.0 is out"),
         ({"texels_per_metre": float("nan")}, "texels_per_metre nan is out"),
         ({"packer": "cut"}, "packer 'cut' is not known; choose uvunwrap, xatlas"),

@@ -2,13 +2,14 @@
 
 import struct
 from dataclasses import dataclass
+from os import SEEK_END
 
 from PIL import ExifTags, Image
 
 from ..errors import InputError
 from ..files import IMAGE_BYTES
 from ..memory import OutOfMemory, ran_out
-from .tiff import is_float_tiff
+from .tiff import is_float_tiff, is_tiff
 
 _FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "PPM")
 _MEMORY = 1 << 24  # bytes; more than reading a header takes
@@ -73,7 +74,10 @@ def read_header(file, label: str) -> ImageHeader:
     for at, starts, name in _OTHERS:
         if start[at:].startswith(starts):
             raise InputError(f"{label}: is {name}, which is not read; convert it to JPEG or PNG")
-    if is_float_tiff(start + file.read(IMAGE_BYTES)):
+    # As much as is asked for is made room for: no more than there is.
+    size = min(file.seek(0, SEEK_END), IMAGE_BYTES)
+    file.seek(0)
+    if is_tiff(start) and is_float_tiff(file.read(size)):
         raise no_photo(label)
     raise InputError(f"{label}: not a readable image; replace it or delete the frame")
 

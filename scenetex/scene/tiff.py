@@ -8,6 +8,11 @@ _EXTRA_SAMPLES, _UNASSOCIATED_ALPHA = 338, 2
 _SAMPLE_FORMAT, _FLOAT = 339, 3
 
 
+def is_tiff(start: bytes) -> bool:
+    """Whether a file that starts so is a TIFF."""
+    return start[:4] in _ORDERS
+
+
 def is_float_tiff(data: bytes) -> bool:
     """Whether the pixels of a TIFF are floating-point numbers."""
     found = _first_short(data, _SAMPLE_FORMAT)
