@@ -2,8 +2,10 @@
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
+from .errors import InputError
 from .files import read_bytes
 
 _MOST_BYTES = 1 << 28
@@ -22,6 +24,26 @@ def read_object(path: str | Path, finite: bool = True) -> dict:
     if not isinstance(found, dict):
         raise ValueError("holds no JSON object")
     return found
+
+
+def read_named(path: Path, cure: str, unreadable: str | None = None, read: Callable = read_object, finite: bool = True):
+    """What `read` gives of a JSON file, by default an object; InputError, one line with its name, for anything else.
+
+    Args:
+        path: the file.
+        cure: what to do about contents that are none.
+        unreadable: what to do where it cannot be read at all; default: the same.
+        read: `read_object` or `read_json`.
+        finite: of `parse_json`.
+    """
+    try:
+        return read(path, finite)
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}); {unreadable or cure}") from None
+    except ValueError as error:
+        raise InputError(f"{path}: {error}; {cure}") from None
 
 
 def parse_json(text: bytes | str, finite: bool = True):

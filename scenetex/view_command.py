@@ -20,7 +20,7 @@ from .console import say
 from .errors import InputError, InputWarning, OutsideError, extra, shown
 from .files import MESH_BYTES, only_inside, read_bytes
 from .gate import Gate, gated
-from .json_file import parse_json, read_object
+from .json_file import parse_json, read_named
 from .options import MESH_SCALE, Between
 from .scene.mesh import Mesh
 
@@ -264,7 +264,7 @@ def _result_cameras(folder: Path) -> list[CameraView]:
     if not path.is_file():
         return []
     alignment = _alignment(folder / "report.json")
-    for name, camera in _json(path).items():
+    for name, camera in read_named(path, "texture the scene again", "check the file").items():
         try:
             size = int(camera["width"]), int(camera["height"])
             k = np.array(camera["intrinsics"], np.float64).reshape(3, 3)
@@ -284,7 +284,7 @@ def _result_cameras(folder: Path) -> list[CameraView]:
 
 def _alignment(report: Path) -> np.ndarray:
     """(4, 4) from the result's own frame to the gravity-aligned one of its GLB."""
-    told = _json(report)
+    told = read_named(report, "texture the scene again", "check the file")
     try:
         return np.array(told["axis_alignment"], np.float64).reshape(4, 4)
     except (KeyError, TypeError, ValueError, OverflowError):
@@ -316,14 +316,3 @@ def _read(path: Path) -> bytes:
         return read_bytes(path, MESH_BYTES)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the file") from None
-
-
-def _json(path: Path) -> dict:
-    try:
-        return read_object(path)
-    except InputError:
-        raise
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the file") from None
-    except ValueError as error:
-        raise InputError(f"{path}: {error}; texture the scene again") from None

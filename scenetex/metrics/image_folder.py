@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import InputError, shown
 from ..files import only_inside
-from ..json_file import read_object
+from ..json_file import read_named
 from ..output import check_file
 from ..scene.image_source import ImageSource, decode_color
 from ..scene.load import load_scene
@@ -60,8 +60,8 @@ def read_images(folder: Path, scene_path: Path, allow_outside: bool = False, out
     views_folder = folder if (folder / "cameras.json").is_file() else folder / "views"
     report = views_folder.absolute().parent / "report.json"
     with only_inside(None if allow_outside else report.parent):
-        cameras = _read_json(views_folder / "cameras.json", "pass a folder that scenetex texture wrote")
-        known = _read_json(report, "write the result again") if report.is_file() else {}
+        cameras = read_named(views_folder / "cameras.json", "pass a folder that scenetex texture wrote")
+        known = read_named(report, "write the result again") if report.is_file() else {}
         settings = known.get("settings")
         scene = _scene(scene_path, settings if isinstance(settings, dict) else {}, allow_outside)
         if output is not None:
@@ -149,17 +149,6 @@ def score_images(
             Figure("atlas_sharpness", "atlas: sharpness of renders / images'", atlas.sharpness),
         ]
     return figures
-
-
-def _read_json(path: Path, cure: str) -> dict:
-    try:
-        return read_object(path)
-    except InputError:
-        raise
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error}); {cure}") from None
-    except ValueError as error:
-        raise InputError(f"{path}: {error}; {cure}") from None
 
 
 def _photos(scene: Scene, ids: list[int], size: tuple[int, int]) -> list[np.ndarray] | None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import InputError, InputWarning
 from ..files import check_inside
-from ..json_file import read_json
+from ..json_file import read_named
 from .camera import Camera
 from .frame import Frame
 from .image_source import ImageSource, image_size
@@ -125,17 +125,7 @@ def find_app_mesh(folder: Path, name: str, names: tuple[str, ...]) -> Path | Non
 
 def read_record(path: Path) -> dict:
     """The JSON object that a file holds; poses may be NaN. Raises `InputError` for anything else."""
-    try:
-        found = read_json(path, finite=False)
-    except InputError:
-        raise
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error}); export the scan again") from None
-    except ValueError as error:
-        raise InputError(f"{path}: {error}; export the scan again") from None
-    if not isinstance(found, dict):
-        raise InputError(f"{path}: holds no JSON object; export the scan again")
-    return found
+    return read_named(path, "export the scan again", finite=False)
 
 
 def numbers(value, count: int, where: str) -> np.ndarray:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, InputWarning
-from ..json_file import read_json
+from ..json_file import read_json, read_named
 from .camera import Camera
 from .frame import Frame
 from .fusion import read_or_fuse_mesh
@@ -152,15 +152,8 @@ def load_transforms(path: Path, name: str) -> Scene:
 
 
 def _parse(path: Path) -> tuple[dict, list[dict]]:
-    try:
-        # Poses of frames whose tracking was lost are NaN, or infinite.
-        meta = read_json(path, finite=False)
-    except InputError:
-        raise
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the file") from None
-    except ValueError as error:
-        raise InputError(f"{path}: {error}; write it again") from None
+    # Poses of frames whose tracking was lost are NaN, or infinite.
+    meta = read_named(path, "write it again", "check the file", read_json, finite=False)
     entries = meta.get("frames") if isinstance(meta, dict) else None
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
         raise InputError(f'{path}: has no list of "frames"; scenetex reads nerfstudio\'s transforms.json')
