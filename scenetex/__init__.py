@@ -6,7 +6,7 @@ The public names load on first use, so that ``import scenetex`` is quick and nev
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-__version__ = "0.1.0"
+from .version import __version__
 
 _HOME = {
     "InputError": "errors",
@@ -43,9 +43,10 @@ _PARTS = ("correspondence", "metrics", "models", "panorama", "pipelines")
 __all__ = ["__version__", *_HOME]
 
 if TYPE_CHECKING:
-    from .checks.check import Checks, check_scene
+    from .checks.scene_checks import Checks, check_scene
     from .correspondence.correspondence import Correspondence
     from .errors import InputError
+    from .job.run import texture_scene
     from .metrics.overlap import overlap_psnr
     from .models.multiview_unet import MultiViewUNet
     from .models.patch_autoencoder import PatchAutoencoder
@@ -53,9 +54,8 @@ if TYPE_CHECKING:
     from .models.super_resolution import SuperResolutionUNet
     from .models.surface_autoencoder import SurfaceAutoencoder
     from .panorama.standpoint import panorama_views
-    from .pipeline import texture_scene
     from .pipelines.mvdiffusion import MVDiffusionPipeline
-    from .pipelines.panorama import MVDiffusionPanoramaPipeline
+    from .pipelines.mvdiffusion_panorama import MVDiffusionPanoramaPipeline
     from .scene.camera import Camera
     from .scene.frame import Frame
     from .scene.load import load_scene

@@ -8,14 +8,14 @@ if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
 
 import sys
 
-from .interrupt import as_process
+from .process.interrupt import as_process
 
 
 def main() -> int:
     """Runs the command that the process was started with; its exit code."""
 
     def work() -> int:
-        from .cli import main
+        from .cli.main import main
 
         return main(sys.argv[1:])
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import tiny_scan
 
-from scenetex import texture_command
-from scenetex.manifest import MANIFEST
+from scenetex.cli import texture as texture_command
+from scenetex.files.manifest import MANIFEST
 
 QUICK = ("--texture-size", "64", "--no-preview", "--formats", "obj", "--keyframes", "2", "--quiet")
 _CHANGES = {"os.rename", "os.mkdir", "os.remove", "os.rmdir"}
@@ -66,7 +66,7 @@ def run_until(moment: int, end: int, scenes, output: Path, *options: str) -> tup
         Its exit code (negative: the signal that ended it), and how many changes it made, -1 if it could not say.
     """
     context = get_context("forkserver")
-    context.set_forkserver_preload(["batch_runs", "scenetex.batch.workers", "scenetex.preview"])
+    context.set_forkserver_preload(["batch_runs", "scenetex.batch.workers", "scenetex.report.preview"])
     ours, theirs = context.Pipe(duplex=False)
     child = context.Process(target=_run_until, args=(theirs, moment, end, scenes, output, options))
     child.start()

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from scenetex.manifest import MANIFEST
-from scenetex.output import output_folder
+from scenetex.files.manifest import MANIFEST
+from scenetex.files.output import output_folder
 
 
 def listing(folder: Path) -> dict[str, bytes]:

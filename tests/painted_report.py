@@ -7,11 +7,11 @@ import numpy as np
 from painted_box import box, photograph, pinhole, views_of, walk_around
 
 from scenetex import bake, unwrap
-from scenetex.pipeline import Result
-from scenetex.results import about_run, summarize
+from scenetex.job.options import TextureOptions
+from scenetex.job.results import about_run, summarize
+from scenetex.job.run import Result
+from scenetex.job.stages import Stages
 from scenetex.scene.scene import Scene
-from scenetex.stages import Stages
-from scenetex.texture_command import TextureOptions
 
 SIZE = (160, 120)
 HOSTILE = """<script>window.hacked=1</script><img src=x onerror="window.hacked=2">'"&amp;</title></script>"""

@@ -8,11 +8,11 @@ import tiny_pipeline
 import tiny_scan
 from batch_runs import QUICK, partial, report, rooms, texture
 
-from scenetex import texture_command
-from scenetex.batch import process
+from scenetex.batch import attempt as process
 from scenetex.batch.workplace import workplace
-from scenetex.generation import load_model
-from scenetex.locks import Busy
+from scenetex.cli import texture as texture_command
+from scenetex.files.locks import Busy
+from scenetex.job.generation import load_model
 
 LOUD = tuple(word for word in QUICK if word != "--quiet")
 

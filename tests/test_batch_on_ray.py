@@ -12,8 +12,8 @@ from batch_runs import left, rooms, texture
 from scenetex import InputError
 from scenetex.batch import on_ray
 from scenetex.batch.agenda import Agenda
-from scenetex.batch.process import Outcome
-from scenetex.texture_command import TextureOptions
+from scenetex.batch.attempt import Outcome
+from scenetex.job.options import TextureOptions
 
 PARTS = ["layout", "images", "all"]
 

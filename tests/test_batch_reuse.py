@@ -19,12 +19,12 @@ import tiny_pipeline
 import tiny_scan
 
 from scenetex import InputError, load_scene
-from scenetex.batch import process
-from scenetex.generation import Generation
-from scenetex.manifest import MANIFEST
+from scenetex.batch import attempt as process
+from scenetex.files.manifest import MANIFEST
+from scenetex.job.generation import Generation
+from scenetex.job.options import TextureOptions
+from scenetex.job.stages import Stages
 from scenetex.scene.scene import Scene
-from scenetex.stages import Stages
-from scenetex.texture_command import TextureOptions
 
 COMMON = dict(texture_size=64, texels_per_metre=8.0, preview=False, formats="obj", quiet=True, device="cpu")
 PHOTOS = TextureOptions(Path("out"), images="photos", keyframes="2,10", **COMMON)

@@ -17,14 +17,14 @@ from batch_runs import left, partial, rooms, run_until, texture
 from scenetex.batch import workers
 from scenetex.batch.progress import Board
 from scenetex.batch.workplace import Busy, workplace
-from scenetex.threads import VARIABLES
+from scenetex.process.threads import VARIABLES
 
 
 @pytest.fixture
 def quick_start(monkeypatch):
     """Workers that need not import everything anew."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["batch_runs", "scenetex.batch.workers", "scenetex.preview"])
+    context.set_forkserver_preload(["batch_runs", "scenetex.batch.workers", "scenetex.report.preview"])
     monkeypatch.setattr(workers, "get_context", lambda kind: context)
 
 

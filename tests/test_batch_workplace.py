@@ -8,7 +8,7 @@ import pytest
 
 from scenetex import InputError
 from scenetex.batch.workplace import Busy, sweep, workplace
-from scenetex.output import DiskFull
+from scenetex.files.output import DiskFull
 
 HOLD = """
 import sys, time

@@ -23,13 +23,14 @@ import pytest
 from doc_material import make
 from doc_pages import Block, prose, read_blocks, scenetex_calls
 
-from scenetex import evaluate_command
-from scenetex.check_command import CheckOptions
-from scenetex.cli import COMMANDS, main, parse
-from scenetex.panorama_command import PanoramaOptions
-from scenetex.texture_command import TextureOptions
-from scenetex.training.options import TrainOptions
-from scenetex.view_command import ViewOptions
+from scenetex.cli import evaluate as evaluate_command
+from scenetex.cli.check import CheckOptions
+from scenetex.cli.main import COMMANDS, main
+from scenetex.cli.panorama import PanoramaOptions
+from scenetex.cli.parsing import parse
+from scenetex.cli.view import ViewOptions
+from scenetex.job.options import TextureOptions
+from scenetex.training.training_options import TrainOptions
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted((ROOT / "docs").glob("*.md"))

@@ -11,7 +11,7 @@ from tiny_training import options
 
 from scenetex import InputError
 from scenetex.errors import InputWarning
-from scenetex.training.run import run_training
+from scenetex.training.training_run import run_training
 
 NOTES = b"my notes, years of work"
 
@@ -142,7 +142,7 @@ def test_an_empty_folder_of_somebodys_stays(tiny_models, tmp_path, monkeypatch, 
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("scenetex.training.run.build_stage", interrupted)
+    monkeypatch.setattr("scenetex.training.training_run.build_stage", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_training(options("multi-view", tiny_models, tmp_path / "run"))
     assert mine.is_dir()

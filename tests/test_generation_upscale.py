@@ -9,8 +9,8 @@ from test_pipeline_generated import command, walk  # noqa: F401 (a fixture)
 from tiny_super_resolution import make_super_resolution
 
 from scenetex import InputError, texture_scene
-from scenetex.generation import Generation
-from scenetex.pipeline import run_stages
+from scenetex.job.generation import Generation
+from scenetex.job.run import run_stages
 from scenetex.scene.load import load_scene
 
 PROMPT = ("--prompt", "a red room", "--keyframes", "2", "--between", "0", "--formats", "glb")

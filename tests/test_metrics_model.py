@@ -9,10 +9,13 @@ import torch
 from tiny_pipeline import make_pipeline, room_views, run, some_of
 
 from scenetex import InputError
-from scenetex.metrics import obedience, overlap_psnr, rooms
+from scenetex.metrics import overlap_psnr
+from scenetex.metrics import prompt_adherence as obedience
+from scenetex.metrics import room_scores as rooms
 from scenetex.metrics.detail import Detail
+from scenetex.metrics.figures import Figure, table, to_json
 from scenetex.metrics.model_report import model_figures, room_rows
-from scenetex.metrics.obedience import (
+from scenetex.metrics.prompt_adherence import (
     ASKED_FLOORS,
     ASKED_SOFAS,
     ASKED_WALLS,
@@ -21,8 +24,15 @@ from scenetex.metrics.obedience import (
     obeyed_prompts,
     sentence,
 )
-from scenetex.metrics.report import Figure, table, to_json
-from scenetex.metrics.rooms import STEPS_PER_ROOM, VARIANTS, RoomScore, Settings, autoencode, score_room, score_views
+from scenetex.metrics.room_scores import (
+    STEPS_PER_ROOM,
+    VARIANTS,
+    RoomScore,
+    Settings,
+    autoencode,
+    score_room,
+    score_views,
+)
 from scenetex.pipelines.images import encode
 from scenetex.synthetic.palette import COLORS, FLOORS, WALLS
 

@@ -6,6 +6,7 @@ import torch
 from tiny_training import tiny_pipeline
 
 from scenetex import MVDiffusionPanoramaPipeline
+from scenetex.data.rings import RingStream
 from scenetex.metrics import overlap_psnr
 from scenetex.metrics.panoramas import (
     NEIGHBOURS,
@@ -15,8 +16,7 @@ from scenetex.metrics.panoramas import (
     score_panorama,
     seam,
 )
-from scenetex.metrics.rooms import VARIANTS, Settings
-from scenetex.training.rings import RingStream
+from scenetex.metrics.room_scores import VARIANTS, Settings
 
 SMALL = Settings(rooms=1, steps=1, size=(64, 64), guidance_scale=1.0)
 

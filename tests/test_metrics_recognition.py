@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from scenetex.data.rooms import RoomStream
 from scenetex.metrics import recognition
 from scenetex.metrics.recognition import GROUPS, Patches, Recogniser, find_patches, look
 from scenetex.synthetic.palette import FLOORS, WALLS
-from scenetex.training.rooms import RoomStream
 
 
 @pytest.fixture(scope="module")

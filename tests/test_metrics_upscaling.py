@@ -8,9 +8,10 @@ import pytest
 from tiny_pipeline import make_pipeline
 from tiny_super_resolution import make_super_resolution
 
+from scenetex.data.rooms import RoomStream
 from scenetex.metrics.detail import measure_detail
 from scenetex.metrics.overlap import overlap_psnr
-from scenetex.metrics.rooms import Settings
+from scenetex.metrics.room_scores import Settings
 from scenetex.metrics.upscaling import (
     STEPS_PER_ROOM,
     WAYS,
@@ -22,7 +23,6 @@ from scenetex.metrics.upscaling import (
     ssim,
     upscale_figures,
 )
-from scenetex.training.rooms import RoomStream
 
 SMALL = Settings(rooms=1, views=2, steps=1, size=(64, 48))
 

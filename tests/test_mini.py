@@ -11,14 +11,14 @@ from safetensors import safe_open
 
 import scenetex
 from scenetex import MVDiffusionPanoramaPipeline, MVDiffusionPipeline
+from scenetex.data.rings import RingStream
+from scenetex.data.rooms import RoomStream
+from scenetex.data.sample import Sample
 from scenetex.metrics import edge_agreement, measure_detail, overlap_psnr
 from scenetex.metrics.panoramas import NEIGHBOURS
-from scenetex.metrics.rooms import autoencode
+from scenetex.metrics.room_scores import autoencode
 from scenetex.metrics.upscaling import psnr
 from scenetex.pipelines.prompts import parts_of
-from scenetex.training.rings import RingStream
-from scenetex.training.rooms import RoomStream
-from scenetex.training.sample import Sample
 
 FOLDER = Path(scenetex.__file__).parent / "weights" / "mini"
 STEPS = 8

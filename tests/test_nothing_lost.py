@@ -10,9 +10,13 @@ import numpy as np
 import pytest
 from batch_runs import QUICK, rooms
 
-from scenetex import InputError, evaluate_command, panorama_command, texture_command, train_command
-from scenetex.manifest import MANIFEST
-from scenetex.output import own_folder
+from scenetex import InputError
+from scenetex.cli import evaluate as evaluate_command
+from scenetex.cli import panorama as panorama_command
+from scenetex.cli import texture as texture_command
+from scenetex.cli import train as train_command
+from scenetex.files.manifest import MANIFEST
+from scenetex.files.output import own_folder
 
 REPORT = json.dumps({"key": "", "files": [], "made_by": "scenetex"})
 REFUSED = "which is read; choose another output folder"

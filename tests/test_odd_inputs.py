@@ -14,13 +14,14 @@ from test_files import ODD, in_time
 from test_options import NEEDED, OPTIONS, kinds
 from tiny_training import options as training_options
 
-from scenetex import InputError, cli
+from scenetex import InputError
+from scenetex.cli import main as cli
+from scenetex.cli.texture import main as texture
+from scenetex.cli.view import collect
+from scenetex.limits import PathOrName
 from scenetex.metrics.image_folder import read_images
-from scenetex.options import PathOrName
 from scenetex.report.overview import overview_page
-from scenetex.texture_command import main as texture
-from scenetex.training.run import run_training
-from scenetex.view_command import collect
+from scenetex.training.training_run import run_training
 
 ODD = ODD | {
     "noise": lambda path: path.write_bytes(b"\x80\x02\xff noise\0" * 9),

@@ -45,7 +45,9 @@ def test_import_is_quick_and_light():
 def test_photos_to_texture_needs_no_diffusion(folder):
     modules = modules_in(folder)
     assert modules
-    assert not DIFFUSION & modules_after("import " + ", ".join([*modules, "scenetex.preview", "scenetex.output"]))
+    assert not DIFFUSION & modules_after(
+        "import " + ", ".join([*modules, "scenetex.report.preview", "scenetex.files.output"])
+    )
 
 
 @pytest.mark.parametrize("name", scenetex.__all__)

@@ -14,9 +14,10 @@ import torch
 import trimesh
 from safetensors.torch import save_file
 
-from scenetex import InputError, texture_command, texture_scene
-from scenetex.generation import Generation, frames_between
-from scenetex.pipeline import run_stages
+from scenetex import InputError, texture_scene
+from scenetex.cli import texture as texture_command
+from scenetex.job.generation import Generation, frames_between
+from scenetex.job.run import run_stages
 from scenetex.scene.load import load_scene
 
 
@@ -197,7 +198,7 @@ def test_options_without_a_prompt(walk):
 def test_photos_do_not_load_the_diffusion_stack(scan, tmp_path):
     tiny_scan.write_ply(scan / "room_vh_clean_2.ply", faces=tiny_scan.ROOM_FACES[:, ::-1])
     program = (
-        "import sys; from scenetex.texture_command import main; "
+        "import sys; from scenetex.cli.texture import main; "
         f"code = main([{str(scan)!r}, '--output', {str(tmp_path / 'out')!r}, '--quiet', '--texture-size', '64']); "
         "assert code == 0 and not {'torch', 'diffusers', 'transformers'} & set(sys.modules), code"
     )

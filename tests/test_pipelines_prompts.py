@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from tiny_pipeline import make_tokenizer
 from tiny_training import TOKENIZER, tiny_pipeline
 
-from scenetex.cli import guarded
+from scenetex.cli.guarded import guarded
+from scenetex.data.rooms import RoomStream
 from scenetex.errors import InputError, InputWarning
-from scenetex.generation import Generation
+from scenetex.job.generation import Generation
 from scenetex.pipelines.prompts import _rounds, embed, one_per_view, parts_of, unknown_words
-from scenetex.training.rooms import RoomStream
 
 with TemporaryDirectory() as _folder:
     LETTERS = make_tokenizer(Path(_folder))  # 16 tokens at once

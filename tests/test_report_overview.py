@@ -10,8 +10,8 @@ import tiny_scan
 from painted_report import HOSTILE
 from test_report_html import Reader
 
-from scenetex import texture_command
-from scenetex.output import InputError
+from scenetex.cli import texture as texture_command
+from scenetex.files.output import InputError
 from scenetex.report.overview import has_overview, overview_page, write_overview
 
 

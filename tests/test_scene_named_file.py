@@ -6,7 +6,7 @@ import unicodedata
 import pytest
 
 from scenetex.errors import OutsideError
-from scenetex.files import only_inside
+from scenetex.files.reading import only_inside
 from scenetex.scene.named_file import NamedFiles
 
 SUFFIXES = (".png", ".jpg")

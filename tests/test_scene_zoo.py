@@ -217,7 +217,7 @@ def test_a_photo_that_leads_out_later(zoo, tmp_path):
 
 def test_a_scene_of_a_data_set_goes_all_the_way(zoo, tmp_path, capsys):
     """By its name on the command line, twice: the second time the result is there."""
-    from scenetex.cli import main
+    from scenetex.cli.main import main
 
     root = tmp_path / "data"
     write_scannetpp(root)

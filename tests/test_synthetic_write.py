@@ -13,7 +13,7 @@ from synthetic_rooms import QUICK, psnr, quick_room
 
 import scenetex
 from scenetex import InputError
-from scenetex.manifest import MANIFEST
+from scenetex.files.manifest import MANIFEST
 from scenetex.synthetic import ScanNoise, ScanSettings, read_room, write_scan
 
 TINY = ScanSettings(

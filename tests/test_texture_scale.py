@@ -8,7 +8,7 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from scenetex import load_scene, select_keyframes
-from scenetex.pipeline import Result, run_stages
+from scenetex.job.run import Result, run_stages
 from scenetex.scene.scene import Scene
 from scenetex.texture.render import render_textured
 

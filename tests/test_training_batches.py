@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tiny_pipeline import room_views
 
 from scenetex import InputError
+from scenetex.data.sample import Sample
 from scenetex.training.batches import (
     Schedule,
     choose_views,
@@ -23,7 +24,6 @@ from scenetex.training.batches import (
 )
 from scenetex.training.encoded import Encoded
 from scenetex.training.feed import Part
-from scenetex.training.sample import Sample
 
 VIEWS = room_views(4)
 PROMPTS = (("a red room", "a room of red"),) * 4

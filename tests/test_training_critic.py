@@ -5,8 +5,8 @@ import torch
 from test_models_surface_autoencoder import rand, tiny
 from test_training_surface_objective import batch
 
+from scenetex.models.image_features import Eyes
 from scenetex.training.critic import Critic, balance, criticised
-from scenetex.training.eyes import Eyes
 from scenetex.training.surface_objective import SurfaceObjective
 
 EYES = Eyes()

@@ -6,7 +6,9 @@ import torch
 from tiny_training import SIZE, tiny_autoencoder, tiny_pipeline, tiny_unet
 
 from scenetex import InputError
+from scenetex.data.rooms import RoomStream
 from scenetex.models import SuperResolutionUNet
+from scenetex.models.image_features import Eyes
 from scenetex.pipelines.evidence import evidence
 from scenetex.pipelines.guide import make_guide
 from scenetex.pipelines.images import encode
@@ -19,8 +21,6 @@ from scenetex.training.encoded import (
     read_encoded,
     write_encoded,
 )
-from scenetex.training.eyes import Eyes
-from scenetex.training.rooms import RoomStream
 from scenetex.training.store import EncodedStore
 
 TENSORS = ("latents", "guide", "depth", "intrinsics", "cam_to_world")

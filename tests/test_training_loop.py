@@ -15,7 +15,7 @@ from scenetex import InputError
 from scenetex.training.checkpoint import Progress, Trained, load_checkpoint, save_checkpoint
 from scenetex.training.feed import _in_background
 from scenetex.training.loop import make_accelerator, train
-from scenetex.training.options import LoopOptions
+from scenetex.training.training_options import LoopOptions
 
 
 class Line(nn.Module):

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from scenetex.correspondence import from_depth
 from scenetex.models import MultiViewUNet, SuperResolutionUNet
-from scenetex.training.eyes import Eyes
+from scenetex.models.image_features import Eyes
 from scenetex.training.objectives import (
     AutoencoderObjective,
     MultiViewObjective,

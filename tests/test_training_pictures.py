@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
+from scenetex.data.sample import Sample
 from scenetex.training.pictures import draw_grid, draw_losses
-from scenetex.training.sample import Sample
 from scenetex.training.validation import make_painter
 
 

@@ -17,11 +17,11 @@ from tiny_training import launch, options
 
 from scenetex import InputError
 from scenetex.errors import InputWarning
-from scenetex.output import DiskFull
+from scenetex.files.output import DiskFull
 from scenetex.training.checkpoint import _LASTING
-from scenetex.training.options import _PLACES
-from scenetex.training.run import run_training
 from scenetex.training.run_folder import run_folder
+from scenetex.training.training_options import _PLACES
+from scenetex.training.training_run import run_training
 
 
 def checkpoints(output: Path) -> list[str]:
@@ -112,7 +112,7 @@ def test_a_run_that_never_began_leaves_no_folder(tiny_models, tmp_path, monkeypa
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("scenetex.training.run.build_stage", interrupted)
+    monkeypatch.setattr("scenetex.training.training_run.build_stage", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_training(options("multi-view", tiny_models, tmp_path / "deep" / "run"))
     assert not list(tmp_path.iterdir())

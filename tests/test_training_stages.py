@@ -9,9 +9,9 @@ from diffusers import ControlNetModel
 from tiny_training import SIZE, FewRooms, changed, options, stage_of, tiny_pipeline, tiny_unet, trained
 
 from scenetex import InputError, MVDiffusionPipeline
+from scenetex.data.rooms import RoomStream
 from scenetex.models import MultiViewUNet, PatchAutoencoder, SurfaceAutoencoder
 from scenetex.training.model_folder import save_pipeline, with_parts
-from scenetex.training.rooms import RoomStream
 from scenetex.training.small_model import SMALL_GUIDANCE, SMALL_STEPS, small_super_resolution
 
 

@@ -6,9 +6,9 @@ from test_models_surface_autoencoder import rand, tiny
 from tiny_pipeline import room_views
 
 from scenetex.correspondence import from_depth
+from scenetex.models.image_features import Eyes, unlikeness
 from scenetex.pipelines.surface_condition import surface_fields
 from scenetex.training.encoded import camera_tensors
-from scenetex.training.eyes import Eyes, unlikeness
 from scenetex.training.pixel_loss import pixel_loss
 from scenetex.training.surface_objective import SurfaceObjective, disagreement
 

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from scenetex import InputError, MVDiffusionPipeline, load_scene
 from scenetex.batch.scenes import find_scenes
-from scenetex.batch.store import DiskStore
+from scenetex.cli.texture import main as texture
+from scenetex.job.kept_stages import DiskStore
 from scenetex.scene.load import scene_name
 from scenetex.scene.mesh_file import read_mesh
-from scenetex.texture_command import main as texture
 
 OPENED: list[str] | None = None
 

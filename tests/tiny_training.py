@@ -14,7 +14,10 @@ from accelerate import Accelerator
 from diffusers import UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
-from scenetex.cli import main
+from scenetex.cli.main import main
+from scenetex.data.rings import RingStream
+from scenetex.data.rooms import RoomStream
+from scenetex.data.sample import Sample
 from scenetex.models import PatchAutoencoder
 from scenetex.pipelines import MVDiffusionPipeline
 from scenetex.pipelines.surface_condition import surface_channels
@@ -23,12 +26,9 @@ from scenetex.training.batches import Schedule
 from scenetex.training.feed import Part
 from scenetex.training.loop import train
 from scenetex.training.model_folder import save_autoencoder, save_pipeline
-from scenetex.training.options import TrainOptions
-from scenetex.training.rings import RingStream
-from scenetex.training.rooms import RoomStream
-from scenetex.training.sample import Sample
 from scenetex.training.small_model import small_scheduler, word_tokenizer
 from scenetex.training.stages import Data, Stage, build_stage
+from scenetex.training.training_options import TrainOptions
 
 SIZE = (64, 48)
 TOKENIZER = word_tokenizer(vocabulary())
@@ -160,7 +160,7 @@ def arguments(asked: TrainOptions) -> list[str]:
 def launch(asked: TrainOptions, log: Path, **environment: str) -> BaseProcess:
     """The command in a process of its own, forked from one that has loaded PyTorch; what it prints goes to `log`."""
     forks = get_context("forkserver")
-    forks.set_forkserver_preload(["scenetex.training.run"])
+    forks.set_forkserver_preload(["scenetex.training.training_run"])
     process = forks.Process(target=_run, args=(arguments(asked), str(log), environment))
     process.start()
     return process

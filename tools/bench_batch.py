@@ -21,10 +21,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scenetex.cli import guarded, parse
+from scenetex.cli.guarded import guarded
+from scenetex.cli.parsing import parse
 from scenetex.errors import InputError
-from scenetex.manifest import MANIFEST
-from scenetex.output import own_folder
+from scenetex.files.manifest import MANIFEST
+from scenetex.files.output import own_folder
 from scenetex.scene.mesh_file import read_mesh
 from scenetex.synthetic import RoomSettings, ScanNoise, ScanSettings, make_room, write_scan
 from scenetex.synthetic.write import write_ply

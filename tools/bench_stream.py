@@ -18,11 +18,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scenetex.cli import guarded, parse
+from scenetex.cli.guarded import guarded
+from scenetex.cli.parsing import parse
+from scenetex.data.prefetch import prefetch
+from scenetex.data.rooms import RoomStream
 from scenetex.errors import InputError
 from scenetex.synthetic import RoomSettings, make_room, render_room, walk
-from scenetex.training.prefetch import prefetch
-from scenetex.training.rooms import RoomStream
 
 PROGRAM = "bench_stream.py"
 

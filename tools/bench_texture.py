@@ -19,7 +19,8 @@ import tyro
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scenetex.cli import guarded, parse
+from scenetex.cli.guarded import guarded
+from scenetex.cli.parsing import parse
 from scenetex.errors import InputError
 from scenetex.scene.load import load_scene
 

@@ -23,15 +23,16 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scenetex.cli import guarded, parse
+from scenetex.cli.guarded import guarded
+from scenetex.cli.parsing import parse
+from scenetex.data.rooms import RoomStream
 from scenetex.models import MultiViewUNet
 from scenetex.pipelines.depth_condition import depth_channel
 from scenetex.training.batches import multi_view_item
 from scenetex.training.encoded import Encoded
 from scenetex.training.loop import make_accelerator, train
 from scenetex.training.objectives import MultiViewObjective
-from scenetex.training.options import LoopOptions
-from scenetex.training.rooms import RoomStream
+from scenetex.training.training_options import LoopOptions
 
 PROGRAM = "bench_training.py"
 _CELL = 8

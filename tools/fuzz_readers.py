@@ -30,7 +30,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from fuzz_probe import LONGEST, Probe, Tally, peak_resident, save
 
-from scenetex.cli import guarded, parse
+from scenetex.cli.guarded import guarded
+from scenetex.cli.parsing import parse
 from scenetex.errors import InputError
 
 PROGRAM = "fuzz_readers.py"
@@ -151,7 +152,7 @@ def _work(name: str, options: Options, count: int, round_: int, folder: Path, pi
     if options.engine == "atheris":
         import atheris
 
-        included = ["scenetex.scene", "scenetex.batch", "scenetex.panorama_command"]
+        included = ["scenetex.scene", "scenetex.batch", "scenetex.cli.panorama"]
         with redirect_stderr(io.StringIO()), atheris.instrument_imports(include=included):
             from fuzz_targets import targets
     else:

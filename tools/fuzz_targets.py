@@ -10,15 +10,15 @@ import fuzz_seeds as seeds
 import numpy as np
 
 from scenetex.batch.scenes import find_scenes
-from scenetex.batch.store import DiskStore
-from scenetex.panorama_command import read_square
+from scenetex.cli.panorama import read_square
+from scenetex.cli.view import collect
+from scenetex.job.kept_stages import DiskStore
 from scenetex.scene.image_source import ImageSource, decode_color, decode_depth, decode_gray, image_size
 from scenetex.scene.load import load_scene
 from scenetex.scene.mesh_file import read_mesh
 from scenetex.scene.ply import ply_face_count
 from scenetex.scene.pose import read_extrinsic, read_intrinsics, read_pose, rigid
 from scenetex.scene.scan_info import read_scan_info
-from scenetex.view_command import collect
 
 MEGABYTE = 1 << 20
 _SHOWN = 3  # frames of a scene whose pixels are read

@@ -19,10 +19,11 @@ from pathlib import Path
 
 from bench_batch import OPTIONS, check, fresh, hashes, make_scenes
 
-from scenetex.cli import guarded, parse
+from scenetex.cli.guarded import guarded
+from scenetex.cli.parsing import parse
 from scenetex.errors import InputError
-from scenetex.manifest import foreign_file, read_manifest
-from scenetex.output import own_folder
+from scenetex.files.manifest import foreign_file, read_manifest
+from scenetex.files.output import own_folder
 
 PROGRAM = "kill_test.py"
 ROOT = Path(__file__).resolve().parents[1]

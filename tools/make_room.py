@@ -12,8 +12,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scenetex.cli import guarded, parse
-from scenetex.console import say
+from scenetex.cli.guarded import guarded
+from scenetex.cli.parsing import parse
+from scenetex.process.console import say
 from scenetex.synthetic import RoomSettings, ScanSettings, make_room, write_scan
 
 

@@ -17,10 +17,11 @@ import tyro
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scenetex.cli import guarded, parse
-from scenetex.console import say
+from scenetex.cli.guarded import guarded
+from scenetex.cli.parsing import parse
 from scenetex.errors import InputError
-from scenetex.output import naming, sweep, write_files
+from scenetex.files.output import naming, sweep, write_files
+from scenetex.process.console import say
 
 
 @dataclass
@@ -46,7 +47,7 @@ def main() -> int:
         from scenetex.models.block_folder import save_blocks
         from scenetex.pipelines import MVDiffusionPanoramaPipeline, MVDiffusionPipeline
         from scenetex.pipelines.loading import quiet_loading
-        from scenetex.pipelines.panorama import BLOCKS
+        from scenetex.pipelines.mvdiffusion_panorama import BLOCKS
 
         arguments = parse(Arguments, "pack_model", None)
         with TemporaryDirectory() as folder, quiet_loading():

@@ -8,12 +8,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from scenetex.interrupt import as_process
+from scenetex.process.interrupt import as_process
 
 
 def main() -> int:
     """Runs the command; its exit code."""
-    from scenetex.cli import run_command
+    from scenetex.cli.main import run_command
 
     return run_command("texture", sys.argv[1:], "texture_scene.py")
 

@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError, extra
+from ..job.stages import silent
+from ..process.threads import VARIABLES
 from ..scene.load import scene_name
-from ..stages import silent
-from ..threads import VARIABLES
 from .agenda import Agenda
-from .process import Outcome, attempt, record_failure, warm_up
+from .attempt import Outcome, attempt, record_failure, warm_up
 from .progress import Board
 
 if TYPE_CHECKING:
-    from ..texture_command import TextureOptions
+    from ..job.options import TextureOptions
 
 # Named after the systems on which it is the default.
 _LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"

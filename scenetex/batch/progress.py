@@ -6,8 +6,8 @@ from contextlib import AbstractContextManager
 
 from tqdm import tqdm
 
-from ..console import bar, say
-from ..stages import Done, Watch, bars, silent
+from ..job.stages import Done, Watch, bars, silent
+from ..process.console import bar, say
 
 _DELAY = 1.0  # seconds that a stage runs before it gets a bar
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import InputError, shown
-from ..exchange import PREVIOUS
-from ..files import read_text
-from ..manifest import MANIFEST
+from ..files.exchange import PREVIOUS
+from ..files.manifest import MANIFEST
+from ..files.reading import read_text
 from ..scene.load import scene_name
 from .workplace import FAILED, INDEX, STAGES
 

@@ -10,14 +10,14 @@ from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING
 
-from ..interrupt import interruptible
-from ..memory import spare_address_space
-from ..signals import terminable
-from ..stages import Done
-from .process import attempt
+from ..job.stages import Done
+from ..process.interrupt import interruptible
+from ..process.memory import spare_address_space
+from ..process.signals import terminable
+from .attempt import attempt
 
 if TYPE_CHECKING:
-    from ..texture_command import TextureOptions
+    from ..job.options import TextureOptions
 
 _OFTEN = 0.1  # seconds between two messages about steps
 _PATIENCE = 5.0  # seconds to tidy up in when the parent is gone

@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from ..interrupt import unheard_by_children
+from ..process.interrupt import unheard_by_children
+from ..process.threads import announced
 from ..scene.load import scene_name
-from ..threads import announced
 from .agenda import Agenda
-from .process import Outcome, record_failure
+from .attempt import Outcome, record_failure
 from .progress import Board
 from .worker import work
 
 if TYPE_CHECKING:
-    from ..texture_command import TextureOptions
+    from ..job.options import TextureOptions
 
 _LOOK = 0.5  # seconds between looks at the clock
 _PATIENCE = 5.0  # seconds that workers have to tidy up when the run is stopped

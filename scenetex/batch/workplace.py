@@ -11,9 +11,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ..errors import InputError
-from ..exchange import waiting
-from ..locks import Busy, hold
-from ..output import DiskFull, discard, naming, put_back
+from ..files.exchange import waiting
+from ..files.locks import Busy, hold
+from ..files.output import DiskFull, discard, naming, put_back
 
 STAGES = ".stages"
 FAILED = ".failed"

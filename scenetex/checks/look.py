@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 
 from ..errors import InputError
+from ..process.threads import threads
 from ..scene.camera import resize_intrinsics, small_size
 from ..scene.frame import Frame
 from ..scene.lens import undistort
 from ..scene.scene import Scene
-from ..threads import threads
 from ..views.raycast import RayCaster
 from ..views.viewset import pixel_rays
 

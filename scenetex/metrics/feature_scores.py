@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DAMAGE, InputError, extra
-from ..files import check_folder
-from ..memory import ran_out
-from ..options import check_text
+from ..files.reading import check_folder
+from ..limits import check_text
+from ..process.memory import ran_out
 
 _TOGETHER = 16  # images that a network works on at a time
 _SPLITS = 10

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 
 from ..errors import InputError, shown
-from ..files import only_inside
-from ..json_file import read_named
-from ..output import check_file
+from ..files.json_file import read_named
+from ..files.output import check_file
+from ..files.reading import only_inside
 from ..scene.image_source import ImageSource, decode_color
 from ..scene.load import load_scene
 from ..scene.scene import Scene
@@ -20,8 +20,8 @@ from ..views.viewset import ViewSet, cast_views
 from .atlas import measure_atlas
 from .detail import measure_detail
 from .edges import edge_agreement
+from .figures import Figure
 from .overlap import overlap_scores
-from .report import Figure
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,9 +5,9 @@ from functools import partial
 
 import numpy as np
 
-from .obedience import Answer, obeyed_prompts
-from .report import Figure
-from .rooms import VARIANTS, RoomScore
+from .figures import Figure
+from .prompt_adherence import Answer, obeyed_prompts
+from .room_scores import VARIANTS, RoomScore
 from .spectrum import OCTAVES
 
 

@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 
 from ..errors import InputError
-from ..threads import threads
+from ..process.threads import threads
 from ..views.correspond import correspond, lattice_step, taps
 from ..views.viewset import ViewSet
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..data.rings import RingStream
 from ..panorama import VIEWS, stitch
-from ..training.rings import RingStream
 from .detail import measure_detail
+from .figures import Figure
 from .overlap import overlap_scores
-from .report import Figure
-from .rooms import VARIANTS, Settings, call_pipe, to_bytes
+from .room_scores import VARIANTS, Settings, call_pipe, to_bytes
 
 NEIGHBOURS = [(i, (i + 1) % VIEWS) for i in range(VIEWS)]
 STEPS_PER_PANORAMA = len(VARIANTS)

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from ..data.rooms import RoomStream
 from ..errors import InputError
+from ..models.image_features import Eyes
 from ..synthetic import Room
 from ..synthetic.palette import FLOORS, WALLS
-from ..training.eyes import Eyes
-from ..training.rooms import RoomStream
 
 GROUPS = ("floor", "walls", "furniture")
 _SEED, _ROOMS, _VIEWS = 2_000_003, 160, 6  # what the classifier learns from

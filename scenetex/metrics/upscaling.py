@@ -7,13 +7,13 @@ import cv2
 import numpy as np
 import torch
 
+from ..data.rooms import RoomStream
+from ..data.sample import Sample
 from ..pipelines.upscale import trained_factor
-from ..training.rooms import RoomStream
-from ..training.sample import Sample
 from .detail import measure_detail
+from .figures import Figure
 from .overlap import overlap_scores
-from .report import Figure
-from .rooms import VARIANTS, Settings, generate, to_bytes
+from .room_scores import VARIANTS, Settings, generate, to_bytes
 
 # Ways to larger images: the model, the model with each view by itself, and the plain one.
 WAYS = ("upscaled", "each_alone", "bicubic")

@@ -8,9 +8,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from ..errors import DAMAGE, InputError
-from ..files import check_folder
-from ..json_file import read_object
-from ..memory import ran_out
+from ..files.json_file import read_object
+from ..files.reading import check_folder
+from ..process.memory import ran_out
 from .multiview_unet import MultiViewUNet
 
 _CONFIG, _WEIGHTS = "config.json", "blocks.safetensors"

@@ -11,7 +11,7 @@ import safetensors.torch
 import torch
 
 from ..errors import DAMAGE, InputError
-from ..memory import ran_out
+from ..process.memory import ran_out
 
 _PREFIX = "mv_base_model."
 _STABLE_DIFFUSION_2 = {

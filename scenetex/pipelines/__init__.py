@@ -1,6 +1,6 @@
 """Diffusion pipelines: prompts and views in, consistent images out."""
 
 from .mvdiffusion import MVDiffusionPipeline
-from .panorama import MVDiffusionPanoramaPipeline
+from .mvdiffusion_panorama import MVDiffusionPanoramaPipeline
 
 __all__ = ["MVDiffusionPanoramaPipeline", "MVDiffusionPipeline"]

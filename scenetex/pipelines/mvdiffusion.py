@@ -7,8 +7,8 @@ import torch
 from diffusers.pipelines.pipeline_utils import ImagePipelineOutput
 
 from ..errors import InputError
+from ..limits import GUIDANCE, JOINT, SHARE, STEPS, TILE, UPSCALE, WEIGHT, checked
 from ..models import MultiViewUNet
-from ..options import GUIDANCE, JOINT, SHARE, STEPS, TILE, UPSCALE, WEIGHT, checked
 from ..views.viewset import ViewSet
 from .geometry import SceneViews
 from .images import picture

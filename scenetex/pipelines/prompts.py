@@ -11,7 +11,7 @@ from math import lcm
 import torch
 
 from ..errors import InputError, InputWarning, shown
-from ..options import check_words
+from ..limits import check_words
 
 _ENDS = (".;!?", ",:")  # of sentences, and of phrases
 _MOST_REPEATED = 6  # times as many parts as the longest prompt has

@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..preview import depth_picture, depth_range, turbo
 from ..scene.camera import resize_intrinsics
 from ..texture.render import render_many
 from ..texture.textured_mesh import TexturedMesh
 from ..views.viewset import ViewSet
 from .html import picture_uri
+from .preview import depth_picture, depth_range, turbo
 
 MOST_FRAMES = 30
 LONGEST = 640  # pixels of a picture's longer side

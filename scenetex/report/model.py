@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..preview import dollhouse_camera
 from ..texture.textured_mesh import TexturedMesh
 from ..views.viewset import ViewSet
 from .html import picture_uri
+from .preview import dollhouse_camera
 
 _STEP = 2e-5  # radii of the mesh that positions are rounded to, about 0.1 mm in a room
 _METRE = 0.45  # radii of the mesh that count as a metre to who walks in it

@@ -9,10 +9,10 @@ from warnings import warn
 
 from ..batch.workplace import INDEX
 from ..errors import InputError, InputWarning
-from ..files import open_file
-from ..json_file import read_object
-from ..output import check_file, write_files
-from ..seal import is_sealed, seal
+from ..files.json_file import read_object
+from ..files.output import check_file, write_files
+from ..files.reading import open_file
+from ..files.seal import is_sealed, seal
 from .html import MADE_BY, document, encode_page, text
 from .page import PAGE, THUMBNAIL, described
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..pipeline import Result
-from ..preview import dollhouse_camera, page_pictures, short, smooth_render
+from ..job.run import Result
 from .frames import frame_pictures, shown_frames
 from .html import document, encode_jpeg, encode_page, picture_uri, table, text
 from .model import pack_cameras, pack_model
+from .preview import dollhouse_camera, page_pictures, short, smooth_render
 
 _FILES = {"textured.glb": "GLB", "textured.obj": "OBJ", "preview.png": "Preview"}
 PAGE, THUMBNAIL = "report.html", "thumbnail.jpg"

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, InputWarning
-from ..files import check_inside
-from ..json_file import read_named
+from ..files.json_file import read_named
+from ..files.reading import check_inside
 from .camera import Camera
 from .frame import Frame
 from .image_source import ImageSource, image_size

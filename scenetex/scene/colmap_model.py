@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, shown
-from ..files import open_file
+from ..files.reading import open_file
 from .pose import checked_intrinsics
 from .quaternion import rotation_matrices
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import InputError
-from ..memory import need
+from ..process.memory import need
 
 _MAGIC = 20000630
 _UNREAD = 0x200 | 0x800 | 0x1000  # tiles, deep data, several parts

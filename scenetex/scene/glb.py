@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..memory import ran_out
+from ..process.memory import ran_out
 from .gltf_file import GltfFile, primitives, read_glb_file, read_gltf_file
 from .polygons import strip_triangles
 from .quaternion import rotation_matrices

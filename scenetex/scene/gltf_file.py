@@ -13,8 +13,8 @@ from urllib.parse import unquote
 import numpy as np
 
 from ..errors import InputError, pasted, shown
-from ..files import MESH_BYTES, read_bytes
-from ..json_file import parse_json
+from ..files.json_file import parse_json
+from ..files.reading import MESH_BYTES, read_bytes
 
 _LARGEST_OVERLAP = 16  # bytes that views, or accessors, read over those of the file: parts may share their vertices
 _NUMBERS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4, "MAT2": 4, "MAT3": 9, "MAT4": 16}

@@ -7,8 +7,8 @@ from os import SEEK_END
 from PIL import ExifTags, Image
 
 from ..errors import InputError
-from ..files import IMAGE_BYTES
-from ..memory import OutOfMemory, ran_out
+from ..files.reading import IMAGE_BYTES
+from ..process.memory import OutOfMemory, ran_out
 from .tiff import is_float_tiff, is_tiff
 
 _FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "PPM")

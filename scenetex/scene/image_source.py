@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from ..errors import InputError
-from ..files import IMAGE_BYTES, open_file
-from ..memory import OutOfMemory, is_out_of_memory, need
+from ..files.reading import IMAGE_BYTES, open_file
+from ..process.memory import OutOfMemory, is_out_of_memory, need
 from .black_rim import fill_black_rim
 from .exr import HEADER_BYTES, decode_exr, exr_size
 from .image_header import ImageHeader, no_photo, read_header

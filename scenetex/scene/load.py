@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..errors import InputError, shown
-from ..files import check_inside, check_path, only_inside
+from ..files.reading import check_inside, check_path, only_inside
 from .colmap import find_model, load_colmap, project_folder
 from .foreign import describe_foreign
 from .mesh_file import MESH_SUFFIXES

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from ..files import check_inside
+from ..files.reading import check_inside
 
 
 class NamedFiles:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..files import MESH_BYTES, read_bytes
+from ..files.reading import MESH_BYTES, read_bytes
 from .ply_elements import parse_numbers
 from .polygons import triangulate
 

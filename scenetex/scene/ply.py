@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, OutsideError
-from ..files import MESH_BYTES, open_file, read_bytes
+from ..files.reading import MESH_BYTES, open_file, read_bytes
 from .ply_elements import LARGEST_HEADER, parse_header, read_elements
 from .polygons import strip_triangles, triangulate
 

@@ -24,13 +24,13 @@ from .arkit import (
     read_frames,
     read_record,
 )
-from .fusion import read_or_fuse_mesh
 from .image_source import ImageSource
 from .mesh import Mesh
 from .mesh_file import read_mesh
 from .pose import rigid
 from .scene import Scene
 from .transforms_json import frame_numbers
+from .tsdf_fusion import read_or_fuse_mesh
 
 _PAIRS = (("corrected_images", "corrected_cameras"), ("images", "cameras"))
 _POSE = [f"t_{row}{column}" for row in range(3) for column in range(4)]

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..files import open_file
+from ..files.reading import open_file
 
 _LARGEST_TEXT = 65536  # bytes; sixteen numbers take a few hundred
 _RIGID_TOLERANCE = 1e-2

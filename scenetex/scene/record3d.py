@@ -14,13 +14,13 @@ import numpy as np
 
 from ..errors import InputError, extra
 from .arkit import PHOTO_SUFFIXES, Y_UP_TO_Z_UP, Shot, find_app_mesh, numbers, pinhole, read_frames, read_record
-from .fusion import read_or_fuse_mesh
 from .image_source import ImageSource
 from .lzfse_depth import can_decode
 from .mesh_file import read_mesh
 from .quaternion import rotation_matrices
 from .scannet import numbered_files
 from .scene import Scene
+from .tsdf_fusion import read_or_fuse_mesh
 
 _NAMES = ("metadata.json", "metadata")
 _PHOTOS = ("rgbd", "rgb")

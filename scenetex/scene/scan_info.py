@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..files import open_file
+from ..files.reading import open_file
 from .pose import rigid
 
 _LARGEST = 1 << 20

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from ..errors import InputError
 from .arkit import PHOTO_SUFFIXES, Y_UP_TO_Z_UP, Shot, files_by_suffix, find_app_mesh, numbers, read_frames, read_record
-from .fusion import read_or_fuse_mesh
 from .image_source import ImageSource
 from .mesh_file import read_mesh
 from .scene import Scene
+from .tsdf_fusion import read_or_fuse_mesh
 
 _FRAME = re.compile(r"frame_(\d{1,18})", re.ASCII)
 # What the user sees in the app comes first: it was cut to size and cleaned there.

@@ -8,13 +8,13 @@ import numpy as np
 from ..errors import InputError
 from .camera import Camera
 from .frame import Frame
-from .fusion import read_or_fuse_mesh
 from .image_source import ImageSource, depth_size, image_size, same_shape
 from .mesh_file import find_mesh, mesh_files
 from .optional_depth import optional_depth
 from .pose import read_extrinsic, read_intrinsics, read_pose, rigid_all
 from .scan_info import ScanInfo, read_scan_info
 from .scene import Scene
+from .tsdf_fusion import read_or_fuse_mesh
 
 _MOST_DIGITS = 18
 _COLOR_SUFFIXES = (".jpg", ".jpeg", ".png")

@@ -7,7 +7,6 @@ import numpy as np
 from ..errors import InputError
 from .camera import Camera
 from .frame import Frame
-from .fusion import read_or_fuse_mesh
 from .image_source import ImageSource, image_size
 from .optional_depth import optional_depth
 from .pose import checked_intrinsics, rigid
@@ -15,6 +14,7 @@ from .scan_info import read_scan_info
 from .scannet import camera_for, split_lost
 from .scene import Scene
 from .sens import SensIndex, read_sens_index
+from .tsdf_fusion import read_or_fuse_mesh
 
 _LARGEST_SIDE = 1 << 16
 

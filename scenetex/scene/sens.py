@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..files import open_file
+from ..files.reading import open_file
 
 _COLOR_CODECS = {0: "raw_rgb", 1: "image", 2: "image"}  # raw, png, jpeg
 _DEPTH_CODECS = {0: "raw_ushort", 1: "zlib_ushort", 2: "occi_ushort"}

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError
-from ..files import MESH_BYTES, read_bytes
+from ..files.reading import MESH_BYTES, read_bytes
 from .ply_elements import parse_numbers
 
 _HEAD = 84  # bytes before the triangles of a binary file

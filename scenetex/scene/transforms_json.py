@@ -17,10 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, InputWarning
-from ..json_file import read_json, read_named
+from ..files.json_file import read_json, read_named
 from .camera import Camera
 from .frame import Frame
-from .fusion import read_or_fuse_mesh
 from .image_source import ImageSource, depth_size, image_size
 from .mesh import Mesh
 from .mesh_file import mesh_files, read_mesh
@@ -30,6 +29,7 @@ from .ply import is_cloud
 from .pose import checked_intrinsics
 from .scannet import camera_for, registered, split_lost
 from .scene import Scene
+from .tsdf_fusion import read_or_fuse_mesh
 
 _OPENGL_TO_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
 _PINHOLE_MODELS = {"OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "PERSPECTIVE", "SIMPLE_RADIAL", "RADIAL"}

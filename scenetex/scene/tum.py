@@ -19,10 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, shown
-from ..files import open_file
+from ..files.reading import open_file
 from .camera import Camera
 from .frame import Frame
-from .fusion import read_or_fuse_mesh
 from .image_source import ImageSource, depth_size, image_size
 from .named_file import NamedFiles
 from .optional_depth import optional_depth
@@ -30,6 +29,7 @@ from .pose import checked_intrinsics, read_numbers
 from .quaternion import rotation_matrices, slerp
 from .scannet import camera_for, registered
 from .scene import Scene
+from .tsdf_fusion import read_or_fuse_mesh
 
 TRAJECTORY = "groundtruth.txt"
 _TOLERANCE = 0.02  # seconds

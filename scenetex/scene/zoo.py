@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, OutsideError, extra
-from ..files import bounds_folder, check_inside, libraries_inside, only_inside
+from ..files.reading import bounds_folder, check_inside, libraries_inside, only_inside
 from .camera import Camera
 from .frame import Frame
 from .image_source import ImageSource, same_shape

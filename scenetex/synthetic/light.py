@@ -6,7 +6,7 @@ no power function, and the true colour of a surface point does not depend on who
 
 import numpy as np
 
-from ..console import bar
+from ..process.console import bar
 from .direct_light import direct_light
 from .light_page import TilePages
 from .surface import Surface, sample_lattice

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..console import bar
+from ..process.console import bar
 from ..scene.camera import Camera
 from ..scene.mesh import Mesh
 from .room import Room

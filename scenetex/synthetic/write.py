@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation, Slerp
 
-from ..console import bar
 from ..errors import InputError
-from ..json_file import read_object
-from ..output import output_folder
+from ..files.json_file import read_object
+from ..files.output import output_folder
+from ..process.console import bar
 from ..scene.camera import Camera
 from ..scene.mesh import Mesh
 from .render import render_room

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..errors import InputError
-from ..memory import need
+from ..process.memory import need
 from ..scene.mesh import Mesh
 from ..views.viewset import ViewSet, cast_views
 from .atlas import Atlas

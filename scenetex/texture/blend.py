@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import scipy.sparse as sp
 
-from ..threads import threads
+from ..process.threads import threads
 from .blur import gaussian_blur
 from .projection import Aspect, Photo, Surface, aspect, facing, sample, sight
 from .selection import Choice, base_weight, border_weight

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from ..process.threads import threads
 from ..scene.extent import extent_of
-from ..threads import threads
 from ..views.raycast import RayCaster
 from ..views.viewset import pixel_rays
 from .textured_mesh import TexturedMesh

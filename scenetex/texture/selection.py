@@ -8,7 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..errors import InputError
-from ..threads import threads
+from ..process.threads import threads
 from .blur import gaussian_blur
 from .exposure import view_offsets
 from .projection import Photo, Surface, aspect, facing, sample, sight

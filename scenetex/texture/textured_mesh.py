@@ -47,8 +47,8 @@ class TexturedMesh:
         Raises:
             InputError: an unknown suffix, an option out of range, no face to write, or a file that cannot be written.
         """
-        from .gltf import write_glb
-        from .obj import write_obj
+        from .glb_writer import write_glb
+        from .obj_writer import write_obj
 
         path = Path(path)
         writers = {".glb": write_glb, ".obj": write_obj}

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import numpy as np
 
 from ..errors import InputError, InputWarning, extra
-from ..options import DENSITY, TEXTURE, Between, checked
+from ..limits import DENSITY, TEXTURE, Between, checked
 from ..scene.mesh import Mesh
 from .atlas import Atlas
 from .twins import corner_places, one_of_each

@@ -10,12 +10,12 @@ import numpy as np
 import torch
 
 from ..correspondence import from_depth, from_rotation
+from ..data.sample import Sample
 from ..errors import InputError
 from ..pipelines.geometry import SHARED_OVERLAP
 from ..pipelines.noise import share_noise
 from ..pipelines.surface_condition import surface_fields
 from .encoded import Encoded, camera_tensors, detail_parts
-from .sample import Sample
 
 _PROMPT_DROPPED = 0.1
 # Share of the sets whose views start from common noise, as the pipelines let them if asked to.

@@ -17,9 +17,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from ..errors import InputError, InputWarning
-from ..files import check_regular
-from ..json_file import read_object
-from ..output import output_folder, remove_folder
+from ..files.json_file import read_object
+from ..files.output import output_folder, remove_folder
+from ..files.reading import check_regular
 from ..pipelines.loading import LOAD_ERRORS, first_line
 
 _STATE = "state.json"

@@ -12,18 +12,18 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch.nn import functional as F
 
+from ..data.sample import Sample
 from ..errors import InputError
-from ..files import check_regular
-from ..json_file import parse_json
+from ..files.json_file import parse_json
+from ..files.output import write_files
+from ..files.reading import check_regular
 from ..models import SuperResolutionUNet
+from ..models.image_features import Eyes
 from ..models.patch_autoencoder import image_factor
-from ..output import write_files
 from ..pipelines.evidence import evidence
 from ..pipelines.guide import make_guide
 from ..pipelines.upscale import enlarged
 from ..views.viewset import ViewSet
-from .eyes import Eyes
-from .sample import Sample
 
 _TENSORS = ("latents", "guide", "depth", "intrinsics", "cam_to_world")
 _HALVED = ("latents", "guide", "depth", "seen")  # at 4 m, half precision tells depths 2 mm apart

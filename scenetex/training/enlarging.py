@@ -12,10 +12,10 @@ from .batches import Item, detail_items, super_resolution_item
 from .encoded import Encoded, encode_detail, encode_large
 from .model_folder import load_unet, with_parts
 from .objectives import DetailObjective, SuperResolutionObjective
-from .options import TrainOptions
 from .small_model import small_super_resolution
 from .stage import Data, Stage, check_multiple, check_size, diffusion_stage, reading, tuned_pipeline
 from .store import EncodedStore
+from .training_options import TrainOptions
 
 
 def super_resolution(options: TrainOptions, data: Data, device: torch.device) -> Stage:

@@ -9,10 +9,10 @@ from threading import Event, Thread
 
 import numpy as np
 
+from ..data.prefetch import Source, prefetch
+from ..data.sample import Sample
 from .batches import Item, Schedule, choose_views, collate, share
 from .encoded import Encoded
-from .prefetch import Source, prefetch
-from .sample import Sample
 from .store import EncodedStore
 
 _AHEAD = 4

@@ -12,19 +12,19 @@ import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from torch import nn
 
-from ..console import bar
 from ..errors import InputError, InputWarning
-from ..files import read_text
-from ..json_file import parse_json
-from ..output import write_files
+from ..files.json_file import parse_json
+from ..files.output import write_files
+from ..files.reading import read_text
+from ..files.seal import seal
 from ..pipelines.loading import resolve_device
-from ..seal import seal
-from ..signals import Asked, deferred
+from ..process.console import bar
+from ..process.signals import Asked, deferred
 from .checkpoint import Progress, Trained, load_checkpoint, save_checkpoint
 from .feed import Batches
 from .muon import muon
-from .options import LoopOptions
 from .pictures import draw_losses
+from .training_options import LoopOptions
 
 _CLIP = 1.0
 _LOG_BYTES = 1 << 28

@@ -5,9 +5,9 @@ from pathlib import Path
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
 from ..errors import InputError
-from ..files import check_folder
+from ..files.output import output_folder
+from ..files.reading import check_folder
 from ..models import PatchAutoencoder, SurfaceAutoencoder
-from ..output import output_folder
 from ..pipelines import MVDiffusionPipeline
 from ..pipelines.loading import LOAD_ERRORS, first_line, quiet_loading
 from ..pipelines.multiview import MultiViewPipeline

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from ..correspondence import Correspondence, from_depth, from_rotation
 from ..models import DetailDecoder, MultiViewUNet, SuperResolutionUNet
 from ..models.detail_decoder import believed
-from .eyes import Eyes
+from ..models.image_features import Eyes
 from .pixel_loss import pixel_loss
 
 # Relative to the error of the pixels; small, as latents only have to stay near each other and bounded (as in LDM).

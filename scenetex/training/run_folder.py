@@ -8,11 +8,11 @@ from warnings import warn
 
 from ..bundled import locate_model
 from ..errors import InputError, InputWarning
-from ..locks import Busy, hold
-from ..output import check_apart, check_file, check_replaceable, naming, sweep
-from ..seal import set_aside
+from ..files.locks import Busy, hold
+from ..files.output import check_apart, check_file, check_replaceable, naming, sweep
+from ..files.seal import set_aside
 from .model_folder import MODEL
-from .options import TrainOptions
+from .training_options import TrainOptions
 
 CHECKPOINTS = "checkpoints"
 _LOCK = ".scenetex-run"  # also tells a run that was killed before its first checkpoint from other people's folders

@@ -8,20 +8,20 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..data.digest import weights_digest
+from ..data.prefetch import Source
+from ..data.sample import Sample
 from ..errors import InputError, InputWarning, shown
 from ..pipelines import MVDiffusionPipeline
 from ..pipelines.multiview import MultiViewPipeline
 from ..pipelines.prompts import parts_of
 from . import validation
 from .batches import Item, Schedule
-from .digest import weights_digest
 from .encoded import Encoded
 from .feed import Batches, Part, encoded_batches
 from .model_folder import load_pipeline, save_pipeline
-from .options import TrainOptions
-from .prefetch import Source
-from .sample import Sample
 from .store import EncodedStore
+from .training_options import TrainOptions
 
 
 @dataclass(frozen=True, eq=False)

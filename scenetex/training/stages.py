@@ -7,8 +7,12 @@ import torch
 from diffusers import ModelMixin
 from torch import nn
 
+from ..data.digest import weights_digest
+from ..data.prefetch import Source
+from ..data.sample import Sample
 from ..errors import InputError
 from ..models import MultiViewUNet, SurfaceAutoencoder
+from ..models.image_features import Eyes
 from ..models.multiview_unet import base_unet
 from ..models.patch_autoencoder import image_factor
 from ..panorama import VIEWS
@@ -16,15 +20,10 @@ from ..pipelines import MVDiffusionPanoramaPipeline, MVDiffusionPipeline
 from ..pipelines.multiview import MultiViewPipeline
 from . import enlarging, validation
 from .batches import Item, image_items, multi_view_item, ring_item, single_view_items, surface_item
-from .digest import weights_digest
 from .encoded import Encoded, encode_sample
-from .eyes import Eyes
 from .feed import image_batches
 from .model_folder import is_pipeline, load_autoencoder, load_pipeline, save_autoencoder, save_pipeline, with_parts
 from .objectives import AutoencoderObjective, MultiViewObjective, SingleViewObjective
-from .options import TrainOptions
-from .prefetch import Source
-from .sample import Sample
 from .small_model import (
     SMALL_GUIDANCE,
     SMALL_STEPS,
@@ -38,6 +37,7 @@ from .stage import Data, Stage, check_multiple, check_size, diffusion_stage, rea
 from .standardize import standardized
 from .store import EncodedStore
 from .surface_objective import SurfaceObjective
+from .training_options import TrainOptions
 
 _MEASURED = 4  # samples whose latents' means and deviations stand for all
 

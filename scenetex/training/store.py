@@ -4,12 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..console import bar
-from ..output import naming
-from .digest import weights_digest
+from ..data.digest import weights_digest
+from ..data.prefetch import Source, prefetch
+from ..data.sample import Sample
+from ..files.output import naming
+from ..process.console import bar
 from .encoded import Encoded, read_encoded, write_encoded
-from .prefetch import Source, prefetch
-from .sample import Sample
 
 _DECODER = ("decoder.", "post_quant_conv.")  # trained on, it leaves what was encoded as it is
 

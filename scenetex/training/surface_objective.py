@@ -8,8 +8,8 @@ from torch.nn import functional as F
 
 from ..correspondence import Correspondence, from_depth
 from ..models import SurfaceAutoencoder
+from ..models.image_features import Eyes, unlikeness
 from .critic import Critic, balance, criticised
-from .eyes import Eyes, unlikeness
 from .objectives import Batch
 from .pixel_loss import pixel_loss
 

@@ -7,8 +7,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from ..data.sample import Sample
+from ..files.output import naming, write_files
+from ..files.seal import seal
 from ..models import SurfaceAutoencoder
-from ..output import naming, write_files
 from ..pipelines import MVDiffusionPanoramaPipeline, MVDiffusionPipeline
 from ..pipelines.detail import add_detail
 from ..pipelines.geometry import SceneViews
@@ -16,10 +18,8 @@ from ..pipelines.surface_condition import surface_fields
 from ..pipelines.tiles import Tiles
 from ..pipelines.upscale import trained_factor
 from ..pipelines.windows import LEAST_JOINT
-from ..seal import seal
 from .pictures import draw_grid
 from .run_folder import keep_strange
-from .sample import Sample
 
 _STEPS = 20
 _GUIDANCE = 4.0

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import cv2
 import numpy as np
 
+from ..process.threads import threads
 from ..scene.frame import Frame
-from ..threads import threads
 
 _WIDTH = 320  # pixels: motion blur that is gone at this width does not matter to a texture either
 _DARK = 100.0  # keeps sensor noise in black photos from counting as detail

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..process.threads import threads
 from ..scene.camera import resize_intrinsics, small_size
 from ..scene.scene import Scene
-from ..threads import threads
 from .coverage import Sighting, SurfacePoints
 from .raycast import RayCaster
 from .viewset import pixel_rays

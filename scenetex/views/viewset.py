@@ -9,11 +9,11 @@ from functools import cached_property
 import numpy as np
 
 from ..errors import InputError
-from ..memory import need
+from ..process.memory import need
+from ..process.threads import threads
 from ..scene.camera import resize_intrinsics
 from ..scene.mesh import Mesh
 from ..scene.scene import Scene
-from ..threads import threads
 from .raycast import RayCaster
 
 _KEPT = 8  # bytes of a view's pixel: its depth and face

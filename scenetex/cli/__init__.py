@@ -1,0 +1,1 @@
+"""Commands: they parse options, call what does the work, and print."""

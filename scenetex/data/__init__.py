@@ -1,0 +1,1 @@
+"""Samples to learn from and to measure on: rooms, rings, scans."""

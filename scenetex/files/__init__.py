@@ -1,0 +1,1 @@
+"""Files of others opened with care; files of ours written whole or not at all."""

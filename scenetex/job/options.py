@@ -1,0 +1,214 @@
+"""What one texturing job is asked for: the options of ``scenetex texture``, which workers, Ray and digests consume."""
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from ..bundled import locate_model
+from ..errors import InputError
+from ..limits import (
+    BETWEEN,
+    DENSITY,
+    DEVICE,
+    GUIDANCE,
+    IMAGE_SIZE,
+    JOINT,
+    KEYFRAMES,
+    MESH_SCALE,
+    NAME,
+    PROMPT,
+    SEED,
+    STEPS,
+    TEXTURE,
+    THREADS,
+    TILE,
+    UPSCALE,
+    WORDS,
+    Between,
+    PathOrName,
+    read_image_size,
+)
+from ..texture.unwrap import Packer
+from .generation import Generation
+
+FORMATS = ("glb", "obj")
+# Options that mean nothing to photos: whoever gives one wants generated images. None or 1 where they are not given.
+_GENERATING = ("prompt", "negative_prompt", "mvdiffusion_checkpoint", "controlnet", "upscale", "upscale_tile")
+# Options that say how and where to work, not what comes out.
+_WORK = (
+    "scenes",
+    "list",
+    "root",
+    "allow_outside",
+    "strict",
+    "shard",
+    "output",
+    "name",
+    "workers",
+    "threads",
+    "ray",
+    "time_limit",
+    "quiet",
+)
+
+
+@dataclass(frozen=True)
+class TextureOptions:
+    """Textures scanned scenes from text or photos: mesh and camera trajectory in; GLB and OBJ with a UV atlas out."""
+
+    output: Path
+    """Folder for the results; each scene gets a folder of its name in it."""
+    name: Annotated[str | None, NAME] = None
+    """What to call this result: its folder is <scene>-<name>, beside those of other names and prompts."""
+    scenes: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SCENE ...")] = ()
+    """Scenes: ScanNet folders (extracted, or with .sens), or folders with transforms.json."""
+    list: Path | None = None
+    """Text file with one scene per line; names in the folder --root, if that is given."""
+    root: Path | None = None
+    """Folder of scenes: every folder in it is one, unless --list says which."""
+    allow_outside: bool = False
+    """Read files outside a scene's folder where names or symlinks in it lead there; for scenes you trust."""
+    mesh_scale: Annotated[float, MESH_SCALE] = 1.0
+    """Factor on the mesh's vertices, not on the poses: 0.001 for a mesh in millimetres."""
+    flip_faces: bool = False
+    """Turn all faces of the mesh around, if they show the cameras their back."""
+    strict: bool = False
+    """Take warnings of what does not fit (scenetex check) for errors, before anything is baked."""
+    shard: str | None = None
+    """I/N: only every Nth scene from the Ith on, I from 0 to N-1; for arrays of cluster jobs."""
+    workers: Annotated[int, Between(0, 1024)] = 0
+    """Processes that work on scenes side by side; 0: one scene after another, on all cores."""
+    threads: Annotated[int | None, THREADS] = None
+    """Most threads to compute with, in each process; default: all cores, with --workers one."""
+    ray: str | None = None
+    """Ray cluster to work on: its address, or local for one on this machine (extra [batch])."""
+    time_limit: Annotated[float | None, Between(0, 1e9, ("least",))] = None
+    """Seconds that a scene may take, loading a model not counted; a scene that takes longer has failed."""
+    images: Literal["auto", "photos", "generated", "panorama"] = "auto"
+    """What to paint with: the trajectory's own photos, or images generated from a prompt, for views along the
+    trajectory or all around one point of it (panorama). Auto: generated if there is a prompt, else photos."""
+    prompt: Annotated[str | None, PROMPT] = None
+    """What the room is to look like."""
+    negative_prompt: Annotated[str | None, WORDS] = None
+    """What it is not to look like."""
+    model: Annotated[str, PathOrName] = "mini"
+    """Model that generates: a folder in diffusers layout or a Hub id."""
+    mvdiffusion_checkpoint: Path | None = None
+    """Released MVDiffusion weights (.ckpt or .safetensors) to use as the model's UNet."""
+    controlnet: Annotated[str | None, PathOrName] = None
+    """Depth ControlNet, folder or Hub id, for models that do not take depth."""
+    keyframes: Annotated[str, KEYFRAMES] = "auto"
+    """Frames to use: auto (photos: all, or the best 120 of more), all, a number, every:N, or ids like 0,16,32."""
+    between: Annotated[int, BETWEEN] = 1
+    """Views to generate between any two consecutive keyframes."""
+    seed: Annotated[int, SEED] = 0
+    """The same seed gives the same images, on as many threads."""
+    device: Annotated[str, DEVICE] = "auto"
+    """Where to generate: auto, cpu, cuda, or cuda:N for one of several GPUs."""
+    steps: Annotated[int | None, STEPS] = None
+    """Denoising steps; default: the model's own number."""
+    guidance_scale: Annotated[float | None, GUIDANCE] = None
+    """How closely to follow the prompt; 1 = no guidance; default: the model's own."""
+    image_size: Annotated[str, IMAGE_SIZE] = "256x192"
+    """Size of generated images, WIDTHxHEIGHT, pixels; the views of a panorama are square, as wide as that."""
+    joint_views: Annotated[int, JOINT] = 16
+    """Most views to generate at once; fewer need less memory."""
+    correspondence: bool = True
+    """Let the views attend to each other where they show the same surface."""
+    shared_noise: bool = True
+    """Start places that show the same surface from the same noise."""
+    fusion: bool = True
+    """Let views agree on their shared surface at each step; after the first third of the steps, not on fine detail.
+    Let larger images agree in everything."""
+    upscale: Annotated[int, UPSCALE] = 1
+    """Make the generated images this many times larger: what the model was trained for (4, say), or 1."""
+    upscale_tile: Annotated[int | None, TILE] = None
+    """Side of tiles to do that in, pixels; bounds the memory. Default: whole images."""
+    refine_poses: bool = True
+    """Refine camera poses, focal length and centre against the mesh where that lowers the error."""
+    texture_size: Annotated[int, TEXTURE] = 2048
+    """Side of a texture page, texels."""
+    texels_per_metre: Annotated[float | None, DENSITY] = None
+    """Texel density to keep, on as many pages as it takes; default: the highest that one page holds."""
+    packer: Packer = "uvunwrap"
+    """What cuts and packs the charts."""
+    formats: str = "glb,obj"
+    """What to write, comma-separated: glb, obj."""
+    texture_format: Literal["jpeg", "png"] = "jpeg"
+    """Texture inside the GLB."""
+    preview: bool = True
+    """Write preview.png, a contact sheet."""
+    report: bool = False
+    """Write report.html, the result in a viewer with its keyframes, and an index of all scenes."""
+    align: bool = False
+    """Apply the scene's axisAlignment to mesh and poses, so that the OBJ is gravity-aligned too."""
+    quiet: bool = False
+    """No progress bars."""
+
+    def suffixes(self) -> tuple[str, ...]:
+        """What `formats` lists. Raises InputError for what is not in `FORMATS`."""
+        parts = tuple(part.strip().lower() for part in self.formats.split(",") if part.strip())
+        for part in parts:
+            if part not in FORMATS:
+                raise InputError(f"--formats: '{part}' is not a format; choose from {','.join(FORMATS)}")
+        if not parts:
+            raise InputError(f"--formats is empty; choose from {','.join(FORMATS)}")
+        return parts
+
+    @property
+    def source(self) -> str:
+        """What to paint with: "photos", "generated" or "panorama"."""
+        if self.images == "auto":
+            return "photos" if self.prompt is None else "generated"
+        return self.images
+
+    @property
+    def panorama(self) -> bool:
+        """Whether to generate the views of a panorama."""
+        return self.source == "panorama"
+
+    def generation(self) -> Generation | None:
+        """How to generate, from the options of the same names; None for photos.
+
+        Raises:
+            InputError: options that do not go together, or are out of range.
+        """
+        if self.source == "photos":
+            for name in _GENERATING:
+                if getattr(self, name) not in (None, 1):
+                    flag = f"--{name.replace('_', '-')}"
+                    raise InputError(f"{flag} is for generated images; add --images generated, or panorama")
+            return None
+        if self.prompt is None:
+            raise InputError(f"--images {self.images} needs a text; add --prompt '...'")
+        given = {f.name: getattr(self, f.name) for f in fields(Generation)}
+        return Generation(**given | {"image_size": read_image_size(self.image_size, "--image-size")})
+
+    def settings(self) -> dict:
+        """What decides on the result, ready for JSON."""
+        given = {name: value for name, value in asdict(self).items() if name not in _WORK} | {"images": self.source}
+        return {name: str(value) if isinstance(value, Path) else value for name, value in given.items()}
+
+    def result_name(self, scene: str) -> str:
+        """The folder in `output` of a scene's result: the scene's name, and the result's own behind it."""
+        return scene if self.name is None else f"{scene}-{self.name}"
+
+    def inputs(self) -> tuple[Path, ...]:
+        """Files and folders that are read beside the scenes; Hub ids look like such, but nothing lies there."""
+        models = () if self.source == "photos" else (locate_model(self.model), self.controlnet)
+        return tuple(Path(path) for path in (*models, self.mvdiffusion_checkpoint, self.list) if path is not None)
+
+    def check(self) -> None:
+        """Raises InputError for options that do not go together."""
+        self.suffixes()
+        self.generation()
+
+    def is_batch(self) -> bool:
+        """Whether a failure is recorded and the other scenes go on, or ends the command."""
+        return (
+            len(self.scenes) != 1
+            or bool(self.workers)
+            or any((self.list, self.root, self.shard, self.ray, self.time_limit))
+        )

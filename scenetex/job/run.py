@@ -1,0 +1,332 @@
+"""All stages in a row: a scene goes in, a textured mesh comes out."""
+
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from functools import cache, partial
+from typing import Annotated
+
+import cv2
+import numpy as np
+
+from ..checks import Checks, refuse, run_checks
+from ..errors import InputError, InputWarning
+from ..limits import DENSITY, KEYFRAMES, TEXTURE, checked, read_keyframes
+from ..process.memory import need
+from ..process.threads import threads
+from ..scene.camera import Camera, small_size
+from ..scene.scene import Scene
+from ..texture.atlas import Atlas
+from ..texture.bake import paint, survey
+from ..texture.refine import RefinedCameras, refine_cameras, refinement_steps
+from ..texture.textured_mesh import TexturedMesh
+from ..texture.unwrap import Packer, unwrap
+from ..views.keyframes import select_keyframes
+from ..views.viewset import ViewSet, cast_views, render_views
+from .generation import Generation, generate_images, load_model
+from .stages import Done, Stages, bars, silent
+
+MOST_PHOTOS = 120  # more are thinned out to keyframes: they cost time and hardly add detail
+_GLANCE = 160  # width of the depth maps that refinement works with
+_DEPTH_SHARE = 2  # photos over the depth maps they are baked with: costs 0.02 dB, saves a sixth of the time
+_PAINTED = 60  # bytes for each pixel of the photo that is being painted
+_DEPTH_SIDES = 400, 2400  # pixels of the maps' shorter and longer side, beyond which photos of 100 megapixels leave off
+
+Layout = Future | Callable[[], Atlas]
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What texturing a scene gives.
+
+    Attributes:
+        mesh: the textured mesh.
+        views: the views that were baked, with refined cameras if refinement was worth it; coarser than the images.
+        images: one (h, w, 3) uint8 image per view.
+        keyframe: per view, whether it is a keyframe; generated views between keyframes are none.
+        refinement: what refinement found, or None if it was not asked for.
+        seconds: time spent per stage; unwrapping runs beside the stages before the bake.
+        checks: what `check_scene` said of the scene.
+    """
+
+    mesh: TexturedMesh
+    views: ViewSet
+    images: list[np.ndarray]
+    keyframe: tuple[bool, ...]
+    refinement: RefinedCameras | None
+    seconds: dict[str, float] = field(default_factory=dict)
+    checks: Checks | None = None
+
+    def __repr__(self) -> str:
+        return f"Result({self.mesh!r}, {self.views!r})"
+
+
+def texture_scene(scene: Scene, **options) -> TexturedMesh:
+    """Textures a scene's mesh from its photos, or where there is a `prompt`, from generated images.
+
+    What does not fit about the scene (`check_scene`) is an `InputWarning` each. Faces that turn their back to the
+    cameras are turned around in the result.
+
+    Args:
+        scene: from `load_scene`.
+        options: as in `run_stages`, or those of `Generation`: `prompt="...", model="..."`.
+
+    Raises:
+        InputError: as in `run_stages`.
+    """
+    names = {f.name for f in fields(Generation)} & set(options)
+    if names:
+        if "prompt" not in names:
+            raise InputError(f"texture_scene: {', '.join(sorted(names))} given, but no prompt; add prompt='...'")
+        options["generation"] = Generation(**{name: options.pop(name) for name in names})
+    result = run_stages(scene, **options)
+    for finding in result.checks.findings:
+        warnings.warn(f"{scene.name}: {finding.message}", InputWarning, stacklevel=2)
+    return result.mesh
+
+
+@checked
+def run_stages(
+    scene: Scene,
+    *,
+    generation: Generation | None = None,
+    keyframes: Annotated[str, KEYFRAMES] = "auto",
+    refine_poses: bool = True,
+    texture_size: Annotated[int, TEXTURE] = 2048,
+    texels_per_metre: Annotated[float | None, DENSITY] = None,
+    packer: Packer = "uvunwrap",
+    strict: bool = False,
+    progress: bool = False,
+    checks: Checks | None = None,
+    stages: Stages | None = None,
+    model: Callable[[Generation], object] = load_model,
+) -> Result:
+    """Runs scene -> keyframes -> views -> images -> atlas -> texture.
+
+    Args:
+        scene: from `load_scene`.
+        generation: how to generate images; None = paint with the trajectory's own photos.
+        keyframes: which frames: "auto" (photos: all, or the best 120 of more; generated: as many as see the scene with
+            overlap), "all", a number, "every:N", or ids "0,16,32".
+        refine_poses: refine cameras photometrically where that lowers the error enough; generated images need none.
+        texture_size, texels_per_metre, packer: as in `unwrap`.
+        strict: raise what does not look right about the scene as an `InputError`, before anything is generated.
+        progress: show progress bars on stderr.
+        checks: what `check_scene` says of the scene; default: it is asked.
+        stages: shows and times the stages, and finds or keeps on disk what takes long; default: keeps nothing.
+        model: loads the pipeline that generates; called only where images have to be generated.
+
+    Raises:
+        InputError: an option out of range, a scene without photos, a photo that cannot be read, a trajectory that sees
+            nothing of the mesh, a model that cannot be loaded; with `strict`, a scene that does not look right.
+    """
+    stages = stages or Stages(bars if progress else silent)
+    refinement = None
+    checks = checks or run_checks(scene, stages)
+    if strict:
+        refuse(checks)
+    scene = checks.scene
+    layout = partial(lay_out, scene, stages, texture_size, texels_per_metre, packer)
+    with _beside() as beside, stages.stage("total"):
+        if generation is not None:
+            pipe = prepare_model(generation, stages, model)
+        if threads() != 1:
+            # uvunwrap works outside Python's lock: it has a core of its own while images are made and cameras refined.
+            layout = beside.submit(layout)
+        if generation is None:
+            views, pictures, refinement = _photos(scene, keyframes, refine_poses, stages)
+            is_key = (True,) * len(views)
+        else:
+            views, pictures, is_key = make_images(scene, generation, keyframes, stages, pipe, progress)
+        mesh = _bake(scene, layout, views, pictures, stages)
+    return Result(mesh, views, pictures, is_key, refinement, stages.seconds, checks)
+
+
+@contextmanager
+def _beside() -> Iterator[ThreadPoolExecutor]:
+    """A thread beside this one, which is waited for at the end, but not after Ctrl-C: unwrapping cannot be stopped."""
+    pool = ThreadPoolExecutor(1)
+    try:
+        yield pool
+    except KeyboardInterrupt:
+        pool.shutdown(wait=False, cancel_futures=True)
+        raise
+    except BaseException:
+        pool.shutdown()
+        raise
+    pool.shutdown()
+
+
+def lay_out(scene: Scene, stages: Stages, texture_size: int, texels_per_metre: float | None, packer: str) -> Atlas:
+    """The atlas, `unwrap` as a stage."""
+    with stages.stage("unwrap"):
+        found = stages.recall("unwrap")
+        if found is not None:
+            return Atlas(**found)
+        atlas = unwrap(scene.mesh, texture_size, texels_per_metre=texels_per_metre, packer=packer)
+        stages.keep("unwrap", **vars(atlas))
+    return atlas
+
+
+def prepare_model(generation: Generation, stages: Stages, model: Callable[[Generation], object]) -> Callable:
+    """What gives the pipeline; it is loaded right away, so that its errors come first, unless all images are there."""
+
+    @cache
+    def pipe():
+        with stages.stage("model"):
+            return model(generation)
+
+    if not stages.has("images"):
+        pipe()
+    return pipe
+
+
+def make_images(
+    scene: Scene, generation: Generation, keyframes: str, stages: Stages, pipe: Callable, progress: bool = False
+) -> tuple[ViewSet, list[np.ndarray], tuple[bool, ...]]:
+    """Keyframes and what `generate_images` makes of them; `pipe` from `prepare_model`."""
+    frame_ids = [] if generation.panorama else _frames(scene, keyframes, stages, photos=False)
+    return generate_images(pipe, scene, frame_ids, generation, stages, progress)
+
+
+def _photos(scene: Scene, keyframes: str, refine_poses: bool, stages: Stages):
+    """Views, photos and what refinement found."""
+    frame_ids = _frames(scene, keyframes, stages, photos=True)
+    with stages.stage("photos", len(frame_ids)) as done:
+        pictures = read_photos(scene, frame_ids, done)
+    size = pictures[0].shape[1], pictures[0].shape[0]
+    refinement = None
+    if refine_poses:
+        with stages.stage("refine", refinement_steps()) as done:
+            refinement = _refined(scene, frame_ids, pictures, stages, done)
+    with stages.stage("render", len(frame_ids)) as done:
+        coarse = depth_size(size)
+        views = _final_views(scene, frame_ids, coarse, refinement, done)
+    _check_sight(scene, views)
+    return views, pictures, refinement
+
+
+def depth_size(size: tuple[int, int]) -> tuple[int, int]:
+    """(width, height) of the depth maps that photos of `size` are baked with."""
+    shortest, longest = _DEPTH_SIDES
+    share = max(_DEPTH_SHARE, min(min(size) / shortest, max(size) / longest))
+    return tuple(max(1, int(side // share)) for side in size)
+
+
+def _frames(scene: Scene, keyframes: str, stages: Stages, photos: bool) -> list[int]:
+    """`choose_frames` as a stage."""
+    with stages.stage("keyframes"):
+        found = stages.recall("keyframes")
+        frame_ids = choose_frames(scene, keyframes, photos) if found is None else found["ids"].tolist()
+        if found is None:
+            stages.keep("keyframes", ids=frame_ids)
+    missing = about_missing(scene, keyframes, frame_ids)
+    stages.notes += [missing] if missing and missing not in stages.notes else []
+    return frame_ids
+
+
+def _refined(
+    scene: Scene, frame_ids: list[int], pictures: list[np.ndarray], stages: Stages, done: Done
+) -> RefinedCameras:
+    """`refine_cameras` as a stage, on coarse views."""
+    found = stages.recall("refine")
+    if found is not None:
+        return RefinedCameras(**found | {"size": tuple(found["size"].tolist())})
+    height, width = pictures[0].shape[:2]
+    glances = render_views(scene, frame_ids, small_size((width, height), _GLANCE))
+    _check_sight(scene, glances)
+    refinement = refine_cameras(scene.mesh, glances, pictures, done)
+    stages.keep("refine", **vars(refinement))
+    return refinement
+
+
+def _check_sight(scene: Scene, views: ViewSet) -> None:
+    if not (views.face_id >= 0).any():
+        where = scene.path or scene.name
+        raise InputError(
+            f"{where}: no frame sees the mesh; check that poses and mesh share one frame and unit (metres)"
+        )
+
+
+@checked
+def choose_frames(scene: Scene, keyframes: Annotated[str, KEYFRAMES], photos: bool = True) -> list[int]:
+    """Frame ids for the `keyframes` option of `run_stages`; `photos`: they are to be painted with their photos."""
+    if keyframes == "auto" and not photos:
+        return select_keyframes(scene, sharpness=False)
+    asked = read_keyframes(keyframes, "keyframes")
+    if keyframes == "all" or (keyframes == "auto" and len(scene.frames) <= MOST_PHOTOS):
+        return [frame.id for frame in scene.frames]
+    if keyframes == "auto":
+        return select_keyframes(scene, count=MOST_PHOTOS, connected=False)
+    by_sight = {"sharpness": photos, "connected": not photos} if "count" in asked else {}
+    return select_keyframes(scene, **asked, **by_sight)
+
+
+def about_missing(scene: Scene, keyframes: str, frame_ids: list[int]) -> str | None:
+    """What the user should know of frames that were asked for by number, but are not there."""
+    count = read_keyframes(keyframes, "keyframes").get("count", 0)
+    if len(frame_ids) >= count:
+        return None
+    return f"{count} keyframes asked for, but there are {len(scene.frames)} frames; {len(frame_ids)} were taken"
+
+
+def read_photos(scene: Scene, frame_ids: list[int], done: Done = lambda: None) -> list[np.ndarray]:
+    """The frames' photos, (h, w, 3) uint8, all brought to the size of the first.
+
+    Raises:
+        InputError: a frame has no photo, or it cannot be read.
+    """
+
+    sizes = [scene.frame(i).camera.size for i in frame_ids]
+    pixels = [w * h for w, h in sizes]
+    need(3 * sum(pixels) + _PAINTED * max(pixels, default=0), f"{len(sizes)} photos:")
+
+    def read(frame_id: int) -> np.ndarray:
+        image = scene.frame(frame_id).read_color()
+        done()
+        return image
+
+    with ThreadPoolExecutor(threads()) as pool:
+        pictures = list(pool.map(read, frame_ids))
+    height, width = pictures[0].shape[:2]
+    return [
+        p if p.shape[:2] == (height, width) else cv2.resize(p, (width, height), interpolation=cv2.INTER_AREA)
+        for p in pictures
+    ]
+
+
+def _final_views(scene, frame_ids, size, refinement: RefinedCameras | None, done) -> ViewSet:
+    if refinement is None or not refinement.accepted:
+        return render_views(scene, frame_ids, size, done=done)
+    glance = refinement.size
+    intrinsics = np.stack([Camera(k, *glance).resized(size).intrinsics for k in refinement.intrinsics])
+    return cast_views(scene.mesh, intrinsics, refinement.cam_to_world, size, tuple(frame_ids), done=done)
+
+
+def _bake(scene: Scene, layout: Layout, views: ViewSet, pictures: list[np.ndarray], stages: Stages) -> TexturedMesh:
+    """Survey and paint, the two halves of `bake`, as stages; the survey does not need the atlas yet."""
+    found = stages.recall("paint")
+    if found is not None:
+        pages = tuple(found["textures"]), tuple(found["coverage"])
+        return TexturedMesh(scene.mesh, _await(layout, stages), *pages, found["texels"])
+    with stages.stage("survey"):
+        seen_by = survey(scene.mesh, views, pictures)
+    atlas = _await(layout, stages)
+    with stages.stage("paint", len(views)) as done:
+        mesh = paint(scene.mesh, atlas, seen_by, done)
+        stages.keep("paint", textures=mesh.textures, coverage=mesh.coverage, texels=mesh.texels)
+    return mesh
+
+
+def _await(layout: Layout, stages: Stages) -> Atlas:
+    """The atlas; a bar without an end while it takes longer than the stages beside it."""
+    if not isinstance(layout, Future):
+        return layout()
+    with stages.stage("waiting for unwrap", 0) as done:
+        while not layout.done():
+            time.sleep(0.02)
+            done()
+    return layout.result()

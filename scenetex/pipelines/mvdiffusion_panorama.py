@@ -1,0 +1,164 @@
+"""The panorama pipeline: eight views around one point, generated together and stitched."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Annotated, Self
+
+import numpy as np
+import PIL.Image
+import torch
+from diffusers.utils import BaseOutput
+
+from ..bundled import locate_model
+from ..errors import InputError
+from ..limits import GUIDANCE, ROWS, SHARE, SIDE, STEPS, WEIGHT, checked
+from ..models import MultiViewUNet
+from ..models.block_folder import load_blocks
+from ..models.multiview_unet import base_unet
+from ..panorama import VIEWS, stitch
+from ..views.viewset import ViewSet
+from .images import picture
+from .multiview import MultiViewPipeline
+from .request import Request, Task
+from .ring_views import RingViews
+
+BLOCKS = "panorama"  # the folder in a model's folder that holds blocks of that kind for its UNet
+_CELLS = 64  # Stable Diffusion's latents, for models that do not say what they were trained at
+
+
+@dataclass
+class PanoramaOutput(BaseOutput):
+    """What the panorama pipeline returns, each as `output_type` says.
+
+    Attributes:
+        images: the eight views, s x s pixels, each 45 degrees to the right of the one before.
+        panorama: (H, 2 H, 3), equirectangular; the first view is in the middle. None for "latent".
+    """
+
+    images: list[PIL.Image.Image] | np.ndarray | torch.Tensor
+    panorama: PIL.Image.Image | np.ndarray | torch.Tensor | None
+
+
+class MVDiffusionPanoramaPipeline(MultiViewPipeline):
+    """Generates panoramas from text: all around a point, outwards from one given view, or of a scene with its depth.
+
+    Its parts are those of `MultiViewPipeline`. The UNet is a `MultiViewUNet` of kind "panorama", such as
+    `MultiViewUNet.from_mvdiffusion(file, kind="panorama")` with `convention="mvdiffusion"`, or any Stable Diffusion
+    UNet, whose views then agree by shared noise and fusion alone. Models that take depth, or come with a depth
+    ControlNet, make panoramas of scenes; there, models of kind "depth" serve, too.
+    """
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: str | PathLike, **kwargs) -> Self:
+        """As for every pipeline here; blocks in the folder's ``panorama`` take the place of the UNet's."""
+        pipe = super().from_pretrained(pretrained_model_name_or_path, **kwargs)
+        folder = Path(locate_model(pretrained_model_name_or_path)) / BLOCKS
+        if "unet" not in kwargs and folder.is_dir():
+            pipe.register_modules(unet=load_blocks(folder, base_unet(pipe.unet)))
+            pipe.register_to_config(convention="visible", empty_condition=True)
+        return pipe
+
+    @torch.no_grad()
+    @checked
+    def __call__(
+        self,
+        prompt: str | Sequence[str],
+        image=None,
+        views: ViewSet | None = None,
+        size: Annotated[int | None, SIDE] = None,
+        height: Annotated[int | None, ROWS] = None,
+        negative_prompt: str | Sequence[str] | None = None,
+        num_inference_steps: Annotated[int | None, STEPS] = None,
+        guidance_scale: Annotated[float | None, GUIDANCE] = None,
+        generator: torch.Generator | None = None,
+        latents: torch.Tensor | None = None,
+        correspondence: bool = True,
+        shared_noise: bool = True,
+        fusion: bool = True,
+        eta: Annotated[float, SHARE] = 0.0,
+        controlnet_conditioning_scale: Annotated[float, WEIGHT] = 1.0,
+        output_type: str = "np",
+        return_dict: bool = True,
+        callback_on_step_end: Callable | None = None,
+        callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
+    ) -> PanoramaOutput | tuple:
+        """A panorama, its eight views generated together.
+
+        Args:
+            prompt, negative_prompt: one for all views, or eight.
+            image: the first view, if it is there already: (s, s, 3) uint8 or float 0..1, or PIL, of 90 degrees each
+                way. The others are outpainted from it: through the condition branch, where the UNet has one.
+            views: the ring of a scene, from `panorama_views`; its depth conditions the images.
+            size: side s of the views, pixels, a multiple of 8 (16 where the UNet folds latents, 64 with released
+                weights); default that of `views`, or what the model was trained at.
+            height: rows of the panorama, a multiple of 4; default 2 s.
+            latents: (8, c, s / 8, s / 8) noise N(0, 1) to start from, instead of drawn noise.
+            output_type: "np" float32 0..1, "pil", "pt" (channels first), "latent" (views alone, not stitched).
+
+        The other arguments are those of `MVDiffusionPipeline`; corresponding places are those of one direction, and
+        fusion lets go of fine detail in the last steps only.
+
+        Returns:
+            `.images` and `.panorama`, see `PanoramaOutput`; `stitch` tells how it is laid out.
+
+        Raises:
+            InputError: neither one prompt nor eight, an image or views that are not square or do not match the size,
+                no views for a model that goes by depth, or views of a scene for one that does not.
+        """
+        ring = self._ring(views, size)
+        if height is not None and height % 4:
+            raise InputError(f"panorama of {height} rows; pass a multiple of 4")
+        first = None if image is None else picture(image, ring.size, 0)
+        request = Request(
+            prompt=prompt,
+            negative_prompt=negative_prompt,
+            steps=self.config.default_steps if num_inference_steps is None else num_inference_steps,
+            guidance_scale=self.config.default_guidance if guidance_scale is None else guidance_scale,
+            generator=generator,
+            latents=latents,
+            correspondence=correspondence,
+            shared_noise=shared_noise,
+            fusion=fusion,
+            joint_views=VIEWS,
+            eta=eta,
+            control_scale=controlnet_conditioning_scale,
+            on_step_end=callback_on_step_end,
+            callback_inputs=tuple(callback_on_step_end_tensor_inputs),
+        )
+        images = self._generate(Task(ring, (first, *[None] * (VIEWS - 1))), request, output_type)
+        panorama = None if output_type == "latent" else self._stitch(images, height, output_type)
+        return PanoramaOutput(images, panorama) if return_dict else (images, panorama)
+
+    @property
+    def view_size(self) -> int:
+        """Side of the views that the model was trained at, pixels."""
+        cells = base_unet(self.unet).config.sample_size or _CELLS
+        return (cells if isinstance(cells, int) else max(cells)) * self.vae_scale_factor
+
+    def _ring(self, views: ViewSet | None, size: int | None) -> RingViews:
+        """The views to generate; raises InputError where they do not fit the model."""
+        by_depth = isinstance(self.unet, MultiViewUNet) and self.unet.config.kind == "depth"
+        if views is None:
+            if by_depth or self.takes_depth:
+                raise InputError(
+                    "a model that goes by depth makes panoramas of scenes only; pass panorama_views(scene) as views, "
+                    'or a model of kind "panorama" without depth'
+                )
+            return RingViews(self.view_size if size is None else size)
+        ring = RingViews.of(views, by_depth)
+        if size not in (None, ring.side):
+            raise InputError(f"size {size}, but the views have {ring.side} pixels; render them at the size")
+        if not self.takes_depth and self.controlnet is None:
+            raise InputError("views of a scene, but this model takes no depth; pass a depth ControlNet or a depth UNet")
+        return ring
+
+    def _stitch(self, images, height: int | None, output_type: str):
+        """The panorama as `output_type` says, of images in that form."""
+        if output_type == "pt":
+            images = images.permute(0, 2, 3, 1).cpu().numpy()
+        panorama = stitch(images, height)
+        if output_type == "pil":
+            return self.image_processor.numpy_to_pil(panorama)[0]
+        return torch.from_numpy(panorama).permute(2, 0, 1) if output_type == "pt" else panorama

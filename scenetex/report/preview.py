@@ -1,0 +1,210 @@
+"""A contact sheet: one picture that shows what went in, what came out, and what no view saw."""
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from ..process.threads import threads
+from ..scene.camera import resize_intrinsics
+from ..texture.render import render_textured
+from ..texture.textured_mesh import TexturedMesh
+from ..views.raycast import RayCaster
+from ..views.viewset import ViewSet
+
+_LONGEST = 16  # times as long as wide at the most are pictures shown; a strip would be but a line
+_WIDTH, _MARGIN, _GAP, _LINE = 1840, 24, 10, 26
+_PAPER, _SLOT, _INK, _FAINT, _UNSEEN = (32, 33, 36), (44, 45, 49), (232, 234, 237), (154, 160, 166), (214, 60, 50)
+_MAX_VIEWS, _MAX_PAGES = 8, 9
+
+
+def contact_sheet(views: ViewSet, images: Sequence[np.ndarray], textured: TexturedMesh) -> np.ndarray:
+    """Keyframes with their depth, the atlas pages with what no view saw, and two renders of the result.
+
+    Args:
+        views: the m views that were baked.
+        images: m images (h, w, 3) uint8 sRGB, of any size, in the views' order.
+        textured: the result.
+
+    Returns:
+        (H, 1840, 3) uint8 sRGB.
+    """
+    shown = np.unique(np.linspace(0, len(views) - 1, min(len(views), _MAX_VIEWS)).round().astype(int))
+    aspect = float(np.clip(views.size[0] / views.size[1], 1 / _LONGEST, _LONGEST))
+    inner = _WIDTH - 2 * _MARGIN
+    tile_width = min((inner - _GAP * (len(shown) - 1)) // len(shown), 420, round(320 * aspect))
+    tile = (tile_width, round(tile_width / aspect))
+    large = int(np.clip((inner - 2 * _GAP) / (1 + 2 * aspect), 360, 600))
+    slot = ((inner - 2 * _GAP - large) // 2, large)
+    inside = (min(slot[0], round(large * aspect)), min(large, round(slot[0] / aspect)))
+
+    photos_at = _MARGIN + 2 * _LINE
+    depth_at = photos_at + tile[1] + _GAP
+    result_at = depth_at + tile[1] + 2 * _GAP + _LINE
+    sheet = Image.new("RGB", (_WIDTH, result_at + large + _MARGIN), _PAPER)
+    draw = ImageDraw.Draw(sheet)
+
+    def label(x: int, above: int, text: str, ink: tuple[int, int, int] = _INK) -> None:
+        draw.text((x, above - _LINE // 2), text, ink, ImageFont.load_default(15), anchor="lm")
+
+    def place(x: int, y: int, picture: np.ndarray) -> None:
+        sheet.paste(Image.fromarray(picture), (x, y))
+
+    atlas = textured.atlas
+    drawn = int((atlas.page >= 0).sum())
+    pages = f"{atlas.pages} page{'s' if atlas.pages > 1 else ''} of {atlas.size} x {atlas.size} texels"
+    facts = f"{len(views)} views, {drawn:,} faces, {pages}, {short(atlas.texels_per_metre)} texels/m"
+    label(_MARGIN, _MARGIN + _LINE, facts)
+
+    low, high = depth_range(views.depth[shown])
+    legend = f"depth {short(low, 1)} m to {short(high, 1)} m"
+    place(_WIDTH - _MARGIN - 160, _MARGIN + 7, turbo(np.tile(np.linspace(0, 1, 160), (12, 1))))
+    draw.text((_WIDTH - _MARGIN - 170, _MARGIN + 13), legend, _FAINT, ImageFont.load_default(15), anchor="rm")
+    for column, view in enumerate(shown):
+        x = _MARGIN + column * (tile[0] + _GAP)
+        label(x, photos_at, f"frame {views.frame_ids[view]}", _FAINT)
+        place(x, photos_at, _fit(images[view], tile))
+        place(x, depth_at, _fit(depth_picture(views.depth[view], low, high), tile))
+
+    part = f", {_MAX_PAGES} of {atlas.pages} pages" if atlas.pages > _MAX_PAGES else ""
+    best = max(shown, key=lambda view: np.count_nonzero(views.depth[view]))
+    intrinsics = resize_intrinsics(views.intrinsics[best], views.size, inside)
+    with ThreadPoolExecutor(threads()) as pool:
+        from_frame = pool.submit(smooth_render, textured, intrinsics, views.cam_to_world[best], inside, False)
+        from_above = pool.submit(smooth_render, textured, *dollhouse_camera(textured, slot), slot, True)
+        results = [
+            (f"atlas{part} (red: unseen, filled in)", _atlas_picture(textured, large)),
+            (f"result, from frame {views.frame_ids[best]}", _fit(from_frame.result(), slot)),
+            ("result, from above", from_above.result()),
+        ]
+    x = _MARGIN
+    for text, picture in results:
+        label(x, result_at, text)
+        place(x, result_at, picture)
+        x += picture.shape[1] + _GAP
+    return np.asarray(sheet)
+
+
+def dollhouse_camera(textured: TexturedMesh, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """A camera outside and above the mesh that holds all of it; meant for renders without back faces.
+
+    Args:
+        textured: the mesh; its axis alignment says where up is.
+        size: (width, height), pixels.
+
+    Returns:
+        intrinsics (3, 3) and cam_to_world (4, 4), float64.
+    """
+    mesh = textured.mesh
+    drawn = textured.atlas.page >= 0
+    up = mesh.axis_alignment[:3, :3].T @ [0.0, 0.0, 1.0]
+    side = np.cross(up, np.eye(3)[np.argmin(np.abs(up))])
+    side /= np.linalg.norm(side)
+    turns = np.radians(np.arange(0, 360, 30))[:, None]
+    outward = np.cos(turns) * side + np.sin(turns) * np.cross(up, side)
+    gazes = -(np.cos(np.radians(50)) * outward + np.sin(np.radians(50)) * up)
+    # Of the directions around, the one that most surface faces: it looks into the room where the room is open.
+    gaze = gazes[np.argmax(np.maximum(-mesh.face_cross[drawn] @ gazes.T, 0).sum(0))]
+    right = np.cross(gaze, up)
+    right /= np.linalg.norm(right)
+    rotation = np.stack([right, np.cross(gaze, right), gaze], 1)
+
+    focal = 0.5 * max(size) / np.tan(np.radians(18))
+    points = mesh.vertices[np.unique(mesh.faces[drawn])] @ rotation
+    # Stray bits far out would make the room tiny: the outermost 0.2 % may fall off the picture.
+    low, high = np.quantile(points, [0.002, 0.998], axis=0)
+    centre = (low + high) / 2
+    reach = np.abs(points[:, :2] - centre[:2]) * (2 * focal / np.array(size)) - (points[:, 2:] - centre[2])
+    distance = 1.04 * np.quantile(reach, 0.998, axis=0).max()
+    pose = np.eye(4)
+    pose[:3, :3] = rotation
+    pose[:3, 3] = rotation @ (centre - [0, 0, distance])
+    intrinsics = np.array([[focal, 0, size[0] / 2 - 0.5], [0, focal, size[1] / 2 - 0.5], [0, 0, 1]])
+    return intrinsics, pose
+
+
+def smooth_render(textured, intrinsics, cam_to_world, size, cull_backfaces) -> np.ndarray:
+    """A render with 2 x 2 rays per pixel."""
+    fine = (2 * size[0], 2 * size[1])
+    intrinsics = resize_intrinsics(intrinsics, size, fine)
+    picture = render_textured(textured, intrinsics, cam_to_world, fine, cull_backfaces, background=_SLOT)
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+
+
+def _atlas_picture(textured: TexturedMesh, side: int) -> np.ndarray:
+    """(side, side, 3) uint8: the pages in a grid; dark outside charts, red over texels that no view saw."""
+    pages = min(textured.atlas.pages, _MAX_PAGES)
+    columns = int(np.ceil(np.sqrt(pages)))
+    cell = (side - (columns - 1) * 4) // columns
+    picture = np.full((side, side, 3), _PAPER, np.uint8)
+    for page in range(pages):
+        y, x = (cell + 4) * (page // columns), (cell + 4) * (page % columns)
+        picture[y : y + cell, x : x + cell] = page_pictures(textured, page, cell)[1]
+    return picture
+
+
+def page_pictures(textured: TexturedMesh, page: int, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """A page as it is, and with red over texels that no view saw: (side, side, 3) uint8, dark outside charts."""
+    color = cv2.resize(textured.textures[page], (side, side), interpolation=cv2.INTER_AREA).astype(np.float32)
+    seen = cv2.resize(textured.coverage[page].astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
+    inside = _chart_area(textured, page, side)[..., None]
+    unseen = (0.7 * np.clip(1 - seen, 0, 1))[..., None]
+    tinted = color * (1 - unseen) + np.float32(_UNSEEN) * unseen
+    plain, marked = (np.rint(p * inside + np.float32(_SLOT) * (1 - inside)).astype(np.uint8) for p in (color, tinted))
+    return plain, marked
+
+
+def _chart_area(textured: TexturedMesh, page: int, side: int) -> np.ndarray:
+    """(side, side) float32: the part of each pixel that charts cover; the UV plane is a mesh too, so rays find it."""
+    atlas = textured.atlas
+    flat = np.pad(atlas.uv, ((0, 0), (0, 1)))
+    axis = (np.arange(2 * side) + 0.5) / (2 * side)
+    u, v = np.meshgrid(axis, 1 - axis)
+    origins = np.stack([u.ravel(), v.ravel(), np.ones(u.size)], 1)
+    hit = RayCaster(flat, atlas.faces[atlas.page == page]).cast(
+        origins, np.broadcast_to([0.0, 0.0, -1.0], origins.shape)
+    )
+    area = (hit["face"] >= 0).astype(np.float32).reshape(2 * side, 2 * side)
+    return cv2.resize(area, (side, side), interpolation=cv2.INTER_AREA)
+
+
+def depth_range(depth: np.ndarray) -> tuple[float, float]:
+    """Nearest and farthest surface, metres, strays left out, for the colours of `depth_picture`."""
+    seen = depth[depth > 0]
+    if not seen.size:
+        return 0.0, 1.0
+    low, high = np.quantile(seen, [0.01, 0.99])
+    return float(low), float(max(high, low * 1.001))
+
+
+def depth_picture(depth: np.ndarray, low: float, high: float) -> np.ndarray:
+    """(h, w, 3) uint8 colours of a depth image (h, w) in metres; dark where there is nothing."""
+    picture = turbo((depth - low) / (high - low))
+    picture[depth <= 0] = _SLOT
+    return picture
+
+
+def short(number: float, decimals: int = 0) -> str:
+    """A number as people read it: with so many decimals, or three digits where it is small."""
+    return f"{number:.{decimals}f}" if abs(number) >= 10 ** (2 - decimals) or not number else f"{number:.3g}"
+
+
+def turbo(values: np.ndarray) -> np.ndarray:
+    """(h, w, 3) uint8 colours of values (h, w) from 0 to 1, blue over green to red."""
+    levels = np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)
+    return cv2.applyColorMap(levels, cv2.COLORMAP_TURBO)[:, :, ::-1]
+
+
+def _fit(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """The picture as large as it fits into (width, height), centred on a slot of that size."""
+    height, width = picture.shape[:2]
+    scale = min(size[0] / width, size[1] / height)
+    fitted = (max(round(width * scale), 1), max(round(height * scale), 1))
+    slot = np.full((size[1], size[0], 3), _SLOT, np.uint8)
+    x, y = (size[0] - fitted[0]) // 2, (size[1] - fitted[1]) // 2
+    slot[y : y + fitted[1], x : x + fitted[0]] = cv2.resize(
+        np.ascontiguousarray(picture), fitted, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    )
+    return slot

@@ -1,0 +1,138 @@
+"""The stream of rooms: the same whoever renders it, with exact depth, described in known words."""
+
+import os
+
+import numpy as np
+import pytest
+from synthetic_rooms import psnr
+
+from scenetex import InputError
+from scenetex.data.prefetch import prefetch
+from scenetex.data.rooms import RoomStream
+from scenetex.data.sample import Sample
+from scenetex.synthetic import RoomSettings, make_room
+from scenetex.synthetic.palette import FLOORS, WALLS
+from scenetex.synthetic.words import split_words, vocabulary
+from scenetex.views.viewset import cast_views
+
+STREAM = RoomStream(seed=4, views=3, size=(64, 48))
+
+
+@pytest.fixture(scope="module")
+def samples() -> list[Sample]:
+    return [STREAM.sample(i) for i in range(3)]
+
+
+def assert_same(one: Sample, other: Sample) -> None:
+    assert np.array_equal(one.images, other.images) and one.prompts == other.prompts
+    for name in ("depth", "face_id", "intrinsics", "cam_to_world", "face_normals"):
+        assert np.array_equal(getattr(one.views, name), getattr(other.views, name)), name
+
+
+def test_any_number_of_workers_gives_the_same_rooms(samples):
+    for workers in (0, 2):
+        made = prefetch(STREAM, iter([1, 0, 2]), workers)
+        for expected, got in zip((1, 0, 2), made, strict=True):
+            assert_same(samples[expected], got)
+
+
+def test_a_room_is_its_seeds_and_indexs_alone(samples):
+    assert_same(RoomStream(seed=4, views=3, size=(64, 48)).sample(1), samples[1])
+    other = RoomStream(seed=5, views=3, size=(64, 48)).sample(1)
+    assert other.prompts != samples[1].prompts and not np.array_equal(other.views.depth, samples[1].views.depth)
+    assert samples[0].prompts != samples[1].prompts
+    larger = RoomStream(seed=4, views=3, size=(128, 96)).sample(1)
+    assert larger.prompts == samples[1].prompts, "the size does not change the room"
+
+
+def test_depth_is_that_of_ray_casting_the_rooms_mesh(samples):
+    for index in (0, 2):
+        rng = np.random.default_rng([STREAM.seed, index])
+        # The room as the stream draws it, built once more.
+        mixed = {"floor": str(rng.choice(list(FLOORS))), "walls": str(rng.choice(list(WALLS)))}
+        room = make_room(int(rng.integers(2**62)), RoomSettings().coarse(), **(mixed if rng.random() < 0.5 else {}))
+        views = samples[index].views
+        exact = cast_views(room.mesh, views.intrinsics, views.cam_to_world, views.size, views.frame_ids)
+        apart = np.abs(exact.depth - views.depth)
+        # A ray through the edge of two faces may pass on either side of it.
+        assert (apart < 1e-3).mean() > 0.9995 and np.median(apart) < 1e-5
+        assert (views.depth > 0).all()
+        assert np.abs(exact.normal - views.normal).mean() < 1e-3
+
+
+def test_sentences_are_varied_and_of_known_words(samples):
+    for sample in samples:
+        assert len(sample.prompts) == 3 and sample.prompts[0] == sample.prompts[2]
+        assert len(set(sample.prompts[0])) >= 4
+        assert all(set(split_words(text)) <= vocabulary() == STREAM.words() for text in sample.prompts[0])
+
+
+def test_cameras_are_like_those_of_scans(samples):
+    for sample in samples:
+        k = sample.views.intrinsics[0]
+        assert (sample.views.intrinsics == k).all() and 53 < 2 * np.degrees(np.arctan(32 / k[0, 0])) < 73
+        assert np.abs(k[:2, 2] - [31.5, 23.5]).max() < 4
+        height = sample.views.cam_to_world[:, 2, 3]
+        assert height.min() > 1.2 and height.max() < 1.7
+
+
+def test_images_hold_no_more_noise_than_large_ones(samples):
+    small = RoomStream(seed=4, views=3, size=(128, 96)).sample(1).shrunk(2)
+    assert small.images.shape == samples[1].images.shape
+    assert psnr(small.images, samples[1].images) > 22
+
+
+def test_shrunk_views_see_what_the_large_ones_see():
+    large = RoomStream(seed=4, views=2, size=(256, 192)).sample(0)
+    small = large.shrunk(4)
+    assert small.views.size == (64, 48) and small.images.shape == (2, 48, 64, 3)
+    assert np.abs(small.images[0, 5, 7] - large.images[0, 20:24, 28:32].reshape(-1, 3).mean(0)).max() <= 1
+    # A pixel's centre is the middle of those it stands for.
+    exact = large.views.intrinsics[0, 0, 0] / 4, (large.views.intrinsics[0, 0, 2] + 0.5) / 4 - 0.5
+    assert np.allclose(small.views.intrinsics[0, 0, [0, 2]], exact)
+    assert np.array_equal(small.views.depth[1, 3, 9], large.views.depth[1, 14, 38])
+    assert np.array_equal(small.views.normal[1, 3, 9], large.views.normal[1, 14, 38]) and small.prompts == large.prompts
+
+
+@pytest.mark.parametrize("bad", [{"seed": -1}, {"views": 0}, {"size": (64, 4)}])
+def test_bad_streams_are_named(bad):
+    with pytest.raises(InputError, match="stream of rooms: seed"):
+        RoomStream(**{"seed": 0, "views": 1, "size": (64, 48), **bad})
+
+
+def test_a_folder_without_materials_is_named(tmp_path):
+    with pytest.raises(InputError, match="no material swatches"):
+        RoomStream(materials=str(tmp_path))
+
+
+class _Broken:
+    """A source that fails at its second sample."""
+
+    size = (8, 8)
+
+    def sample(self, index: int) -> Sample:
+        if index:
+            raise InputError("scene 1: is no good")
+        return STREAM.sample(0)
+
+    def words(self) -> set[str]:
+        return set()
+
+
+class _Deadly(_Broken):
+    """A source whose process dies."""
+
+    def sample(self, index: int) -> Sample:
+        os._exit(1)
+
+
+def test_what_a_worker_raises_comes_out_here(samples):
+    made = prefetch(_Broken(), iter(range(9)), 1)
+    assert_same(next(made), samples[0])
+    with pytest.raises(InputError, match="scene 1: is no good"):
+        next(made)
+
+
+def test_a_worker_that_dies_is_named():
+    with pytest.raises(InputError, match="a process that makes samples was killed"):
+        next(prefetch(_Deadly(), iter(range(9)), 1))

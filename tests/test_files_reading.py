@@ -1,0 +1,188 @@
+"""Opening what others made: regular files, of a size that was reckoned with, inside a folder."""
+
+import json
+import os
+import signal
+from contextlib import contextmanager, suppress
+
+import pytest
+from PIL import Image
+
+from scenetex import InputError
+from scenetex.files.reading import (
+    check_folder,
+    check_inside,
+    libraries_inside,
+    only_inside,
+    open_file,
+    read_bytes,
+    read_text,
+)
+
+ODD = {
+    "pipe": os.mkfifo,
+    "folder": os.mkdir,
+    "device": lambda path: os.symlink("/dev/zero", path),
+    "terminal": lambda path: os.symlink("/dev/tty", path),
+    "loop": lambda path: os.symlink(path, path),
+    "nothing": lambda path: os.symlink(path.with_name("none"), path),
+}
+
+
+@contextmanager
+def in_time(seconds: int = 20):
+    """Ends what would wait for ever."""
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_what_is_no_file_is_not_opened(tmp_path, kind):
+    ODD[kind](tmp_path / "x")
+    with in_time(), pytest.raises(OSError) as caught:
+        open_file(tmp_path / "x")
+    assert caught.value.strerror
+    if kind == "nothing":
+        check_folder(tmp_path)
+        return
+    if kind != "folder":
+        with in_time(), pytest.raises(InputError, match=r"x: cannot be read"):
+            check_folder(tmp_path)
+
+
+def test_no_more_is_read_than_was_asked_for(tmp_path):
+    path = tmp_path / "x"
+    path.write_bytes(b"abc")
+    assert read_bytes(path, 3) == b"abc" and read_text(path) == "abc"
+    with pytest.raises(OSError, match="larger than"):
+        read_bytes(path, 2)
+    os.truncate(path, 1 << 40)
+    with pytest.raises(OSError, match="larger than"):
+        read_bytes(path, 1 << 33)
+    assert read_bytes("/proc/kmsg", 1 << 20) == b"" if os.access("/proc/kmsg", os.R_OK) else True
+
+
+def test_text_is_utf_8(tmp_path):
+    (tmp_path / "x").write_bytes(b"gr\xf6\xdfe")
+    with pytest.raises(ValueError):
+        read_text(tmp_path / "x")
+    assert read_text(tmp_path / "x", errors="replace") == "gr\ufffd\ufffde"
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """A scene's folder, and one beside it whose name begins alike."""
+    for name in ("scan", "scan2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a").write_text(name)
+    return tmp_path / "scan", tmp_path / "scan2"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../scan2/a",
+        "/{}/scan2/a",
+        "link",
+        "away/a",
+        "away/../scan2/a",
+        "./../scan2/a",
+        "away/..",
+        "..",
+        "none/../../scan2",
+    ],
+)
+def test_nothing_leads_out(folders, name):
+    scan, other = folders
+    (scan / "link").symlink_to(other / "a")
+    (scan / "away").symlink_to(other)
+    path = scan / name.format(str(scan.parent).strip("/"))
+    with only_inside(scan):
+        with pytest.raises(InputError, match=r"leads out of the folder .*--allow-outside") as caught:
+            check_inside(path)
+        assert str(path) in str(caught.value)
+        with pytest.raises(InputError):
+            open_file(path)
+    check_inside(path)
+    with only_inside(None):
+        check_inside(path)
+
+
+def test_what_stays_inside_passes(folders, tmp_path, monkeypatch):
+    scan, _ = folders
+    (scan / "b").mkdir()
+    (scan / "link").symlink_to("b/../a")
+    (tmp_path / "room").symlink_to(scan)
+    monkeypatch.chdir(tmp_path)
+    for folder in (scan, tmp_path / "room", scan.relative_to(tmp_path)):
+        with only_inside(folder):
+            for name in ("a", "link", "b/../a", "../scan/a", "../room/link"):
+                with open_file(folder / name) as file:
+                    assert file.read() == b"scan"
+
+
+def test_the_file_that_was_named_may_be_a_symlink(folders):
+    scan, other = folders
+    (scan / "named").symlink_to(other / "a")
+    (scan / "other").symlink_to(other / "a")
+    with only_inside(scan, named=scan / "named"):
+        check_inside(scan / "named")
+        with pytest.raises(InputError):
+            check_inside(scan / "other")
+
+
+def test_settings_of_models_have_an_end(tmp_path):
+    for name in ("weights.safetensors", "config.json"):
+        (tmp_path / name).touch()
+        os.truncate(tmp_path / name, 1 << 33)
+        if name == "weights.safetensors":
+            check_folder(tmp_path)
+    with pytest.raises(InputError, match=r"config\.json: cannot be read \(larger than 256 MB\)"):
+        check_folder(tmp_path)
+
+
+def test_folders_of_models_may_be_linked_but_hide_nothing(tmp_path):
+    (tmp_path / "model" / "vae").mkdir(parents=True)
+    (tmp_path / "model" / "round").symlink_to(tmp_path / "model")
+    (tmp_path / "unet").mkdir()
+    (tmp_path / "model" / "unet").symlink_to(tmp_path / "unet")
+    check_folder(tmp_path / "model")
+    os.mkfifo(tmp_path / "unet" / "config.json")
+    with in_time(), pytest.raises(InputError, match=r"unet/config\.json: cannot be read"):
+        check_folder(tmp_path / "model")
+
+
+@pytest.mark.parametrize("index", ["model.safetensors.index.json", "diffusion_pytorch_model.safetensors.index.json"])
+@pytest.mark.parametrize("name", ["../other/secret.safetensors", "/secret.safetensors", "a/../../b", "..\\b"])
+def test_weights_in_parts_lie_in_their_folder(tmp_path, index, name):
+    part = tmp_path / "unet" / index
+    part.parent.mkdir()
+    for names in ({"x": "model-00001-of-00002.safetensors", "y": "deep/two"}, {}, [name], name, 3):
+        part.write_text(json.dumps({"weight_map": names}))
+        check_folder(tmp_path)
+    part.write_text(json.dumps({"weight_map": {"x": "model-00001-of-00002.safetensors", "y": name}}))
+    with pytest.raises(InputError, match=r"leads out of its folder, to .*; copy the model again"):
+        check_folder(tmp_path)
+    part.write_text("[")
+    check_folder(tmp_path)  # what loads it says so
+
+
+def test_what_libraries_open_stays_inside_too(tmp_path):
+    inside, outside = tmp_path / "scene", tmp_path / "secret.png"
+    inside.mkdir()
+    for file in (inside / "photo.png", outside):
+        Image.new("RGB", (4, 3)).save(file)
+    (inside / "link.png").symlink_to(outside)
+    with only_inside(inside), libraries_inside():
+        assert Image.open(inside / "photo.png").size == (4, 3)
+    for path in (outside, inside / "link.png", inside / ".." / "secret.png"):
+        with pytest.raises(InputError, match="leads out of the folder"), only_inside(inside), libraries_inside():
+            with suppress(ValueError):  # as libraries do
+                Image.open(path)
+        with only_inside(inside):
+            assert Image.open(path).size == (4, 3), "what is no data set's business"
+        with only_inside(None), libraries_inside():
+            assert Image.open(path).size == (4, 3)
