@@ -12,7 +12,7 @@ from scenetex import InputError
 from scenetex.metrics import overlap_psnr
 from scenetex.metrics import prompt_adherence as obedience
 from scenetex.metrics import room_scores as rooms
-from scenetex.metrics.detail import Detail
+from scenetex.metrics.detail_scores import Detail
 from scenetex.metrics.figures import Figure, table, to_json
 from scenetex.metrics.model_report import model_figures, room_rows
 from scenetex.metrics.prompt_adherence import (

@@ -9,7 +9,7 @@ from tiny_pipeline import make_pipeline
 from tiny_super_resolution import make_super_resolution
 
 from scenetex.data.rooms import RoomStream
-from scenetex.metrics.detail import measure_detail
+from scenetex.metrics.detail_scores import measure_detail
 from scenetex.metrics.overlap import overlap_psnr
 from scenetex.metrics.room_scores import Settings
 from scenetex.metrics.upscaling import (

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from scenetex import InputError
 from scenetex.synthetic import art, patterns
 from scenetex.synthetic.materials import draw_swatch, find_look, list_swatches
-from scenetex.synthetic.noise import fractal_noise, value_noise
 from scenetex.synthetic.palette import COLORS, FLOORS, NOUNS, STYLES, WALLS, WOODS, color_name
 from scenetex.synthetic.textures import Material, pack_materials, pack_rectangles
+from scenetex.synthetic.value_noise import fractal_noise, value_noise
 
 PAINTERS = sorted(
     {look.pattern for look in (*FLOORS.values(), *WALLS.values())} | {"wood", "fabric", "leather", "smooth"}

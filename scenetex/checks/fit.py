@@ -9,9 +9,9 @@ from scipy.spatial.transform import Rotation
 from ..scene.mesh import Mesh
 from ..scene.scene import Scene
 from .agreement import Agreement, agreement, pair_agreement, shared_agreement
-from .depth import DepthAgreement
 from .finding import Finding
 from .look import Look
+from .sensor_depth import DepthAgreement
 from .stretches import check_stretch
 from .suppositions import moved, scale_cure, scaled, suppositions
 

@@ -8,12 +8,12 @@ from ..errors import InputError
 from ..job.stages import Stages
 from ..scene.scene import Scene
 from .cameras import check_cameras
-from .depth import check_depth, depth_agreement
 from .faces import check_faces, turn_faces
 from .finding import Finding
 from .fit import NOTHING_SEEN, check_fit, is_sound
-from .frames import check_frames
+from .left_out import check_frames
 from .look import look_at
+from .sensor_depth import check_depth, depth_agreement
 from .size import check_size, longest_side
 
 

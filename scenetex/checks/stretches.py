@@ -6,8 +6,8 @@ import numpy as np
 
 from ..scene.scene import Scene
 from .agreement import Pairs
-from .depth import DepthAgreement
 from .finding import Finding
+from .sensor_depth import DepthAgreement
 
 _FRAMES = 8  # looked at; of fewer, nothing is said
 _SHORTEST = 3  # frames: views of bare walls, and odd ones, are no stretch

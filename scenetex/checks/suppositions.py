@@ -8,7 +8,7 @@ from itertools import permutations, product
 import numpy as np
 
 from ..scene.scene import Scene
-from .layout import TRANSFORMS, intrinsics_place, layout
+from .intrinsics_layout import TRANSFORMS, intrinsics_place, layout
 from .look import Look, look_at
 from .size import UNITS, is_room, longest_side
 

@@ -24,7 +24,7 @@ from .run import Result
 from .stages import Stages
 
 if TYPE_CHECKING:
-    from ..job.options import TextureOptions
+    from .options import TextureOptions
 
 REPORT = "report.json"
 _IMAGES_OF = ("images", "prompt", "negative_prompt", "model", "seed")  # settings that show other images

@@ -20,8 +20,8 @@ from ..scene.frame import Frame
 from ..scene.scene import Scene
 
 if TYPE_CHECKING:
-    from ..job.options import TextureOptions
     from .generation import Generation
+    from .options import TextureOptions
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 # Parts of this package that only generated images depend on, those that only show what came out, and those that no

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from ..views.viewset import ViewSet
-from .detail import luma, measure_detail
+from .detail_scores import luma, measure_detail
 
 _SIGMA = 1 / 170  # of the width: an edge a pixel and a half off, in 256, is still the same edge
 _FULL = 1.2  # bend of inverse depth, times depth and width, from which on a depth edge is as strong as it gets

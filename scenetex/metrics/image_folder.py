@@ -17,8 +17,8 @@ from ..scene.scene import Scene
 from ..texture.bake import bake
 from ..texture.unwrap import unwrap
 from ..views.viewset import ViewSet, cast_views
-from .atlas import measure_atlas
-from .detail import measure_detail
+from .atlas_scores import measure_atlas
+from .detail_scores import measure_detail
 from .edges import edge_agreement
 from .figures import Figure
 from .overlap import overlap_scores

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..data.rings import RingStream
 from ..panorama import VIEWS, stitch
-from .detail import measure_detail
+from .detail_scores import measure_detail
 from .figures import Figure
 from .overlap import overlap_scores
 from .room_scores import VARIANTS, Settings, call_pipe, to_bytes

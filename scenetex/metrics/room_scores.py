@@ -11,7 +11,7 @@ from ..data.rooms import RoomStream
 from ..errors import InputError
 from ..models.patch_autoencoder import image_factor
 from ..views.viewset import ViewSet
-from .detail import Detail, measure_detail
+from .detail_scores import Detail, measure_detail
 from .edges import edge_agreement, inner_edges
 from .overlap import overlap_scores
 from .recognition import Patches, find_patches, recognised

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from .detail import luma
+from .detail_scores import luma
 
 OCTAVES = 5
 

@@ -10,7 +10,7 @@ import torch
 from ..data.rooms import RoomStream
 from ..data.sample import Sample
 from ..pipelines.upscale import trained_factor
-from .detail import measure_detail
+from .detail_scores import measure_detail
 from .figures import Figure
 from .overlap import overlap_scores
 from .room_scores import VARIANTS, Settings, generate, to_bytes

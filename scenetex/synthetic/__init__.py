@@ -1,8 +1,8 @@
 """Procedural rooms with exact depth, colour and poses: the sample scene, test truth and training data."""
 
 from .describe import Facts, describe
-from .render import render_room
 from .room import Room, RoomSettings, make_room
+from .room_images import render_room
 from .scan import ScanNoise, scan_mesh
 from .walk import walk
 from .write import ScanSettings, read_room, write_scan

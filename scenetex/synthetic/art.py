@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from .noise import fractal_noise, value_noise
+from .value_noise import fractal_noise, value_noise
 
 
 def _rgb(color) -> np.ndarray:

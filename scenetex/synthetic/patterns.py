@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from .noise import fractal_noise, value_noise
+from .value_noise import fractal_noise, value_noise
 
 
 def _cells(shape: tuple[int, int], texel: float, size: float | tuple[float, float]) -> tuple[int, int]:

@@ -15,8 +15,8 @@ from ..files.output import output_folder
 from ..process.console import bar
 from ..scene.camera import Camera
 from ..scene.mesh import Mesh
-from .render import render_room
 from .room import Room, RoomSettings, make_room
+from .room_images import render_room
 from .scan import ScanNoise, scan_mesh
 from .walk import walk
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scenetex.synthetic.noise import _finer_few, _finer_many, fractal_noise, value_noise
+from scenetex.synthetic.value_noise import _finer_few, _finer_many, fractal_noise, value_noise
 
 powers = st.integers(0, 5).map(lambda k: 2**k)
 

@@ -9,7 +9,7 @@ from ..texture.render import render_textured, sample_texture
 from ..texture.textured_mesh import TexturedMesh
 from ..texture.weld import weld
 from ..views.viewset import ViewSet
-from .detail import measure_detail
+from .detail_scores import measure_detail
 
 _ALONG = (0.25, 0.5, 0.75)  # places along an edge
 _ROUNDING = 1e-3  # grey levels: below this a flat colour was interpolated

@@ -9,7 +9,7 @@ from ..scene.frame import Frame
 from ..scene.scene import Scene
 from ..views.viewset import pixel_rays
 from .finding import Finding
-from .layout import TRANSFORMS, layout
+from .intrinsics_layout import TRANSFORMS, layout
 from .look import Look
 from .size import UNITS
 
