@@ -29,12 +29,12 @@ _HOME = {
     "SuperResolutionUNet": "models.super_resolution",
     "SurfaceAutoencoder": "models.surface_autoencoder",
     "MVDiffusionPipeline": "pipelines.mvdiffusion",
-    "MVDiffusionPanoramaPipeline": "pipelines.panorama",
+    "MVDiffusionPanoramaPipeline": "pipelines.mvdiffusion_panorama",
     "panorama_views": "panorama.standpoint",
     "overlap_psnr": "metrics.overlap",
-    "Checks": "checks.check",
-    "check_scene": "checks.check",
-    "texture_scene": "pipeline",
+    "Checks": "checks.scene_checks",
+    "check_scene": "checks.scene_checks",
+    "texture_scene": "job.run",
 }
 
 # Parts that have more names than the public ones, for those who build on them: scenetex.correspondence.from_depth.

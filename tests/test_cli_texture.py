@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import tiny_scan
 
+from scenetex.cli.texture import main
 from scenetex.files.manifest import MANIFEST
-from scenetex.job.options import TextureOptions, main
+from scenetex.job.options import TextureOptions
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 QUICK = ("--texture-size", "128", "--no-preview", "--images", "photos")

@@ -148,11 +148,11 @@ def package(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("file", "photos", "generated"),
     [
-        ("view_command.py", set(), set()),
+        ("cli/view.py", set(), set()),
         ("metrics/overlap.py", set(), set()),
         ("report/page.py", {"result"}, {"result"}),
         ("report/page.js", {"result"}, {"result"}),
-        ("preview.py", {"result"}, {"result"}),
+        ("report/preview.py", {"result"}, {"result"}),
         ("panorama/standpoint.py", set(), {"generate", "small", "images", "paint", "result"}),
         ("pipelines/noise.py", set(), {"generate", "small", "images", "paint", "result"}),
         ("texture/bake.py", None, None),

@@ -10,8 +10,8 @@ import pytest
 import tiny_scan
 import torch
 from safetensors.torch import load_file, save_file
-from test_files import ODD, in_time
-from test_options import NEEDED, OPTIONS, kinds
+from test_files_reading import ODD, in_time
+from test_limits import NEEDED, OPTIONS, kinds
 from tiny_training import options as training_options
 
 from scenetex import InputError

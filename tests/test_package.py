@@ -88,9 +88,9 @@ OPENING |= {"load_file", "safe_open", "torch.load", "np.load", "json.load", "fro
 # what was looked at by `files.check_regular` or `check_folder` before a library opens it.
 KNOWN = {
     "report/html.py read_text",
-    "batch/digest.py read_text",
-    "batch/store.py np.load",
-    "memory.py read_text",
+    "job/stage_keys.py read_text",
+    "job/kept_stages.py np.load",
+    "process/memory.py read_text",
     "metrics/feature_scores.py torch.load",
     "metrics/feature_scores.py from_pretrained",
     "models/block_folder.py load_file",
@@ -99,16 +99,16 @@ KNOWN = {
     "pipelines/loading.py from_pretrained",
     "pipelines/loading.py load_config",
     "pipelines/multiview.py from_pretrained",
-    "pipelines/panorama.py from_pretrained",
-    "generation.py from_pretrained",
+    "pipelines/mvdiffusion_panorama.py from_pretrained",
+    "job/generation.py from_pretrained",
     "training/checkpoint.py load_file",
     "training/checkpoint.py torch.load",
     "training/encoded.py safe_open",
-    "training/eyes.py from_pretrained",
-    "training/kept.py safe_open",
+    "models/image_features.py from_pretrained",
+    "data/sample_cache.py safe_open",
     "training/model_folder.py from_pretrained",
     "training/model_folder.py load_config",
-    "view_command.py open",
+    "cli/view.py open",
 }
 
 
@@ -117,7 +117,9 @@ def calls_of(tree: ast.AST) -> set[str]:
     ours = {
         alias.asname or alias.name
         for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.level and node.module in ("files", "json_file")
+        if isinstance(node, ast.ImportFrom)
+        and node.level
+        and (node.module or "").split(".")[-1] in ("reading", "json_file")
         for alias in node.names
     }
     found = set()
@@ -133,7 +135,7 @@ def calls_of(tree: ast.AST) -> set[str]:
 def test_inputs_are_opened_in_one_place():
     """A reader that is added later opens regular files within the scene's folder, and reads JSON, as all others do."""
     folder = ROOT / "scenetex"
-    files = [path for path in folder.rglob("*.py") if path.name not in ("files.py", "json_file.py")]
+    files = [path for path in folder.rglob("*.py") if path.name not in ("reading.py", "json_file.py")]
     found = {f"{path.relative_to(folder)} {name}" for path in files for name in calls_of(ast.parse(path.read_text()))}
     assert found == KNOWN
     assert calls_of(ast.parse("json.loads(p.read_text()); open(p)")) == {"loads", "read_text", "open"}

@@ -27,7 +27,7 @@ from scenetex.training.feed import Part
 from scenetex.training.loop import train
 from scenetex.training.model_folder import save_autoencoder, save_pipeline
 from scenetex.training.small_model import small_scheduler, word_tokenizer
-from scenetex.training.stages import Data, Stage, build_stage
+from scenetex.training.stage_builders import Data, Stage, build_stage
 from scenetex.training.training_options import TrainOptions
 
 SIZE = (64, 48)

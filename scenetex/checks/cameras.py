@@ -5,7 +5,7 @@ import numpy as np
 from ..scene.camera import Camera
 from ..scene.scene import Scene
 from .finding import Finding
-from .intrinsics_layout import intrinsics_place, size_place
+from .scan_layout import intrinsics_place, size_place
 
 _OFF_CENTRE = 0.2  # of the image's side; photos that were cropped are off by less
 _SAME_FACTOR = 0.15  # by which both coordinates of the centre are off: then the image size is another one

@@ -9,8 +9,8 @@ from ..scene.frame import Frame
 from ..scene.scene import Scene
 from ..views.viewset import pixel_rays
 from .finding import Finding
-from .intrinsics_layout import TRANSFORMS, layout
 from .look import Look
+from .scan_layout import TRANSFORMS, layout
 from .size import UNITS
 
 _FRAMES = 8  # that have depth, among those looked at; if fewer have, others are taken

@@ -8,8 +8,8 @@ from itertools import permutations, product
 import numpy as np
 
 from ..scene.scene import Scene
-from .intrinsics_layout import TRANSFORMS, intrinsics_place, layout
 from .look import Look, look_at
+from .scan_layout import TRANSFORMS, intrinsics_place, layout
 from .size import UNITS, is_room, longest_side
 
 _TURNED = np.diag([1.0, -1.0, -1.0, 1.0])  # between the axes of OpenCV's and OpenGL's cameras

@@ -25,10 +25,21 @@ if TYPE_CHECKING:
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 # Parts of this package that only generated images depend on, those that only show what came out, and those that no
-# result depends on; nor does any on the files of other commands, `*_command.py`.
-_GENERATING = ("correspondence", "models", "panorama", "pipelines", "generation.py")
-_SHOWING = ("report", "preview.py", "results.py")
-_APART = ("batch", "training", "metrics", "synthetic", "cli.py", "__main__.py")
+# result depends on.
+_GENERATING = ("correspondence", "models", "panorama", "pipelines", "job/generation.py")
+_SHOWING = ("report", "job/results.py")
+_APART = (
+    "batch",
+    "cli",
+    "data",
+    "training",
+    "metrics",
+    "synthetic",
+    "__main__.py",
+    "job/options.py",
+    "job/stage_keys.py",
+    "job/kept_stages.py",
+)
 _SOURCES = (".py", ".js", ".css")
 # What images do not depend on as long as there are only the keyframes', or as long as they are small.
 # Of a frame, what only stages that paint with photos read; of a photo, the file, whose content counts.
@@ -181,7 +192,7 @@ def _code(purpose: str) -> str:
 
 def _purpose(name: Path) -> str | None:
     """What a file of the package, named from there, is for: "geometry", "images", "showing", or None for no result."""
-    part = name.parts[0]
-    if part in _APART or name.stem.endswith("_command"):
+    parts = {name.parts[0], name.as_posix()}
+    if parts & set(_APART):
         return None
-    return "images" if part in _GENERATING else "showing" if part in _SHOWING else "geometry"
+    return "images" if parts & set(_GENERATING) else "showing" if parts & set(_SHOWING) else "geometry"

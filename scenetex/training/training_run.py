@@ -14,7 +14,7 @@ from .batches import Schedule
 from .feed import Part
 from .loop import make_accelerator, train
 from .run_folder import run_folder
-from .stages import Data, build_stage
+from .stage_builders import Data, build_stage
 from .training_options import TrainOptions
 from .validation import make_painter
 
