@@ -29,16 +29,8 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 _GENERATING = ("correspondence", "models", "panorama", "pipelines", "job/generation.py")
 _SHOWING = ("report", "job/results.py")
 _APART = (
-    "batch",
-    "cli",
-    "data",
-    "training",
-    "metrics",
-    "synthetic",
-    "__main__.py",
-    "job/options.py",
-    "job/stage_keys.py",
-    "job/kept_stages.py",
+    *("batch", "cli", "data", "training", "metrics", "synthetic", "__main__.py"),
+    *("job/options.py", "job/stage_keys.py", "job/kept_stages.py"),
 )
 _SOURCES = (".py", ".js", ".css")
 # What images do not depend on as long as there are only the keyframes', or as long as they are small.
