@@ -57,7 +57,7 @@ def test_srgb_by_any_name_and_profiles_of_no_colours_are_none():
         assert read_header(saved(icc_profile=data), "a").profile is None
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("tag", [1, 3, 6, 8])
 def test_orientation_tags(kind, tag):
     exif = Image.Exif()
@@ -119,6 +119,12 @@ def test_what_is_no_image():
         (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
         (b"GIF89a", "GIF"),
         (b"v/1\1\2\0\0\0", "OpenEXR"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+        (b"II\xbc\1", "JPEG XR"),
+        (b"P7\nWIDTH 2\n", "PAM"),
+        (b"8BPS\0\1", r"Photoshop's \(PSD\)"),
+        (b"\0\0\0\x18ftypcrx ", r"a camera's raw file \(DNG, NEF, CR3, \.\.\.\)"),
+        (b"FUJIFILMCCD-RAW 0201", "a camera's raw file .*"),
     ],
 )
 def test_images_of_other_kinds_are_named(data, name):
