@@ -35,6 +35,7 @@ _SIDEWAYS = (5, 6, 7, 8)
 # Where sRGB's red, green and blue lie in a profile (CIE XYZ under D50), and how far off they may be rounded.
 _SRGB = {b"rXYZ": (0.436, 0.222, 0.014), b"gXYZ": (0.385, 0.717, 0.097), b"bXYZ": (0.143, 0.061, 0.714)}
 _ROUNDING = 0.01
+_LEAST_GAMMA = 1.6  # profiles of less are linear, or nearly so
 
 
 @dataclass(frozen=True)
@@ -150,11 +151,22 @@ def _profile(data: bytes | None) -> str | None:
         tags = {name: data[at : at + size] for name, at, size in rows}
         # Numbers of 16 bits before and behind the point, after a head of 8 bytes.
         found = {name: [n / 65536 for n in struct.unpack_from(">3i", tags[name], 8)] for name in _SRGB}
-        if all(abs(a - b) < _ROUNDING for name in _SRGB for a, b in zip(found[name], _SRGB[name], strict=True)):
+        same = all(abs(a - b) < _ROUNDING for name in _SRGB for a, b in zip(found[name], _SRGB[name], strict=True))
+        if same and _gamma(tags.get(b"rTRC", b"")) > _LEAST_GAMMA:
             return None
     except (TypeError, struct.error, KeyError):  # none, damaged, or of grey or ink
         return None
     return _description(tags.get(b"desc", b"")) or "a colour space of their own"
+
+
+def _gamma(curve: bytes) -> float:
+    """The exponent of a profile's `TRC` tag; sRGB's where it is none, or of many points."""
+    count = int.from_bytes(curve[8:12], "big")
+    if curve[:4] == b"curv" and count < 2:
+        return int.from_bytes(curve[12:14], "big") / 256 if count else 1.0
+    if curve[:4] == b"para" and curve[8:10] == bytes(2):
+        return int.from_bytes(curve[12:16], "big") / 65536
+    return 2.2
 
 
 def _description(tag: bytes) -> str:
