@@ -13,6 +13,7 @@ from .color_space import other_colors
 from .tiff import is_float_tiff, is_raw, is_tiff, tiff_tags
 
 _FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "PPM")
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".ppm", ".pgm")  # of these formats
 _MEMORY = 1 << 24  # bytes; more than reading a header takes
 _RAW = "a camera's raw file (DNG, NEF, CR3, ...)"
 # What begins a file of a kind that is not read: where, and with which bytes.

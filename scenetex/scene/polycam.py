@@ -14,7 +14,6 @@ import numpy as np
 
 from ..errors import InputError, InputWarning
 from .arkit import (
-    PHOTO_SUFFIXES,
     Y_UP_TO_Z_UP,
     Shot,
     files_by_suffix,
@@ -25,6 +24,7 @@ from .arkit import (
     read_record,
 )
 from .fusion import read_or_fuse_mesh
+from .image_header import PHOTO_SUFFIXES
 from .image_source import ImageSource
 from .mesh import Mesh
 from .mesh_file import read_mesh

@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, extra
-from .arkit import PHOTO_SUFFIXES, Y_UP_TO_Z_UP, Shot, find_app_mesh, numbers, pinhole, read_frames, read_record
+from .arkit import Y_UP_TO_Z_UP, Shot, find_app_mesh, numbers, pinhole, read_frames, read_record
 from .fusion import read_or_fuse_mesh
+from .image_header import PHOTO_SUFFIXES
 from .image_source import ImageSource
 from .lzfse_depth import can_decode
 from .mesh_file import read_mesh

@@ -10,8 +10,9 @@ import re
 from pathlib import Path
 
 from ..errors import InputError
-from .arkit import PHOTO_SUFFIXES, Y_UP_TO_Z_UP, Shot, files_by_suffix, find_app_mesh, numbers, read_frames, read_record
+from .arkit import Y_UP_TO_Z_UP, Shot, files_by_suffix, find_app_mesh, numbers, read_frames, read_record
 from .fusion import read_or_fuse_mesh
+from .image_header import PHOTO_SUFFIXES
 from .image_source import ImageSource
 from .mesh_file import read_mesh
 from .scene import Scene
