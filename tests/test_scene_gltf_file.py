@@ -319,6 +319,9 @@ def test_hidden_bones_move_what_is_bound_to_them(tmp_path):
     build.tree["nodes"] += [{"children": [2], "mesh": 0, "extensions": hidden}, {"translation": [9, 0, 0], "mesh": 0}]
     build.tree["scenes"][0]["nodes"] = [0, 1]
     np.testing.assert_array_equal(read_glb(build.glb(tmp_path))[0], SQUARE + np.array([9, 0, 0]))
+    build.tree["scenes"] = [{"nodes": [0]}, {"nodes": [1]}]
+    with pytest.raises(InputError, match="bones of a mesh lie in another scene than the mesh"):
+        read_glb(build.glb(tmp_path))
 
 
 def test_instances_that_nothing_moves(tmp_path):

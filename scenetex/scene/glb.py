@@ -211,6 +211,8 @@ def _triangles(corners: np.ndarray, mode: int) -> np.ndarray:
 def _bent(file: GltfFile, primitive: dict, points: np.ndarray, skin: int, worlds: dict[int, np.ndarray]) -> np.ndarray:
     """(n, 3) float64: the points where the bones of a skin put them in its pose of rest."""
     about, attributes = file.header["skins"][skin], primitive["attributes"]
+    if not worlds.keys() >= set(about["joints"]):
+        raise InputError(f"{file.path}: bones of a mesh lie in another scene than the mesh; export one scene alone")
     bones = np.stack([worlds[joint] for joint in about["joints"]])
     if "inverseBindMatrices" in about:
         bones = bones @ file.accessor(about["inverseBindMatrices"]).reshape(-1, 4, 4).transpose(0, 2, 1)
