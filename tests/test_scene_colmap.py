@@ -375,3 +375,11 @@ def test_a_damaged_cloud_beside_the_mesh_stops_nothing(write):
     (folder / "dense" / "meshed-poisson.ply").unlink()
     with pytest.raises(InputError, match=r"fused\.ply: not a PLY file"):
         load_scene(folder)
+
+
+def test_what_lies_beside_a_model_is_passed_over(write, recwarn):
+    folder = write()
+    for name in ("masks/a.png", "stereo/fusion.cfg", "database.db", "sparse/0/project.ini"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("none")
+    assert len(load_scene(folder).frames) == 4 and not recwarn.list

@@ -339,3 +339,14 @@ def test_later_versions_are_named_and_quaternions_of_no_length_leak_no_warning(t
     build.tree["nodes"][0]["rotation"] = [0, 0, 0, 0]
     assert np.isnan(read_glb(build.glb(tmp_path))[0]).all()
     assert not recwarn.list
+
+
+@pytest.mark.parametrize("name", ["MSFT_lod", "CESIUM_RTC", "KHR_gaussian_splatting"])
+def test_what_is_used_and_not_required_is_passed_over_and_bounds_are_not_believed(tmp_path, name):
+    build = Builder().part()
+    build.tree["accessors"][build.tree["meshes"][0]["primitives"][0]["attributes"]["POSITION"]] |= {
+        "min": [5, 5, 5],
+        "max": [6, 6, 6],
+    }
+    path = build.glb(tmp_path, extensionsUsed=[name], extensions={name: {"center": [1, 2, 3]}})
+    np.testing.assert_array_equal(read_glb(path)[0], SQUARE)

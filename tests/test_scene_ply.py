@@ -339,3 +339,13 @@ def test_rows_beyond_what_the_header_announces_are_named(tmp_path, encoding, rec
     (tmp_path / "mesh.ply").write_bytes(mixed_ply(encoding) + b"\n\n")
     read_ply(tmp_path / "mesh.ply")
     assert not recwarn.list
+
+
+def test_colours_as_floats_to_255_and_what_faces_have_besides(tmp_path):
+    colors = "".join(f"property float {name}\n" for name in ("red", "green", "blue"))
+    data = small_ply("0 0 0 255 128 2.6\n1 0 0 0 1 2\n0 1 0 9 9 9\n3 0 1 2 7 8 9 1\n", colors=colors)
+    besides = "".join(f"property uchar {name}\n" for name in ("red", "green", "blue", "material_index"))
+    data = data.replace(b"vertex_indices\n", f"vertex_indices\n{besides}".encode())
+    (tmp_path / "mesh.ply").write_bytes(data)
+    _, faces, read = read_ply(tmp_path / "mesh.ply")
+    assert faces.tolist() == [[0, 1, 2]] and read.tolist() == [[255, 128, 3], [0, 1, 2], [9, 9, 9]]

@@ -185,3 +185,11 @@ def test_cameras_of_some_photos_only_are_named(recording, recwarn):
     change(folder, perFrameIntrinsicCoeffs=[])
     load_scene(folder)
     assert not recwarn.list
+
+
+def test_what_the_app_says_besides_changes_nothing(recording, recwarn):
+    folder = recording()
+    change(folder, initPose=[0, 0, 0, 1, 5, 5, 5], fps=30, frameTimestamps=[0, 1], cameraType=1)
+    for frame, pose in zip(load_scene(folder).frames, POSES, strict=True):
+        np.testing.assert_allclose(frame.cam_to_world, TO_PHONE @ pose, atol=1e-9)
+    assert not recwarn.list

@@ -103,3 +103,10 @@ def test_facets_that_are_no_triangles_are_refused(tmp_path, facets):
     (tmp_path / "a.stl").write_text(f"solid\n{facets}endsolid\n")
     with pytest.raises(InputError, match=r"a\.stl: an STL file whose facets are no triangles, one line a corner"):
         read_stl(tmp_path / "a.stl")
+
+
+def test_a_file_longer_than_its_header_says_is_refused(tmp_path):
+    data = trimesh.Trimesh(ROOM_VERTICES, ROOM_FACES, process=False).export(file_type="stl")
+    (tmp_path / "a.stl").write_bytes(data + b"\0\0")
+    with pytest.raises(InputError, match="or longer than its header says"):
+        read_stl(tmp_path / "a.stl")

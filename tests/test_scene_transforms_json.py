@@ -512,3 +512,11 @@ def test_a_fisheyes_rim_is_named(write):
     folder = write(INTRINSICS | {"camera_model": "OPENCV_FISHEYE", "fisheye_crop_radius": 20})
     with pytest.warns(InputWarning, match=r"its masks \(fisheye_crop_radius\) are not read"):
         load_scene(folder)
+
+
+def test_shutters_and_normals_are_passed_over(write):
+    plain = load_scene(write()).frames[0]
+    more = {"rolling_shutter": [0, 0, 1, 0], "normal_file_path": "gone.png", "depth_path": "gone.png"}
+    frame = load_scene(write(INTRINSICS | {"rolling_shutter": [0, 0, 1, 0]}, frame=more)).frames[0]
+    np.testing.assert_array_equal(frame.cam_to_world, plain.cam_to_world)
+    np.testing.assert_array_equal(frame.camera.intrinsics, plain.camera.intrinsics)
