@@ -39,6 +39,20 @@ class Correspondence:
         views: views per scene m.
         pairs: (p, 2) int64 on the CPU, (query view, context view), views numbered 0 .. b m - 1, sorted by query view.
         geometry: depth or rotation geometry of all b m views.
+
+    Example:
+        Two views of a wall two metres off, the second 10 cm further to the right:
+
+        >>> import torch
+        >>> from scenetex.correspondence import from_depth
+        >>> depth, poses = torch.full((1, 2, 32, 32), 2.0), torch.eye(4).repeat(1, 2, 1, 1)
+        >>> poses[0, 1, 0, 3] = 0.1
+        >>> intrinsics = torch.tensor([[[32.0, 0, 15.5], [0, 32, 15.5], [0, 0, 1]]])
+        >>> views = from_depth(depth, intrinsics, poses)
+        >>> views
+        Correspondence(1 x 2 views of 32 x 32, 2 pairs)
+        >>> views.pairs.tolist()
+        [[0, 1], [1, 0]]
     """
 
     batch: int

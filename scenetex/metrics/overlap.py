@@ -60,6 +60,14 @@ def overlap_psnr(
 
     Raises:
         InputError: images that do not match the views.
+
+    Example:
+        >>> import scenetex
+        >>> scene = scenetex.load_scene("scenes/sample_room")
+        >>> views = scenetex.render_views(scene, [0, 12])
+        >>> score = scenetex.overlap_psnr(views, [scene.frame(i).read_color() for i in views.frame_ids])
+        >>> score.pairs.tolist(), score.mean > 25
+        ([[0, 1]], True)
     """
     return overlap_scores(views, [images], pairs, least, done)[0]
 

@@ -42,6 +42,21 @@ class MultiViewUNet(ExactFrequencies, ModelMixin, ConfigMixin):
 
     Raises:
         InputError: an unknown kind, a UNet with widths that are not divisible by 4.
+
+    Example:
+        Two views of a scene, around any UNet of diffusers, here a tiny one:
+
+        >>> import torch
+        >>> from diffusers import UNet2DConditionModel
+        >>> import scenetex
+        >>> unet = UNet2DConditionModel(
+        ...     in_channels=5, block_out_channels=(32, 64), layers_per_block=1, cross_attention_dim=32, attention_head_dim=4,
+        ...     down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        ... )
+        >>> model = scenetex.MultiViewUNet.from_unet(unet)
+        >>> out = model(torch.randn(1, 2, 5, 8, 8), timestep=10, encoder_hidden_states=torch.randn(1, 2, 7, 32))
+        >>> out.sample.shape
+        torch.Size([1, 2, 4, 8, 8])
     """
 
     _supports_gradient_checkpointing = True

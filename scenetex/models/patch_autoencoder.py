@@ -16,6 +16,13 @@ class PatchAutoencoder(AutoencoderKL, ModelMixin):
     """`AutoencoderKL` on p x p patches, made with `in_channels = out_channels = 3 p**2`; images stay whole.
 
     Its latents are smaller than its images by p times what the blocks reduce, see `image_factor`.
+
+    Example:
+        >>> import torch
+        >>> import scenetex
+        >>> vae = scenetex.PatchAutoencoder(in_channels=12, out_channels=12, block_out_channels=(32,), latent_channels=4)
+        >>> vae.encode(torch.zeros(1, 3, 16, 16)).latent_dist.mode().shape
+        torch.Size([1, 4, 8, 8])
     """
 
     def encode(self, x: torch.Tensor, return_dict: bool = True) -> AutoencoderKLOutput | tuple:

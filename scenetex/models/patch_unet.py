@@ -18,6 +18,16 @@ class PatchUNet(UNet2DConditionModel, ModelMixin):
         patch_size: p, cells across a patch; sides of the latents are multiples of it times what the blocks reduce.
         in_channels, out_channels: of a cell.
         options: as for `UNet2DConditionModel`.
+
+    Example:
+        >>> import torch
+        >>> import scenetex
+        >>> unet = scenetex.PatchUNet(
+        ...     block_out_channels=(32, 64), layers_per_block=1, cross_attention_dim=32, attention_head_dim=4,
+        ...     down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        ... )
+        >>> unet(torch.randn(1, 4, 16, 16), 10, torch.randn(1, 7, 32)).sample.shape
+        torch.Size([1, 4, 16, 16])
     """
 
     ignore_for_config: ClassVar = ["options"]

@@ -38,6 +38,19 @@ class SuperResolutionUNet(ExactFrequencies, ModelMixin, ConfigMixin):
 
     Raises:
         InputError: a factor that is no such power of 2, a UNet with widths that are not divisible by 4.
+
+    Example:
+        >>> import torch
+        >>> from diffusers import UNet2DConditionModel
+        >>> import scenetex
+        >>> unet = UNet2DConditionModel(
+        ...     in_channels=4, block_out_channels=(32, 64), layers_per_block=1, cross_attention_dim=32, attention_head_dim=4,
+        ...     down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"), up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        ... )
+        >>> model = scenetex.SuperResolutionUNet.from_unet(unet, factor=2)
+        >>> low = model.read_low(torch.randn(1, 2, 4, 8, 8))
+        >>> model(torch.randn(1, 2, 4, 16, 16), 10, torch.randn(1, 2, 7, 32), low).sample.shape
+        torch.Size([1, 2, 4, 16, 16])
     """
 
     _supports_gradient_checkpointing = True

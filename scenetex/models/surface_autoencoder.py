@@ -33,6 +33,16 @@ class SurfaceAutoencoder(ModelMixin, ConfigMixin):
         guide_channels: g below; those of `surface_fields`.
         latent_noise: standard deviation of the noise on latents that the decoder was trained to bear.
         scaling_factor, shift_factor: as in diffusers, between its latents and those that a UNet sees.
+
+    Example:
+        >>> import torch
+        >>> import scenetex
+        >>> vae = scenetex.SurfaceAutoencoder()
+        >>> latents = vae.encode(torch.zeros(1, 3, 64, 48)).latent_dist.mode()
+        >>> latents.shape
+        torch.Size([1, 4, 8, 6])
+        >>> vae.decode(latents, surface=torch.zeros(1, 5, 64, 48)).sample.shape
+        torch.Size([1, 3, 64, 48])
     """
 
     @register_to_config

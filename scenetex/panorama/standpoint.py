@@ -28,6 +28,12 @@ def panorama_views(scene: Scene, position=None, size: int = 512) -> ViewSet:
 
     Raises:
         InputError: a position that is not three numbers or sees nothing of the mesh, a size that is not positive.
+
+    Example:
+        >>> import scenetex
+        >>> scene = scenetex.load_scene("scenes/sample_room")
+        >>> scenetex.panorama_views(scene, position=(0, 0, 1.5), size=32)
+        ViewSet(8 views of 32 x 32, frames 0 to 7)
     """
     if size < 1:
         raise InputError(f"panorama_views: size {size} is not a positive number of pixels")

@@ -18,6 +18,18 @@ class Mesh:
         colors: (n, 3) uint8 sRGB per vertex, or None.
         axis_alignment: (4, 4) float64 rigid transform from this mesh's frame to a gravity-aligned one (z up), ScanNet's
             ``axisAlignment``. It is not applied to `vertices`; exporters to y-up formats use it.
+
+    Example:
+        >>> import numpy as np
+        >>> import scenetex
+        >>> square = np.array([[0, 0, 0], [2, 0, 0], [2, 2, 0], [0, 2, 0]], np.float64)
+        >>> mesh = scenetex.Mesh(square, np.array([[0, 1, 2], [0, 2, 3]], np.int32))
+        >>> mesh
+        Mesh(2 faces, 4 vertices)
+        >>> mesh.face_areas.tolist()
+        [2.0, 2.0]
+        >>> mesh.face_normals[0].tolist()
+        [0.0, 0.0, 1.0]
     """
 
     vertices: np.ndarray

@@ -59,6 +59,15 @@ def bake(
 
     Raises:
         InputError: counts or sizes that do not match, or views that see nothing of the mesh.
+
+    Example:
+        >>> import scenetex
+        >>> scene = scenetex.load_scene("scenes/sample_room")
+        >>> views = scenetex.render_views(scene, [0, 12], size=(160, 120))
+        >>> photos = [scene.frame(i).read_color() for i in views.frame_ids]
+        >>> atlas = scenetex.unwrap(scene.mesh, size=128)
+        >>> scenetex.bake(scene.mesh, atlas, views, photos)
+        TexturedMesh(Mesh(...), Atlas(...), ...% of the texels seen)
     """
     mesh = Mesh.of(mesh)
     if len(atlas.faces) != len(mesh.faces):

@@ -24,6 +24,18 @@ class TexturedMesh:
         textures: one (size, size, 3) uint8 sRGB image per page, row 0 at the top (v = 1).
         coverage: one (size, size) bool image per page: texels that some view saw; the others are filled in.
         texels: number of texels whose centre lies on a chart, or None if nobody counted.
+
+    Example:
+        >>> import numpy as np
+        >>> import trimesh
+        >>> import scenetex
+        >>> box = scenetex.Mesh.of(trimesh.creation.box())
+        >>> atlas = scenetex.unwrap(box, size=64)
+        >>> red = np.full((64, 64, 3), (200, 30, 30), np.uint8)
+        >>> painted = scenetex.TexturedMesh(box, atlas, (red,), (np.ones((64, 64), bool),))
+        >>> painted.export("box.glb", texture_format="png")
+        >>> painted.to_trimesh().visual.uv.shape[1]
+        2
     """
 
     mesh: Mesh

@@ -40,6 +40,14 @@ def unwrap(
 
     Raises:
         InputError: no face with area, or an option out of range.
+
+    Example:
+        >>> import trimesh
+        >>> import scenetex
+        >>> scenetex.unwrap(trimesh.creation.icosphere(), size=256).pages
+        1
+        >>> scenetex.unwrap(trimesh.creation.box(), size=128, texels_per_metre=100.0).pages > 1
+        True
     """
     mesh = Mesh.of(mesh)
     if padding > size // 4:

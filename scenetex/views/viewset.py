@@ -33,6 +33,17 @@ class ViewSet:
         face_id: (m, h, w) int32 face seen, -1 = no surface.
         face_normals: (f, 3) float32 unit normals of the mesh's faces, world frame.
         axis_alignment: (4, 4) float64, world to gravity-aligned frame (z up).
+
+    Example:
+        >>> import scenetex
+        >>> scene = scenetex.load_scene("scenes/sample_room")
+        >>> views = scenetex.render_views(scene, [0, 12, 24], size=(64, 48))
+        >>> views
+        ViewSet(3 views of 64 x 48, frames 0 to 24)
+        >>> views.normal.shape
+        (3, 48, 64, 3)
+        >>> views.at([2]).frame_ids
+        (24,)
     """
 
     frame_ids: tuple[int, ...]
@@ -103,6 +114,13 @@ def render_views(
 
     Raises:
         InputError: an id the scene does not have, an empty list, or a size that is not positive.
+
+    Example:
+        >>> import scenetex
+        >>> scene = scenetex.load_scene("scenes/sample_room")
+        >>> views = scenetex.render_views(scene, [0, 12], size=(64, 48))
+        >>> views.depth.shape, bool((views.depth > 0).any())
+        ((2, 48, 64), True)
     """
     frames = scene.frames if frame_ids is None else [scene.frame(i) for i in frame_ids]
     if not frames:
