@@ -36,14 +36,14 @@ class Checks:
     """
 
     findings: tuple[Finding, ...]
-    figures: dict
+    figures: dict[str, float | None]
     scene: Scene
 
     def __repr__(self) -> str:
         found = ", ".join(finding.check for finding in self.findings) or "nothing found"
         return f"Checks({self.scene.name!r}: {found})"
 
-    def report(self) -> dict:
+    def report(self) -> dict[str, object]:
         """All of it for `report.json`."""
         return {"findings": [{"check": f.check, "message": f.message} for f in self.findings], **self.figures}
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from inspect import signature
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import cv2
 import numpy as np
@@ -56,7 +56,7 @@ class Result:
     Example:
         >>> import scenetex
         >>> scene = scenetex.load_scene("scenes/sample_room")
-        >>> result = scenetex.run_stages(scene, keyframes="2", texture_size=128, refine_poses=False)
+        >>> result = scenetex.run_stages(scene, keyframes="2", texture_size=512, refine_poses=False)
         >>> len(result.images), result.keyframe, "paint" in result.seconds
         (2, (True, True), True)
     """
@@ -145,20 +145,20 @@ def texture_scene(
     Example:
         >>> import scenetex
         >>> scene = scenetex.load_scene("scenes/sample_room")
-        >>> room = scenetex.texture_scene(scene, keyframes="2", texture_size=128, refine_poses=False)
+        >>> room = scenetex.texture_scene(scene, keyframes="2", texture_size=512, refine_poses=False)
         >>> room.textures[0].shape
-        (128, 128, 3)
+        (512, 512, 3)
 
         From a sentence, by the small model that comes with the package (one step is far too few, but quick):
 
         >>> room = scenetex.texture_scene(
         ...     scene, prompt="a bedroom with sage green walls", steps=1, image_size=(64, 48), keyframes="2", between=0,
-        ...     texture_size=128, device="cpu",
+        ...     texture_size=512, device="cpu",
         ... )
-        >>> len(room.textures)
-        1
+        >>> room.textures[0].shape
+        (512, 512, 3)
     """
-    generating = {
+    generating: dict[str, Any] = {
         "negative_prompt": negative_prompt,
         "model": model,
         "mvdiffusion_checkpoint": mvdiffusion_checkpoint,
@@ -237,7 +237,7 @@ def run_stages(
     Example:
         >>> import scenetex
         >>> scene = scenetex.load_scene("scenes/sample_room")
-        >>> result = scenetex.run_stages(scene, keyframes="0,12", texture_size=128, refine_poses=False)
+        >>> result = scenetex.run_stages(scene, keyframes="0,12", texture_size=512, refine_poses=False)
         >>> result.views.frame_ids
         (0, 12)
     """

@@ -99,7 +99,9 @@ def overlap_scores(
     return [OverlapScore(kept, psnr[:, k]) for k in range(len(image_sets))]
 
 
-def _pair_errors(views: ViewSet, image_sets, i: int, j: int, least: float) -> list[float] | None:
+def _pair_errors(
+    views: ViewSet, image_sets: Sequence[Sequence[np.ndarray]], i: int, j: int, least: float
+) -> list[float] | None:
     """Mean squared error of each image set over both directions; None for a pair that overlaps too little."""
     step = lattice_step(views)
     for a, b in ((i, j), (j, i)):

@@ -2,10 +2,22 @@
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .extent import Extent, extent_of
+
+
+class MeshLike(Protocol):
+    """Anything with vertices (n, 3) and triangles (f, 3), such as a `trimesh.Trimesh`."""
+
+    @property
+    def vertices(self) -> ArrayLike: ...
+
+    @property
+    def faces(self) -> ArrayLike: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +105,7 @@ class Mesh:
         return np.divide(total, length, out=np.zeros_like(total), where=length > 0)
 
     @classmethod
-    def of(cls, mesh) -> "Mesh":
+    def of(cls, mesh: MeshLike) -> "Mesh":
         """This class from itself, a `trimesh.Trimesh`, or anything with `vertices` and `faces`."""
         if isinstance(mesh, cls):
             return mesh

@@ -49,12 +49,12 @@ class TexturedMesh:
         part = f", {seen / self.texels:.1%} of the texels seen" if self.texels else ""
         return f"TexturedMesh({self.mesh!r}, {self.atlas!r}{part})"
 
-    def export(self, path: str | Path, **options) -> None:
+    def export(self, path: str | Path, **options: str | int) -> None:
         """Writes the mesh in the format that the file's suffix names; the file appears whole or not at all.
 
         Args:
             path: `.glb` (y up, unlit, textures inside) or `.obj` (the mesh's own coordinates; MTL and PNG beside it).
-            options: of `gltf.write_glb` (``texture_format``, ``quality``) or `obj.write_obj` (none).
+            options: of `write_glb` (``texture_format``, ``quality``) or `write_obj` (none).
 
         Raises:
             InputError: an unknown suffix, an option out of range, no face to write, or a file that cannot be written.

@@ -4,6 +4,7 @@ import bisect
 import operator
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import SupportsIndex
 
 import numpy as np
 
@@ -80,7 +81,7 @@ def select_keyframes(
     return [scene.frames[i].id for i in _by_sight(scene, count, overlap, sharpness, connected)]
 
 
-def _whole(value, name: str, least: int) -> int:
+def _whole(value: SupportsIndex, name: str, least: int) -> int:
     try:
         number = operator.index(value)
     except TypeError:

@@ -125,9 +125,10 @@ def render_views(
     frames = scene.frames if frame_ids is None else [scene.frame(i) for i in frame_ids]
     if not frames:
         raise InputError(f"{scene.name}: no frames to render; pass at least one frame id")
-    size = tuple(size or frames[0].camera.size)
-    if len(size) != 2 or min(size) < 1:
-        raise InputError(f"render_views: size {size} is not a (width, height) of positive numbers")
+    given = tuple(size or frames[0].camera.size)
+    if len(given) != 2 or min(given) < 1:
+        raise InputError(f"render_views: size {given} is not a (width, height) of positive numbers")
+    size = given[0], given[1]
     intrinsics = np.stack([resize_intrinsics(f.camera.intrinsics, f.camera.size, size) for f in frames])
     poses = np.stack([f.cam_to_world for f in frames])
     return cast_views(scene.mesh, intrinsics, poses, size, tuple(f.id for f in frames), done)
