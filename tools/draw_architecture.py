@@ -1,8 +1,8 @@
 """Draws which package stands on which, from the code's own imports, into docs/pictures/architecture.svg.
 
-An arrow leads from a package to one that it imports. Those that follow from others are left out: where cli imports job
-and job imports scene, there is no arrow from cli to scene. Imports that close a circle are red. Rows and order are those
-of layered graphs (Sugiyama et al. 1981).
+An arrow leads from a package to one that it imports. Those that follow from others are left out: where cli imports
+job and job imports scene, there is no arrow from cli to scene. Imports that close a circle are red. Rows and order are
+those of layered graphs (Sugiyama et al. 1981).
 """
 
 import ast
