@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import tomllib
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from inspect import Parameter, signature
 from pathlib import Path
 
@@ -86,8 +86,15 @@ def generation_and_stages() -> dict[str, object]:
     stages = signature(scenetex.run_stages).parameters
     inside = {"scene", "generation", "stages", "model"}
     found = {name: p.default for name, p in stages.items() if name not in inside}
-    for field in fields(scenetex.Generation):
-        found[field.name] = None if field.name == "prompt" else field.default
+    return found | flat(scenetex.Generation) | {"prompt": None}
+
+
+def flat(kind: type) -> dict[str, object]:
+    """The defaults of a dataclass's fields, those of dataclasses within it beside them."""
+    found = {}
+    for field in fields(kind):
+        inner = field.default_factory
+        found |= flat(inner) if is_dataclass(inner) else {field.name: field.default}
     return found
 
 

@@ -58,12 +58,12 @@ class Generation:
 
     Example:
         >>> import scenetex
-        >>> scenetex.Generation("a bedroom with sage green walls", seed=7).model
+        >>> scenetex.Generation("a bedroom with sage green walls", image_size=(320, 240)).model
         'mini'
-        >>> scenetex.Generation("a bedroom", seed=-1)
+        >>> scenetex.Generation("a bedroom", between=-1)
         Traceback (most recent call last):
             ...
-        scenetex.errors.InputError: seed -1 is out of range; choose 0 to ...
+        scenetex.errors.InputError: between -1 is out of range; choose 0 to ...
     """
 
     prompt: Annotated[str, PROMPT]
