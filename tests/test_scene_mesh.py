@@ -1,11 +1,9 @@
 """Quantities derived from a mesh, and cutting polygons into triangles."""
 
 import numpy as np
-import pytest
 import trimesh
 
 from scenetex.scene.mesh import Mesh, fan_triangles
-from scenetex.scene.mesh_file import read_mesh
 
 
 def test_areas_and_normals_of_known_triangles():
@@ -23,17 +21,6 @@ def test_of_takes_meshes_of_others_as_they_are():
     np.testing.assert_array_equal(mesh.faces, box.faces)
     assert mesh.faces.dtype == np.int32
     assert Mesh.of(mesh) is mesh
-
-
-@pytest.mark.parametrize("colored", [True, False])
-def test_a_mesh_that_trimesh_writes_is_read_as_it_was(colored, tmp_path):
-    colors = np.array([[255, 0, 0], [0, 128, 0], [1, 2, 3], [9, 9, 9]], np.uint8) if colored else None
-    mesh = Mesh(np.array([[0.5, 0, 0], [1, 0, 0.25], [0, 1, 0], [0.5, 0, 0]]), np.array([[0, 1, 2], [3, 2, 1]]), colors)
-    mesh.to_trimesh().export(tmp_path / "mesh.ply")
-    again = read_mesh(tmp_path / "mesh.ply")
-    np.testing.assert_array_equal(again.vertices, mesh.vertices)
-    np.testing.assert_array_equal(again.faces, mesh.faces)
-    assert again.colors is None if colors is None else (again.colors == colors).all()
 
 
 def test_moving_a_mesh_keeps_where_its_alignment_leads():

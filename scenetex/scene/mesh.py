@@ -2,15 +2,12 @@
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .extent import Extent, extent_of
-
-if TYPE_CHECKING:
-    import trimesh
 
 
 class MeshLike(Protocol):
@@ -106,12 +103,6 @@ class Mesh:
             total[:, axis] = np.bincount(self.faces.ravel(), share, len(self.vertices))
         length = np.linalg.norm(total, axis=1, keepdims=True)
         return np.divide(total, length, out=np.zeros_like(total), where=length > 0)
-
-    def to_trimesh(self) -> "trimesh.Trimesh":
-        """The mesh for trimesh, with its colours, in its own coordinates and order, without `axis_alignment`."""
-        import trimesh
-
-        return trimesh.Trimesh(self.vertices, self.faces, vertex_colors=self.colors, process=False)
 
     @classmethod
     def of(cls, mesh: MeshLike) -> "Mesh":
