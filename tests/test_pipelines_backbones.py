@@ -11,7 +11,7 @@ from tiny_pipeline import MultiViewUNet, make_pipeline, make_tokenizer, make_une
 from transformers import CLIPTextModelWithProjection
 
 from scenetex import InputError
-from scenetex.pipelines.depth_condition import control_image, depth_channel
+from scenetex.pipelines.conditioning import control_image, depth_channel
 
 VIEWS = room_views(3)
 

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import Annotated
 
@@ -72,16 +72,16 @@ def texture_scene(scene: Scene, **options) -> TexturedMesh:
 
     Args:
         scene: from `load_scene`.
-        options: as in `run_stages`, or those of `Generation`: `prompt="...", model="..."`.
+        options: as in `run_stages`, or those of `Generation` and `Sampling`: `prompt="...", model="..."`.
 
     Raises:
         InputError: as in `run_stages`.
     """
-    names = {f.name for f in fields(Generation)} & set(options)
+    names = Generation.option_names() & set(options)
     if names:
         if "prompt" not in names:
             raise InputError(f"texture_scene: {', '.join(sorted(names))} given, but no prompt; add prompt='...'")
-        options["generation"] = Generation(**{name: options.pop(name) for name in names})
+        options["generation"] = Generation.of({name: options.pop(name) for name in names})
     result = run_stages(scene, **options)
     for finding in result.checks.findings:
         warnings.warn(f"{scene.name}: {finding.message}", InputWarning, stacklevel=2)

@@ -99,13 +99,19 @@ def is_out_of_memory(error: BaseException) -> bool:
     return any(saying in text for saying in _SAYINGS)
 
 
-def with_less_memory(pipe, views: int, joint_views: int, call: Callable[[int], T], note: Callable[[str], None]) -> T:
+def with_less_memory(
+    save: Callable[[int], None],
+    views: int,
+    joint_views: int,
+    call: Callable[[int], T],
+    note: Callable[[str], None],
+) -> T:
     """Calls with `joint_views`, and with half as many views at a time and half the attention memory while that fails.
 
     Attention memory does not change the images; fewer joint views do, a little.
 
     Args:
-        pipe: the pipeline that `call` runs; its attention memory is lowered for good.
+        save: has the pipeline that `call` runs make do with so many megabytes of attention memory from now on.
         views: how many views there are.
         joint_views: most views to denoise at once.
         call: generates with that many joint views.
@@ -131,10 +137,7 @@ def with_less_memory(pipe, views: int, joint_views: int, call: Callable[[int], T
         before, joint_views = joint_views, min(joint_views, max(LEAST_JOINT, min(views, joint_views) // 2))
         less = f"{joint_views} instead of {before} joint views" if joint_views < before else "less attention memory"
         note(f"out of memory while generating; tried again with {less}")
-        for unet in (pipe.unet, pipe.upscale_unet):
-            if hasattr(unet, "set_attention_memory"):
-                unet.set_attention_memory(attention)
-        pipe.enable_vae_slicing()
+        save(attention)
         attention //= 4
 
 
