@@ -75,8 +75,10 @@ def test_the_condition_branch_tells_anchors_from_views_between(pipe, anchors):
 
 
 def test_condition_holds_latents_and_masks(pipe, anchors):
+    first, second = map(pipe.encode_image, anchors[:2])
+
     class Part:
-        anchors = torch.stack([pipe.encode_image(anchors[0]), torch.ones(4, 6, 8), pipe.encode_image(anchors[1])])
+        anchors = torch.stack([first, torch.ones(4, 6, 8), second])
         is_anchor = torch.tensor([True, False, True])
 
     denoiser = Denoiser(pipe.unet, pipe.scheduler, None, empty_condition=False)

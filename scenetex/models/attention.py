@@ -61,7 +61,7 @@ class CorrespondenceAttention(nn.Module):
         if not matches.groups:
             return torch.zeros_like(x)
         g, t, c = x.shape
-        cells = matches.size[0] * matches.size[1]
+        cells = matches.shape[0] * matches.shape[1]
         encoding = matches.query_encoding(self.bands).to(x.dtype)
         query = self.to_q(self.norm((x.view(g, -1, cells, c) + encoding).view(g, t, c)))
         # Tokens of all g sets side by side: their keys are gathered in one go.

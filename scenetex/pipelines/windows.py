@@ -4,10 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from ..correspondence import Correspondence
-from ..correspondence.grid import pixel_lattice
 
 LEAST_JOINT = 4
 _SAMPLES = 24  # pixels along the shorter side that overlaps are measured on
@@ -23,15 +21,7 @@ class Window:
 
 def overlaps(correspondence: Correspondence) -> np.ndarray:
     """(m, m) float32: the part of view i's pixels (with depth) that view j sees, 0 for i = j."""
-    geometry, m = correspondence.geometry, correspondence.views
-    pixel = pixel_lattice(geometry.size, max(1, min(geometry.size) // _SAMPLES), geometry.depth)
-    out = torch.zeros(m, m)
-    views, counts = correspondence.pairs[:, 0].unique_consecutive(return_counts=True)
-    for i, j in zip(views.tolist(), correspondence.pairs[:, 1].split(counts.tolist()), strict=True):
-        seen = geometry.visible(i, j.to(geometry.device), pixel)[1]
-        valid = (geometry.depth_at(i, pixel) > 0).sum().clamp(min=1)
-        out[i, j] = (seen.sum(1) / valid).cpu()
-    return out.numpy()
+    return correspondence.overlap(_SAMPLES)[0].numpy()
 
 
 def plan_keyframes(overlap: np.ndarray, joint: int) -> list[Window]:
