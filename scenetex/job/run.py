@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import cv2
 import numpy as np
@@ -28,6 +28,9 @@ from ..views.keyframes import select_keyframes
 from ..views.viewset import ViewSet, cast_views, render_views
 from .generation import Generation, generate_images, load_model
 from .stages import Done, Stages, bars, silent
+
+if TYPE_CHECKING:
+    from ..pipelines import MVDiffusionPanoramaPipeline, MVDiffusionPipeline
 
 MOST_PHOTOS = 120  # more are thinned out to keyframes: they cost time and hardly add detail
 _GLANCE = 160  # width of the depth maps that refinement works with
@@ -185,7 +188,12 @@ def prepare_model(generation: Generation, stages: Stages, model: Callable[[Gener
 
 
 def make_images(
-    scene: Scene, generation: Generation, keyframes: str, stages: Stages, pipe: Callable, progress: bool = False
+    scene: Scene,
+    generation: Generation,
+    keyframes: str,
+    stages: Stages,
+    pipe: "Callable[[], MVDiffusionPipeline | MVDiffusionPanoramaPipeline]",
+    progress: bool = False,
 ) -> tuple[ViewSet, list[np.ndarray], tuple[bool, ...]]:
     """Keyframes and what `generate_images` makes of them; `pipe` from `prepare_model`."""
     frame_ids = [] if generation.panorama else _frames(scene, keyframes, stages, photos=False)
