@@ -21,6 +21,15 @@ class Sampling:
 
     Raises:
         InputError: a value out of range.
+
+    Example:
+        >>> import scenetex
+        >>> scenetex.Sampling(seed=7, steps=20).fusion
+        True
+        >>> scenetex.Sampling(steps=0)
+        Traceback (most recent call last):
+            ...
+        scenetex.errors.InputError: steps 0 is out of range; choose 1 to 1000
     """
 
     seed: Annotated[int, SEED] = 0

@@ -18,6 +18,7 @@ def values() -> dict[str, object]:
     made = [scene, scene.mesh, scene.frames[0], scene.frames[0].camera, views, result().mesh, result().mesh.atlas]
     geometry = (views.depth[None], views.intrinsics[None], views.cam_to_world[None])
     made += [from_depth(*(np.asarray(part) for part in geometry)), result(), scenetex.check_scene(scene)]
+    made += [scenetex.Sampling()]
     return {type(value).__name__: value for value in made}
 
 

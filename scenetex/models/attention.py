@@ -1,8 +1,10 @@
 """Correspondence-aware attention: every pixel looks at the places where other views show the same surface."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
+from diffusers import ModelMixin
 from torch import nn
 from torch.nn import functional as F
 
@@ -94,6 +96,25 @@ class CorrespondenceAttention(nn.Module):
         mean = _softmax(score) @ place  # (q, g, heads, c)
         mean = torch.bmm(mean.permute(2, 1, 0, 3).reshape(heads, g * q, c), to_v)
         return mean.view(heads, g, q, -1).permute(1, 2, 0, 3).reshape(g, q, -1)
+
+
+class ExactFrequencies(ModelMixin):
+    """A model with correspondence attention, whose frequencies half precision would spoil: they stay in float32 when it
+    is loaded in, or cast to, less."""
+
+    _keep_in_fp32_modules: ClassVar = ["bands"]
+
+    def to(self, *args, **kwargs):
+        """As torch's `to`."""
+        dtypes = [value for value in (*args, kwargs.get("dtype")) if isinstance(value, torch.dtype)]
+        if not dtypes or getattr(self, "is_quantized", False):
+            return super().to(*args, **kwargs)
+        # diffusers warns at every cast that what is kept in float32 while loading would be cast, too; here, each
+        # attention sees to it that its frequencies are not.
+        nn.Module.to(self, dtypes[0])
+        args = [value for value in args if not isinstance(value, torch.dtype)]
+        kwargs.pop("dtype", None)
+        return super().to(*args, **kwargs) if args or kwargs else self
 
 
 def _softmax(score: torch.Tensor) -> torch.Tensor:

@@ -14,10 +14,10 @@ from torch import nn
 
 from ..correspondence import Correspondence
 from ..errors import InputError
+from .attention import ExactFrequencies
 from .condition import ConditionBranch
 from .correspondence_block import CorrespondenceBlock, limit_memory
 from .patch_unet import PatchUNet
-from .precision import ExactFrequencies
 
 # Components of the cue: depth error, or displacement in columns and rows.
 _CUE_SIZE = {"depth": 1, "panorama": 2}

@@ -15,9 +15,9 @@ from torch.nn import functional as F
 from ..correspondence import Correspondence, Matches
 from ..correspondence.matches import own_matches
 from ..errors import InputError
+from .attention import ExactFrequencies
 from .correspondence_block import CorrespondenceBlock, limit_memory
 from .multiview_unet import run_after, run_before, run_on_input
-from .precision import ExactFrequencies
 
 
 # diffusers loads a class only where its module knows ModelMixin by that name.
