@@ -18,12 +18,13 @@ def values() -> dict[str, object]:
     made = [scene, scene.mesh, scene.frames[0], scene.frames[0].camera, views, result().mesh, result().mesh.atlas]
     geometry = (views.depth[None], views.intrinsics[None], views.cam_to_world[None])
     made += [from_depth(*(np.asarray(part) for part in geometry)), result(), scenetex.check_scene(scene)]
-    made += [scenetex.Sampling()]
     return {type(value).__name__: value for value in made}
 
 
 def test_all_that_hold_arrays_are_tried(values):
-    public = {name for name in scenetex.__all__ if dataclasses.is_dataclass(getattr(scenetex, name))}
+    kinds = {name: getattr(scenetex, name) for name in scenetex.__all__}
+    # Arrays have no equality.
+    public = {n for n, kind in kinds.items() if dataclasses.is_dataclass(kind) and not kind.__dataclass_params__.eq}
     assert public <= set(values)
 
 
