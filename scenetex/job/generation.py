@@ -83,11 +83,6 @@ class Generation:
         sampling = vars(own.get("sampling", Sampling()))
         return cls(**own | {"sampling": Sampling.of(sampling | dict(options))})
 
-    @classmethod
-    def option_names(cls) -> frozenset[str]:
-        """What `of` looks for."""
-        return frozenset(f.name for kind in (cls, Sampling) for f in fields(kind))
-
 
 def load_model(generation: Generation) -> "MVDiffusionPipeline | MVDiffusionPanoramaPipeline":
     """The pipeline, on the device that is asked for; half precision on a GPU.

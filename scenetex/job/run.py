@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache, partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,6 +17,7 @@ from ..errors import InputError, InputWarning
 from ..limits import DENSITY, KEYFRAMES, TEXTURE, checked, read_keyframes
 from ..process.memory import need
 from ..process.threads import threads
+from ..sampling import Sampling
 from ..scene.camera import Camera, small_size
 from ..scene.scene import Scene
 from ..texture.atlas import Atlas
@@ -80,7 +81,7 @@ def texture_scene(scene: Scene, **options) -> TexturedMesh:
     Raises:
         InputError: as in `run_stages`.
     """
-    names = Generation.option_names() & set(options)
+    names = {f.name for kind in (Generation, Sampling) for f in fields(kind)} & set(options)
     if names:
         if "prompt" not in names:
             raise InputError(f"texture_scene: {', '.join(sorted(names))} given, but no prompt; add prompt='...'")

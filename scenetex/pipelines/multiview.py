@@ -208,15 +208,12 @@ class MultiViewPipeline(WindowedPipeline):
     def _images(self, latents: torch.Tensor, task: Task) -> torch.Tensor:
         """(m, 3, H, W) images, -1..1, of latents (m, c, h, w); anchors as they were."""
         missing = [i for i, anchor in enumerate(task.anchors) if anchor is None]
-        decoded = iter(self.decode_latents(latents[missing], task.views.surface, missing) if missing else ())
-        return torch.stack(
-            [
-                next(decoded)
-                if anchor is None
-                else torch.from_numpy(anchor).permute(2, 0, 1).to(latents.device) * 2 - 1
-                for anchor in task.anchors
-            ]
-        )
+        decoded = self.decode_latents(latents[missing], task.views.surface, missing) if missing else ()
+        images = dict(zip(missing, decoded, strict=True))
+        for i, anchor in enumerate(task.anchors):
+            if anchor is not None:
+                images[i] = torch.from_numpy(anchor).permute(2, 0, 1).to(latents.device) * 2 - 1
+        return torch.stack([images[i] for i in range(len(images))])
 
     def _latents(self, task: Task, request: Request) -> torch.Tensor:
         """Clean latents (m, c, h, w) of all views, in their order.

@@ -253,7 +253,7 @@ class MVDiffusionPipeline(MultiViewPipeline):
             request.texts(len(views))  # wrong ones are named, though nothing is asked of them
             channels = self.detail_decoder.config.latent_channels
             return torch.zeros((len(views), channels, *tiles.shape), device=device)
-        larger = [enlarged(image[None], unet.config.enlarge)[0].permute(1, 2, 0).numpy() for image in small]
+        larger = (enlarged(image[None], unet.config.enlarge)[0].permute(1, 2, 0).numpy() for image in small)
         low = torch.stack([self.encode_image(image) for image in larger]).to(unet.dtype)
         denoiser = LargeDenoiser(unet, self.scheduler, views, low, tiles, request)
         return self._window_by_window(views, request, tiles.shape, {}, denoiser.denoise)

@@ -46,7 +46,8 @@ class WindowedPipeline(DiffusionPipeline):
         Raises:
             InputError: something that is not text, or not as many negative prompts.
         """
-        prompts = one_per_view(prompt, 1 if isinstance(prompt, str) else len(prompt), "prompt")
+        count = len(prompt) if isinstance(prompt, Sequence) and not isinstance(prompt, str) else 1
+        prompts = one_per_view(prompt, count, "prompt")
         negative = one_per_view(negative_prompt or "", len(prompts), "negative_prompt")
         pairs = [(self.tokenizer, self.text_encoder), (self.tokenizer_2, self.text_encoder_2)]
         encoders = [TextEncoder(tokenizer, model) for tokenizer, model in pairs if model is not None]
