@@ -6,6 +6,10 @@ from typing import Annotated
 
 from .limits import GUIDANCE, SEED, STEPS, check_options
 
+# What diffusers calls a setting, and what the configuration of our pipelines calls their own value of it.
+KEYWORDS = {"steps": "num_inference_steps", "guidance_scale": "guidance_scale"}
+MODELS_OWN = {"steps": "default_steps", "guidance_scale": "default_guidance"}
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -47,13 +51,18 @@ class Sampling:
         """The settings among options by name, whatever else there is; those that are not there stay as they are."""
         return cls(**{f.name: options[f.name] for f in fields(cls) if f.name in options})
 
+    @property
+    def guided(self) -> bool:
+        """Whether negative prompts count."""
+        return self.guidance_scale is not None and self.guidance_scale > 1
+
     def keywords(self) -> dict[str, object]:
         """What pipelines are called with, by the names of diffusers: what is left to the model is left out, and the
         generator is a new one every time."""
         import torch
 
-        left_open = {"num_inference_steps": self.steps, "guidance_scale": self.guidance_scale}
-        return {name: value for name, value in left_open.items() if value is not None} | {
+        chosen = {keyword: getattr(self, name) for name, keyword in KEYWORDS.items()}
+        return {keyword: value for keyword, value in chosen.items() if value is not None} | {
             "generator": torch.Generator().manual_seed(self.seed),
             "correspondence": self.correspondence,
             "shared_noise": self.shared_noise,

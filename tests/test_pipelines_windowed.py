@@ -155,4 +155,5 @@ def test_less_memory_for_any_autoencoder(tmp_path, monkeypatch, own):
     pipe, limits = make_pipeline(tmp_path, **change), []
     monkeypatch.setattr(pipe.unet, "set_attention_memory", limits.append)
     pipe.save_memory(32)
+    assert np.isfinite(pipe("oak", VIEWS, num_inference_steps=1).images).all()
     assert limits == [32] and getattr(pipe.vae, "use_slicing", None) == (None if own else True)

@@ -18,6 +18,14 @@ from scenetex.scene.camera import small_size
 from scenetex.views.viewset import render_views
 
 
+class Pipe:
+    def __init__(self):
+        self.attention = []
+
+    def save_memory(self, megabytes):
+        self.attention.append(megabytes)
+
+
 def test_every_library_is_understood():
     with pytest.raises(MemoryError) as numpy_error:
         np.empty(1 << 60, np.uint8)
@@ -34,7 +42,7 @@ def test_every_library_is_understood():
     ("views", "fits", "tried"), [(30, 16, [16]), (30, 9, [16, 8]), (6, 5, [16, 4]), (20, 4, [16, 8, 4])]
 )
 def test_half_as_many_views_at_a_time_until_they_fit(views, fits, tried):
-    calls, notes, saved = [], [], []
+    calls, notes, pipe = [], [], Pipe()
 
     def generate(joint):
         calls.append(joint)
@@ -42,21 +50,21 @@ def test_half_as_many_views_at_a_time_until_they_fit(views, fits, tried):
             raise torch.OutOfMemoryError("CUDA out of memory")
         return "images"
 
-    assert with_less_memory(saved.append, views, 16, generate, notes.append) == "images"
+    assert with_less_memory(pipe, views, 16, generate, notes.append) == "images"
     assert calls == tried and len(notes) == len(tried) - 1
-    assert saved == [128, 32, 8][: len(notes)]
+    assert pipe.attention == [128, 32, 8][: len(notes)]
 
 
 def test_less_attention_memory_may_do():
-    saved = []
+    pipe = Pipe()
 
     def generate(joint):
-        if not saved or saved[-1] > 40:
+        if not pipe.attention or pipe.attention[-1] > 40:
             raise MemoryError
         return joint
 
-    assert with_less_memory(saved.append, 3, 16, generate, lambda note: None) == 4
-    assert saved == [128, 32]
+    assert with_less_memory(pipe, 3, 16, generate, lambda note: None) == 4
+    assert pipe.attention == [128, 32]
 
 
 def test_what_never_fits_is_bad_input():
@@ -64,7 +72,7 @@ def test_what_never_fits_is_bad_input():
         raise MemoryError
 
     with pytest.raises(InputError, match=r"out of memory even with as few views .* choose a smaller image size"):
-        with_less_memory(lambda megabytes: None, 9, 16, generate, lambda note: None)
+        with_less_memory(Pipe(), 9, 16, generate, lambda note: None)
 
 
 def test_other_errors_pass():
@@ -72,7 +80,7 @@ def test_other_errors_pass():
         raise ValueError("a bug")
 
     with pytest.raises(ValueError, match="a bug"):
-        with_less_memory(lambda megabytes: None, 9, 16, generate, lambda note: None)
+        with_less_memory(Pipe(), 9, 16, generate, lambda note: None)
 
 
 def test_the_images_that_failed_are_let_go():
@@ -93,7 +101,7 @@ def test_the_images_that_failed_are_let_go():
 
     gc.disable()
     try:
-        assert with_less_memory(lambda megabytes: None, 40, 16, generate, lambda note: None) == "images"
+        assert with_less_memory(Pipe(), 40, 16, generate, lambda note: None) == "images"
     finally:
         gc.enable()
 

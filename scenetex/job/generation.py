@@ -185,7 +185,7 @@ def _around(
                 return pipe(**prompts, views=views, **generation.sampling.keywords()).images
 
             # All views of a panorama are generated together: only the attention can do with less.
-            images = with_less_memory(pipe.save_memory, len(views), LEAST_JOINT, attempt, stages.notes.append)
+            images = with_less_memory(pipe, len(views), LEAST_JOINT, attempt, stages.notes.append)
         found = {"images": np.round(images * 255).astype(np.uint8)} | _used(generation)
         stages.keep("images", ("generate",), **found)
     stages.used |= {name: found[name] for name in _LEFT_OPEN}
@@ -220,7 +220,7 @@ def _generated(
             options = {"negative_prompt": generation.negative_prompt, "joint_views": joint_views}
             return call(generation.prompt, views, *args, **options, **generation.sampling.keywords()).images
 
-        return with_less_memory(pipe.save_memory, len(views), joint, attempt, stages.notes.append)
+        return with_less_memory(pipe, len(views), joint, attempt, stages.notes.append)
 
     with stages.stage("generate"):
         found = stages.recall("generate")
@@ -259,7 +259,7 @@ def _upscaled(
         return pipe.upscale(generation.prompt, views, images, **less, **sampling.keywords()).images
 
     with stages.stage("upscale"):
-        large = with_less_memory(pipe.save_memory, len(views), generation.joint_views, attempt, stages.notes.append)
+        large = with_less_memory(pipe, len(views), generation.joint_views, attempt, stages.notes.append)
     return np.round(large * 255).astype(np.uint8)
 
 

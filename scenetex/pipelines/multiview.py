@@ -18,6 +18,7 @@ from ..models import DetailDecoder, MultiViewUNet, SuperResolutionUNet
 from ..models.multiview_unet import base_unet
 from ..models.patch_autoencoder import image_factor
 from ..models.patch_unet import patch_size
+from ..sampling import MODELS_OWN
 from ..views.viewset import ViewSet
 from .conditioning import control_image, make_guide
 from .cross_view import carry_over
@@ -141,31 +142,31 @@ class MultiViewPipeline(WindowedPipeline):
 
     @classmethod
     def sampling_defaults(cls, model: str | PathLike) -> dict[str, float]:
-        """`steps` and `guidance_scale` that a model, which has been loaded before, uses where a call gives none."""
+        """Those settings of `Sampling` that a model, which has been loaded before, has its own values of."""
         ours = signature(cls.__init__).parameters
         try:
             own = cls.load_config(locate_model(model), local_files_only=True)
         except LOAD_ERRORS:  # it was made by hand
             own = {}
-        names = {"steps": "default_steps", "guidance_scale": "default_guidance"}
-        return {name: own.get(kept, ours[kept].default) for name, kept in names.items()}
+        return {name: own.get(kept, ours[kept].default) for name, kept in MODELS_OWN.items()}
 
     def enable_vae_slicing(self) -> None:
-        """The autoencoder works on one image at a time."""
-        self.vae.enable_slicing()
+        """The autoencoder works on one image at a time, if it is of a kind that can."""
+        if hasattr(self.vae, "enable_slicing"):
+            self.vae.enable_slicing()
 
     def disable_vae_slicing(self) -> None:
         """The autoencoder works on several images at a time again."""
-        self.vae.disable_slicing()
+        if hasattr(self.vae, "disable_slicing"):
+            self.vae.disable_slicing()
 
     def save_memory(self, megabytes: int) -> None:
-        """Makes do with less memory, for the same images: so much for the intermediate results of each correspondence
-        attention, and one image at a time for an autoencoder that can."""
+        """Makes do with less memory, for the same images: with so much for the intermediate results of each
+        correspondence attention, and with one image at a time in the autoencoder."""
         for unet in (self.unet, self.upscale_unet):
             if isinstance(unet, MultiViewUNet | SuperResolutionUNet):
                 unet.set_attention_memory(megabytes)
-        if hasattr(self.vae, "enable_slicing"):
-            self.enable_vae_slicing()
+        self.enable_vae_slicing()
 
     def encode_image(self, image: np.ndarray) -> torch.Tensor:
         """(c, h, w) latents of an image (H, W, 3) float32 0..1."""
@@ -185,7 +186,7 @@ class MultiViewPipeline(WindowedPipeline):
 
     def _request(self, arguments: Mapping[str, object], **fixed) -> Request:
         """What a call asks for: its arguments by name, and those that this kind of call has `fixed`."""
-        return Request.of({**arguments, **fixed}, self.config.default_steps, self.config.default_guidance)
+        return Request.of({**arguments, **fixed}, self.config)
 
     def _generate(self, task: Task, request: Request, output_type: str):
         """Images of the task's views, as `output_type` says."""

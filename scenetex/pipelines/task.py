@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from ..errors import InputError
-from ..sampling import Sampling
+from ..sampling import KEYWORDS, MODELS_OWN, Sampling
 from .prompts import one_per_view
 from .scenery import Scenery
 
@@ -48,29 +48,21 @@ class Request:
     callback_on_step_end_tensor_inputs: Sequence[str]
 
     @classmethod
-    def of(cls, arguments: Mapping[str, object], default_steps: int, default_guidance: float) -> "Request":
+    def of(cls, arguments: Mapping[str, object], config: Mapping[str, object]) -> "Request":
         """What a call of a pipeline asks for.
 
         Args:
             arguments: of the call, by name; those that are no part of a request are passed over.
-            default_steps, default_guidance: steps and guidance scale where the call gives none.
+            config: of the pipeline, with its own steps and guidance, which hold where the call gives none.
 
         Raises:
             InputError: something that is no generator.
         """
-        steps, guidance = arguments["num_inference_steps"], arguments["guidance_scale"]
-        sampling = {
-            "seed": draw_seed(arguments["generator"]),
-            "steps": default_steps if steps is None else steps,
-            "guidance_scale": default_guidance if guidance is None else guidance,
-        }
+        settings = {**arguments, "seed": draw_seed(arguments["generator"])}
+        for name, keyword in KEYWORDS.items():
+            settings[name] = config[MODELS_OWN[name]] if arguments[keyword] is None else arguments[keyword]
         named = {f.name: arguments[f.name] for f in fields(cls) if f.name != "sampling"}
-        return cls(sampling=Sampling.of({**arguments, **sampling}), **named)
-
-    @property
-    def guided(self) -> bool:
-        """Whether the negative prompt counts."""
-        return self.sampling.guidance_scale > 1
+        return cls(sampling=Sampling.of(settings), **named)
 
     def texts(self, views: int) -> tuple[list[str] | None, list[str] | None]:
         """Prompts and negative prompts, one per view; None for those that come as embeddings instead.

@@ -137,11 +137,11 @@ class WindowedPipeline(DiffusionPipeline):
     def _embeddings(self, request: Request, views: int) -> Embeddings:
         """For each view the embeddings that were passed, and for what was not, those of the texts."""
         prompts, negative = request.texts(views)
-        wanted = [name for name in EMBEDS if request.guided or "negative" not in name]
+        wanted = [name for name in EMBEDS if request.sampling.guided or "negative" not in name]
         if self.text_encoder_2 is None:
             wanted = [name for name in wanted if "pooled" not in name]
         embeds = {name: getattr(request, name) for name in wanted}
-        guided = request.guided and negative is not None
+        guided = request.sampling.guided and negative is not None
         if prompts is not None or guided:
             made = self.encode_prompt(prompts or [""] * views, negative, guided)
             for name, value in zip(EMBEDS, made, strict=True):

@@ -7,7 +7,7 @@ import resource
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from ..errors import InputError
 from .threads import one_thread
@@ -99,19 +99,22 @@ def is_out_of_memory(error: BaseException) -> bool:
     return any(saying in text for saying in _SAYINGS)
 
 
+class Frugal(Protocol):
+    """What can make do with less memory, such as a pipeline."""
+
+    def save_memory(self, megabytes: int) -> None:
+        """Attention takes no more than that from now on."""
+
+
 def with_less_memory(
-    save: Callable[[int], None],
-    views: int,
-    joint_views: int,
-    call: Callable[[int], T],
-    note: Callable[[str], None],
+    pipe: Frugal, views: int, joint_views: int, call: Callable[[int], T], note: Callable[[str], None]
 ) -> T:
     """Calls with `joint_views`, and with half as many views at a time and half the attention memory while that fails.
 
     Attention memory does not change the images; fewer joint views do, a little.
 
     Args:
-        save: has the pipeline that `call` runs make do with so many megabytes of attention memory from now on.
+        pipe: the pipeline that `call` runs; its attention memory is lowered for good.
         views: how many views there are.
         joint_views: most views to denoise at once.
         call: generates with that many joint views.
@@ -137,7 +140,7 @@ def with_less_memory(
         before, joint_views = joint_views, min(joint_views, max(LEAST_JOINT, min(views, joint_views) // 2))
         less = f"{joint_views} instead of {before} joint views" if joint_views < before else "less attention memory"
         note(f"out of memory while generating; tried again with {less}")
-        save(attention)
+        pipe.save_memory(attention)
         attention //= 4
 
 
