@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
 
 import torch
+from torch.nn import functional as F
 
 # Bytes of position encodings kept at each feature shape and layer; beyond, they are computed anew each time.
 _KEPT_ENCODINGS = 64 * 2**20
@@ -36,6 +37,12 @@ class Keys:
     def __getitem__(self, rows: torch.Tensor) -> "Keys":
         """The keys of `rows`, of any shape; every attribute's first axis is replaced by that shape."""
         return Keys(*(None if t is None else t[rows] for t in (getattr(self, f.name) for f in fields(self))))
+
+    def sample(self, table: torch.Tensor) -> torch.Tensor:
+        """(..., c) what tokens (s, c) hold at the keys' places, bilinear."""
+        tokens, shares = self.texel.view(-1, 4), self.weight.view(-1, 4)
+        found = F.embedding_bag(tokens, table, per_sample_weights=shares, mode="sum")
+        return found.view(*self.texel.shape[:-1], -1)
 
 
 @dataclass(frozen=True, eq=False)

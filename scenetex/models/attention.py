@@ -83,10 +83,7 @@ class CorrespondenceAttention(nn.Module):
     def _attend(self, query, table, group: KeyGroup, encoding, to_k, to_v) -> torch.Tensor:
         """(g, q, heads * size) mean values of the keys of one group of q queries."""
         g, (q, l), c, heads = query.shape[0], group.shape, encoding.shape[-1], self.heads
-        keys = group.keys
-        place = F.embedding_bag(
-            keys.texel.view(-1, 4), table, per_sample_weights=keys.weight.view(-1, 4), mode="sum"
-        ).view(q, l, g, c)
+        place = group.keys.sample(table).view(q, l, g, c)
         place = F.layer_norm(place + encoding[:, :, None], (c,), eps=self.norm.eps).transpose(1, 2)  # (q, g, l, c)
         asked = query[:, group.query].view(g * q, heads, -1).transpose(0, 1)
         asked = torch.bmm(asked, to_k).view(heads, g, q, c).permute(2, 1, 0, 3)  # (q, g, heads, c)

@@ -99,11 +99,8 @@ class Fusion:
         is_anchor = self._is_anchor.to(table.device)
         tokens, values, anchored = [table.new_zeros(0, dtype=torch.long)], [table[:0]], [is_anchor[:0]]
         for group in self._matches.groups:
-            texel, (q, l) = group.keys.texel, group.shape
-            seen = F.embedding_bag(
-                texel.view(-1, 4).long(), table, per_sample_weights=group.keys.weight.view(-1, 4), mode="sum"
-            ).view(q, l, -1)
-            there = is_anchor[texel[..., 0].long() // cells]
+            seen = group.keys.sample(table)
+            there = is_anchor[group.keys.texel[..., 0].long() // cells]
             weight = torch.where(there, _ANCHOR_WEIGHT, 1.0)
             if group.valid is not None:
                 weight, there = weight * group.valid, there & group.valid
