@@ -39,6 +39,7 @@ _HOME = {
     "Result": "job.run",
     "run_stages": "job.run",
     "texture_scene": "job.run",
+    "Sampling": "sampling",
 }
 
 # Parts that have more names than the public ones, for those who build on them: scenetex.correspondence.from_depth.
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from .panorama.standpoint import panorama_views
     from .pipelines.mvdiffusion import MVDiffusionPipeline
     from .pipelines.mvdiffusion_panorama import MVDiffusionPanoramaPipeline
+    from .sampling import Sampling
     from .scene.camera import Camera
     from .scene.frame import Frame
     from .scene.load import load_scene

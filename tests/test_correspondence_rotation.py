@@ -51,7 +51,7 @@ def test_one_view_has_no_pairs():
         ((K[None], np.eye(4)[None, None], (16, 16)), "R is"),
         ((K[None], np.full((1, 2, 3, 3), np.nan), (16, 16)), "R of view 0"),
         ((K, np.eye(3)[None, None], (16, 16)), "K is"),
-        ((K[None], np.eye(3)[None, None], (16, 0)), "size"),
+        ((K[None], np.eye(3)[None, None], (16, 0)), "image_shape"),
         ((K[None], np.eye(3)[None, None], (16, 20), "mvdiffusion"), "square"),
         ((K[None], np.eye(3)[None, None], (16, 16), "other"), "convention"),
     ],

@@ -41,9 +41,9 @@ def test_command_bakes_large_images(walk, model, tmp_path):  # noqa: F811
 
 def test_large_images_show_what_the_small_ones_show(walk, model):  # noqa: F811
     scene = load_scene(walk)
-    options = dict(model=str(model), steps=1, image_size=(64, 48), between=0, device="cpu")
+    options = dict(prompt="a", model=str(model), steps=1, image_size=(64, 48), between=0, device="cpu")
     small, large = (
-        run_stages(scene, generation=Generation("a", **options, upscale=n), keyframes="2", texture_size=64)
+        run_stages(scene, generation=Generation.of(options | {"upscale": n}), keyframes="2", texture_size=64)
         for n in (1, 2)
     )
     assert small.views.size == (64, 48) and large.views.size == (64, 48), "depth at half the size of large images"

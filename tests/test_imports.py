@@ -11,6 +11,7 @@ LAYERS = (
     ("process",),
     ("files",),
     ("limits", "bundled"),
+    ("sampling",),
     ("scene",),
     ("views",),
     ("texture", "synthetic", "correspondence", "panorama"),

@@ -23,6 +23,7 @@ from scenetex.job.options import TextureOptions
 from scenetex.job.run import run_stages
 from scenetex.limits import Between, PathOrName, check_options, check_value, option_name
 from scenetex.pipelines import MVDiffusionPanoramaPipeline, MVDiffusionPipeline
+from scenetex.sampling import Sampling
 from scenetex.texture.unwrap import unwrap
 
 # What a command cannot do without.
@@ -205,10 +206,11 @@ def test_numbers_from_python_are_held_to_their_limits_before_anything_else(funct
 
 
 def test_numpys_numbers_are_numbers():
-    Generation("a room", seed=np.int64(3), guidance_scale=np.float32(2.5), steps=np.uint8(4), image_size=[64, 48])
+    Sampling(seed=np.int64(3), guidance_scale=np.float32(2.5), steps=np.uint8(4))
+    Generation("a room", image_size=[64, 48])
     for change in ({"steps": 2.5}, {"steps": np.float64(2)}, {"fusion": "off"}, {"model": 3}, {"image_size": (64,)}):
         with pytest.raises(InputError, match=f"^{next(iter(change))} "):
-            Generation("a room", **change)
+            Generation.of({"prompt": "a room"} | change)
 
 
 PATHS = [(words, kind, name) for words, kind, name in OPTIONS]
@@ -260,7 +262,7 @@ def test_every_path_and_text(words, kind, name, tmp_path, monkeypatch):
 )
 def test_values_from_python_go_the_same_way(name, value):
     with pytest.raises(InputError, match=f"^{name} ") as caught:
-        Generation(**{"prompt": "a room"} | {name: value})
+        Generation.of({"prompt": "a room"} | {name: value})
     assert str(caught.value).isprintable() and len(str(caught.value)) < 200
 
 

@@ -33,7 +33,6 @@ from scenetex.metrics.room_scores import (
     score_room,
     score_views,
 )
-from scenetex.pipelines.images import encode
 from scenetex.synthetic.palette import COLORS, FLOORS, WALLS
 
 SMALL = Settings(rooms=1, views=2, steps=1, size=(64, 48), guidance_scale=1.0)
@@ -69,7 +68,7 @@ def test_autoencoded_truth_is_decoded_from_its_own_latents(pipe):
     images = list(np.random.default_rng(0).integers(0, 256, (2, 48, 64, 3), dtype=np.uint8))
     found = autoencode(pipe, images, room_views(2))
     for image, out in zip(images, found, strict=True):
-        latent = encode(pipe, (image / 255).astype(np.float32))[None]
+        latent = pipe.encode_image((image / 255).astype(np.float32))[None]
         with torch.no_grad():
             plain = pipe.vae.decode(latent / pipe.vae.config.scaling_factor).sample[0]
         expected = np.round((plain / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).numpy() * 255)

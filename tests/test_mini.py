@@ -116,7 +116,7 @@ def test_its_large_images_beat_bicubic(mini):
     small = large.shrunk(4)
     plain = [cv2.resize(image, large.views.size, interpolation=cv2.INTER_CUBIC) for image in small.images]
     together, alone = (
-        list(np.round(mini.upscale(list(small.images), small.views, "a room", correspondence=c).images * 255))
+        list(np.round(mini.upscale("a room", small.views, list(small.images), correspondence=c).images * 255))
         for c in (True, False)
     )
     scores = [

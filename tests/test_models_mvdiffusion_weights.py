@@ -50,7 +50,7 @@ def test_outputs_of_the_reference(fixtures, case, tolerance, dtype):
         views = from_depth(given["in_depths"], given["in_K"], given["in_poses"], convention="mvdiffusion", overlap=0.3)
     else:
         image = tuple(8 * s for s in given["in_latents"].shape[-2:])
-        views = from_rotation(given["in_K"], given["in_R"], size=image, convention="mvdiffusion")
+        views = from_rotation(given["in_K"], given["in_R"], image_shape=image, convention="mvdiffusion")
     with torch.no_grad():
         found = model.to(dtype)(
             sample=given["in_latents"],

@@ -10,8 +10,7 @@ from torch.nn import functional as F
 from scenetex import MVDiffusionPipeline, SurfaceAutoencoder
 from scenetex.models.patch_autoencoder import image_factor
 from scenetex.models.surface_autoencoder import GuidedUpsampling
-from scenetex.pipelines.images import decode
-from scenetex.pipelines.surface_condition import surface_fields
+from scenetex.pipelines.conditioning import surface_fields
 from scenetex.training.model_folder import with_parts
 
 
@@ -105,5 +104,5 @@ def test_pipelines_tell_it_the_surface_and_keep_it(pipe, tmp_path):
     with torch.no_grad():
         along = pipe.vae.decode(z, surface=surface_fields(views)).sample
         assert torch.equal(loaded.vae.decode(z).sample, pipe.vae.decode(z).sample)
-        torch.testing.assert_close(decode(loaded, z, [None, None], views), along)
-        torch.testing.assert_close(decode(loaded, z, [None, None]), pipe.vae.decode(z).sample)
+        torch.testing.assert_close(loaded.decode_latents(z, views), along)
+        torch.testing.assert_close(loaded.decode_latents(z), pipe.vae.decode(z).sample)

@@ -18,6 +18,7 @@ from scenetex import InputError, texture_scene
 from scenetex.cli import texture as texture_command
 from scenetex.job.generation import Generation, frames_between
 from scenetex.job.run import run_stages
+from scenetex.sampling import Sampling
 from scenetex.scene.load import load_scene
 
 
@@ -97,7 +98,9 @@ def test_switches_reach_the_pipeline(walk, model, monkeypatch):
         return call(self, *args, **kwargs)
 
     monkeypatch.setattr(MVDiffusionPipeline, "__call__", spy)
-    generation = Generation("x", model=str(model), steps=1, image_size=(64, 48), between=0, correspondence=False)
+    generation = Generation(
+        "x", str(model), sampling=Sampling(steps=1, correspondence=False), image_size=(64, 48), between=0
+    )
     result = run_stages(load_scene(walk), generation=generation, keyframes="2", texture_size=64)
     assert seen == [{"correspondence": False, "shared_noise": True, "fusion": True}]
     assert result.keyframe == (True, True)

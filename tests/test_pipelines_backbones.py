@@ -11,7 +11,7 @@ from tiny_pipeline import MultiViewUNet, make_pipeline, make_tokenizer, make_une
 from transformers import CLIPTextModelWithProjection
 
 from scenetex import InputError
-from scenetex.pipelines.depth_condition import control_image, depth_channel
+from scenetex.pipelines.conditioning import control_image, depth_channel
 
 VIEWS = room_views(3)
 
@@ -54,14 +54,19 @@ def test_depth_control_net(tmp_path, multiview):
     assert torch.equal(latents(loaded), out)
 
 
-def test_stable_diffusion_xl(tmp_path):
+def make_xl_pipeline(folder):
+    """With two text encoders, and a ControlNet for a UNet that takes no depth."""
     change = dict(addition_embed_type="text_time", addition_time_embed_dim=8)
     change |= dict(projection_class_embeddings_input_dim=6 * 8 + 24, cross_attention_dim=64)
     unet = make_unet(in_channels=4, **change)
     torch.manual_seed(3)
     second = CLIPTextModelWithProjection(text_config(projection_dim=24)).eval()
-    parts = dict(text_encoder_2=second, tokenizer_2=make_tokenizer(tmp_path / "second"), controlnet=control_for(unet))
-    model = make_pipeline(tmp_path / "first", unet, **parts)
+    parts = dict(text_encoder_2=second, tokenizer_2=make_tokenizer(folder / "second"), controlnet=control_for(unet))
+    return make_pipeline(folder / "first", unet, **parts)
+
+
+def test_stable_diffusion_xl(tmp_path):
+    model = make_xl_pipeline(tmp_path)
     out = latents(model, prompt="oak")
     assert out.isfinite().all() and not torch.allclose(out, latents(model, prompt="elm"), atol=1e-3)
 

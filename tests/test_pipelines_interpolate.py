@@ -1,4 +1,4 @@
-"""Views between key images."""
+"""Views between anchors."""
 
 import numpy as np
 import pytest
@@ -7,14 +7,14 @@ from PIL import Image
 from tiny_pipeline import MultiViewUNet, make_pipeline, make_unet, room_views, run, some_of
 
 from scenetex import InputError
-from scenetex.pipelines.denoise import _condition
-from scenetex.pipelines.geometry import SceneViews
-from scenetex.pipelines.images import encode, picture
+from scenetex.pipelines.denoise import Denoiser
+from scenetex.pipelines.images import picture
 from scenetex.pipelines.noise import draw_noise, share_noise
+from scenetex.pipelines.scenery import SceneViews
 from scenetex.pipelines.windows import noise_turns
 
 VIEWS = room_views(7)
-KEYS = [0, 3, 6]
+ANCHORS = [0, 3, 6]
 
 
 @pytest.fixture(scope="module")
@@ -28,129 +28,132 @@ def plain(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def keys(pipe):
-    return run(pipe, some_of(VIEWS, KEYS), guidance_scale=2.0)
+def anchors(pipe):
+    return run(pipe, some_of(VIEWS, ANCHORS), guidance_scale=2.0)
 
 
-def fill(pipe, keys, at=KEYS, views=VIEWS, **options):
+def fill(pipe, anchors, at=ANCHORS, views=VIEWS, **options):
     images = [None] * len(views)
-    for i, key in zip(at, keys, strict=True):
-        images[i] = key
+    for i, anchor in zip(at, anchors, strict=True):
+        images[i] = anchor
     generator = torch.Generator().manual_seed(0)
     options = {"num_inference_steps": 3, "guidance_scale": 2.0, "output_type": "latent", **options}
     return pipe.interpolate("a red room", views, images, generator=generator, **options).images
 
 
-def test_keys_come_back_and_the_rest_is_generated(pipe, plain, keys):
+def test_keys_come_back_and_the_rest_is_generated(pipe, plain, anchors):
     for model in (pipe, plain):
-        images = fill(model, keys, output_type="np")
+        images = fill(model, anchors, output_type="np")
         assert images.shape == (7, 48, 64, 3)
-        assert np.allclose(images[KEYS], keys, atol=1e-6)
+        assert np.allclose(images[ANCHORS], anchors, atol=1e-6)
         assert (images[[1, 2, 4, 5]].std((1, 2, 3)) > 0.01).all()
 
 
-def test_views_between_depend_on_their_two_keys_alone(pipe, plain, keys):
-    other = keys.copy()
+def test_views_between_depend_on_their_two_keys_alone(pipe, plain, anchors):
+    other = anchors.copy()
     other[2] = 1 - other[2]
     for model in (pipe, plain):
-        one, two = fill(model, keys), fill(model, other)
+        one, two = fill(model, anchors), fill(model, other)
         assert torch.equal(one[1:3], two[1:3])
         assert not torch.allclose(one[4:6], two[4:6], atol=1e-3)
 
 
-def test_the_condition_branch_tells_keys_from_views_between(pipe, keys):
-    """Without fusion the keys are generated again, under their condition alone, as the released model does."""
+def test_the_condition_branch_tells_anchors_from_views_between(pipe, anchors):
+    """Without fusion the anchors are generated again, under their condition alone, as the released model does."""
     off = {"fusion": False, "shared_noise": False, "correspondence": False}
-    other = 1 - keys
-    assert torch.equal(fill(pipe, keys, **off)[1], fill(pipe, other, **off)[1])
+    other = 1 - anchors
+    assert torch.equal(fill(pipe, anchors, **off)[1], fill(pipe, other, **off)[1])
     assert not torch.allclose(
         fill(
             pipe,
-            keys,
+            anchors,
             **off,
         )[1],
-        fill(pipe, keys)[1],
+        fill(pipe, anchors)[1],
         atol=1e-3,
     )
 
 
-def test_condition_holds_latents_and_masks(pipe, keys):
-    class Inputs:
-        known = torch.stack([encode(pipe, keys[0]), torch.ones(4, 6, 8), encode(pipe, keys[1])])
-        given = torch.tensor([True, False, True])
+def test_condition_holds_latents_and_masks(pipe, anchors):
+    first, second = map(pipe.encode_image, anchors[:2])
 
-    condition = _condition(pipe, Inputs)
+    class Part:
+        anchors = torch.stack([first, torch.ones(4, 6, 8), second])
+        is_anchor = torch.tensor([True, False, True])
+
+    denoiser = Denoiser(pipe.unet, pipe.scheduler, None, empty_condition=False)
+    condition = denoiser.condition(Part)
     assert condition.shape == (1, 3, 5, 6, 8)
-    assert torch.equal(condition[0, [0, 2], :4], Inputs.known[[0, 2]]) and (condition[0, [0, 2], 4] == 1).all()
+    assert torch.equal(condition[0, [0, 2], :4], Part.anchors[[0, 2]]) and (condition[0, [0, 2], 4] == 1).all()
     assert (condition[0, 1] == 0).all()
-    Inputs.given = torch.zeros(3, dtype=torch.bool)
-    assert _condition(pipe, Inputs) is None
+    Part.is_anchor = torch.zeros(3, dtype=torch.bool)
+    assert denoiser.condition(Part) is None
 
 
-def test_a_plain_unet_meets_keys_with_as_much_noise_as_the_others(plain, keys):
-    """Held at the level of each step, the keys' latents end where they were given."""
+def test_a_plain_unet_meets_anchors_with_as_much_noise_as_the_others(plain, anchors):
+    """Held at the level of each step, the anchors' latents end where they were given."""
     seen = []
 
     def watch(_, step, t, tensors):
         seen.append(tensors["latents"][0].clone())
         return tensors
 
-    fill(plain, keys[:2], [0, 3], some_of(VIEWS, range(4)), callback_on_step_end=watch, fusion=False)
-    truth = encode(plain, keys[0])
+    fill(plain, anchors[:2], [0, 3], some_of(VIEWS, range(4)), callback_on_step_end=watch, fusion=False)
+    truth = plain.encode_image(anchors[0])
     distance = [float((x - truth).abs().mean()) for x in seen]
     assert distance == sorted(distance, reverse=True) and distance[-1] < 0.2 * distance[0]
 
 
-def test_views_between_start_from_the_noise_of_the_keys():
-    """Whatever is between, keys draw what they drew when they were generated, so nothing changes for more views."""
-    views, keys = room_views(13, 0.15), [0, 2, 4, 6, 9, 12]
+def test_views_between_start_from_the_noise_of_the_anchors():
+    """Whatever is between, anchors draw what they drew when they were generated, so nothing changes for more views."""
+    views, anchors = room_views(13, 0.15), [0, 2, 4, 6, 9, 12]
 
-    def noise(which, given, joint):
+    def noise(which, anchors, joint):
         scenery = SceneViews.of(some_of(views, which))
         places = scenery.places(range(len(scenery)))
-        windows = scenery.plan([i in given for i in which], places, joint)
-        turns = noise_turns(windows, [which.index(i) for i in given], joint)
-        return share_noise(draw_noise(3, scenery.keys, (4, 6, 8)), places, turns)
+        windows = scenery.plan([i in anchors for i in which], places, joint)
+        turns = noise_turns(windows, [which.index(i) for i in anchors], joint)
+        return share_noise(draw_noise(3, scenery.noise_seeds, (4, 6, 8)), places, turns)
 
     for joint in (4, 16):
-        alone = noise(keys, [], joint)
-        together = noise(list(range(13)), keys, joint)
-        assert torch.equal(together[keys], alone)
+        alone = noise(anchors, [], joint)
+        together = noise(list(range(13)), anchors, joint)
+        assert torch.equal(together[anchors], alone)
         assert torch.isin(together[1], alone[0]).float().mean() > 0.3
 
 
-def test_order_and_windows(pipe, keys):
-    straight = fill(pipe, keys)
+def test_order_and_windows(pipe, anchors):
+    straight = fill(pipe, anchors)
     order = [5, 0, 3, 1, 6, 2, 4]
-    turned = fill(pipe, keys[[0, 1, 2]], [order.index(k) for k in KEYS], some_of(VIEWS, order))
+    turned = fill(pipe, anchors[[0, 1, 2]], [order.index(k) for k in ANCHORS], some_of(VIEWS, order))
     assert torch.allclose(turned, straight[order], atol=1e-5)
     many = room_views(9, 0.2)
-    assert fill(pipe, keys[:1], [4], many, joint_views=4).isfinite().all()
-    assert fill(pipe, keys[:2], [0, 8], many, joint_views=4).isfinite().all()
+    assert fill(pipe, anchors[:1], [4], many, joint_views=4).isfinite().all()
+    assert fill(pipe, anchors[:2], [0, 8], many, joint_views=4).isfinite().all()
 
 
-def test_nothing_between(pipe, keys):
-    images = fill(pipe, keys, [0, 1, 2], some_of(VIEWS, KEYS), output_type="np")
-    assert np.allclose(images, keys, atol=1e-6)
+def test_nothing_between(pipe, anchors):
+    images = fill(pipe, anchors, [0, 1, 2], some_of(VIEWS, ANCHORS), output_type="np")
+    assert np.allclose(images, anchors, atol=1e-6)
 
 
-def test_images_of_all_kinds(pipe, keys):
-    narrow = [np.round(k * 255).astype(np.uint8) for k in keys]
+def test_images_of_all_kinds(pipe, anchors):
+    narrow = [np.round(k * 255).astype(np.uint8) for k in anchors]
     assert torch.equal(fill(pipe, narrow), fill(pipe, [Image.fromarray(k) for k in narrow]))
-    assert np.abs(picture(narrow[0], (64, 48), 0) - keys[0]).max() < 0.003
+    assert np.abs(picture(narrow[0], (64, 48), 0) - anchors[0]).max() < 0.003
 
 
-def test_branchless_model_takes_keys(keys, tmp_path):
+def test_branchless_model_takes_anchors(anchors, tmp_path):
     unet = make_unet()
     config = {k: v for k, v in unet.config.items() if not k.startswith("_")}
     model = make_pipeline(tmp_path, MultiViewUNet(config, condition_channels=0, unet=unet).eval())
-    assert fill(model, keys).isfinite().all()
+    assert fill(model, anchors).isfinite().all()
 
 
 @pytest.mark.parametrize(
     ("images", "words"),
     [
-        ([None] * 7, "no key image"),
+        ([None] * 7, "no image of an anchor"),
         ([np.zeros((48, 64, 3))] + [None] * 5, "6 images for 7 views"),
         ([np.zeros((48, 60, 3))] + [None] * 6, "48 x 60 x 3"),
         ([np.zeros((48, 64))] + [None] * 6, "48 x 64 of float64"),

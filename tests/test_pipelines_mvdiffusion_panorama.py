@@ -14,7 +14,6 @@ from tiny_unet import make_model
 from scenetex import InputError, MVDiffusionPanoramaPipeline, load_scene, panorama_views
 from scenetex.models import MultiViewUNet
 from scenetex.panorama import stitch
-from scenetex.pipelines.images import encode
 from scenetex.pipelines.noise import draw_noise, noise_source, one_to_one
 from scenetex.pipelines.ring_views import RingViews
 
@@ -96,7 +95,7 @@ def test_noise_of_a_direction_is_one_noise():
     source = noise_source(matches, [range(8)], 256)
     assert len(a) > 0.6 * 8 * 256 and (source[a] == source[b]).all()
     assert all(len(set(row)) == 256 for row in source.reshape(8, -1).tolist())
-    keys = RingViews(128).keys
+    keys = RingViews(128).noise_seeds
     assert len(set(keys)) == 8 and not torch.equal(*draw_noise(0, keys, (4, 2, 2))[:2])
 
 
@@ -127,7 +126,7 @@ def test_outpainting_keeps_the_given_view_and_depends_on_it(model, request):
     narrow = np.round(image * 255).astype(np.uint8)
     assert np.abs(run(model, image=narrow).images - out.images).max() < 0.1
     seen = run(model, image=image, output_type="latent").images[0]
-    assert torch.allclose(seen, encode(model, image), atol=1e-5)
+    assert torch.allclose(seen, model.encode_image(image), atol=1e-5)
 
 
 def test_outpainting_without_a_condition_branch(tmp_path):

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_pipeline import room_views, some_of
 
-from scenetex.pipelines.geometry import SHARED_OVERLAP, correspondence_of, view_keys
 from scenetex.pipelines.noise import draw_noise, noise_groups, noise_source, one_to_one, share_noise
+from scenetex.pipelines.scenery import SHARED_OVERLAP, camera_seeds, correspondence_of
 from scenetex.views.viewset import ViewSet
 
 SIZE = (96, 64)
@@ -21,7 +21,7 @@ def correspondence(views):
 
 
 def keys_of(views) -> list[int]:
-    return view_keys(views.intrinsics, views.cam_to_world)
+    return camera_seeds(views.intrinsics, views.cam_to_world)
 
 
 def shared(views, seed=0, turns=None, channels=4):

@@ -15,7 +15,7 @@ from scenetex.cli.guarded import guarded
 from scenetex.data.rooms import RoomStream
 from scenetex.errors import InputError, InputWarning
 from scenetex.job.generation import Generation
-from scenetex.pipelines.prompts import _rounds, embed, one_per_view, parts_of, unknown_words
+from scenetex.pipelines.prompts import _rounds, one_per_view, parts_of, unknown_words
 
 with TemporaryDirectory() as _folder:
     LETTERS = make_tokenizer(Path(_folder))  # 16 tokens at once
@@ -29,14 +29,14 @@ def pipe():
 def test_unknown_words_are_named_as_they_were_written(pipe):
     prompts = ["a Velvet sofa in a kitchen", "red zebra walls, Velvet curtains"]
     with pytest.warns(InputWarning, match="does not know blurry, Velvet, zebra; it passes over") as warned:
-        embed(pipe, prompts, ["blurry", ""], torch.device("cpu"))
+        pipe.encode_prompt(prompts, ["blurry", ""])
     assert len(warned) == 1
 
 
 def test_known_words_are_no_cause_for_a_warning(pipe):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        embed(pipe, ["A bright kitchen: oak table on grey tiles between red brick walls"], [""], torch.device("cpu"))
+        pipe.encode_prompt("A bright kitchen: oak table on grey tiles between red brick walls")
 
 
 def test_tokenizers_of_pieces_know_everything(tmp_path):
@@ -104,14 +104,14 @@ def test_endings_of_long_prompts_count_and_short_prompts_beside_them_stay_what_t
 @pytest.mark.parametrize("prompt", ["a the of", "and, with...", "zebra in a xyzzy", "?!"])
 def test_prompts_that_say_nothing_are_named(pipe, prompt):
     with pytest.warns(InputWarning, match="no word in it says what to show") as warned:
-        embed(pipe, [prompt], None, torch.device("cpu"))
+        pipe.encode_prompt(prompt, do_classifier_free_guidance=False)
     assert all("\n" not in str(w.message) for w in warned)
 
 
 def test_no_prompt_at_all_and_nothing_but_a_negative_one_are_no_cause_for_it(pipe):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        embed(pipe, [""], ["a"], torch.device("cpu"))
+        pipe.encode_prompt("", "a")
 
 
 @pytest.mark.parametrize("prompt", ["red " * 250_000, "\udcff", "a \x1b[31m" + "red " * 1000])
@@ -129,7 +129,7 @@ def test_what_nobody_says_to_a_model_is_one_line(prompt):
 def test_command_lines_say_it_in_one_line(pipe, capsys):
     def work() -> int:
         for _ in range(3):
-            embed(pipe, ["a zebra room"], None, torch.device("cpu"))
+            pipe.encode_prompt("a zebra room", do_classifier_free_guidance=False)
         warnings.warn("not ours", UserWarning, stacklevel=1)
         return 0
 

@@ -10,7 +10,7 @@ from tiny_super_resolution import make_light_unet, make_super_resolution
 
 from scenetex import InputError, SuperResolutionUNet
 from scenetex.models import DetailDecoder
-from scenetex.pipelines.agree import agree
+from scenetex.pipelines.cross_view import agree
 from scenetex.pipelines.upscale import enlarged, restore
 
 VIEWS = room_views(4, size=(32, 24))
@@ -34,7 +34,7 @@ def pipe(tmp_path_factory):
 
 def upscale(pipe, images=IMAGES, views=VIEWS, prompt="a red room", seed=0, steps=2, **options):
     generator = torch.Generator().manual_seed(seed)
-    return pipe.upscale(images, views, prompt, num_inference_steps=steps, generator=generator, **options).images
+    return pipe.upscale(prompt, views, images, num_inference_steps=steps, generator=generator, **options).images
 
 
 def latents(pipe, *args, **options) -> torch.Tensor:
@@ -71,7 +71,7 @@ def test_kinds_of_output(pipe):
     assert latents(pipe).shape == (4, 4, 12, 16)
     as_bytes = upscale(pipe, np.round(IMAGES * 255).astype(np.uint8), fusion=False)
     assert np.abs(shrunk(as_bytes) - IMAGES).mean() < 0.004
-    one = pipe.upscale(IMAGES[:1], some_of(VIEWS, [0]), "a", num_inference_steps=1, return_dict=False)
+    one = pipe.upscale("a", some_of(VIEWS, [0]), IMAGES[:1], num_inference_steps=1, return_dict=False)
     assert one[0].shape == (1, 96, 128, 3)
 
 

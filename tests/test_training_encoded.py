@@ -9,9 +9,8 @@ from scenetex import InputError
 from scenetex.data.rooms import RoomStream
 from scenetex.models import SuperResolutionUNet
 from scenetex.models.image_features import Eyes
-from scenetex.pipelines.evidence import evidence
-from scenetex.pipelines.guide import make_guide
-from scenetex.pipelines.images import encode
+from scenetex.pipelines.conditioning import make_guide
+from scenetex.pipelines.cross_view import evidence
 from scenetex.pipelines.upscale import enlarged
 from scenetex.training.encoded import (
     detail_parts,
@@ -44,7 +43,7 @@ def encoded(pipe, sample):
 @torch.no_grad()
 def test_it_is_what_the_pipeline_makes_of_the_same_views(pipe, sample, encoded):
     for i, image in enumerate(sample.images):
-        exact = encode(pipe, image.astype(np.float32) / 255)
+        exact = pipe.encode_image(image.astype(np.float32) / 255)
         torch.testing.assert_close(encoded.latents[i], exact, rtol=0, atol=1e-4)
     assert torch.equal(encoded.guide, make_guide(sample.views, 80, 8)) and encoded.prompts == sample.prompts
     assert np.array_equal(encoded.depth, sample.views.depth)
@@ -67,11 +66,11 @@ def test_large_images_give_their_middle_and_the_small_ones_whole(pipe):
         # Of 24 x 32 cells the middle 12 x 16, from cell (6, 8) on: multiples of what the UNet's grids need.
         assert encoded.latents.shape == (2, 4, 12, 16)
         middle = large.images[1, 48:144, 64:192].astype(np.float32) / 255
-        torch.testing.assert_close(encoded.latents[1], encode(pipe, middle), rtol=0, atol=1e-4)
+        torch.testing.assert_close(encoded.latents[1], pipe.encode_image(middle), rtol=0, atol=1e-4)
         small = large.shrunk(4)
         assert encoded.guide.shape == (2, 4, 6 * enlarge, 8 * enlarge)
         whole = enlarged(torch.from_numpy(small.images[1:]).permute(0, 3, 1, 2) / 255, enlarge)[0].permute(1, 2, 0)
-        torch.testing.assert_close(encoded.guide[1], encode(pipe, whole.numpy()), rtol=0, atol=1e-4)
+        torch.testing.assert_close(encoded.guide[1], pipe.encode_image(whole.numpy()), rtol=0, atol=1e-4)
         assert np.array_equal(encoded.depth, small.views.depth)
         assert np.allclose(encoded.intrinsics, small.views.intrinsics, atol=1e-4)
 
@@ -172,5 +171,5 @@ def test_detail_is_told_of_the_middle_of_large_images(pipe, factor):
     inner = tuple(slice(s.start // factor, s.stop // factor) for s in middle)
     assert torch.equal(parts["difference"][1], difference[:, *middle]) and torch.equal(parts["told"][1], told[inner])
     assert (parts["told"] > 0).any()
-    exact = encode(pipe, large.images[1, *middle].astype(np.float32) / 255)
+    exact = pipe.encode_image(large.images[1, *middle].astype(np.float32) / 255)
     torch.testing.assert_close(encoded.latents[1], exact, rtol=0, atol=1e-4)

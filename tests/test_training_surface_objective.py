@@ -7,7 +7,7 @@ from tiny_pipeline import room_views
 
 from scenetex.correspondence import from_depth
 from scenetex.models.image_features import Eyes, unlikeness
-from scenetex.pipelines.surface_condition import surface_fields
+from scenetex.pipelines.conditioning import surface_fields
 from scenetex.training.encoded import camera_tensors
 from scenetex.training.pixel_loss import pixel_loss
 from scenetex.training.surface_objective import SurfaceObjective, disagreement

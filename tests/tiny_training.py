@@ -20,7 +20,7 @@ from scenetex.data.rooms import RoomStream
 from scenetex.data.sample import Sample
 from scenetex.models import PatchAutoencoder
 from scenetex.pipelines import MVDiffusionPipeline
-from scenetex.pipelines.surface_condition import surface_channels
+from scenetex.pipelines.conditioning import surface_channels
 from scenetex.synthetic.words import vocabulary
 from scenetex.training.batches import Schedule
 from scenetex.training.feed import Part

@@ -27,7 +27,7 @@ from scenetex.cli.guarded import guarded
 from scenetex.cli.parsing import parse
 from scenetex.data.rooms import RoomStream
 from scenetex.models import MultiViewUNet
-from scenetex.pipelines.depth_condition import depth_channel
+from scenetex.pipelines.conditioning import depth_channel
 from scenetex.training.batches import multi_view_item
 from scenetex.training.encoded import Encoded
 from scenetex.training.loop import make_accelerator, train

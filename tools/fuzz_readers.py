@@ -21,6 +21,7 @@ import tracemalloc
 import warnings
 from contextlib import redirect_stderr
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
 from typing import Literal
@@ -110,7 +111,7 @@ def run(name: str, options: Options) -> Tally:
     return total
 
 
-def _last(pipe) -> Tally | None:
+def _last(pipe: Connection) -> Tally | None:
     """What a reader's process said last."""
     tally = None
     try:
@@ -147,7 +148,7 @@ def _print_row(name: str, tally: Tally) -> None:
         print(f"{'':12}{count} x {key:.100}", flush=True)
 
 
-def _work(name: str, options: Options, count: int, round_: int, folder: Path, pipe) -> None:
+def _work(name: str, options: Options, count: int, round_: int, folder: Path, pipe: Connection) -> None:
     """The process of a reader: `count` inputs, and now and then what became of them."""
     if options.engine == "atheris":
         import atheris

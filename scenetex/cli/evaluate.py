@@ -198,10 +198,8 @@ def _settings(options: RoomsOptions, **more):
 
 
 def _upscaling_model(options: UpscaleOptions):
-    from ..pipelines.upscale import check_factor
-
     pipe = _quiet_model(options)
-    check_factor(pipe, None)
+    pipe.upscale_factor()
     return pipe
 
 
@@ -209,9 +207,10 @@ def _left_to_the_model(options) -> dict:
     """Steps and guidance as they were used, where the options leave them to the model."""
     if not isinstance(options, RoomsOptions):
         return {}
-    from ..pipelines.loading import sampling_defaults
+    from ..pipelines.multiview import MultiViewPipeline
 
-    return {name: value for name, value in sampling_defaults(options.model).items() if getattr(options, name) is None}
+    defaults = MultiViewPipeline.sampling_defaults(options.model)
+    return {name: value for name, value in defaults.items() if getattr(options, name) is None}
 
 
 @lru_cache(1)  # rooms and prompts are measured on the same one

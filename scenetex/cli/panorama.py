@@ -130,20 +130,9 @@ def _panorama(options: PanoramaOptions) -> np.ndarray:
     """(H, 2 H, 3) float32 0..1."""
     image = None if options.image is None else read_square(options.image)
     scene, position = _scene(options)
-    generation = Generation(
-        prompt=options.prompt[0],
-        model=options.model,
-        mvdiffusion_checkpoint=options.mvdiffusion_checkpoint,
-        controlnet=options.controlnet,
-        seed=options.seed,
-        device=options.device,
-        steps=options.steps,
-        panorama=True,
-    )
+    generation = Generation.of(vars(options) | {"prompt": options.prompt[0], "panorama": True})
     pipe = load_model(generation)
-    import torch  # it takes seconds to load; bad input has been named by now
-
-    from ..data.rings import RingStream
+    from ..data.rings import RingStream  # with torch, which takes seconds; bad input has been named by now
 
     pipe.set_progress_bar_config(disable=options.quiet, desc="panorama", leave=False)
     size = pipe.view_size if options.size is None else options.size
@@ -163,12 +152,7 @@ def _panorama(options: PanoramaOptions) -> np.ndarray:
             size,
             options.height,
             negative_prompt=options.negative_prompt,
-            num_inference_steps=options.steps,
-            guidance_scale=options.guidance_scale,
-            generator=torch.Generator().manual_seed(options.seed),
-            correspondence=options.correspondence,
-            shared_noise=options.shared_noise,
-            fusion=options.fusion,
+            **generation.sampling.keywords(),
         ).panorama
     except Exception as error:
         if is_out_of_memory(error):

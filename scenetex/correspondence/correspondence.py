@@ -1,5 +1,6 @@
-"""The correspondences of a set of views: which views see each other, and every query's keys at any feature size."""
+"""The correspondences of a set of views: which views see each other, and every query's keys at any feature shape."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -9,19 +10,25 @@ from ..errors import InputError
 from .matches import Keys, Matches, own_keys, pack_keys
 
 CONVENTIONS = ("visible", "mvdiffusion")
+# Whether views overlap is measured on about this many pixels along the shorter side; to 0.01 that is exact enough.
+_OVERLAP_SAMPLES = 48
 
 
 class Geometry(Protocol):
     """What each kind of correspondence (depth, rotation) answers. Views are numbered through the whole batch."""
 
-    size: tuple[int, int]
+    image_shape: tuple[int, int]
     device: torch.device
     cue_size: int
     paired: bool
     released: bool
 
-    def keys(self, view: int, partners: torch.Tensor, size: tuple[int, int]) -> Keys:
-        """Keys of all queries of `view` in the views `partners` (l,) int64, at feature size (h, w)."""
+    def overlap(self, view: int, partners: torch.Tensor, samples: int) -> torch.Tensor:
+        """(l,) the part of the pixels of `view` that is found in each of the views `partners` (l,) int64, measured on
+        about `samples` pixels along the shorter side."""
+
+    def keys(self, view: int, partners: torch.Tensor, shape: tuple[int, int]) -> Keys:
+        """Keys of all queries of `view` in the views `partners` (l,) int64, at feature shape (h, w)."""
 
     def to(self, device: torch.device | str) -> "Geometry":
         """The same on another device; itself where it is there already."""
@@ -32,7 +39,7 @@ class Correspondence:
     """Correspondences among the m views of each of b scenes, made by `from_depth` or `from_rotation`.
 
     Computed once per set of views and reused by every layer, denoising step and guidance half; the keys at a feature
-    size are found when first asked for and stay on the device.
+    shape are found when first asked for and stay on the device.
 
     Attributes:
         batch: number of scenes b.
@@ -63,13 +70,13 @@ class Correspondence:
     _elsewhere: dict[torch.device, "Correspondence"] = field(default_factory=dict, repr=False)
 
     def __repr__(self) -> str:
-        height, width = self.size
+        height, width = self.image_shape
         return f"Correspondence({self.batch} x {self.views} views of {width} x {height}, {len(self.pairs)} pairs)"
 
     @property
-    def size(self) -> tuple[int, int]:
+    def image_shape(self) -> tuple[int, int]:
         """(height, width) of the images the correspondence was computed from, pixels."""
-        return self.geometry.size
+        return self.geometry.image_shape
 
     @property
     def device(self) -> torch.device:
@@ -85,23 +92,37 @@ class Correspondence:
             self._elsewhere[device] = Correspondence(self.batch, self.views, self.pairs, geometry)
         return self._elsewhere[device]
 
-    def at(self, size: tuple[int, int], dtype: torch.dtype = torch.float32, own: bool = False) -> Matches:
-        """Keys of every query of feature maps of `size` (height, width), sampling weights in `dtype`; cached.
+    def overlap(self, samples: int = _OVERLAP_SAMPLES) -> torch.Tensor:
+        """(b, m, m) float32 on the CPU: the part of view i's pixels that is found in view j; 0 for those that are no
+        pair. `samples`: pixels along the shorter side that it is measured on."""
+        out = torch.zeros(self.batch, self.views, self.views)
+        for view, partners in self._partners():
+            found = self.geometry.overlap(view, partners.to(self.device), samples)
+            out[view // self.views, view % self.views, partners % self.views] = found.to(out)
+        return out
+
+    def at(self, shape: tuple[int, int], dtype: torch.dtype = torch.float32, own: bool = False) -> Matches:
+        """Keys of every query of feature maps of `shape` (height, width), sampling weights in `dtype`; cached.
 
         Args:
             own: the keys are in other maps than the queries, and each view's own is among them (super-resolution):
                 every query has a key at its own place, whether there is depth or not.
 
         Raises:
-            InputError: convention "mvdiffusion" and a size that the released model fails at, or `own`.
+            InputError: convention "mvdiffusion" and a shape that the released model fails at, or `own`.
         """
-        height, width = size
-        key = height, width, dtype, own
-        if key not in self._matches:
+        height, width = shape
+        asked = height, width, dtype, own
+        if asked not in self._matches:
             # Found during inference, they may serve in training: no inference tensors.
             with torch.inference_mode(False), torch.no_grad():
-                self._matches[key] = self._find((height, width), dtype, own)
-        return self._matches[key]
+                self._matches[asked] = self._find((height, width), dtype, own)
+        return self._matches[asked]
+
+    def _partners(self) -> Iterator[tuple[int, torch.Tensor]]:
+        """The views that look at others, and those others (l,) int64."""
+        views, counts = self.pairs[:, 0].unique_consecutive(return_counts=True)
+        yield from zip(views.tolist(), self.pairs[:, 1].split(counts.tolist()), strict=True)
 
     def nbytes(self) -> int:
         """Bytes held on the device: geometry and all keys found so far."""
@@ -110,24 +131,31 @@ class Correspondence:
             m.nbytes() for m in self._matches.values()
         )
 
-    def _find(self, size: tuple[int, int], dtype: torch.dtype, own: bool) -> Matches:
-        if min(size) < 1:
-            raise InputError(f"features of {size[0]} x {size[1]} hold no cell; use larger images")
+    def _find(self, shape: tuple[int, int], dtype: torch.dtype, own: bool) -> Matches:
+        if min(shape) < 1:
+            raise InputError(f"features of {shape[0]} x {shape[1]} hold no cell; use larger images")
         if own and self.geometry.released:
             raise InputError('correspondence of convention "mvdiffusion" has no keys in the own view; use "visible"')
         wide = torch.float64 if dtype == torch.float64 else torch.float32
         found = []
-        views, counts = self.pairs[:, 0].unique_consecutive(return_counts=True)
         # View by view: bounds the memory of what is computed on the way, whatever the number of pairs.
-        for view, partners in zip(views.tolist(), self.pairs[:, 1].split(counts.tolist()), strict=True):
-            keys = self.geometry.keys(view, partners.to(self.device), size)
+        for view, partners in self._partners():
+            keys = self.geometry.keys(view, partners.to(self.device), shape)
             found.append(replace(keys, weight=keys.weight.to(dtype), cue=keys.cue.to(wide)))
         views = self.batch * self.views
         if own:
             like = torch.empty(0, dtype=dtype, device=self.device)
-            found.append(own_keys(views, size, self.geometry.cue_size, like))
-        groups = pack_keys(found, views, size) if found else ()
-        return Matches(views, size, groups, self.geometry.cue_size * (1 + self.geometry.paired), self.geometry.paired)
+            found.append(own_keys(views, shape, self.geometry.cue_size, like))
+        groups = pack_keys(found, views, shape) if found else ()
+        return Matches(views, shape, groups, self.geometry.cue_size * (1 + self.geometry.paired), self.geometry.paired)
+
+
+def overlap_fractions(geometry: Geometry, b: int, m: int) -> torch.Tensor:
+    """(b, m, m) on the CPU: the part of view i's pixels that is found in view j."""
+    first = [view // m * m for view in range(b * m)]
+    partners = [torch.arange(start, start + m, device=geometry.device) for start in first]
+    found = [geometry.overlap(view, those, _OVERLAP_SAMPLES) for view, those in enumerate(partners)]
+    return torch.stack(found).reshape(b, m, m).cpu()
 
 
 def overlap_pairs(fraction: torch.Tensor, overlap: float) -> torch.Tensor:

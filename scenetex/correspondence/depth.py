@@ -5,15 +5,13 @@ from dataclasses import dataclass, replace
 import torch
 
 from ..errors import InputError
-from .correspondence import Correspondence, check_cameras, check_convention, overlap_pairs, pairs_of
+from .correspondence import Correspondence, check_cameras, check_convention, overlap_fractions, overlap_pairs, pairs_of
 from .grid import cell_centres, pixel_lattice, reference_scale
 from .matches import Keys, bilinear
 
 # A point is the one another view sees where the depths agree to this part: above the depth change between neighbouring
 # pixels of a floor seen at a grazing angle, below the distance of furniture from the wall behind it.
 _DEPTH_TOLERANCE = 0.05
-# Overlaps in "visible" are measured on about this many pixels along the shorter side; to 0.01 that is exact enough.
-_OVERLAP_SAMPLES = 48
 
 
 def from_depth(depth, K, cam_to_world, convention: str = "visible", overlap: float = 0.3) -> Correspondence:
@@ -50,7 +48,7 @@ def from_depth(depth, K, cam_to_world, convention: str = "visible", overlap: flo
         raise InputError(f"view {view} (scene {item}) has no valid depth; leave it out, or check its pose and the mesh")
     released = convention == "mvdiffusion"
     geometry = DepthGeometry(depth.flatten(0, 1), K.flatten(0, 1), cam_to_world.flatten(0, 1), released)
-    attends = overlap_pairs(_overlap_fractions(geometry, b, m), overlap)
+    attends = overlap_pairs(overlap_fractions(geometry, b, m), overlap)
     return Correspondence(b, m, pairs_of(_with_neighbours(attends) if released else attends), geometry)
 
 
@@ -70,7 +68,7 @@ class DepthGeometry:
         return self.released
 
     @property
-    def size(self) -> tuple[int, int]:
+    def image_shape(self) -> tuple[int, int]:
         """(height, width), pixels."""
         return tuple(self.depth.shape[1:])
 
@@ -108,7 +106,7 @@ class DepthGeometry:
 
     def look_up(self, partners: torch.Tensor, xy: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Depth that the partners (l,) see at places xy (l, n, 2): (l, n) depth, and bool: inside and valid."""
-        h, w = self.size
+        h, w = self.image_shape
         nearest = xy.round()
         inside = (nearest[..., 0] >= 0) & (nearest[..., 0] < w) & (nearest[..., 1] >= 0) & (nearest[..., 1] < h)
         there = self.depth_at(partners[:, None], torch.where(inside[..., None], nearest, 0))
@@ -127,36 +125,53 @@ class DepthGeometry:
         seen = valid & (self.depth_at(view, pixel) > 0) & (error <= _DEPTH_TOLERANCE * there)
         return xy, seen, error
 
-    def keys(self, view: int, partners: torch.Tensor, size: tuple[int, int]) -> Keys:
-        """See `Geometry`: one key for each query and partner."""
-        return (self._released_keys if self.released else self._visible_keys)(view, partners, size)
+    def overlap(self, view: int, partners: torch.Tensor, samples: int) -> torch.Tensor:
+        """See `Geometry`; in convention "visible", of the pixels with depth those that are seen, in "mvdiffusion", of
+        all pixels those that land in the image."""
+        h, w = self.image_shape
+        step = 1 if self.released else max(1, min(h, w) // samples)
+        pixel, out = pixel_lattice(self.image_shape, step, self.depth), []
+        valid = self.depth_at(view, pixel) > 0
+        # So many partners at a time: all pixels of 150 views at once would be gigabytes, and no cache holds more.
+        for some in partners.split(max(1, 200_000 // len(pixel))):
+            if self.released:
+                xy, _ = self.project(view, some, pixel)
+                inside = (xy[..., 0] >= 0) & (xy[..., 0] < w) & (xy[..., 1] >= 0) & (xy[..., 1] < h)
+                out.append((inside & valid).float().mean(1))
+            else:
+                out.append(self.visible(view, some, pixel)[1].sum(1) / valid.sum().clamp(min=1))
+        return torch.cat(out)
 
-    def _visible_keys(self, view: int, partners: torch.Tensor, size: tuple[int, int]) -> Keys:
-        centre, scale = cell_centres(self.size, size, self.depth)
+    def keys(self, view: int, partners: torch.Tensor, shape: tuple[int, int]) -> Keys:
+        """See `Geometry`: one key for each query and partner."""
+        return (self._released_keys if self.released else self._visible_keys)(view, partners, shape)
+
+    def _visible_keys(self, view: int, partners: torch.Tensor, shape: tuple[int, int]) -> Keys:
+        centre, scale = cell_centres(self.image_shape, shape, self.depth)
         pixel = (centre + 0.5).floor()
         xy, seen, error = self.visible(view, partners, pixel)
         # Depth is known at pixels, cells may be centred between them: the rest of the way goes along unchanged.
         xy = (xy - pixel + centre + 0.5) / scale - 0.5
         token, partner = seen.T.nonzero(as_tuple=True)
-        texel, weight = bilinear(xy[partner, token], partners[partner], size, clamp=True)
+        texel, weight = bilinear(xy[partner, token], partners[partner], shape, clamp=True)
         return Keys(view * len(centre) + token, texel, weight, error[partner, token][:, None])
 
-    def _released_keys(self, view: int, partners: torch.Tensor, size: tuple[int, int]) -> Keys:
-        scale = reference_scale(self.size, size)
-        n, l = size[0] * size[1], len(partners)
+    def _released_keys(self, view: int, partners: torch.Tensor, shape: tuple[int, int]) -> Keys:
+        scale = reference_scale(self.image_shape, shape)
+        n, l = shape[0] * shape[1], len(partners)
         if n % 2:
             raise InputError(
-                f'convention "mvdiffusion": the released depth model fails at features of {size[0]} x {size[1]}, '
+                f'convention "mvdiffusion": the released depth model fails at features of {shape[0]} x {shape[1]}, '
                 'an odd number of tokens; use other image sizes or convention "visible"'
             )
-        pixel = pixel_lattice(self.size, scale, self.depth)
+        pixel = pixel_lattice(self.image_shape, scale, self.depth)
         depth = self.depth_at(view, pixel)
         xy, _ = self.project(view, partners, pixel)
         xy = torch.where((depth > 0)[:, None], xy, -1e6).nan_to_num(nan=-1e6)
         there, seen = self.look_up(partners, xy)
         # Depths of two cameras, not of the projected point; tokens that are not seen count as 1e6 m away.
         cue = (depth - torch.where(seen, there, 1e6)).abs().T.reshape(-1, 2)
-        texel, weight = bilinear(xy / scale - 0.5, partners[:, None].expand(l, n), size, clamp=False)
+        texel, weight = bilinear(xy / scale - 0.5, partners[:, None].expand(l, n), shape, clamp=False)
         return Keys(
             query=(view * n + torch.arange(n, device=self.device)).repeat_interleave(l),
             texel=texel.transpose(0, 1).flatten(0, 1),
@@ -165,27 +180,6 @@ class DepthGeometry:
             odd=torch.arange(n * l, device=self.device) % 2 == 1,
             seen=seen.T.flatten(),
         )
-
-
-def _overlap_fractions(geometry: DepthGeometry, b: int, m: int) -> torch.Tensor:
-    """(b, m, m) on the CPU: the part of view i's pixels that lands in view j; in "visible", of those with depth."""
-    h, w = geometry.size
-    pixel = pixel_lattice(
-        geometry.size, 1 if geometry.released else max(1, min(h, w) // _OVERLAP_SAMPLES), geometry.depth
-    )
-    out = []
-    for view in range(b * m):
-        valid = geometry.depth_at(view, pixel) > 0
-        first = view // m * m
-        # So many partners at a time: all pixels of 150 views at once would be gigabytes, and no cache holds more.
-        for partners in torch.arange(first, first + m, device=geometry.device).split(max(1, 200_000 // len(pixel))):
-            if geometry.released:
-                xy, _ = geometry.project(view, partners, pixel)
-                inside = (xy[..., 0] >= 0) & (xy[..., 0] < w) & (xy[..., 1] >= 0) & (xy[..., 1] < h)
-                out.append((inside & valid).float().mean(1))
-            else:
-                out.append(geometry.visible(view, partners, pixel)[1].sum(1) / valid.sum().clamp(min=1))
-    return torch.cat(out).reshape(b, m, m).cpu()
 
 
 def _with_neighbours(attends: torch.Tensor) -> torch.Tensor:

@@ -4,10 +4,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
 
 import torch
+from torch.nn import functional as F
 
-from .encoding import encode
-
-# Bytes of position encodings kept at each feature size and layer; beyond, they are computed anew each time.
+# Bytes of position encodings kept at each feature shape and layer; beyond, they are computed anew each time.
 _KEPT_ENCODINGS = 64 * 2**20
 # The cue of a view's own cell among its keys: a depth error that no other view can have tells attention which it is.
 _OWN_CUE = -1.0
@@ -38,6 +37,12 @@ class Keys:
     def __getitem__(self, rows: torch.Tensor) -> "Keys":
         """The keys of `rows`, of any shape; every attribute's first axis is replaced by that shape."""
         return Keys(*(None if t is None else t[rows] for t in (getattr(self, f.name) for f in fields(self))))
+
+    def sample(self, table: torch.Tensor) -> torch.Tensor:
+        """(..., c) what tokens (s, c) hold at the keys' places, bilinear."""
+        tokens, shares = self.texel.view(-1, 4), self.weight.view(-1, 4)
+        found = F.embedding_bag(tokens, table, per_sample_weights=shares, mode="sum")
+        return found.view(*self.texel.shape[:-1], -1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,11 +76,11 @@ class KeyGroup:
 
 @dataclass(frozen=True, eq=False)
 class Matches:
-    """All keys at one feature size. Queries without a key are in no group and get no message.
+    """All keys at one feature shape. Queries without a key are in no group and get no message.
 
     Attributes:
         views: number of views in the whole batch.
-        size: (h, w) of the feature maps.
+        shape: (h, w) of the feature maps.
         groups: every query with keys once, together with those that have about as many.
         cue_size: components d of the keys' cues.
         paired: the released depth model's encoding of tokens two by two.
@@ -83,7 +88,7 @@ class Matches:
     """
 
     views: int
-    size: tuple[int, int]
+    shape: tuple[int, int]
     groups: tuple[KeyGroup, ...]
     cue_size: int
     paired: bool
@@ -91,30 +96,30 @@ class Matches:
     _encodings: dict = field(default_factory=dict, repr=False)
     _windows: dict = field(default_factory=dict, repr=False)
 
-    def window(self, corner: tuple[int, int], size: tuple[int, int], context: bool) -> "Matches":
+    def window(self, corner: tuple[int, int], shape: tuple[int, int], context: bool) -> "Matches":
         """The same for a window of the queries' maps, with its tokens numbered anew; cached.
 
         Args:
             corner: (row, column) of the window's first cell.
-            size: (h, w) of the window, cells.
+            shape: (h, w) of the window, cells.
             context: the keys' maps are cut to the window, too, and keys that reach outside of it are left out; else
                 they stay whole.
         """
-        key = (*corner, *size, context)
-        if key not in self._windows:
+        asked = (*corner, *shape, context)
+        if asked not in self._windows:
             with torch.inference_mode(False), torch.no_grad():
-                self._windows[key] = self._cut(corner, size, context)
-        return self._windows[key]
+                self._windows[asked] = self._cut(corner, shape, context)
+        return self._windows[asked]
 
-    def _cut(self, corner: tuple[int, int], size: tuple[int, int], context: bool) -> "Matches":
-        (top, left), (h, w) = corner, size
+    def _cut(self, corner: tuple[int, int], shape: tuple[int, int], context: bool) -> "Matches":
+        (top, left), (h, w) = corner, shape
 
         def place(token: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             """Tokens within the window, and whether they are inside it."""
-            rows = token // self.size[1]
-            row, column = rows % self.size[0] - top, token % self.size[1] - left
+            rows = token // self.shape[1]
+            row, column = rows % self.shape[0] - top, token % self.shape[1] - left
             inside = (row >= 0) & (row < h) & (column >= 0) & (column < w)
-            return (rows // self.size[0] * h + row.clamp(0, h - 1)) * w + column.clamp(0, w - 1), inside
+            return (rows // self.shape[0] * h + row.clamp(0, h - 1)) * w + column.clamp(0, w - 1), inside
 
         found = []
         for group in self.groups:
@@ -128,8 +133,8 @@ class Matches:
                 keys = replace(keys, texel=texel)
             found.append(keys[kept])
         # Many windows would hold many encodings; they are cut where memory is short.
-        groups = pack_keys(found, self.views, size) if found else ()
-        return Matches(self.views, size, groups, self.cue_size, self.paired, keep=False)
+        groups = pack_keys(found, self.views, shape) if found else ()
+        return Matches(self.views, shape, groups, self.cue_size, self.paired, keep=False)
 
     def parts(
         self, bands: torch.Tensor, dtype: torch.dtype, rows: Callable[[int], int]
@@ -158,7 +163,7 @@ class Matches:
 
     def query_encoding(self, bands: torch.Tensor) -> torch.Tensor:
         """(h w, c) or (1, c): the encoding queries carry, that of a cue of zero."""
-        rows = self.size[0] * self.size[1] if self.paired else 1
+        rows = self.shape[0] * self.shape[1] if self.paired else 1
         odd = torch.arange(rows, device=bands.device) % 2 == 1 if self.paired else None
         return encode(bands.new_zeros(rows, self.cue_size), bands, odd)
 
@@ -169,21 +174,39 @@ class Matches:
         return sum(t.nbytes for t in tensors if t is not None) + sum(m.nbytes() for m in self._windows.values())
 
 
+def encode(cue: torch.Tensor, bands: torch.Tensor, odd: torch.Tensor | None = None) -> torch.Tensor:
+    """Sines, then cosines, of every component of the cue at every frequency.
+
+    Args:
+        cue: (..., d) float32 or float64. Frequencies reach 2^31 and more in released weights, so never half precision.
+        bands: (f,) radians per unit of the cue.
+        odd: (...) bool or None. The released depth model encodes tokens two by two: the cue holds both of a pair
+            (d = 2), the pair's first token gets the sines of both, its second the cosines.
+
+    Returns:
+        (..., 2 d f), or (..., d f) where `odd` is given, of cue's dtype.
+    """
+    angle = (cue[..., None] * bands.to(cue.dtype)).flatten(-2)
+    if odd is None:
+        return torch.cat([angle.sin(), angle.cos()], -1)
+    return torch.where(odd[..., None], angle.cos(), angle.sin())
+
+
 def bilinear(
-    xy: torch.Tensor, view: torch.Tensor, size: tuple[int, int], clamp: bool
+    xy: torch.Tensor, view: torch.Tensor, shape: tuple[int, int], clamp: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Tokens around places in feature maps, and their shares.
 
     Args:
         xy: (..., 2) column and row, cell centres at whole numbers.
         view: (...) int64, the view each place is in.
-        size: (h, w) of the maps.
+        shape: (h, w) of the maps.
         clamp: True moves places outside to the border; False reads zeros there, as `grid_sample` does.
 
     Returns:
         texel (..., 4) int32 and weight (..., 4) of xy's dtype.
     """
-    h, w = size
+    h, w = shape
     limit = torch.tensor([w - 1, h - 1], device=xy.device, dtype=xy.dtype)
     # Outside by one cell or more reads zeros either way; keeping numbers small keeps them exact integers.
     xy = torch.minimum(xy.clamp(min=0), limit) if clamp else torch.minimum(xy.clamp(min=-2), limit + 2)
@@ -199,24 +222,24 @@ def bilinear(
     return torch.stack(texels, -1).int(), torch.stack(weights, -1)
 
 
-def own_matches(views: int, size: tuple[int, int], like: torch.Tensor) -> Matches:
+def own_matches(views: int, shape: tuple[int, int], like: torch.Tensor) -> Matches:
     """Each query's only key is the same cell of another map of its view; weights as `like` (dtype, device)."""
-    return Matches(views, size, pack_keys([own_keys(views, size, 1, like)], views, size), 1, paired=False)
+    return Matches(views, shape, pack_keys([own_keys(views, shape, 1, like)], views, shape), 1, paired=False)
 
 
-def own_keys(views: int, size: tuple[int, int], cue_size: int, like: torch.Tensor) -> Keys:
+def own_keys(views: int, shape: tuple[int, int], cue_size: int, like: torch.Tensor) -> Keys:
     """One key for each query: the same cell of another map of its view; weights as `like` (dtype, device)."""
-    token = torch.arange(views * size[0] * size[1], device=like.device)
+    token = torch.arange(views * shape[0] * shape[1], device=like.device)
     weight = torch.tensor([1, 0, 0, 0], dtype=like.dtype, device=like.device).expand(len(token), -1)
     wide = torch.float64 if like.dtype == torch.float64 else torch.float32
     cue = torch.full((len(token), cue_size), _OWN_CUE, dtype=wide, device=like.device)
     return Keys(token, token[:, None].expand(-1, 4).int(), weight, cue)
 
 
-def pack_keys(keys: list[Keys], views: int, size: tuple[int, int]) -> tuple[KeyGroup, ...]:
+def pack_keys(keys: list[Keys], views: int, shape: tuple[int, int]) -> tuple[KeyGroup, ...]:
     """Groups queries that have about as many keys, and pads each group to its longest."""
     flat = Keys(*(_join([getattr(k, f.name) for k in keys]) for f in fields(Keys)))
-    count = torch.bincount(flat.query, minlength=views * size[0] * size[1])
+    count = torch.bincount(flat.query, minlength=views * shape[0] * shape[1])
     by_query = flat.query.argsort(stable=True)
     first = count.cumsum(0) - count
     groups = []

@@ -5,15 +5,13 @@ from dataclasses import dataclass, replace
 import torch
 
 from ..errors import InputError
-from .correspondence import Correspondence, check_cameras, check_convention, overlap_pairs, pairs_of
+from .correspondence import Correspondence, check_cameras, check_convention, overlap_fractions, overlap_pairs, pairs_of
 from .grid import cell_centres, pixel_lattice, reference_scale
 from .matches import Keys, bilinear
 
-_OVERLAP_SAMPLES = 48
-
 
 def from_rotation(
-    K, R, size: tuple[int, int], convention: str = "visible", overlap: float = 0.3, reach: int = 1
+    K, R, image_shape: tuple[int, int], convention: str = "visible", overlap: float = 0.3, reach: int = 1
 ) -> Correspondence:
     """Correspondence among views that turn about one point: homographies, no depth.
 
@@ -23,7 +21,7 @@ def from_rotation(
     Args:
         K: (b, 3, 3) one for all views of a scene, or (b, m, 3, 3); pixels of these images, centred at whole numbers.
         R: (b, m, 3, 3) camera to world.
-        size: (height, width) of the images, pixels.
+        image_shape: (height, width) of the images, pixels.
         convention: "visible": keys in front of the camera and inside the image, among views whose smaller overlap is
             strictly above `overlap`. "mvdiffusion": exactly what the released panorama model was trained on: square
             images, each view attends to the one before and the one after it in the ring.
@@ -40,24 +38,25 @@ def from_rotation(
     K, R = (t.to(R.device, dtype) for t in (K, R))
     if R.ndim != 4 or 0 in R.shape or R.shape[-2:] != (3, 3):
         raise InputError(f"R is {tuple(R.shape)}; pass (scenes, views, 3, 3)")
-    size = tuple(int(s) for s in size)
+    image_shape = tuple(int(s) for s in image_shape)
     released = convention == "mvdiffusion"
-    if len(size) != 2 or min(size) < 1 or (released and size[0] != size[1]):
-        raise InputError(f"size {size} is not a (height, width){' of a square image' if released else ''}")
+    if len(image_shape) != 2 or min(image_shape) < 1 or (released and image_shape[0] != image_shape[1]):
+        kind = " of a square image" if released else ""
+        raise InputError(f"image_shape {image_shape} is not a (height, width){kind}")
     K = check_cameras(R.shape, K, R, "R")
     b, m = R.shape[:2]
-    geometry = RotationGeometry(K.flatten(0, 1), R.flatten(0, 1), size, released, reach)
-    attends = _ring(b, m) if released else overlap_pairs(_overlap_fractions(geometry, b, m), overlap)
+    geometry = RotationGeometry(K.flatten(0, 1), R.flatten(0, 1), image_shape, released, reach)
+    attends = _ring(b, m) if released else overlap_pairs(overlap_fractions(geometry, b, m), overlap)
     return Correspondence(b, m, pairs_of(attends), geometry)
 
 
 @dataclass(frozen=True, eq=False)
 class RotationGeometry:
-    """Intrinsics (v, 3, 3) and camera-to-world rotations (v, 3, 3) of all views; image `size` (height, width)."""
+    """Intrinsics (v, 3, 3) and camera-to-world rotations (v, 3, 3) of all views; `image_shape` (height, width)."""
 
     intrinsics: torch.Tensor
     rotation: torch.Tensor
-    size: tuple[int, int]
+    image_shape: tuple[int, int]
     released: bool
     reach: int = 1
     paired = False
@@ -78,14 +77,23 @@ class RotationGeometry:
         to_target = self.intrinsics[target] @ torch.inverse(self.rotation[target])
         return to_target @ self.rotation[source] @ torch.inverse(self.intrinsics[source])
 
-    def keys(self, view: int, partners: torch.Tensor, size: tuple[int, int]) -> Keys:
+    def overlap(self, view: int, partners: torch.Tensor, samples: int) -> torch.Tensor:
+        """See `Geometry`."""
+        h, w = self.image_shape
+        pixel = pixel_lattice(self.image_shape, max(1, min(h, w) // samples), self.rotation)
+        limit = torch.tensor([w, h], device=self.device) - 0.5
+        xy, z = warp(self.homography(view, partners), pixel)
+        return (((xy >= -0.5) & (xy < limit)).all(-1) & (z > 0)).float().mean(1)
+
+    def keys(self, view: int, partners: torch.Tensor, shape: tuple[int, int]) -> Keys:
         """See `Geometry`: (2 reach + 1)^2 keys for each query and partner."""
         if self.released:
             # The released code has cell c at pixel (c + 1/2) s, not (c + 1/2) s - 1/2.
-            scale = torch.tensor([reference_scale(self.size, size)] * 2, device=self.device, dtype=self.rotation.dtype)
-            centre, half = pixel_lattice(self.size, int(scale[0]), self.rotation), 0.0
+            cell = reference_scale(self.image_shape, shape)
+            scale = torch.tensor([cell] * 2, device=self.device, dtype=self.rotation.dtype)
+            centre, half = pixel_lattice(self.image_shape, cell, self.rotation), 0.0
         else:
-            centre, scale = cell_centres(self.size, size, self.rotation)
+            centre, scale = cell_centres(self.image_shape, shape, self.rotation)
             half = 0.5
         n, l = len(centre), len(partners)
         xy, _ = warp(self.homography(view, partners), centre)
@@ -96,10 +104,10 @@ class RotationGeometry:
         back, z = warp(self.homography(partners, view), pixel.flatten(1, 2))
         cue = (back.reshape(pixel.shape) - centre[:, None]) / scale
         if self.released:
-            limit = self.size[1]
+            limit = self.image_shape[1]
             seen = ((pixel > 0) & (pixel < limit)).all(-1)
             texel, weight = bilinear(
-                cell.nan_to_num(nan=-2.0), partners[:, None, None].expand(l, n, len(step)), size, clamp=False
+                cell.nan_to_num(nan=-2.0), partners[:, None, None].expand(l, n, len(step)), shape, clamp=False
             )
             cue = torch.where(seen[..., None], cue, 0)
             texel, weight, cue, seen = (
@@ -107,11 +115,11 @@ class RotationGeometry:
             )
             query = (view * n + torch.arange(n, device=self.device)).repeat_interleave(len(step) * l)
             return Keys(query, texel, weight, cue, seen=seen)
-        limit = torch.tensor([self.size[1], self.size[0]], device=self.device)
+        limit = torch.tensor([self.image_shape[1], self.image_shape[0]], device=self.device)
         # Behind the camera a homography shows the mirrored point, whose ray points away from the query.
         seen = ((pixel >= -0.5) & (pixel < limit - 0.5)).all(-1) & (z.reshape(l, n, -1) > 0)
         token, partner, place = seen.transpose(0, 1).nonzero(as_tuple=True)
-        texel, weight = bilinear(cell[partner, token, place], partners[partner], size, clamp=True)
+        texel, weight = bilinear(cell[partner, token, place], partners[partner], shape, clamp=True)
         return Keys(view * n + token, texel, weight, cue[partner, token, place])
 
 
@@ -120,19 +128,6 @@ def warp(homography: torch.Tensor, pixel: torch.Tensor) -> tuple[torch.Tensor, t
     point = torch.cat([pixel, torch.ones_like(pixel[..., :1])], -1).transpose(-1, -2)
     image = (homography @ point).transpose(1, 2)
     return image[..., :2] / image[..., 2:], image[..., 2]
-
-
-def _overlap_fractions(geometry: RotationGeometry, b: int, m: int) -> torch.Tensor:
-    """(b, m, m) on the CPU: the part of view i's pixels that lands in view j."""
-    h, w = geometry.size
-    pixel = pixel_lattice(geometry.size, max(1, min(h, w) // _OVERLAP_SAMPLES), geometry.rotation)
-    limit = torch.tensor([w, h], device=geometry.device) - 0.5
-    out = []
-    for view in range(b * m):
-        partners = torch.arange(view // m * m, view // m * m + m, device=geometry.device)
-        xy, z = warp(geometry.homography(view, partners), pixel)
-        out.append((((xy >= -0.5) & (xy < limit)).all(-1) & (z > 0)).float().mean(1))
-    return torch.stack(out).reshape(b, m, m).cpu()
 
 
 def _ring(b: int, m: int) -> torch.Tensor:

@@ -1,10 +1,10 @@
 """Images of a scene from a prompt: keyframes and the views between them, or the views of a panorama."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 
@@ -12,12 +12,9 @@ from ..errors import InputError
 from ..limits import (
     BETWEEN,
     DEVICE,
-    GUIDANCE,
     JOINT,
     PROMPT,
-    SEED,
     SIDE,
-    STEPS,
     TILE,
     UPSCALE,
     WORDS,
@@ -26,9 +23,13 @@ from ..limits import (
 )
 from ..panorama.standpoint import panorama_views
 from ..process.memory import LEAST_JOINT, with_less_memory
+from ..sampling import Sampling
 from ..scene.scene import Scene
 from ..views.viewset import ViewSet, render_views
 from .stages import Stages
+
+if TYPE_CHECKING:
+    from ..pipelines import MVDiffusionPanoramaPipeline, MVDiffusionPipeline
 
 _LEFT_OPEN = ("steps", "guidance_scale", "device")  # options that may be left to the model, or to torch
 _DEPTH_SHARE = 2  # large images over the depth maps they are baked with, as for photos
@@ -43,12 +44,9 @@ class Generation:
         model: folder in diffusers layout or Hub id: Stable Diffusion with depth, or one with multi-view weights.
         mvdiffusion_checkpoint: released MVDiffusion weights to use as the model's UNet, or None.
         controlnet: folder or Hub id of a depth ControlNet, for models that do not take depth, or None.
-        seed: seed, 0 or more; the same seed gives the same images on as many threads of the same
-            machine; other numbers of threads add in another order, which single pixels show.
+        sampling: seed, steps, guidance, and what keeps the views consistent.
         device: "auto", "cpu", "cuda", or "cuda:N" for one of several GPUs.
-        steps, guidance_scale: of the denoising; None = the model's own.
         image_size: (width, height) of the images, pixels.
-        correspondence, shared_noise, fusion: what keeps the views consistent, see `MVDiffusionPipeline.__call__`.
         between: views to generate between any two consecutive keyframes.
         joint_views: most views to denoise at once.
         panorama: generate the views of a panorama (square, as wide as `image_size`) from a point inside the scene,
@@ -71,14 +69,9 @@ class Generation:
     model: Annotated[str, PathOrName] = "mini"
     mvdiffusion_checkpoint: Path | None = None
     controlnet: Annotated[str | None, PathOrName] = None
-    seed: Annotated[int, SEED] = 0
+    sampling: Sampling = field(default_factory=Sampling)
     device: Annotated[str, DEVICE] = "auto"
-    steps: Annotated[int | None, STEPS] = None
-    guidance_scale: Annotated[float | None, GUIDANCE] = None
     image_size: Annotated[tuple[int, int], SIDE] = (256, 192)
-    correspondence: bool = True
-    shared_noise: bool = True
-    fusion: bool = True
     between: Annotated[int, BETWEEN] = 1
     joint_views: Annotated[int, JOINT] = 16
     panorama: bool = False
@@ -92,8 +85,15 @@ class Generation:
         if self.upscale_tile is not None and self.upscale == 1:
             raise InputError(f"upscale_tile {self.upscale_tile} (--upscale-tile): only with --upscale")
 
+    @classmethod
+    def of(cls, options: Mapping[str, object]) -> "Generation":
+        """The settings among options by name, whatever else there is; those of `Sampling` may stand beside them."""
+        own = {f.name: options[f.name] for f in fields(cls) if f.name in options}
+        sampling = vars(own.get("sampling", Sampling()))
+        return cls(**own | {"sampling": Sampling.of(sampling | dict(options))})
 
-def load_model(generation: Generation):
+
+def load_model(generation: Generation) -> "MVDiffusionPipeline | MVDiffusionPanoramaPipeline":
     """The pipeline, on the device that is asked for; half precision on a GPU.
 
     Raises:
@@ -104,7 +104,6 @@ def load_model(generation: Generation):
     from ..models import MultiViewUNet
     from ..pipelines import MVDiffusionPanoramaPipeline, MVDiffusionPipeline
     from ..pipelines.loading import load_controlnet, quiet_loading, resolve_device, unet_config
-    from ..pipelines.upscale import check_factor
 
     pipeline, kind = (
         (MVDiffusionPanoramaPipeline, "panorama") if generation.panorama else (MVDiffusionPipeline, "depth")
@@ -122,12 +121,12 @@ def load_model(generation: Generation):
         pipe = pipeline.from_pretrained(generation.model, **half, **parts).to(device)
     if generation.upscale > 1:
         # Said now, not after an hour of generating.
-        check_factor(pipe, generation.upscale)
+        pipe.upscale_factor(generation.upscale)
     return pipe
 
 
 def generate_images(
-    pipe: Callable,
+    model: "Callable[[], MVDiffusionPipeline | MVDiffusionPanoramaPipeline]",
     scene: Scene,
     keyframes: list[int],
     generation: Generation,
@@ -137,7 +136,7 @@ def generate_images(
     """Generates keyframes together, and then what lies between them; or the views of a panorama.
 
     Args:
-        pipe: gives the pipeline, from `load_model`; called only if images are missing.
+        model: gives the pipeline, from `load_model`; called only if images are missing.
         keyframes: frame ids; those that see nothing of the mesh are left out. None are needed for a panorama.
         stages: the stages of the run; images that they find on disk are not generated again.
         progress: show progress bars on stderr.
@@ -149,7 +148,7 @@ def generate_images(
         InputError: nothing of the mesh is seen, an image size the model cannot work at, too little memory.
     """
     if generation.panorama:
-        return _around(pipe, scene, generation, stages, progress)
+        return _around(model, scene, generation, stages, progress)
     with stages.stage("render"):
         frames = frames_between(scene, keyframes, generation.between)
         views = render_views(scene, frames, generation.image_size)
@@ -161,9 +160,9 @@ def generate_images(
         raise InputError(f"{scene.name}: no keyframe sees the mesh; poses and mesh have to share one frame and unit")
     found = stages.recall("images")
     if found is None:
-        images = _generated(pipe(), views, at, generation, stages, progress)
+        images = _generated(model(), views, at, generation, stages, progress)
         if generation.upscale > 1:
-            images = _upscaled(pipe(), views, images, generation, stages, progress)
+            images = _upscaled(model(), views, images, generation, stages, progress)
         found = {"images": images} | _used(generation)
         stages.keep("images", ("small", "generate", "interpolate", "upscale"), **found)
     stages.used |= {name: found[name] for name in _LEFT_OPEN}
@@ -175,7 +174,11 @@ def generate_images(
 
 
 def _around(
-    pipe: Callable, scene: Scene, generation: Generation, stages: Stages, progress: bool
+    model: "Callable[[], MVDiffusionPanoramaPipeline]",
+    scene: Scene,
+    generation: Generation,
+    stages: Stages,
+    progress: bool,
 ) -> tuple[ViewSet, list[np.ndarray], tuple[bool, ...]]:
     """`generate_images` for a panorama."""
     with stages.stage("render"):
@@ -183,15 +186,15 @@ def _around(
     found = stages.recall("images")
     if found is None:
         with stages.stage("generate"):
-            call = pipe()
-            call.set_progress_bar_config(disable=not progress, desc="generate", leave=False)
+            pipe = model()
+            pipe.set_progress_bar_config(disable=not progress, desc="generate", leave=False)
+            prompts = {"prompt": generation.prompt, "negative_prompt": generation.negative_prompt}
 
             def attempt(_) -> np.ndarray:
-                seeded = _generator(generation)
-                return call(generation.prompt, views=views, generator=seeded, **_options(generation)).images
+                return pipe(**prompts, views=views, **generation.sampling.keywords()).images
 
             # All views of a panorama are generated together: only the attention can do with less.
-            images = with_less_memory(call, len(views), LEAST_JOINT, attempt, stages.notes.append)
+            images = with_less_memory(pipe, len(views), LEAST_JOINT, attempt, stages.notes.append)
         found = {"images": np.round(images * 255).astype(np.uint8)} | _used(generation)
         stages.keep("images", ("generate",), **found)
     stages.used |= {name: found[name] for name in _LEFT_OPEN}
@@ -200,48 +203,31 @@ def _around(
 
 def _used(generation: Generation) -> dict:
     """What `_LEFT_OPEN` names, as it was used."""
-    from ..pipelines.loading import resolve_device, sampling_defaults
+    from ..pipelines.loading import resolve_device
+    from ..pipelines.multiview import MultiViewPipeline
 
-    given = {"steps": generation.steps, "guidance_scale": generation.guidance_scale}
+    defaults = MultiViewPipeline.sampling_defaults(generation.model)
+    given = {name: getattr(generation.sampling, name) for name in defaults}
     chosen = {name: value for name, value in given.items() if value is not None}
-    return sampling_defaults(generation.model) | chosen | {"device": resolve_device(generation.device).type}
-
-
-def _options(generation: Generation) -> dict:
-    """What both pipelines are called with."""
-    return {
-        "negative_prompt": generation.negative_prompt,
-        "num_inference_steps": generation.steps,
-        "guidance_scale": generation.guidance_scale,
-        "correspondence": generation.correspondence,
-        "shared_noise": generation.shared_noise,
-        "fusion": generation.fusion,
-    }
-
-
-def _generator(generation: Generation):
-    """A `torch.Generator` in the state of the seed."""
-    import torch
-
-    return torch.Generator().manual_seed(generation.seed)
+    return defaults | chosen | {"device": resolve_device(generation.device).type}
 
 
 def _generated(
-    pipe, views: ViewSet, at: list[int], generation: Generation, stages: Stages, progress: bool
+    pipe: "MVDiffusionPipeline", views: ViewSet, at: list[int], generation: Generation, stages: Stages, progress: bool
 ) -> np.ndarray:
     """(m, h, w, 3) uint8 images of all views; the keyframes are those at the positions `at`."""
     small = stages.recall("small")
     if small is not None:
         return small["images"]
-    joint, options = generation.joint_views, _options(generation)
+    joint = generation.joint_views
 
     def run(call, name: str, views: ViewSet, *args) -> np.ndarray:
         pipe.set_progress_bar_config(disable=not progress, desc=name, leave=False)
 
         def attempt(joint_views: int) -> np.ndarray:
-            # The same state for both calls: views between start from the noise of the keys.
-            seeded = _generator(generation)
-            return call(generation.prompt, views, *args, generator=seeded, joint_views=joint_views, **options).images
+            # The same state for both calls: views between start from the noise of the keyframes.
+            options = {"negative_prompt": generation.negative_prompt, "joint_views": joint_views}
+            return call(generation.prompt, views, *args, **options, **generation.sampling.keywords()).images
 
         return with_less_memory(pipe, len(views), joint, attempt, stages.notes.append)
 
@@ -252,10 +238,10 @@ def _generated(
             stages.keep("generate", images=images)
     if len(at) < len(views):
         with stages.stage("interpolate"):
-            given = [None] * len(views)
+            anchors = [None] * len(views)
             for i, image in zip(at, images, strict=True):
-                given[i] = image
-            images = run(pipe.interpolate, "interpolate", views, given)
+                anchors[i] = image
+            images = run(pipe.interpolate, "interpolate", views, anchors)
     images = np.round(images * 255).astype(np.uint8)
     if generation.upscale > 1:
         stages.keep("small", ("generate", "interpolate"), images=images)
@@ -263,19 +249,23 @@ def _generated(
 
 
 def _upscaled(
-    pipe, views: ViewSet, images: np.ndarray, generation: Generation, stages: Stages, progress: bool
+    pipe: "MVDiffusionPipeline",
+    views: ViewSet,
+    images: np.ndarray,
+    generation: Generation,
+    stages: Stages,
+    progress: bool,
 ) -> np.ndarray:
     """(m, H, W, 3) uint8, the images (m, h, w, 3) made larger."""
-    given = _options(generation)
-    options = {name: given[name] for name in ("negative_prompt", "correspondence", "shared_noise", "fusion")}
-    options |= {"factor": generation.upscale, "tile": generation.upscale_tile}
+    # Steps and guidance are those that super-resolution was trained with, not those of the small images.
+    sampling = replace(generation.sampling, steps=None, guidance_scale=None)
+    options = {"factor": generation.upscale, "tile": generation.upscale_tile}
+    options |= {"negative_prompt": generation.negative_prompt}
     pipe.set_progress_bar_config(disable=not progress, desc="upscale", leave=False)
 
     def attempt(joint_views: int) -> np.ndarray:
-        seeded = _generator(generation)
-        return pipe.upscale(
-            images, views, generation.prompt, generator=seeded, joint_views=joint_views, **options
-        ).images
+        less = options | {"joint_views": joint_views}
+        return pipe.upscale(generation.prompt, views, images, **less, **sampling.keywords()).images
 
     with stages.stage("upscale"):
         large = with_less_memory(pipe, len(views), generation.joint_views, attempt, stages.notes.append)

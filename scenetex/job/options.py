@@ -1,6 +1,6 @@
 """What one texturing job is asked for: the options of ``scenetex texture``, which workers, Ray and digests consume."""
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -183,8 +183,8 @@ class TextureOptions:
             return None
         if self.prompt is None:
             raise InputError(f"--images {self.images} needs a text; add --prompt '...'")
-        given = {f.name: getattr(self, f.name) for f in fields(Generation)}
-        return Generation(**given | {"image_size": read_image_size(self.image_size, "--image-size")})
+        read = {"image_size": read_image_size(self.image_size, "--image-size"), "panorama": self.panorama}
+        return Generation.of(vars(self) | read)
 
     def settings(self) -> dict:
         """What decides on the result, ready for JSON."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from inspect import signature
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import cv2
 import numpy as np
@@ -19,6 +19,7 @@ from ..errors import InputError, InputWarning
 from ..limits import DENSITY, KEYFRAMES, TEXTURE, checked, read_keyframes
 from ..process.memory import need
 from ..process.threads import threads
+from ..sampling import Sampling
 from ..scene.camera import Camera, small_size
 from ..scene.scene import Scene
 from ..texture.atlas import Atlas
@@ -30,6 +31,9 @@ from ..views.keyframes import select_keyframes
 from ..views.viewset import ViewSet, cast_views, render_views
 from .generation import Generation, generate_images, load_model
 from .stages import Done, Stages, bars, silent
+
+if TYPE_CHECKING:
+    from ..pipelines import MVDiffusionPanoramaPipeline, MVDiffusionPipeline
 
 MOST_PHOTOS = 120  # more are thinned out to keyframes: they cost time and hardly add detail
 _GLANCE = 160  # width of the depth maps that refinement works with
@@ -184,7 +188,7 @@ def texture_scene(
             raise InputError(f"texture_scene: {', '.join(given)} given, but no prompt; add prompt='...'")
     result = run_stages(
         scene,
-        generation=None if prompt is None else Generation(prompt, **generating),
+        generation=None if prompt is None else Generation.of({"prompt": prompt, **generating}),
         keyframes=keyframes,
         refine_poses=refine_poses,
         texture_size=texture_size,
@@ -303,7 +307,12 @@ def prepare_model(generation: Generation, stages: Stages, model: Callable[[Gener
 
 
 def make_images(
-    scene: Scene, generation: Generation, keyframes: str, stages: Stages, pipe: Callable, progress: bool = False
+    scene: Scene,
+    generation: Generation,
+    keyframes: str,
+    stages: Stages,
+    pipe: "Callable[[], MVDiffusionPipeline | MVDiffusionPanoramaPipeline]",
+    progress: bool = False,
 ) -> tuple[ViewSet, list[np.ndarray], tuple[bool, ...]]:
     """Keyframes and what `generate_images` makes of them; `pipe` from `prepare_model`."""
     frame_ids = [] if generation.panorama else _frames(scene, keyframes, stages, photos=False)

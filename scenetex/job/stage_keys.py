@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _PACKAGE = Path(__file__).resolve().parents[1]
 # Parts of this package that only generated images depend on, those that only show what came out, and those that no
 # result depends on.
-_GENERATING = ("correspondence", "models", "panorama", "pipelines", "job/generation.py")
+_GENERATING = ("correspondence", "models", "panorama", "pipelines", "sampling.py", "job/generation.py")
 _SHOWING = ("report", "job/results.py")
 _APART = (
     *("batch", "cli", "data", "training", "metrics", "synthetic", "__main__.py"),

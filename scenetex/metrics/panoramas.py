@@ -7,6 +7,7 @@ import numpy as np
 
 from ..data.rings import RingStream
 from ..panorama import VIEWS, stitch
+from ..pipelines import MVDiffusionPanoramaPipeline
 from .detail_scores import measure_detail
 from .figures import Figure
 from .overlap import overlap_scores
@@ -32,7 +33,9 @@ class PanoramaScore:
     sharpness: float
 
 
-def score_panorama(pipe, settings: Settings, index: int, done: Callable[[], None] = lambda: None) -> PanoramaScore:
+def score_panorama(
+    pipe: MVDiffusionPanoramaPipeline, settings: Settings, index: int, done: Callable[[], None] = lambda: None
+) -> PanoramaScore:
     """Measures a pipeline on one room, looked at all around from one point.
 
     Args:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..pipelines import MVDiffusionPipeline
 from ..scene.camera import Camera
 from ..synthetic import Room, RoomSettings, make_room, render_room, walk
 from ..synthetic.palette import COLORS, FLOORS, WALLS
@@ -75,7 +76,9 @@ def obeyed_prompts(answers: Sequence[Answer]) -> int:
     return len({a.prompt for a in answers} - failed)
 
 
-def ask_room(pipe, settings: Settings, k: int, done: Callable[[], None] = lambda: None) -> list[Answer]:
+def ask_room(
+    pipe: MVDiffusionPipeline, settings: Settings, k: int, done: Callable[[], None] = lambda: None
+) -> list[Answer]:
     """An answer for each part that one of the prompts names: floor and walls, walls and sofa, or all three.
 
     The colours to choose from are eight materials' own in this room's light: each times what light makes of the asked
@@ -98,7 +101,7 @@ def ask_room(pipe, settings: Settings, k: int, done: Callable[[], None] = lambda
     return answers
 
 
-def _ask(pipe, settings: Settings, k: int, asked: dict[str, str]) -> list[Answer]:
+def _ask(pipe: MVDiffusionPipeline, settings: Settings, k: int, asked: dict[str, str]) -> list[Answer]:
     rng = np.random.default_rng([settings.seed, 8, k])
     room, views, truth = _room(rng, settings, k, asked)
     images = generate(

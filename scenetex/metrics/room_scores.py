@@ -10,6 +10,8 @@ import torch
 from ..data.rooms import RoomStream
 from ..errors import InputError
 from ..models.patch_autoencoder import image_factor
+from ..pipelines import MVDiffusionPipeline
+from ..pipelines.images import picture
 from ..views.viewset import ViewSet
 from .detail_scores import Detail, measure_detail
 from .edges import edge_agreement, inner_edges
@@ -79,7 +81,9 @@ class RoomScore:
     recognised: dict[str, np.ndarray]
 
 
-def score_room(pipe, settings: Settings, index: int, done: Callable[[], None] = lambda: None) -> RoomScore:
+def score_room(
+    pipe: MVDiffusionPipeline, settings: Settings, index: int, done: Callable[[], None] = lambda: None
+) -> RoomScore:
     """Measures a pipeline on one room; nothing is generated twice.
 
     Args:
@@ -95,7 +99,7 @@ def score_room(pipe, settings: Settings, index: int, done: Callable[[], None] = 
 
 
 def score_views(
-    pipe,
+    pipe: MVDiffusionPipeline,
     views: ViewSet,
     truth: list[np.ndarray],
     prompts: list[str],
@@ -141,18 +145,18 @@ def score_views(
     return score
 
 
-def generate(pipe, views: ViewSet, prompts, settings: Settings, seed: int, **switches) -> list[np.ndarray]:
+def generate(
+    pipe: MVDiffusionPipeline, views: ViewSet, prompts, settings: Settings, seed: int, **switches
+) -> list[np.ndarray]:
     """Images (h, w, 3) uint8 of all views, the same for the same seed."""
     return to_bytes(call_pipe(pipe, settings, seed, prompts, views, **switches))
 
 
-def autoencode(pipe, images: list[np.ndarray], views: ViewSet) -> list[np.ndarray]:
+def autoencode(pipe: MVDiffusionPipeline, images: list[np.ndarray], views: ViewSet) -> list[np.ndarray]:
     """Images (h, w, 3) uint8 of views once through the autoencoder: the best that its latents could become."""
-    from ..pipelines.images import decode, encode, picture
-
     with torch.no_grad():
-        latents = [encode(pipe, picture(im, (im.shape[1], im.shape[0]), i)) for i, im in enumerate(images)]
-        out = decode(pipe, torch.stack(latents), [None] * len(images), views)
+        latents = [pipe.encode_image(picture(im, (im.shape[1], im.shape[0]), i)) for i, im in enumerate(images)]
+        out = pipe.decode_latents(torch.stack(latents), views)
     return to_bytes((out / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy())
 
 

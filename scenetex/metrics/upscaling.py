@@ -9,7 +9,7 @@ import torch
 
 from ..data.rooms import RoomStream
 from ..data.sample import Sample
-from ..pipelines.upscale import trained_factor
+from ..pipelines import MVDiffusionPipeline
 from .detail_scores import measure_detail
 from .figures import Figure
 from .overlap import overlap_scores
@@ -39,7 +39,9 @@ class UpscaleScore:
     sharpness: dict[str, float]
 
 
-def score_upscaling(pipe, settings: Settings, index: int, done: Callable[[], None] = lambda: None) -> UpscaleScore:
+def score_upscaling(
+    pipe: MVDiffusionPipeline, settings: Settings, index: int, done: Callable[[], None] = lambda: None
+) -> UpscaleScore:
     """Measures a pipeline's super-resolution on one room: small images are the true ones, each pixel the mean of its
     part.
 
@@ -70,7 +72,7 @@ def score_upscaling(pipe, settings: Settings, index: int, done: Callable[[], Non
 
 
 def score_consistency(
-    pipe, settings: Settings, index: int, done: Callable[[], None] = lambda: None
+    pipe: MVDiffusionPipeline, settings: Settings, index: int, done: Callable[[], None] = lambda: None
 ) -> dict[str, np.ndarray]:
     """How well images that a pipeline generates for a room agree before and after it makes them larger.
 
@@ -105,25 +107,25 @@ def consistency_figures(scores: Sequence[dict[str, np.ndarray]]) -> list[Figure]
     ]
 
 
-def _room(pipe, settings: Settings, index: int) -> tuple[Sample, Sample]:
+def _room(pipe: MVDiffusionPipeline, settings: Settings, index: int) -> tuple[Sample, Sample]:
     """A room's true large images, and small ones, each pixel the mean of its part."""
-    factor = trained_factor(pipe)
+    factor = pipe.upscale_factor()
     large = tuple(side * factor for side in settings.size)
     sample = RoomStream(settings.seed, settings.views, large).sample(index)
     return sample, sample.shrunk(factor)
 
 
 def _upscale(
-    pipe, settings: Settings, index: int, small: Sample, images: list[np.ndarray], together: bool
+    pipe: MVDiffusionPipeline, settings: Settings, index: int, small: Sample, images: list[np.ndarray], together: bool
 ) -> list[np.ndarray]:
     """Large images (h, w, 3) uint8; `together` = views see each other."""
     options = {} if settings.steps is None else {"num_inference_steps": settings.steps}
     if settings.guidance_scale is not None:
         options["guidance_scale"] = settings.guidance_scale
     made = pipe.upscale(
-        images,
-        small.views,
         small.captions,
+        small.views,
+        images,
         generator=torch.Generator().manual_seed(settings.seed + index),
         correspondence=together,
         fusion=together,

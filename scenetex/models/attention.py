@@ -1,8 +1,10 @@
 """Correspondence-aware attention: every pixel looks at the places where other views show the same surface."""
 
 from collections.abc import Callable
+from typing import ClassVar
 
 import torch
+from diffusers import ModelMixin
 from torch import nn
 from torch.nn import functional as F
 
@@ -61,7 +63,7 @@ class CorrespondenceAttention(nn.Module):
         if not matches.groups:
             return torch.zeros_like(x)
         g, t, c = x.shape
-        cells = matches.size[0] * matches.size[1]
+        cells = matches.shape[0] * matches.shape[1]
         encoding = matches.query_encoding(self.bands).to(x.dtype)
         query = self.to_q(self.norm((x.view(g, -1, cells, c) + encoding).view(g, t, c)))
         # Tokens of all g sets side by side: their keys are gathered in one go.
@@ -81,10 +83,7 @@ class CorrespondenceAttention(nn.Module):
     def _attend(self, query, table, group: KeyGroup, encoding, to_k, to_v) -> torch.Tensor:
         """(g, q, heads * size) mean values of the keys of one group of q queries."""
         g, (q, l), c, heads = query.shape[0], group.shape, encoding.shape[-1], self.heads
-        keys = group.keys
-        place = F.embedding_bag(
-            keys.texel.view(-1, 4), table, per_sample_weights=keys.weight.view(-1, 4), mode="sum"
-        ).view(q, l, g, c)
+        place = group.keys.sample(table).view(q, l, g, c)
         place = F.layer_norm(place + encoding[:, :, None], (c,), eps=self.norm.eps).transpose(1, 2)  # (q, g, l, c)
         asked = query[:, group.query].view(g * q, heads, -1).transpose(0, 1)
         asked = torch.bmm(asked, to_k).view(heads, g, q, c).permute(2, 1, 0, 3)  # (q, g, heads, c)
@@ -94,6 +93,25 @@ class CorrespondenceAttention(nn.Module):
         mean = _softmax(score) @ place  # (q, g, heads, c)
         mean = torch.bmm(mean.permute(2, 1, 0, 3).reshape(heads, g * q, c), to_v)
         return mean.view(heads, g, q, -1).permute(1, 2, 0, 3).reshape(g, q, -1)
+
+
+class ExactFrequencies(ModelMixin):
+    """A model with correspondence attention, whose frequencies half precision would spoil: they stay in float32 when it
+    is loaded in, or cast to, less."""
+
+    _keep_in_fp32_modules: ClassVar = ["bands"]
+
+    def to(self, *args, **kwargs):
+        """As torch's `to`."""
+        dtypes = [value for value in (*args, kwargs.get("dtype")) if isinstance(value, torch.dtype)]
+        if not dtypes or getattr(self, "is_quantized", False):
+            return super().to(*args, **kwargs)
+        # diffusers warns at every cast that what is kept in float32 while loading would be cast, too; here, each
+        # attention sees to it that its frequencies are not.
+        nn.Module.to(self, dtypes[0])
+        args = [value for value in args if not isinstance(value, torch.dtype)]
+        kwargs.pop("dtype", None)
+        return super().to(*args, **kwargs) if args or kwargs else self
 
 
 def _softmax(score: torch.Tensor) -> torch.Tensor:

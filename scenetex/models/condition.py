@@ -1,4 +1,4 @@
-"""The condition branch: given images (key frames) steer the generation of the views between them."""
+"""The condition branch: anchors (key frames) steer the generation of the views between them."""
 
 from math import gcd
 

@@ -54,15 +54,15 @@ class DetailDecoder(ModelMixin, ConfigMixin):
             difference, told: (n, 3, h factor, w factor) and (n, h, w), what other views show, see `evidence`; zeros =
                 there are none.
         """
-        factor, size = self.config.factor, small.shape[-2:]
+        factor, shape = self.config.factor, small.shape[-2:]
         x = torch.cat(
             [
                 small,
                 _FINE * (small - F.avg_pool2d(small, 5, 1, 2, count_include_pad=False)),
                 _FINE * F.pixel_unshuffle(difference, factor),
                 told[:, None],
-                F.interpolate(latents, size, mode="nearest"),
-                level[:, None, None, None].expand(-1, 1, *size),
+                F.interpolate(latents, shape, mode="nearest"),
+                level[:, None, None, None].expand(-1, 1, *shape),
             ],
             1,
         )

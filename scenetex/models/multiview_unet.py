@@ -15,10 +15,10 @@ from torch.utils.hooks import RemovableHandle
 
 from ..correspondence import Correspondence
 from ..errors import InputError
+from .attention import ExactFrequencies
 from .condition import ConditionBranch
 from .correspondence_block import CorrespondenceBlock, limit_memory
 from .patch_unet import PatchUNet
-from .precision import ExactFrequencies
 
 OnTensor = Callable[[torch.Tensor], torch.Tensor]
 
@@ -232,7 +232,7 @@ class MultiViewUNet(ExactFrequencies, ModelMixin, ConfigMixin):
             raise InputError(
                 f"correspondence is of {correspondence.batch} x {correspondence.views} views, but sample has {b} x {m}"
             )
-        (h, w), (height, width) = sample.shape[-2:], correspondence.size
+        (h, w), (height, width) = sample.shape[-2:], correspondence.image_shape
         if abs(h - w * height / width) > 1:
             raise InputError(
                 f"sample of {h} x {w} cells has not the shape of the {height} x {width} pixels of the correspondence; "

@@ -5,12 +5,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from diffusers import ControlNetModel, UNet2DConditionModel
+from diffusers.schedulers import SchedulerMixin
 
 from ..correspondence import Correspondence
 from ..models import MultiViewUNet
-from .fusion import Fusion, noise_level
+from .latent_fusion import Fusion, noise_level
 from .prompts import Embeddings
-from .request import Request
+from .task import Request
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,8 +22,8 @@ class Part:
     Attributes:
         which: (n,) the views' numbers, ascending by frame id.
         noise: (n, c, h, w) N(0, 1), to start from.
-        known: (n, c, h, w) latents of the views that are given; anything elsewhere.
-        given: (n,) bool, the views that are there already and anchor the others.
+        anchors: (n, c, h, w) latents of the views that are there already; anything elsewhere.
+        is_anchor: (n,) bool, which views those are.
         embeddings: of the prompts, with guidance negative ones before them.
         fusion: None = off.
         generators: one per view, for schedulers that draw noise at every step.
@@ -31,8 +33,8 @@ class Part:
 
     which: list[int]
     noise: torch.Tensor
-    known: torch.Tensor
-    given: torch.Tensor
+    anchors: torch.Tensor
+    is_anchor: torch.Tensor
     embeddings: Embeddings
     fusion: Fusion | None
     generators: list[torch.Generator]
@@ -47,7 +49,7 @@ class Inputs:
         embeddings: of the prompts, with guidance negative ones before them.
         guide: (n, g, h, w), what a depth UNet is told about the surface, or None.
         control: (n, 3, H, W) for a ControlNet, or None.
-        image_size: (H, W), pixels.
+        image_size: (width, height), pixels.
         correspondence: what the UNet attends along, or None.
     """
 
@@ -58,21 +60,101 @@ class Inputs:
     correspondence: Correspondence | None
 
 
-def denoise_views(pipe, part: Part, inputs: Inputs, request: Request) -> torch.Tensor:
-    """Clean latents (n, c, h, w) by the pipeline's UNet."""
-    condition = _condition(pipe, part)
-    # With a condition branch, key images are generated again, as the model has learned it. Without one, the given
-    # latents with as much noise as the others stand in for them; fusion needs them exact, too.
-    hold = part.fusion is not None or condition is None
-    return denoise(pipe.scheduler, part, lambda x, t: predict(pipe, x, t, inputs, condition, request), request, hold)
+@dataclass(frozen=True, eq=False)
+class Denoiser:
+    """The parts of a pipeline that denoise.
+
+    Attributes:
+        unet: a `MultiViewUNet`, or any Stable Diffusion UNet.
+        scheduler: any of diffusers'.
+        controlnet: a depth ControlNet, or None.
+        empty_condition: the condition branch gets zeros where nothing is there already, not nothing at all.
+    """
+
+    unet: MultiViewUNet | UNet2DConditionModel
+    scheduler: SchedulerMixin
+    controlnet: ControlNetModel | None
+    empty_condition: bool
+
+    def denoise(self, part: Part, inputs: Inputs, request: Request) -> torch.Tensor:
+        """Clean latents (n, c, h, w)."""
+        condition = self.condition(part)
+        # With a condition branch, anchors are generated again, as the model has learned it. Without one, their latents
+        # with as much noise as the others stand in for them; fusion needs them exact, too.
+        exact = part.fusion is not None or condition is None
+
+        def predict(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+            return self.predict(x, t, inputs, condition, request)
+
+        return denoise(self.scheduler, part, predict, request, exact)
+
+    def condition(self, part: Part) -> torch.Tensor | None:
+        """(1, n, c + 1, h, w) for the condition branch: anchors' latents and masks, zeros for views to be generated."""
+        branch = isinstance(self.unet, MultiViewUNet) and self.unet.condition_branch is not None
+        if not branch or not (part.is_anchor.any() or self.empty_condition):
+            return None
+        mask = part.is_anchor[:, None, None, None].to(part.anchors.dtype).expand_as(part.anchors[:, :1])
+        return torch.cat([torch.where(mask > 0, part.anchors, 0), mask], 1)[None]
+
+    def predict(
+        self, x: torch.Tensor, t: torch.Tensor, inputs: Inputs, condition: torch.Tensor | None, request: Request
+    ) -> torch.Tensor:
+        """The guided model output (m, c, h, w) for scaled noisy latents."""
+        hidden, m = inputs.embeddings.hidden, len(x)
+        halves = len(hidden)
+        added = _added(inputs, halves)
+        sample = x[None].expand(halves, *x.shape)
+        residuals, middle = None, None
+        if inputs.control is not None:
+            residuals, middle = self.controlnet(
+                sample.flatten(0, 1),
+                t,
+                encoder_hidden_states=hidden.flatten(0, 1),
+                controlnet_cond=inputs.control.repeat(halves, 1, 1, 1),
+                conditioning_scale=request.controlnet_conditioning_scale,
+                added_cond_kwargs=added and {k: v.flatten(0, 1) for k, v in added.items()},
+                return_dict=False,
+            )
+        if inputs.guide is not None:
+            sample = torch.cat([sample, inputs.guide[None].expand(halves, -1, -1, -1, -1)], 2)
+        if isinstance(self.unet, MultiViewUNet):
+            output = self.unet(
+                sample,
+                t.reshape(1, 1).expand(halves, m),
+                hidden,
+                correspondence=inputs.correspondence,
+                condition=None if condition is None else condition.expand(halves, *condition.shape[1:]),
+                added_cond_kwargs=added,
+                down_block_additional_residuals=residuals and tuple(r.unflatten(0, (halves, m)) for r in residuals),
+                mid_block_additional_residual=None if middle is None else middle.unflatten(0, (halves, m)),
+                return_dict=False,
+            )[0]
+        else:
+            output = self.unet(
+                sample.flatten(0, 1),
+                t,
+                hidden.flatten(0, 1),
+                added_cond_kwargs=added and {k: v.flatten(0, 1) for k, v in added.items()},
+                down_block_additional_residuals=residuals,
+                mid_block_additional_residual=middle,
+                return_dict=False,
+            )[0].unflatten(0, (halves, m))
+        return guided(output, request)
+
+
+def guided(output: torch.Tensor, request: Request) -> torch.Tensor:
+    """The model's output (m, ...) of its guidance halves (1 or 2, m, ...), the negative prompts' first."""
+    if len(output) == 1:
+        return output[0]
+    return output[0] + request.sampling.guidance_scale * (output[1] - output[0])
 
 
 def denoise(
-    scheduler,
+    scheduler: SchedulerMixin,
     part: Part,
     predict: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     request: Request,
-    hold: bool = True,
+    exact_anchors: bool = True,
 ) -> torch.Tensor:
     """Clean latents of all views.
 
@@ -80,26 +162,26 @@ def denoise(
         scheduler: is started anew.
         predict: the model's output for scaled noisy latents (n, c, h, w) and a timestep.
         request: steps, and `eta` for the schedulers that know it.
-        hold: the given views have to take the course that ends at what is known of them.
+        exact_anchors: anchors have to take the course that ends at what they are.
 
     Returns:
-        (n, c, h, w); the given views' latents as they were given.
+        (n, c, h, w); the anchors' latents as they were.
     """
-    scheduler.set_timesteps(request.steps, device=part.noise.device)
+    scheduler.set_timesteps(request.sampling.steps, device=part.noise.device)
     timesteps = scheduler.timesteps
     latents = part.noise * scheduler.init_noise_sigma
     accepted = inspect.signature(scheduler.step).parameters
     extra = {"eta": request.eta, "generator": part.generators}
     extra = {name: value for name, value in extra.items() if name in accepted}
-    hold = hold and bool(part.given.any())
+    exact_anchors = exact_anchors and bool(part.is_anchor.any())
     for step, t in enumerate(timesteps):
         x = scheduler.scale_model_input(latents, t)
         output = predict(x, t)
-        if part.fusion is not None or hold:
+        if part.fusion is not None or exact_anchors:
             level = noise_level(scheduler, step, t)
-            if hold:
-                exact = level.output(x.float(), part.known.float()).to(output.dtype)
-                output = torch.where(part.given[:, None, None, None], exact, output)
+            if exact_anchors:
+                exact = level.output(x.float(), part.anchors.float()).to(output.dtype)
+                output = torch.where(part.is_anchor[:, None, None, None], exact, output)
             if part.fusion is not None:
                 coarse = step >= part.fusion.share * len(timesteps)
                 output = part.fusion.apply(x, output, level, coarse)
@@ -108,64 +190,7 @@ def denoise(
         if go_on is None:
             break
         latents = go_on
-    return torch.where(part.given[:, None, None, None], part.known, latents)
-
-
-def _condition(pipe, part: Part) -> torch.Tensor | None:
-    """(1, n, c + 1, h, w) for the condition branch: given latents and masks, zeros for views to be generated."""
-    branch = isinstance(pipe.unet, MultiViewUNet) and pipe.unet.condition_branch is not None
-    if not branch or not (part.given.any() or pipe.config.empty_condition):
-        return None
-    mask = part.given[:, None, None, None].to(part.known.dtype).expand_as(part.known[:, :1])
-    return torch.cat([torch.where(mask > 0, part.known, 0), mask], 1)[None]
-
-
-def predict(
-    pipe, x: torch.Tensor, t: torch.Tensor, inputs: Inputs, condition: torch.Tensor | None, request: Request
-) -> torch.Tensor:
-    """The guided model output (m, c, h, w) for scaled noisy latents."""
-    hidden, m = inputs.embeddings.hidden, len(x)
-    halves = len(hidden)
-    added = _added(inputs, halves)
-    sample = x[None].expand(halves, *x.shape)
-    residuals, middle = None, None
-    if inputs.control is not None:
-        residuals, middle = pipe.controlnet(
-            sample.flatten(0, 1),
-            t,
-            encoder_hidden_states=hidden.flatten(0, 1),
-            controlnet_cond=inputs.control.repeat(halves, 1, 1, 1),
-            conditioning_scale=request.control_scale,
-            added_cond_kwargs=added and {k: v.flatten(0, 1) for k, v in added.items()},
-            return_dict=False,
-        )
-    if inputs.guide is not None:
-        sample = torch.cat([sample, inputs.guide[None].expand(halves, -1, -1, -1, -1)], 2)
-    if isinstance(pipe.unet, MultiViewUNet):
-        output = pipe.unet(
-            sample,
-            t.reshape(1, 1).expand(halves, m),
-            hidden,
-            correspondence=inputs.correspondence,
-            condition=None if condition is None else condition.expand(halves, *condition.shape[1:]),
-            added_cond_kwargs=added,
-            down_block_additional_residuals=residuals and tuple(r.unflatten(0, (halves, m)) for r in residuals),
-            mid_block_additional_residual=None if middle is None else middle.unflatten(0, (halves, m)),
-            return_dict=False,
-        )[0]
-    else:
-        output = pipe.unet(
-            sample.flatten(0, 1),
-            t,
-            hidden.flatten(0, 1),
-            added_cond_kwargs=added and {k: v.flatten(0, 1) for k, v in added.items()},
-            down_block_additional_residuals=residuals,
-            mid_block_additional_residual=middle,
-            return_dict=False,
-        )[0].unflatten(0, (halves, m))
-    if halves == 1:
-        return output[0]
-    return output[0] + request.guidance_scale * (output[1] - output[0])
+    return torch.where(part.is_anchor[:, None, None, None], part.anchors, latents)
 
 
 def _added(inputs: Inputs, halves: int) -> dict[str, torch.Tensor] | None:
@@ -173,5 +198,6 @@ def _added(inputs: Inputs, halves: int) -> dict[str, torch.Tensor] | None:
     pooled = inputs.embeddings.pooled
     if pooled is None:
         return None
-    ids = torch.tensor([*inputs.image_size, 0, 0, *inputs.image_size], dtype=pooled.dtype, device=pooled.device)
+    width, height = inputs.image_size
+    ids = torch.tensor([height, width, 0, 0, height, width], dtype=pooled.dtype, device=pooled.device)
     return {"text_embeds": pooled, "time_ids": ids.expand(*pooled.shape[:2], -1)}

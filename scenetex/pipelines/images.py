@@ -2,11 +2,14 @@
 
 import numpy as np
 import torch
+from diffusers import AutoencoderKL
 
 from ..errors import InputError
 from ..models import SurfaceAutoencoder
 from ..views.viewset import ViewSet
-from .surface_condition import surface_fields
+from .conditioning import surface_fields
+
+Autoencoder = AutoencoderKL | SurfaceAutoencoder
 
 _TOGETHER = 4  # images that the autoencoder works on at a time
 
@@ -31,36 +34,31 @@ def picture(image, size: tuple[int, int], view: int) -> np.ndarray:
     return image.astype(np.float32).clip(0, 1)
 
 
-def encode(pipe, image: np.ndarray) -> torch.Tensor:
+def encode(vae: Autoencoder, image: np.ndarray, device: torch.device) -> torch.Tensor:
     """(c, h, w) latents of an image (H, W, 3) 0..1: the mean, so that they are the same every time."""
-    vae = pipe.vae
-    pixels = torch.from_numpy(image).permute(2, 0, 1)[None].to(pipe._execution_device, vae.dtype) * 2 - 1
+    pixels = torch.from_numpy(image).permute(2, 0, 1)[None].to(device, vae.dtype) * 2 - 1
     latents = vae.encode(pixels).latent_dist.mode()[0]
     return (latents - (vae.config.shift_factor or 0)) * vae.config.scaling_factor
 
 
-def decode(pipe, latents: torch.Tensor, given, surface: ViewSet | None = None) -> torch.Tensor:
-    """(m, 3, H, W) images, -1..1, of latents (m, c, h, w); views with a `given` image (H, W, 3) 0..1 show that one.
-
-    An autoencoder that can be told what m views see of the `surface` is told.
-    """
-    vae, out = pipe.vae, []
-    told = surface is not None and isinstance(vae, SurfaceAutoencoder)
-    fields = surface_fields(surface).to(latents.device) if told else None
+def decode(vae: Autoencoder, latents: torch.Tensor, surface: torch.Tensor | None) -> torch.Tensor:
+    """(n, 3, H, W) images, about -1..1, of latents (n, c, h, w), a few at a time; `surface` from `told_surface`."""
     narrow = vae.dtype
     # Stable Diffusion XL's autoencoder overflows in half precision.
     upcast = narrow == torch.float16 and getattr(vae.config, "force_upcast", False)
     if upcast:
         vae.to(torch.float32)
-    missing = [i for i, image in enumerate(given) if image is None]
-    decoded = {}
-    for start in range(0, len(missing), _TOGETHER):
-        part = missing[start : start + _TOGETHER]
+    out = []
+    for start in range(0, len(latents), _TOGETHER):
+        part = slice(start, start + _TOGETHER)
         z = latents[part].to(vae.dtype) / vae.config.scaling_factor + (vae.config.shift_factor or 0)
-        along = {} if fields is None else {"surface": fields[part]}
-        decoded.update(zip(part, vae.decode(z, return_dict=False, **along)[0].float(), strict=True))
+        along = {} if surface is None else {"surface": surface[part].to(latents.device)}
+        out.append(vae.decode(z, return_dict=False, **along)[0].float())
     if upcast:
         vae.to(narrow)
-    for i, image in enumerate(given):
-        out.append(decoded[i] if image is None else torch.from_numpy(image).permute(2, 0, 1).to(latents.device) * 2 - 1)
-    return torch.stack(out)
+    return torch.cat(out)
+
+
+def told_surface(vae: Autoencoder, views: ViewSet | None) -> torch.Tensor | None:
+    """What an autoencoder's decoder is told of the surface that m views see, (m, g, H, W); None where it cannot be."""
+    return surface_fields(views) if views is not None and isinstance(vae, SurfaceAutoencoder) else None

@@ -1,17 +1,16 @@
-"""Finds a model's parts before diffusers loads them, so that what is missing is said in one line."""
+"""Looks at a model's parts before they are used, so that what is missing or does not fit is said in one line."""
 
 import pickle
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from inspect import signature
 from os import PathLike
 from pathlib import Path
 
 import diffusers
 import torch
 import transformers
-from diffusers import ControlNetModel
+from diffusers import ControlNetModel, UNet2DConditionModel
 from safetensors import SafetensorError
 
 from ..bundled import locate_model
@@ -19,6 +18,10 @@ from ..errors import InputError
 from ..files.json_file import read_json, read_object
 from ..files.reading import check_folder, check_path
 from ..limits import check_device_is_here
+from ..models import DetailDecoder, SuperResolutionUNet
+from ..models.patch_autoencoder import image_factor
+from .conditioning import surface_channels
+from .images import Autoencoder
 
 try:
     from httpx import HTTPError
@@ -93,17 +96,35 @@ def unet_config(model: str | PathLike) -> dict | None:
     return config if config.get("_class_name") == "UNet2DConditionModel" else config.get("unet_config")
 
 
-def sampling_defaults(model: str | PathLike) -> dict[str, float]:
-    """`steps` and `guidance_scale` that a model, which has been loaded before, uses where a call gives none."""
-    from .multiview import MultiViewPipeline
-
-    ours = signature(MultiViewPipeline.__init__).parameters
-    try:
-        own = MultiViewPipeline.load_config(locate_model(model), local_files_only=True)
-    except LOAD_ERRORS:  # it was made by hand
-        own = {}
-    names = {"steps": "default_steps", "guidance_scale": "default_guidance"}
-    return {name: own.get(kept, ours[kept].default) for name, kept in names.items()}
+def check_parts(
+    unet: UNet2DConditionModel,
+    vae: Autoencoder,
+    upscale_unet: SuperResolutionUNet | None,
+    detail_decoder: DetailDecoder | None,
+) -> None:
+    """Raises InputError for parts of a pipeline that were not made for each other; the UNet without its blocks."""
+    wanted, latent = unet.config.in_channels, vae.config.latent_channels
+    surface = surface_channels(image_factor(vae))
+    if wanted - latent not in (0, 1, surface):
+        raise InputError(
+            f"the UNet takes {wanted} channels; pass one that takes {latent}, {latent + 1} with depth, or "
+            f"{latent + surface} with depth, normals and heights"
+        )
+    if upscale_unet is not None and upscale_unet.unet.config.in_channels != latent:
+        raise InputError(
+            f"the super-resolution UNet takes {upscale_unet.unet.config.in_channels} channels, but the autoencoder "
+            f"gives {latent}; pass one that was trained with this autoencoder"
+        )
+    if detail_decoder is not None and detail_decoder.config.latent_channels != latent:
+        raise InputError(
+            f"the detail decoder takes {detail_decoder.config.latent_channels} channels, but the autoencoder gives "
+            f"{latent}; pass one that was trained with this autoencoder"
+        )
+    if None not in (upscale_unet, detail_decoder) and upscale_unet.config.factor != detail_decoder.config.factor:
+        raise InputError(
+            f"the super-resolution UNet enlarges {upscale_unet.config.factor} times, the detail decoder "
+            f"{detail_decoder.config.factor} times; pass two that were trained for the same"
+        )
 
 
 def resolve_device(device: str) -> torch.device:

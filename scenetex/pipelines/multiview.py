@@ -1,6 +1,7 @@
 """What all pipelines here share: parts, checks, loading, and the way from a task to images."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from inspect import signature
 from os import PathLike
 from typing import Self
 
@@ -8,7 +9,6 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 from diffusers.image_processor import VaeImageProcessor
-from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.schedulers import KarrasDiffusionSchedulers
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
@@ -17,18 +17,22 @@ from ..errors import InputError
 from ..models import DetailDecoder, MultiViewUNet, SuperResolutionUNet
 from ..models.multiview_unet import base_unet
 from ..models.patch_autoencoder import image_factor
-from .carry_over import carry_over
-from .generate import generate
-from .images import decode, encode
-from .loading import LOAD_ERRORS, check_model, first_line
-from .request import Request, Task
-from .surface_condition import surface_channels
+from ..models.patch_unet import patch_size
+from ..sampling import MODELS_OWN
+from ..views.viewset import ViewSet
+from .conditioning import control_image, make_guide
+from .cross_view import carry_over
+from .denoise import Denoiser, Inputs, Part
+from .images import decode, encode, told_surface
+from .loading import LOAD_ERRORS, check_model, check_parts, first_line
+from .task import Request, Task
+from .windowed import WindowedPipeline
 
 _CONVENTIONS = ("visible", "mvdiffusion")
 _OUTPUT_TYPES = ("np", "pil", "pt", "latent")
 
 
-class MultiViewPipeline(DiffusionPipeline):
+class MultiViewPipeline(WindowedPipeline):
     """Generates consistent images of several views at once; its subclasses say which views.
 
     Args:
@@ -78,29 +82,7 @@ class MultiViewPipeline(DiffusionPipeline):
         super().__init__()
         if convention not in _CONVENTIONS:
             raise InputError(f"convention {convention!r} is not one of {', '.join(_CONVENTIONS)}")
-        base = base_unet(unet)
-        wanted, latent = base.config.in_channels, vae.config.latent_channels
-        factor = image_factor(vae)
-        if wanted - latent not in (0, 1, surface_channels(factor)):
-            raise InputError(
-                f"the UNet takes {wanted} channels; pass one that takes {latent}, {latent + 1} with depth, or "
-                f"{latent + surface_channels(factor)} with depth, normals and heights"
-            )
-        if upscale_unet is not None and upscale_unet.unet.config.in_channels != latent:
-            raise InputError(
-                f"the super-resolution UNet takes {upscale_unet.unet.config.in_channels} channels, but the autoencoder "
-                f"gives {latent}; pass one that was trained with this autoencoder"
-            )
-        if detail_decoder is not None and detail_decoder.config.latent_channels != latent:
-            raise InputError(
-                f"the detail decoder takes {detail_decoder.config.latent_channels} channels, but the autoencoder gives "
-                f"{latent}; pass one that was trained with this autoencoder"
-            )
-        if None not in (upscale_unet, detail_decoder) and upscale_unet.config.factor != detail_decoder.config.factor:
-            raise InputError(
-                f"the super-resolution UNet enlarges {upscale_unet.config.factor} times, the detail decoder "
-                f"{detail_decoder.config.factor} times; pass two that were trained for the same"
-            )
+        check_parts(base_unet(unet), vae, upscale_unet, detail_decoder)
         self.register_modules(
             vae=vae,
             text_encoder=text_encoder,
@@ -119,8 +101,8 @@ class MultiViewPipeline(DiffusionPipeline):
             default_steps=default_steps,
             default_guidance=default_guidance,
         )
-        self.guide_channels = wanted - latent
-        self.vae_scale_factor = factor
+        self.guide_channels = base_unet(unet).config.in_channels - vae.config.latent_channels
+        self.vae_scale_factor = image_factor(vae)
         self.image_processor = VaeImageProcessor(vae_scale_factor=self.vae_scale_factor)
         self._check_parts()
 
@@ -158,31 +140,114 @@ class MultiViewPipeline(DiffusionPipeline):
                 "and the network, or pass the folder of a whole model"
             ) from None
 
+    @classmethod
+    def sampling_defaults(cls, model: str | PathLike) -> dict[str, float]:
+        """Those settings of `Sampling` that a model, which has been loaded before, has its own values of."""
+        ours = signature(cls.__init__).parameters
+        try:
+            own = cls.load_config(locate_model(model), local_files_only=True)
+        except LOAD_ERRORS:  # it was made by hand
+            own = {}
+        return {name: own.get(kept, ours[kept].default) for name, kept in MODELS_OWN.items()}
+
     def enable_vae_slicing(self) -> None:
-        """The autoencoder works on one image at a time."""
-        self.vae.enable_slicing()
+        """The autoencoder works on one image at a time, if it is of a kind that can."""
+        if hasattr(self.vae, "enable_slicing"):
+            self.vae.enable_slicing()
 
     def disable_vae_slicing(self) -> None:
         """The autoencoder works on several images at a time again."""
-        self.vae.disable_slicing()
+        if hasattr(self.vae, "disable_slicing"):
+            self.vae.disable_slicing()
+
+    def save_memory(self, megabytes: int) -> None:
+        """Makes do with less memory, for the same images: with so much for the intermediate results of each
+        correspondence attention, and with one image at a time in the autoencoder."""
+        for unet in (self.unet, self.upscale_unet):
+            if isinstance(unet, MultiViewUNet | SuperResolutionUNet):
+                unet.set_attention_memory(megabytes)
+        self.enable_vae_slicing()
+
+    def encode_image(self, image: np.ndarray) -> torch.Tensor:
+        """(c, h, w) latents of an image (H, W, 3) float32 0..1."""
+        return encode(self.vae, image, self._execution_device)
+
+    def decode_latents(
+        self, latents: torch.Tensor, views: ViewSet | None = None, which: Sequence[int] | None = None
+    ) -> torch.Tensor:
+        """(n, 3, H, W) images, about -1..1, of latents (n, c, h, w).
+
+        Args:
+            views: m views with what they see of the surface; autoencoders that can be told it are told.
+            which: those of the views that the latents are of; None = all.
+        """
+        surface = told_surface(self.vae, views)
+        return decode(self.vae, latents, surface if surface is None or which is None else surface[list(which)])
+
+    def _request(self, arguments: Mapping[str, object], **fixed) -> Request:
+        """What a call asks for: its arguments by name, and those that this kind of call has `fixed`."""
+        return Request.of({**arguments, **fixed}, self.config)
 
     def _generate(self, task: Task, request: Request, output_type: str):
         """Images of the task's views, as `output_type` says."""
 
         def run(latent: bool) -> torch.Tensor:
-            known = {i: encode(self, key) for i, key in enumerate(task.keys) if key is not None}
-            latents = generate(self, task, request, known)
+            latents = self._latents(task, request)
             if latent:
                 return latents
-            images = decode(self, latents, task.keys, task.views.surface)
+            surface = task.views.surface
+            images = self._images(latents, task)
             # Nothing is carried over in a call that was interrupted: its images are no images yet.
-            if not request.fusion or task.views.surface is None or self.interrupt:
+            if not request.sampling.fusion or surface is None or self.interrupt:
                 return images
-            pixels = images.permute(0, 2, 3, 1).cpu().numpy()
-            carried = carry_over(pixels, np.array([key is not None for key in task.keys]), task.views.surface)
+            is_anchor = np.array([anchor is not None for anchor in task.anchors])
+            carried = carry_over(images.permute(0, 2, 3, 1).cpu().numpy(), is_anchor, surface)
             return torch.from_numpy(carried).permute(0, 3, 1, 2).to(images)
 
         return self._finish(run, request, output_type)
+
+    def _images(self, latents: torch.Tensor, task: Task) -> torch.Tensor:
+        """(m, 3, H, W) images, -1..1, of latents (m, c, h, w); anchors as they were."""
+        missing = [i for i, anchor in enumerate(task.anchors) if anchor is None]
+        decoded = self.decode_latents(latents[missing], task.views.surface, missing) if missing else ()
+        images = dict(zip(missing, decoded, strict=True))
+        for i, anchor in enumerate(task.anchors):
+            if anchor is not None:
+                images[i] = torch.from_numpy(anchor).permute(2, 0, 1).to(latents.device) * 2 - 1
+        return torch.stack([images[i] for i in range(len(images))])
+
+    def _latents(self, task: Task, request: Request) -> torch.Tensor:
+        """Clean latents (m, c, h, w) of all views, in their order.
+
+        Raises:
+            InputError: views, prompts or latents that do not fit.
+        """
+        views, factor = task.views, self.vae_scale_factor
+        multiview = isinstance(self.unet, MultiViewUNet) and request.sampling.correspondence
+        released = multiview and self.config.convention == "mvdiffusion"
+        views.check(factor, 64 if released else factor * patch_size(base_unet(self.unet)))
+        device, dtype = self._execution_device, self.unet.dtype
+        surface = views.surface
+        guide = make_guide(surface, self.guide_channels, factor).to(device, dtype) if self.takes_depth else None
+        denoiser = Denoiser(self.unet, self.scheduler, self.controlnet, self.config.empty_condition)
+
+        def denoise(part: Part) -> torch.Tensor:
+            control = None
+            if self.controlnet is not None and surface is not None:
+                control = control_image(surface.depth[part.which]).to(device, dtype)
+            together = multiview and len(part.which) > 1
+            inputs = Inputs(
+                embeddings=part.embeddings,
+                guide=None if guide is None else guide[part.which],
+                control=control,
+                image_size=views.size,
+                correspondence=views.attended(part.which, self.config.convention).to(device) if together else None,
+            )
+            return denoiser.denoise(part, inputs, request)
+
+        anchors = {i: self.encode_image(image) for i, image in enumerate(task.anchors) if image is not None}
+        width, height = views.size
+        return self._window_by_window(views, request, (height // factor, width // factor), anchors, denoise)
 
     def _finish(self, run: Callable[[bool], torch.Tensor], request: Request, output_type: str):
         """What `run` gives, latents or images (m, 3, H, W) -1..1, as `output_type` says."""
@@ -195,13 +260,3 @@ class MultiViewPipeline(DiffusionPipeline):
             images = self.image_processor.postprocess(images, output_type=output_type)
         self.maybe_free_model_hooks()
         return images
-
-    @property
-    def interrupt(self) -> bool:
-        """Set `pipe._interrupt = True` in a callback to stop after that step."""
-        return self._interrupt
-
-    @property
-    def num_timesteps(self) -> int:
-        """Steps of the last call, over all windows."""
-        return self._num_timesteps

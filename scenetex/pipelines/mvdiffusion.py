@@ -1,8 +1,10 @@
-"""The multi-view depth-to-image pipeline: views of a scene from prompts, views between painted ones, larger images."""
+"""The multi-view depth-to-image pipeline: views of a scene from prompts, views between anchors, larger images."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated
 
+import numpy as np
 import torch
 from diffusers.pipelines.pipeline_utils import ImagePipelineOutput
 
@@ -10,11 +12,13 @@ from ..errors import InputError
 from ..limits import GUIDANCE, JOINT, SHARE, STEPS, TILE, UPSCALE, WEIGHT, checked
 from ..models import MultiViewUNet
 from ..views.viewset import ViewSet
-from .geometry import SceneViews
+from .cross_view import agree
 from .images import picture
 from .multiview import MultiViewPipeline
-from .request import Request, Task
-from .upscale import check_detail, check_factor, upscale
+from .scenery import SceneViews
+from .task import Request, Task
+from .tiles import Tiles, check_tile
+from .upscale import LargeDenoiser, add_detail, check_detail, enlarged, restore
 
 
 class MVDiffusionPipeline(MultiViewPipeline):
@@ -44,13 +48,17 @@ class MVDiffusionPipeline(MultiViewPipeline):
     @checked
     def __call__(
         self,
-        prompt: str | Sequence[str],
-        views: ViewSet,
+        prompt: str | Sequence[str] | None = None,
+        views: ViewSet | None = None,
         negative_prompt: str | Sequence[str] | None = None,
         num_inference_steps: Annotated[int | None, STEPS] = None,
         guidance_scale: Annotated[float | None, GUIDANCE] = None,
         generator: torch.Generator | None = None,
         latents: torch.Tensor | None = None,
+        prompt_embeds: torch.Tensor | None = None,
+        negative_prompt_embeds: torch.Tensor | None = None,
+        pooled_prompt_embeds: torch.Tensor | None = None,
+        negative_pooled_prompt_embeds: torch.Tensor | None = None,
         images: Sequence | None = None,
         correspondence: bool = True,
         shared_noise: bool = True,
@@ -66,7 +74,7 @@ class MVDiffusionPipeline(MultiViewPipeline):
         """Images of all views, generated together.
 
         Up to `joint_views` views are denoised at once. Of more, the first ones are; the others follow in windows that
-        hold already generated views beside the new ones.
+        hold already generated views beside the new ones, as anchors.
 
         Args:
             prompt, negative_prompt: one for all views, or one per view.
@@ -76,12 +84,15 @@ class MVDiffusionPipeline(MultiViewPipeline):
                 none.
             generator: what the seed is drawn from; the same state gives the same images, in any order of views.
             latents: (m, c, h, w) noise N(0, 1) to start from, instead of drawn noise.
-            images: m entries, the images of the views that are there already, None for the others; see `interpolate`.
+            prompt_embeds, negative_prompt_embeds: embeddings (1 or m, l, d), for prompts that are left out; and
+                pooled_prompt_embeds, negative_pooled_prompt_embeds: (1 or m, p), for Stable Diffusion XL; all of them
+                as `encode_prompt` gives them.
+            images: m entries, the anchors, which are there already; None for the others; see `interpolate`.
             correspondence: use the UNet's correspondence attention.
             shared_noise: corresponding places of different views start from the same noise.
             fusion: at each step, views agree on the clean latents they are heading for; after the first third of the
                 steps, not on their fine detail. In the end pixels agree, too: what a view shows, those after it that
-                see it about as finely show alike; given images come first.
+                see it about as finely show alike; anchors come first.
             joint_views: most views to denoise at once, 4 or more; bounds the memory.
             eta: of the DDIM paper, for schedulers that have it.
             controlnet_conditioning_scale: weight of the ControlNet.
@@ -98,71 +109,64 @@ class MVDiffusionPipeline(MultiViewPipeline):
             InputError: prompts or images that do not match the views, views without depth or pose, sizes that do not
                 fit.
         """
-        request = Request(
-            prompt=prompt,
-            negative_prompt=negative_prompt,
-            steps=self.config.default_steps if num_inference_steps is None else num_inference_steps,
-            guidance_scale=self.config.default_guidance if guidance_scale is None else guidance_scale,
-            generator=generator,
-            latents=latents,
-            correspondence=correspondence,
-            shared_noise=shared_noise,
-            fusion=fusion,
-            joint_views=joint_views,
-            eta=eta,
-            control_scale=controlnet_conditioning_scale,
-            on_step_end=callback_on_step_end,
-            callback_inputs=tuple(callback_on_step_end_tensor_inputs),
-        )
+        request = self._request(locals())
         scenery = SceneViews.of(views)
-        given = [None] * len(scenery) if images is None else list(images)
-        if len(given) != len(scenery):
+        anchors = [None] * len(scenery) if images is None else list(images)
+        if len(anchors) != len(scenery):
             raise InputError(
-                f"{len(given)} images for {len(scenery)} views; pass one image per view, None where there is none"
+                f"{len(anchors)} images for {len(scenery)} views; pass one image per view, None where there is none"
             )
-        keys = tuple(None if image is None else picture(image, scenery.size, i) for i, image in enumerate(given))
-        found = self._generate(Task(scenery, keys), request, output_type)
+        anchors = [None if image is None else picture(image, scenery.size, i) for i, image in enumerate(anchors)]
+        found = self._generate(Task(scenery, tuple(anchors)), request, output_type)
         return ImagePipelineOutput(found) if return_dict else (found,)
 
     def interpolate(
-        self, prompt: str | Sequence[str], views: ViewSet, images: Sequence, **options
+        self,
+        prompt: str | Sequence[str] | None = None,
+        views: ViewSet | None = None,
+        images: Sequence = (),
+        **options,
     ) -> ImagePipelineOutput | tuple:
-        """Images of views between key images, each generated together with the two keys around it.
+        """Images of views between anchors, each generated together with the two anchors around it.
 
-        Keys and views between are told apart by the condition branch, where the UNet has one; without it the keys
-        anchor the others through attention, noise and fusion alone. With a generator in the state that the keys were
-        generated from, the views between start from the keys' noise.
+        Anchors and views between are told apart by the condition branch, where the UNet has one; without it anchors
+        reach the others through attention, noise and fusion alone. With a generator in the state that the anchors were
+        generated from, the views between start from the anchors' noise.
 
         Args:
             prompt: one for all views, or one per view.
-            views: m views in the order of their frame ids, keys and views between them.
-            images: m entries, the image of each key view, (H, W, 3) uint8 or float 0..1, or PIL; None = generate it.
+            views: m views in the order of their frame ids, anchors and views between them.
+            images: m entries, the image of each anchor, (H, W, 3) uint8 or float 0..1, or PIL; None = generate it.
             options: as for calling the pipeline.
 
-        What is returned and what is raised are those of calling the pipeline. Keys come back as they were given, up to
-        rounding.
+        What is returned and what is raised are those of calling the pipeline. Anchors come back as they were given, up
+        to rounding.
 
         Raises:
-            InputError: images that do not match the views in number or size, no key at all.
+            InputError: images that do not match the views in number or size, no anchor at all.
         """
         images = list(images)
         if all(image is None for image in images):
-            raise InputError("interpolate: no key image given; pass at least one, or call the pipeline itself")
+            raise InputError("interpolate: no image of an anchor given; pass at least one, or call the pipeline itself")
         return self(prompt, views, images=images, **options)
 
     @torch.no_grad()
     @checked
     def upscale(
         self,
-        images: Sequence,
-        views: ViewSet,
-        prompt: str | Sequence[str],
+        prompt: str | Sequence[str] | None = None,
+        views: ViewSet | None = None,
+        images: Sequence = (),
         factor: Annotated[int | None, UPSCALE] = None,
         negative_prompt: str | Sequence[str] | None = None,
         num_inference_steps: Annotated[int, STEPS] = 20,
         guidance_scale: Annotated[float, GUIDANCE] = 1.0,
         generator: torch.Generator | None = None,
         latents: torch.Tensor | None = None,
+        prompt_embeds: torch.Tensor | None = None,
+        negative_prompt_embeds: torch.Tensor | None = None,
+        pooled_prompt_embeds: torch.Tensor | None = None,
+        negative_pooled_prompt_embeds: torch.Tensor | None = None,
         correspondence: bool = True,
         shared_noise: bool = True,
         fusion: bool = True,
@@ -181,9 +185,9 @@ class MVDiffusionPipeline(MultiViewPipeline):
         Without fusion, every small pixel stays what it is: it is the mean of the large ones in its place.
 
         Args:
-            images: m small images of the views' size, (h, w, 3) uint8 or float 0..1, or PIL.
-            views: m views, as for calling the pipeline.
             prompt, negative_prompt: one for all views, or one per view.
+            views: m views, as for calling the pipeline.
+            images: m small images of the views' size, (h, w, 3) uint8 or float 0..1, or PIL.
             factor: how many times larger; what the model was trained for, which None stands for.
             correspondence: let views see each other's images, small and large.
             fusion: in the end, let views that show the same surface show it alike.
@@ -199,35 +203,98 @@ class MVDiffusionPipeline(MultiViewPipeline):
             InputError: images that do not match the views in number or size, a factor that is not the model's, no
                 super-resolution model.
         """
-        request = Request(
-            prompt=prompt,
-            negative_prompt=negative_prompt,
-            steps=num_inference_steps,
-            guidance_scale=guidance_scale,
-            generator=generator,
-            latents=latents,
-            correspondence=correspondence,
-            shared_noise=shared_noise,
-            fusion=False,
-            joint_views=joint_views,
-            eta=eta,
-            control_scale=1.0,
-            on_step_end=callback_on_step_end,
-            callback_inputs=tuple(callback_on_step_end_tensor_inputs),
-        )
-        check_factor(self, factor)
-        detail = check_detail(self, detail, output_type == "latent")
+        request = self._request(locals(), controlnet_conditioning_scale=1.0, fusion=False)
+        self.upscale_factor(factor)
+        detail = check_detail(self.upscale_unet, detail, output_type == "latent")
         scenery = SceneViews.of(views)
-        given = list(images)
-        if len(given) != len(scenery):
-            raise InputError(f"{len(given)} images for {len(scenery)} views; pass one image per view")
-        pictures = [picture(image, scenery.size, i) for i, image in enumerate(given)]
+        images = list(images)
+        if len(images) != len(scenery):
+            raise InputError(f"{len(images)} images for {len(scenery)} views; pass one image per view")
+        pictures = [picture(image, scenery.size, i) for i, image in enumerate(images)]
+        small = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2)
 
         def run(latent: bool) -> torch.Tensor:
-            return upscale(self, pictures, scenery, request, tile, detail, fusion, latent)
+            tiles = self._tiles(scenery, tile)
+            invented = latent or self.detail_decoder is None or detail > 0
+            latents = self._large_latents(small, scenery, request, tiles, invented)
+            if latent:
+                return latents
+            large = self._large_images(latents, small, scenery, correspondence, tiles, detail)
+            return self._agreed(large, scenery) if fusion and len(large) > 1 else large
 
         found = self._finish(run, request, output_type)
         return ImagePipelineOutput(found) if return_dict else (found,)
+
+    def upscale_factor(self, asked: int | None = None) -> int:
+        """How many times larger the model makes images.
+
+        Raises:
+            InputError: neither super-resolution model nor detail decoder, or ones for another factor than is `asked`.
+        """
+        parts = [part for part in (self.upscale_unet, self.detail_decoder) if part is not None]
+        if not parts:
+            raise InputError(
+                "the model has no super-resolution (upscale_unet, detail_decoder); pass one that has, or do not upscale"
+            )
+        trained = parts[0].config.factor
+        if asked not in (None, trained):
+            raise InputError(f"cannot upscale {asked} times: the model was trained to upscale {trained} times")
+        return trained
+
+    def _tiles(self, views: SceneViews, tile: int | None) -> Tiles:
+        """Tiles of the large latents; `tile` is their side, pixels of the large images, None = whole ones.
+
+        Raises:
+            InputError: views or a side that do not fit the model.
+        """
+        unet, cell, factor = self.upscale_unet, self.vae_scale_factor, self.upscale_factor()
+        least = max(1, cell // (factor if unet is None else unet.config.enlarge))
+        views.check(least, least)
+        alignment = 1 if unet is None else unet.alignment
+        check_tile(tile, alignment * cell)
+        width, height = views.size
+        shape = (height * factor // cell, width * factor // cell)
+        return Tiles.cover(shape, None if tile is None else tile // cell, alignment)
+
+    def _large_latents(
+        self, small: torch.Tensor, views: SceneViews, request: Request, tiles: Tiles, invented: bool
+    ) -> torch.Tensor:
+        """Latents (m, c, h, w) of large images: what the super-resolution UNet makes of small ones (m, 3, h', w'), or
+        zeros where nothing is to be `invented`."""
+        device, unet = self._execution_device, self.upscale_unet
+        if not invented:
+            request.texts(len(views))  # wrong ones are named, though nothing is asked of them
+            channels = self.detail_decoder.config.latent_channels
+            return torch.zeros((len(views), channels, *tiles.shape), device=device)
+        larger = (enlarged(image[None], unet.config.enlarge)[0].permute(1, 2, 0).numpy() for image in small)
+        low = torch.stack([self.encode_image(image) for image in larger]).to(unet.dtype)
+        denoiser = LargeDenoiser(unet, self.scheduler, views, low, tiles, request)
+        return self._window_by_window(views, request, tiles.shape, {}, denoiser.denoise)
+
+    def _large_images(
+        self, latents: torch.Tensor, small: torch.Tensor, views: SceneViews, together: bool, tiles: Tiles, detail: float
+    ) -> torch.Tensor:
+        """Large images (m, 3, H, W), -1..1, of which the mean over each small pixel is that pixel."""
+        cell = self.vae_scale_factor
+        if self.detail_decoder is not None:
+            large = add_detail(
+                self.detail_decoder, latents, small, views, detail, together and len(views) > 1, tiles.scaled(cell)
+            )
+        else:
+            # One image and one tile at a time: at this size the autoencoder takes more memory than the UNet.
+            large = torch.cat([tiles.scaled(cell).blend(partial(self._decode_tile, z)) for z in latents.split(1)])
+        return restore(large, small.to(large.device) * 2 - 1)
+
+    def _decode_tile(self, latents: torch.Tensor, rows: slice, columns: slice) -> torch.Tensor:
+        """A tile (1, 3, H, W) of the image of latents (1, c, h, w)."""
+        cell = self.vae_scale_factor
+        down, across = (slice(side.start // cell, side.stop // cell) for side in (rows, columns))
+        return self.decode_latents(latents[..., down, across])
+
+    def _agreed(self, large: torch.Tensor, views: SceneViews) -> torch.Tensor:
+        """Large images (m, 3, H, W), -1..1, of views that show alike what they share."""
+        pictures = agree(large.permute(0, 2, 3, 1).cpu().contiguous().numpy(), views.views)
+        return torch.from_numpy(pictures).permute(0, 3, 1, 2).to(large.device).clamp(-1, 1)
 
     def _check_parts(self) -> None:
         if isinstance(self.unet, MultiViewUNet) and self.unet.config.kind != "depth":

@@ -21,8 +21,8 @@ from ..panorama import VIEWS, stitch
 from ..views.viewset import ViewSet
 from .images import picture
 from .multiview import MultiViewPipeline
-from .request import Request, Task
 from .ring_views import RingViews
+from .task import Task
 
 BLOCKS = "panorama"  # the folder in a model's folder that holds blocks of that kind for its UNet
 _CELLS = 64  # Stable Diffusion's latents, for models that do not say what they were trained at
@@ -42,7 +42,7 @@ class PanoramaOutput(BaseOutput):
 
 
 class MVDiffusionPanoramaPipeline(MultiViewPipeline):
-    """Generates panoramas from text: all around a point, outwards from one given view, or of a scene with its depth.
+    """Generates panoramas from text: all around a point, outwards from one view, or of a scene with its depth.
 
     Its parts are those of `MultiViewPipeline`. The UNet is a `MultiViewUNet` of kind "panorama", such as
     `MultiViewUNet.from_mvdiffusion(file, kind="panorama")` with `convention="mvdiffusion"`, or any Stable Diffusion
@@ -77,7 +77,7 @@ class MVDiffusionPanoramaPipeline(MultiViewPipeline):
     @checked
     def __call__(
         self,
-        prompt: str | Sequence[str],
+        prompt: str | Sequence[str] | None = None,
         image=None,
         views: ViewSet | None = None,
         size: Annotated[int | None, SIDE] = None,
@@ -87,6 +87,10 @@ class MVDiffusionPanoramaPipeline(MultiViewPipeline):
         guidance_scale: Annotated[float | None, GUIDANCE] = None,
         generator: torch.Generator | None = None,
         latents: torch.Tensor | None = None,
+        prompt_embeds: torch.Tensor | None = None,
+        negative_prompt_embeds: torch.Tensor | None = None,
+        pooled_prompt_embeds: torch.Tensor | None = None,
+        negative_pooled_prompt_embeds: torch.Tensor | None = None,
         correspondence: bool = True,
         shared_noise: bool = True,
         fusion: bool = True,
@@ -120,26 +124,11 @@ class MVDiffusionPanoramaPipeline(MultiViewPipeline):
             InputError: neither one prompt nor eight, an image or views that are not square or do not match the size,
                 no views for a model that goes by depth, or views of a scene for one that does not.
         """
+        request = self._request(locals(), joint_views=VIEWS)
         ring = self._ring(views, size)
         if height is not None and height % 4:
             raise InputError(f"panorama of {height} rows; pass a multiple of 4")
         first = None if image is None else picture(image, ring.size, 0)
-        request = Request(
-            prompt=prompt,
-            negative_prompt=negative_prompt,
-            steps=self.config.default_steps if num_inference_steps is None else num_inference_steps,
-            guidance_scale=self.config.default_guidance if guidance_scale is None else guidance_scale,
-            generator=generator,
-            latents=latents,
-            correspondence=correspondence,
-            shared_noise=shared_noise,
-            fusion=fusion,
-            joint_views=VIEWS,
-            eta=eta,
-            control_scale=controlnet_conditioning_scale,
-            on_step_end=callback_on_step_end,
-            callback_inputs=tuple(callback_on_step_end_tensor_inputs),
-        )
         images = self._generate(Task(ring, (first, *[None] * (VIEWS - 1))), request, output_type)
         panorama = None if output_type == "latent" else self._stitch(images, height, output_type)
         return PanoramaOutput(images, panorama) if return_dict else (images, panorama)

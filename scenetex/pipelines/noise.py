@@ -9,19 +9,19 @@ from ..correspondence import Correspondence
 from ..correspondence.matches import Matches
 
 
-def draw_noise(seed: int, keys: Sequence[int], shape: tuple[int, int, int]) -> torch.Tensor:
-    """White noise N(0, 1) for each view, which depends on the seed and the view's key alone.
+def draw_noise(seed: int, noise_seeds: Sequence[int], shape: tuple[int, int, int]) -> torch.Tensor:
+    """White noise N(0, 1) for each view, which depends on the seed and the view's own alone.
 
     Returns:
         (m, c, h, w) float32 on the CPU, so that it is the same on all devices.
     """
-    generators = view_generators(seed, keys)
+    generators = view_generators(seed, noise_seeds)
     return torch.stack([torch.randn(shape, generator=generator) for generator in generators])
 
 
-def view_generators(seed: int, keys: Sequence[int]) -> list[torch.Generator]:
+def view_generators(seed: int, noise_seeds: Sequence[int]) -> list[torch.Generator]:
     """A generator for each view, on the CPU."""
-    return [torch.Generator().manual_seed((seed ^ key) % 2**63) for key in keys]
+    return [torch.Generator().manual_seed((seed ^ own) % 2**63) for own in noise_seeds]
 
 
 def share_noise(noise: torch.Tensor, correspondence: Correspondence, turns: Sequence[Sequence[int]]) -> torch.Tensor:

@@ -3,12 +3,13 @@
 import re
 import warnings
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, cycle, islice
 from math import lcm
 
 import torch
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 
 from ..errors import InputError, InputWarning, shown
 from ..limits import check_words
@@ -19,6 +20,10 @@ _MOST_REPEATED = 6  # times as many parts as the longest prompt has
 _EMPTY_WORDS = set(
     "a an and are as at be by for from in into is it its like of on or over so that the this to up with".split()
 )
+
+
+# What `encode_prompt` gives and calls take, in this order, as in diffusers; pooled ones are Stable Diffusion XL's.
+EMBEDS = ("prompt_embeds", "negative_prompt_embeds", "pooled_prompt_embeds", "negative_pooled_prompt_embeds")
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +37,10 @@ class Embeddings:
 
     hidden: torch.Tensor
     pooled: torch.Tensor | None
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> "Embeddings":
+        """The same on a device, in a precision."""
+        return Embeddings(*(None if part is None else part.to(device, dtype) for part in (self.hidden, self.pooled)))
 
     def at(self, views: Sequence[int]) -> "Embeddings":
         """Those of some views."""
@@ -56,24 +65,35 @@ def one_per_view(prompt: str | Sequence[str], views: int, name: str) -> list[str
     return prompts
 
 
-def embed(pipe, prompts: list[str], negative: list[str] | None, device: torch.device) -> Embeddings:
-    """Embeds one prompt per view with the pipeline's text encoders; warns of words that the first does not know.
+@dataclass(frozen=True, eq=False)
+class TextEncoder:
+    """A text encoder and the tokenizer that it was trained with."""
+
+    tokenizer: CLIPTokenizer
+    model: CLIPTextModel | CLIPTextModelWithProjection
+
+
+def embed(
+    encoders: Sequence[TextEncoder], prompts: list[str], negative: list[str] | None, device: torch.device
+) -> Embeddings:
+    """Embeds one prompt per view; warns of words that the first of the encoders does not know.
 
     Prompts that are longer than an encoder reads at once are read in parts, see `parts_of`, whose hidden states follow
     each other. Shorter ones beside them repeat theirs, each as often, which attention takes for what they are alone.
 
     Args:
+        encoders: one, or Stable Diffusion XL's two.
         prompts: m prompts.
         negative: m negative prompts, "" where there is none, to put before them for guidance; None = no guidance.
+        device: where the encoders are.
     """
     texts = list(dict.fromkeys([*(negative or []), *prompts]))
-    _warn(pipe.tokenizer, texts, prompts)
-    encoders = [(pipe.tokenizer, pipe.text_encoder), (pipe.tokenizer_2, pipe.text_encoder_2)]
-    encoders = [(tokenizer, encoder) for tokenizer, encoder in encoders if encoder is not None]
-    parts = [parts_of(pipe.tokenizer, text) for text in texts]
+    tokenizer = encoders[0].tokenizer
+    _warn(tokenizer, texts, prompts)
+    parts = [parts_of(tokenizer, text) for text in texts]
     most = _rounds([len(found) for found in parts])
     every = list(dict.fromkeys(part for found in parts for part in found))
-    found = [_encode(*pair, every, len(encoders) > 1, device) for pair in encoders]
+    found = [_encode(encoder, every, len(encoders) > 1, device) for encoder in encoders]
     hidden, pooled = torch.cat([h for h, _ in found], -1), found[-1][1]
     if pooled is not None and "" in every:
         # Stable Diffusion XL was trained with zeros where there is no prompt.
@@ -82,8 +102,38 @@ def embed(pipe, prompts: list[str], negative: list[str] | None, device: torch.de
     hidden = torch.stack([hidden[places].flatten(0, 1) for places in at])
     pooled = None if pooled is None else pooled[[places[0] for places in at]]
     rows = torch.tensor([[texts.index(text) for text in part] for part in (negative, prompts) if part is not None])
-    dtype = pipe.unet.dtype
-    return Embeddings(hidden[rows].to(dtype), None if pooled is None else pooled[rows].to(dtype))
+    return Embeddings(hidden[rows], None if pooled is None else pooled[rows])
+
+
+def for_each_view(embeds: Mapping[str, torch.Tensor | None], views: int, width: int | Sequence[int]) -> Embeddings:
+    """Embeddings for each view, of those of `EMBEDS` that the model needs.
+
+    Args:
+        embeds: by name; hidden states (n, l, d) and pooled ones (n, p), n is 1 or `views`.
+        width: d, where the UNet has only one.
+
+    Raises:
+        InputError: none, or of another shape; lengths of which one does not divide the other.
+    """
+    for name, value in embeds.items():
+        axes = ["p"] if "pooled" in name else ["l", str(width) if isinstance(width, int) else "d"]
+        wanted = f"{name}: pass a tensor (1 or {views}, {', '.join(axes)}), as encode_prompt gives it"
+        if not isinstance(value, torch.Tensor):
+            raise InputError(f"{wanted}, not {'none' if value is None else type(value).__name__}")
+        apart = "pooled" not in name and isinstance(width, int) and value.shape[-1] != width
+        if value.ndim != len(axes) + 1 or len(value) not in (1, views) or apart:
+            raise InputError(f"{wanted}, not {tuple(value.shape)}")
+    pooled, hidden = (
+        [embeds[n] for n in reversed(EMBEDS) if n in embeds and ("pooled" in n) is p] for p in (True, False)
+    )
+    lengths = [part.shape[1] for part in hidden]
+    if any(max(lengths) % length for length in lengths):
+        raise InputError(
+            f"prompt_embeds of {lengths[-1]} tokens, negative ones of {lengths[0]}; pass both of one length"
+        )
+    # What repeats itself is to attention what it is alone.
+    hidden = [part.repeat(1, max(lengths) // part.shape[1], 1).expand(views, -1, -1) for part in hidden]
+    return Embeddings(torch.stack(hidden), torch.stack([part.expand(views, -1) for part in pooled]) if pooled else None)
 
 
 def parts_of(tokenizer, text: str) -> list[str]:
@@ -171,13 +221,15 @@ def unknown_words(tokenizer, texts: Sequence[str]) -> list[str]:
 
 
 def _encode(
-    tokenizer, encoder, texts: list[str], penultimate: bool, device
+    encoder: TextEncoder, texts: list[str], penultimate: bool, device: torch.device
 ) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Hidden states (n, l, d) of n texts, and for Stable Diffusion XL, whose `penultimate` ones count, pooled ones."""
+    tokenizer, model = encoder.tokenizer, encoder.model
     tokens = tokenizer(
         texts, padding="max_length", max_length=tokenizer.model_max_length, truncation=True, return_tensors="pt"
     )
-    mask = tokens.attention_mask.to(device) if getattr(encoder.config, "use_attention_mask", False) else None
-    out = encoder(tokens.input_ids.to(device), attention_mask=mask, output_hidden_states=penultimate)
+    mask = tokens.attention_mask.to(device) if getattr(model.config, "use_attention_mask", False) else None
+    out = model(tokens.input_ids.to(device), attention_mask=mask, output_hidden_states=penultimate)
     if penultimate:
         return out.hidden_states[-2], out[0]
     return out[0], None

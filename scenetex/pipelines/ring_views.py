@@ -11,7 +11,7 @@ from ..correspondence import Correspondence, from_rotation
 from ..errors import InputError
 from ..panorama.ring import VIEWS, ring_intrinsics, ring_rotations
 from ..views.viewset import ViewSet
-from .geometry import SHARED_OVERLAP, correspondence_of, view_keys
+from .scenery import SHARED_OVERLAP, camera_seeds, correspondence_of
 from .windows import Window
 
 
@@ -68,8 +68,8 @@ class RingViews:
         return np.repeat(ring_intrinsics(self.side)[None], VIEWS, 0), ring_rotations()
 
     @cached_property
-    def keys(self) -> list[int]:
-        return view_keys(*self._cameras)
+    def noise_seeds(self) -> list[int]:
+        return camera_seeds(*self._cameras)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -94,9 +94,9 @@ class RingViews:
     def places(self, which: Sequence[int]) -> Correspondence:
         return self._turned(which, overlap=SHARED_OVERLAP, reach=0)
 
-    def plan(self, given: Sequence[bool], places: Correspondence, joint: int) -> list[Window]:
+    def plan(self, is_anchor: Sequence[bool], places: Correspondence, joint: int) -> list[Window]:
         """All views together."""
-        return [Window(tuple(range(VIEWS)), frozenset(i for i, there in enumerate(given) if there))]
+        return [Window(tuple(range(VIEWS)), frozenset(i for i, there in enumerate(is_anchor) if there))]
 
     def _turned(self, which: Sequence[int], **options) -> Correspondence:
         tensors = (torch.from_numpy(np.asarray(t[list(which)], np.float32))[None] for t in self._cameras)

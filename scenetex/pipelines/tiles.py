@@ -24,12 +24,17 @@ class Tiles:
     columns: tuple[tuple[int, int], ...]
 
     @classmethod
-    def cover(cls, size: tuple[int, int], side: int | None, alignment: int) -> "Tiles":
-        """Tiles of about `side` cells that cover (h, w) = `size` and start at multiples of `alignment`.
+    def cover(cls, shape: tuple[int, int], side: int | None, alignment: int) -> "Tiles":
+        """Tiles of about `side` cells that cover a map (h, w) and start at multiples of `alignment`.
 
         None = one tile, the whole map.
         """
-        return cls(*(((0, n),) if side is None else _spans(n, side, alignment) for n in size))
+        return cls(*(((0, n),) if side is None else _spans(n, side, alignment) for n in shape))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(h, w) of the map, cells."""
+        return self.rows[-1][1], self.columns[-1][1]
 
     def scaled(self, factor: int) -> "Tiles":
         """The same tiles of a map that is `factor` times larger."""
@@ -48,8 +53,8 @@ class Tiles:
                 part = compute(slice(top, bottom), slice(left, right))
                 weight = _profile(bottom - top, part.device)[:, None] * _profile(right - left, part.device)
                 if total is None:
-                    shape = self.rows[-1][1], self.columns[-1][1]
-                    total, weights = part.new_zeros((*part.shape[:-2], *shape)).float(), weight.new_zeros(shape)
+                    total = part.new_zeros((*part.shape[:-2], *self.shape)).float()
+                    weights = weight.new_zeros(self.shape)
                 total[..., top:bottom, left:right] += weight * part
                 weights[top:bottom, left:right] += weight
         return (total / weights).to(part.dtype)

@@ -1,137 +1,72 @@
 """Super-resolution of views: latents of large images from noise, guided by the small ones, and images of them."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 
-import numpy as np
 import torch
+from diffusers.schedulers import SchedulerMixin
 from torch.nn import functional as F
 
 from ..errors import InputError
-from ..models.detail_decoder import bicubic
-from .agree import agree
-from .denoise import Part, denoise
-from .detail import add_detail
-from .generate import run_windows
-from .geometry import SceneViews
-from .images import decode, encode
-from .prompts import one_per_view
-from .request import Request
-from .tiles import Tiles, check_tile
+from ..models import SuperResolutionUNet
+from ..models.detail_decoder import DetailDecoder, believed, bicubic
+from .cross_view import evidence
+from .denoise import Part, denoise, guided
+from .noise import draw_noise
+from .scenery import SceneViews
+from .task import Request
+from .tiles import Tiles
 
 # Rounds of giving back what the small images show; each leaves a third of the error, a half where it is finest.
 _ROUNDS = 8
-
-
 # Of a detail decoder's images, how much of what the super-resolution model invents is believed unless it is told.
 _DETAIL = 0.5
 
 
-def trained_factor(pipe) -> int:
-    """How many times larger the pipeline's model makes images.
-
-    Raises:
-        InputError: a pipeline without super-resolution model and detail decoder.
-    """
-    for part in (pipe.upscale_unet, pipe.detail_decoder):
-        if part is not None:
-            return part.config.factor
-    raise InputError(
-        "the model has no super-resolution (upscale_unet, detail_decoder); pass one that has, or do not upscale"
-    )
-
-
-def check_factor(pipe, factor: int | None) -> None:
-    """Raises InputError for a pipeline that makes images larger by another factor, or not at all; None = any."""
-    trained = trained_factor(pipe)
-    if factor is not None and factor != trained:
-        raise InputError(f"cannot upscale {factor} times: the model was trained to upscale {trained} times")
-
-
-def check_detail(pipe, detail: float | None, latent: bool) -> float:
+def check_detail(unet: SuperResolutionUNet | None, detail: float | None, latent: bool) -> float:
     """How much of what the super-resolution model invents is believed, 0..1.
 
     Args:
+        unet: the super-resolution model, or None where there is a detail decoder alone.
         detail: what is asked for, 0..1; None = what suits the model.
         latent: whether latents are asked for.
 
     Raises:
         InputError: something asked of a model that invents nothing.
     """
-    if pipe.upscale_unet is None and (detail or latent):
+    if unet is None and (detail or latent):
         raise InputError(
             "the model has a detail decoder alone, which makes up no latents; leave out detail and 'latent'"
         )
     if detail is None:
-        return _DETAIL if pipe.upscale_unet is not None else 0.0
+        return _DETAIL if unet is not None else 0.0
     return float(detail)
 
 
-def upscale(
-    pipe,
-    images: Sequence[np.ndarray],
-    views: SceneViews,
-    request: Request,
-    tile: int | None,
-    detail: float,
-    fused: bool,
-    latent: bool,
-) -> torch.Tensor:
-    """Large images (m, 3, H, W), -1..1, or their latents.
+@dataclass(frozen=True, eq=False)
+class LargeDenoiser:
+    """What makes latents of large views, tile by tile, from those of small ones.
 
-    Args:
-        pipe: the pipeline, with a super-resolution model, a detail decoder, or both.
-        images: m images (h, w, 3) float32 0..1 of the views.
-        request: how to generate the latents; without fusion.
-        tile: side of tiles, pixels of the large images; None = no tiles.
-        detail: how much of the latents' own detail is believed, see `add_detail`; at 0 none are generated.
-        fused: let the large images of different views agree, see `agree`.
-        latent: return latents.
-
-    Raises:
-        InputError: views or prompts that do not fit.
+    Attributes:
+        unet, scheduler: parts of a pipeline.
+        views: m views.
+        low: (m, c, h, w) latents of their small images.
+        tiles: of the large latents.
+        request: how to generate them.
     """
-    unet, decoder, cell = pipe.upscale_unet, pipe.detail_decoder, pipe.vae_scale_factor
-    factor = trained_factor(pipe)
-    least = max(1, cell // (factor if unet is None else unet.config.enlarge))
-    views.check(least, least)
-    alignment = 1 if unet is None else unet.alignment
-    check_tile(tile, alignment * cell)
-    small = torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
-    size = tuple(side * factor // cell for side in small.shape[-2:])
-    tiles = Tiles.cover(size, None if tile is None else tile // cell, alignment)
-    if latent or decoder is None or detail > 0:
-        latents = _large_latents(pipe, small, views, request, size, tiles)
-    else:
-        one_per_view(request.prompt, len(views), "prompt")  # wrong ones are named, though nothing is asked of them
-        latents = torch.zeros((len(views), decoder.config.latent_channels, *size), device=pipe._execution_device)
-    if latent:
-        return latents
-    if decoder is not None:
-        together = request.correspondence and len(views) > 1
-        large = add_detail(decoder, latents, small, views, detail, together, tiles.scaled(cell))
-    else:
-        # One image and one tile at a time: at this size the autoencoder takes more memory than the UNet.
-        blend = tiles.scaled(cell).blend
-        decoded = [blend(lambda rows, columns, z=z: _decode(pipe, z, rows, columns)) for z in latents.split(1)]
-        large = torch.cat(decoded)
-    large = restore(large, small.to(large.device) * 2 - 1)
-    if not fused or len(large) == 1:
-        return large
-    pictures = agree(large.permute(0, 2, 3, 1).cpu().contiguous().numpy(), views.views)
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).to(large.device).clamp(-1, 1)
 
+    unet: SuperResolutionUNet
+    scheduler: SchedulerMixin
+    views: SceneViews
+    low: torch.Tensor
+    tiles: Tiles
+    request: Request
 
-def _large_latents(
-    pipe, small: torch.Tensor, views: SceneViews, request: Request, size: tuple[int, int], tiles: Tiles
-) -> torch.Tensor:
-    """Latents (m, c, h, w), `size` = (h, w), that the super-resolution UNet makes of small images (m, 3, h', w')."""
-    unet, device = pipe.upscale_unet, pipe._execution_device
-    low = torch.stack([_encode(pipe, image, unet.config.enlarge) for image in small]).to(unet.dtype)
-
-    def run(part: Part) -> torch.Tensor:
-        together = request.correspondence and len(part.which) > 1
-        correspondence = views.attended(part.which, "visible").to(device) if together else None
-        features = unet.read_low(low[part.which][None])
+    def denoise(self, part: Part) -> torch.Tensor:
+        """Clean latents (n, c, H, W) of a window's n views."""
+        unet, together = self.unet, self.request.sampling.correspondence and len(part.which) > 1
+        correspondence = self.views.attended(part.which, "visible").to(self.low.device) if together else None
+        features = unet.read_low(self.low[part.which][None])
         hidden = part.embeddings.hidden.to(unet.dtype)
 
         def predict(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
@@ -140,13 +75,61 @@ def _large_latents(
                 corner = (rows.start, columns.start)
                 time = t.reshape(1, 1).expand(hidden.shape[:2])
                 out = unet(sample, time, hidden, features, correspondence, corner, return_dict=False)[0]
-                return out[0] if len(out) == 1 else out[0] + request.guidance_scale * (out[1] - out[0])
+                return guided(out, self.request)
 
-            return tiles.blend(compute)
+            return self.tiles.blend(compute)
 
-        return denoise(pipe.scheduler, part, predict, request)
+        return denoise(self.scheduler, part, predict, self.request)
 
-    return run_windows(pipe, views, request, size, {}, run)
+
+@torch.no_grad()
+def add_detail(
+    decoder: DetailDecoder,
+    latents: torch.Tensor,
+    small: torch.Tensor,
+    views: SceneViews,
+    share: float,
+    together: bool,
+    tiles: Tiles,
+) -> torch.Tensor:
+    """Large images (m, 3, H, W), about -1..1: one view at a time, and of it one tile.
+
+    Args:
+        decoder: what makes them.
+        latents: (m, c, h', w') of the large images.
+        small: (m, 3, h, w) small images, 0..1.
+        views: m views of the small images.
+        share: how much of the detail in the latents is believed, 0..1.
+        together: use what the views show of each other.
+        tiles: of the large images.
+    """
+    out, device, (h, w) = [], latents.device, small.shape[-2:]
+    factor = decoder.config.factor
+    cell = h * factor // latents.shape[-2]
+    small = small * 2 - 1
+    pictures = small.permute(0, 2, 3, 1).contiguous().numpy()
+    # What is not believed is covered by noise, the same every time.
+    noise = draw_noise(0, views.noise_seeds, tuple(latents.shape[1:])).to(device)
+    level = torch.full((1,), 1.0 - share, device=device)
+    for i in range(len(latents)):
+        seen = small.new_zeros(3, h * factor, w * factor), small.new_zeros(h, w)
+        if together:
+            seen = evidence(pictures, i, views.views, factor)
+        difference, told = (x.to(device) for x in seen)
+        own, z = small[i].to(device), believed(latents[i][None].float(), noise[i][None], level)
+
+        maps = (z, cell), (own[None], factor), (difference[None], 1), (told[None], factor)
+        out.append(tiles.blend(partial(_tile, decoder, level, maps)))
+    return torch.cat(out)
+
+
+def _tile(decoder: DetailDecoder, level: torch.Tensor, maps, rows: slice, columns: slice) -> torch.Tensor:
+    """The large image's rows and columns, from maps (1, ..., h, w), each with how many pixels wide its cells are."""
+    parts = []
+    for x, cell in maps:
+        down, across = (slice(side.start // cell, side.stop // cell) for side in (rows, columns))
+        parts.append(x[..., down, across])
+    return decoder(parts[0], level, *parts[1:])
 
 
 def restore(images: torch.Tensor, small: torch.Tensor) -> torch.Tensor:
@@ -169,15 +152,3 @@ def restore(images: torch.Tensor, small: torch.Tensor) -> torch.Tensor:
 def enlarged(images: torch.Tensor, factor: int) -> torch.Tensor:
     """Images (m, 3, h, w), 0..1, bicubic at `factor` times the size."""
     return images if factor == 1 else bicubic(images, factor).clamp(0, 1)
-
-
-def _encode(pipe, image: torch.Tensor, enlarge: int) -> torch.Tensor:
-    """(c, h, w) latents of a small image (3, h, w)."""
-    return encode(pipe, enlarged(image[None], enlarge)[0].permute(1, 2, 0).numpy())
-
-
-def _decode(pipe, latents: torch.Tensor, rows: slice, columns: slice) -> torch.Tensor:
-    """A tile (1, 3, H, W) of the image of latents (1, c, h, w)."""
-    cell = pipe.vae_scale_factor
-    part = latents[..., rows.start // cell : rows.stop // cell, columns.start // cell : columns.stop // cell]
-    return decode(pipe, part, [None])

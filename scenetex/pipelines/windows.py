@@ -1,13 +1,11 @@
-"""Which views are generated together, and which already generated ones anchor them."""
+"""Which views are generated together, and which views whose images are there already anchor them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from ..correspondence import Correspondence
-from ..correspondence.grid import pixel_lattice
 
 LEAST_JOINT = 4
 _SAMPLES = 24  # pixels along the shorter side that overlaps are measured on
@@ -15,23 +13,15 @@ _SAMPLES = 24  # pixels along the shorter side that overlaps are measured on
 
 @dataclass(frozen=True)
 class Window:
-    """Views denoised together, ascending; `given` ones are generated already."""
+    """Views denoised together, ascending; the images of the `anchors` among them are there already."""
 
     views: tuple[int, ...]
-    given: frozenset[int]
+    anchors: frozenset[int]
 
 
 def overlaps(correspondence: Correspondence) -> np.ndarray:
     """(m, m) float32: the part of view i's pixels (with depth) that view j sees, 0 for i = j."""
-    geometry, m = correspondence.geometry, correspondence.views
-    pixel = pixel_lattice(geometry.size, max(1, min(geometry.size) // _SAMPLES), geometry.depth)
-    out = torch.zeros(m, m)
-    views, counts = correspondence.pairs[:, 0].unique_consecutive(return_counts=True)
-    for i, j in zip(views.tolist(), correspondence.pairs[:, 1].split(counts.tolist()), strict=True):
-        seen = geometry.visible(i, j.to(geometry.device), pixel)[1]
-        valid = (geometry.depth_at(i, pixel) > 0).sum().clamp(min=1)
-        out[i, j] = (seen.sum(1) / valid).cpu()
-    return out.numpy()
+    return correspondence.overlap(_SAMPLES)[0].numpy()
 
 
 def plan_keyframes(overlap: np.ndarray, joint: int) -> list[Window]:
@@ -46,8 +36,8 @@ def plan_keyframes(overlap: np.ndarray, joint: int) -> list[Window]:
     """
     windows = []
     for new in batches(len(overlap), joint):
-        given = anchors(overlap, new, range(new.start), joint - len(new))
-        windows.append(Window(tuple(sorted([*given, *new])), frozenset(given)))
+        anchors = choose_anchors(overlap, new, range(new.start), joint - len(new))
+        windows.append(Window(tuple(sorted([*anchors, *new])), frozenset(anchors)))
     return windows
 
 
@@ -58,35 +48,36 @@ def batches(views: int, joint: int) -> list[range]:
     return [range(start, stop) for start, stop in zip([0, *stops], stops, strict=False)]
 
 
-def noise_turns(windows: Sequence[Window], given: Sequence[int], joint: int) -> list[list[int]]:
-    """The views of each turn in which noise is drawn: window by window, and those `given` before, as they were drawn
+def noise_turns(windows: Sequence[Window], anchors: Sequence[int], joint: int) -> list[list[int]]:
+    """The views of each turn in which noise is drawn: window by window, and the `anchors` before, as they were drawn
     when they were generated themselves."""
-    before = [[given[i] for i in new] for new in batches(len(given), joint)] if given else []
-    return before + [[i for i in window.views if i not in window.given] for window in windows]
+    before = [[anchors[i] for i in new] for new in batches(len(anchors), joint)] if anchors else []
+    return before + [[i for i in window.views if i not in window.anchors] for window in windows]
 
 
-def plan_between(keys: Sequence[bool], overlap: np.ndarray, joint: int) -> list[Window]:
-    """Windows that generate the views between consecutive keys, each together with the two keys.
+def plan_between(is_anchor: Sequence[bool], overlap: np.ndarray, joint: int) -> list[Window]:
+    """Windows that generate the views between consecutive anchors, each together with the two anchors.
 
-    Views before the first key or behind the last are generated with that key and another one that overlaps them. Where
-    there are more views between two keys than a window holds, each further window also holds the view before it.
+    Views before the first anchor or behind the last are generated with that one and another one that overlaps them.
+    Where there are more views between two anchors than a window holds, each further window also holds the view before
+    it.
     """
-    at = [i for i, is_key in enumerate(keys) if is_key]
+    at = [i for i, there in enumerate(is_anchor) if there]
     windows = []
     for left, right in zip([None, *at], [*at, None], strict=True):
-        new = list(range(0 if left is None else left + 1, len(keys) if right is None else right))
+        new = list(range(0 if left is None else left + 1, len(is_anchor) if right is None else right))
         ends = {i for i in (left, right) if i is not None}
         room = joint - 2 if len(new) <= joint - 2 else joint - 3
         for start in range(0, len(new), room):
             part = new[start : start + room]
-            given = ends | ({part[0] - 1} if start else set())
+            anchors = ends | ({part[0] - 1} if start else set())
             if len(ends) < 2:
-                given |= set(anchors(overlap, part, [k for k in at if k not in ends], 1))
-            windows.append(Window(tuple(sorted(given | set(part))), frozenset(given)))
+                anchors |= set(choose_anchors(overlap, part, [k for k in at if k not in ends], 1))
+            windows.append(Window(tuple(sorted(anchors | set(part))), frozenset(anchors)))
     return windows
 
 
-def anchors(overlap: np.ndarray, new: Sequence[int], done: Sequence[int], count: int) -> list[int]:
+def choose_anchors(overlap: np.ndarray, new: Sequence[int], done: Sequence[int], count: int) -> list[int]:
     """Up to `count` of the views `done` that together overlap the `new` ones most, each new one counted by its best."""
     new, done, chosen = list(new), list(done), []
     sees = overlap[np.ix_(new, done)]

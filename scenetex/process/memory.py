@@ -7,7 +7,7 @@ import resource
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from ..errors import InputError
 from .threads import one_thread
@@ -99,7 +99,16 @@ def is_out_of_memory(error: BaseException) -> bool:
     return any(saying in text for saying in _SAYINGS)
 
 
-def with_less_memory(pipe, views: int, joint_views: int, call: Callable[[int], T], note: Callable[[str], None]) -> T:
+class Frugal(Protocol):
+    """What can make do with less memory, such as a pipeline."""
+
+    def save_memory(self, megabytes: int) -> None:
+        """Attention takes no more than that from now on."""
+
+
+def with_less_memory(
+    pipe: Frugal, views: int, joint_views: int, call: Callable[[int], T], note: Callable[[str], None]
+) -> T:
     """Calls with `joint_views`, and with half as many views at a time and half the attention memory while that fails.
 
     Attention memory does not change the images; fewer joint views do, a little.
@@ -131,10 +140,7 @@ def with_less_memory(pipe, views: int, joint_views: int, call: Callable[[int], T
         before, joint_views = joint_views, min(joint_views, max(LEAST_JOINT, min(views, joint_views) // 2))
         less = f"{joint_views} instead of {before} joint views" if joint_views < before else "less attention memory"
         note(f"out of memory while generating; tried again with {less}")
-        for unet in (pipe.unet, pipe.upscale_unet):
-            if hasattr(unet, "set_attention_memory"):
-                unet.set_attention_memory(attention)
-        pipe.enable_vae_slicing()
+        pipe.save_memory(attention)
         attention //= 4
 
 

@@ -12,9 +12,9 @@ import torch
 from ..correspondence import from_depth, from_rotation
 from ..data.sample import Sample
 from ..errors import InputError
-from ..pipelines.geometry import SHARED_OVERLAP
+from ..pipelines.conditioning import surface_fields
 from ..pipelines.noise import share_noise
-from ..pipelines.surface_condition import surface_fields
+from ..pipelines.scenery import SHARED_OVERLAP
 from .encoded import Encoded, camera_tensors, detail_parts
 
 _PROMPT_DROPPED = 0.1

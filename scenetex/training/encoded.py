@@ -20,8 +20,8 @@ from ..files.reading import check_regular
 from ..models import SuperResolutionUNet
 from ..models.image_features import Eyes
 from ..models.patch_autoencoder import image_factor
-from ..pipelines.evidence import evidence
-from ..pipelines.guide import make_guide
+from ..pipelines.conditioning import make_guide
+from ..pipelines.cross_view import evidence
 from ..pipelines.upscale import enlarged
 from ..views.viewset import ViewSet
 

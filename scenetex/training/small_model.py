@@ -9,7 +9,7 @@ from tokenizers.processors import TemplateProcessing
 from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 
 from ..models import PatchUNet, SuperResolutionUNet, SurfaceAutoencoder
-from ..pipelines.surface_condition import surface_channels
+from ..pipelines.conditioning import surface_channels
 
 SMALL_STEPS, SMALL_GUIDANCE = 16, 3.0
 _MAX_WORDS = 48

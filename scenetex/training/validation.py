@@ -12,11 +12,10 @@ from ..files.output import naming, write_files
 from ..files.seal import seal
 from ..models import SurfaceAutoencoder
 from ..pipelines import MVDiffusionPanoramaPipeline, MVDiffusionPipeline
-from ..pipelines.detail import add_detail
-from ..pipelines.geometry import SceneViews
-from ..pipelines.surface_condition import surface_fields
+from ..pipelines.conditioning import surface_fields
+from ..pipelines.scenery import SceneViews
 from ..pipelines.tiles import Tiles
-from ..pipelines.upscale import trained_factor
+from ..pipelines.upscale import add_detail
 from ..pipelines.windows import LEAST_JOINT
 from .pictures import draw_grid
 from .run_folder import keep_strange
@@ -64,9 +63,9 @@ def surround(pipe: MVDiffusionPanoramaPipeline, sample: Sample, seed: int) -> np
 
 def upscale(pipe: MVDiffusionPipeline, sample: Sample, seed: int) -> np.ndarray:
     """The sample's images from themselves at a size as many times smaller as the model enlarges, (m, h, w, 3) uint8."""
-    small = sample.shrunk(trained_factor(pipe))
+    small = sample.shrunk(pipe.upscale_factor())
     options = _options(pipe, seed) | _together(sample)
-    return _bytes(pipe.upscale(small.images, small.views, sample.captions, **options).images)
+    return _bytes(pipe.upscale(sample.captions, small.views, small.images, **options).images)
 
 
 def enlarge(pipe: MVDiffusionPipeline, sample: Sample, seed: int) -> np.ndarray:
@@ -82,7 +81,7 @@ def enlarge(pipe: MVDiffusionPipeline, sample: Sample, seed: int) -> np.ndarray:
     return _bytes((large / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy())
 
 
-def _options(pipe, seed: int) -> dict:
+def _options(pipe: MVDiffusionPipeline | MVDiffusionPanoramaPipeline, seed: int) -> dict:
     pipe.set_progress_bar_config(disable=True)
     return {"num_inference_steps": _STEPS, "generator": torch.Generator().manual_seed(seed)}
 

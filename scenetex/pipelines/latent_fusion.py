@@ -9,8 +9,8 @@ from ..correspondence import Correspondence
 from ..errors import InputError
 
 _COARSE = 1.0  # latent cells, standard deviation of the Gaussian that tells what is not fine
-# A view that is already painted counts for more than one that is still forming.
-_GIVEN_WEIGHT = 4.0
+# A view that is there already counts for more than one that is still forming.
+_ANCHOR_WEIGHT = 4.0
 _PREDICTIONS = ("epsilon", "v_prediction", "sample")
 
 
@@ -73,15 +73,15 @@ class Fusion:
 
     Args:
         correspondence: of the m views; convention "visible".
-        size: (h, w) of the latents.
-        given: (m,) bool, views that are already painted: the others come to them, they do not move.
+        shape: (h, w) of the latents.
+        is_anchor: (m,) bool, views that are there already: the others come to them, they do not move.
         share: of the steps, in which views agree in everything, while the large shapes form; then each has its own
-            fine detail, which averaging would blur. That of a view which is painted already is there to be taken over.
+            fine detail, which averaging would blur. That of an anchor is there to be taken over.
     """
 
-    def __init__(self, correspondence: Correspondence, size: tuple[int, int], given: torch.Tensor, share: float):
-        self._matches = correspondence.at(size)
-        self._given = given
+    def __init__(self, correspondence: Correspondence, shape: tuple[int, int], is_anchor: torch.Tensor, share: float):
+        self._matches = correspondence.at(shape)
+        self._is_anchor = is_anchor
         self.share = share
 
     def fuse(self, clean: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -91,42 +91,39 @@ class Fusion:
             clean: (m, c, h, w).
 
         Returns:
-            tokens (n,) int64, numbered view * h * w + cell; their latents (n, c) float32; and (n,) bool, whether a view
-            that is painted already is among their partners.
+            tokens (n,) int64, numbered view * h * w + cell; their latents (n, c) float32; and (n,) bool, whether an
+            anchor is among their partners.
         """
         cells = clean.shape[2] * clean.shape[3]
         table = clean.float().permute(0, 2, 3, 1).reshape(-1, clean.shape[1])
-        given = self._given.to(table.device)
-        tokens, values, painted = [table.new_zeros(0, dtype=torch.long)], [table[:0]], [given[:0]]
+        is_anchor = self._is_anchor.to(table.device)
+        tokens, values, anchored = [table.new_zeros(0, dtype=torch.long)], [table[:0]], [is_anchor[:0]]
         for group in self._matches.groups:
-            texel, (q, l) = group.keys.texel, group.shape
-            seen = F.embedding_bag(
-                texel.view(-1, 4).long(), table, per_sample_weights=group.keys.weight.view(-1, 4), mode="sum"
-            ).view(q, l, -1)
-            there = given[texel[..., 0].long() // cells]
-            weight = torch.where(there, _GIVEN_WEIGHT, 1.0)
+            seen = group.keys.sample(table)
+            there = is_anchor[group.keys.texel[..., 0].long() // cells]
+            weight = torch.where(there, _ANCHOR_WEIGHT, 1.0)
             if group.valid is not None:
                 weight, there = weight * group.valid, there & group.valid
             total = table[group.query] + (weight[..., None] * seen).sum(1)
-            moves = ~given[group.query // cells]
+            moves = ~is_anchor[group.query // cells]
             tokens.append(group.query[moves])
             values.append((total / (1 + weight.sum(1, keepdim=True)))[moves])
-            painted.append(there.any(1)[moves])
-        return torch.cat(tokens), torch.cat(values), torch.cat(painted)
+            anchored.append(there.any(1)[moves])
+        return torch.cat(tokens), torch.cat(values), torch.cat(anchored)
 
     def apply(self, x: torch.Tensor, output: torch.Tensor, level: NoiseLevel, coarse: bool = False) -> torch.Tensor:
         """The model's output (m, c, h, w) with fused clean latents; cells without a partner are left as they are.
 
         Args:
-            coarse: views come to agree in what is not fine alone, but for places that a painted view shows, too: of the
+            coarse: views come to agree in what is not fine alone, but for places that an anchor shows, too: of the
                 change, its smooth part is made.
         """
         clean = level.clean(x.float(), output.float())
-        tokens, fused, painted = self.fuse(clean)
+        tokens, fused, anchored = self.fuse(clean)
         rows = clean.permute(0, 2, 3, 1).reshape(-1, clean.shape[1])
         if coarse:
             smooth = rows[tokens] + self._smooth(tokens, fused - rows[tokens], clean.shape)
-            fused = torch.where(painted[:, None], fused, smooth)
+            fused = torch.where(anchored[:, None], fused, smooth)
         out = output.permute(0, 2, 3, 1).reshape(rows.shape).clone()
         at = x.float().permute(0, 2, 3, 1).reshape(rows.shape)[tokens]
         out[tokens] = level.output(at, fused).to(out.dtype)

@@ -9,9 +9,7 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from tiny_pipeline import room_views, some_of
 
-from scenetex.pipelines.depth_condition import depth_channel
-from scenetex.pipelines.guide import make_guide
-from scenetex.pipelines.surface_condition import surface_channels, surface_maps
+from scenetex.pipelines.conditioning import depth_channel, make_guide, surface_channels, surface_maps
 from scenetex.scene.mesh import Mesh
 from scenetex.views.viewset import cast_views
 

@@ -1,7 +1,7 @@
 """The views that images are generated for: how they see each other, for the attention, the noise and the fusion."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
@@ -12,7 +12,7 @@ import torch
 from ..correspondence import Correspondence, from_depth
 from ..errors import InputError
 from ..views.viewset import ViewSet
-from .windows import Window, overlaps, plan_between, plan_keyframes
+from .windows import Window, noise_turns, overlaps, plan_between, plan_keyframes
 
 # Noise and fusion gain from every view that shows the same surface; attention keeps to those it was trained on.
 SHARED_OVERLAP = 0.02
@@ -23,14 +23,14 @@ class Scenery(Protocol):
 
     Attributes:
         names: (m,) frame ids, which order the views.
-        keys: (m,) a number for each view that depends on its camera alone.
+        noise_seeds: (m,) a number for each view that depends on its camera alone.
         size: (width, height) of the images, pixels.
         surface: the views with what they see of the surface; None = not known.
         fused_share: of the steps, in which fused views agree in everything, see `Fusion`.
     """
 
     names: tuple[int, ...]
-    keys: list[int]
+    noise_seeds: list[int]
     size: tuple[int, int]
     surface: ViewSet | None
     fused_share: float
@@ -47,9 +47,9 @@ class Scenery(Protocol):
     def places(self, which: Sequence[int]) -> Correspondence:
         """Where each latent cell of the views `which` is found in the others, for noise and fusion."""
 
-    def plan(self, given: Sequence[bool], places: Correspondence, joint: int) -> list[Window]:
-        """Which views are generated together, at most `joint`, those `given` being there already; the views are
-        numbered as in `places`."""
+    def plan(self, is_anchor: Sequence[bool], places: Correspondence, joint: int) -> list[Window]:
+        """Which views are generated together, at most `joint`, some of them anchors; the views are numbered as in
+        `places`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +76,8 @@ class SceneViews:
         return self.views.frame_ids
 
     @cached_property
-    def keys(self) -> list[int]:
-        return view_keys(self.views.intrinsics, self.views.cam_to_world)
+    def noise_seeds(self) -> list[int]:
+        return camera_seeds(self.views.intrinsics, self.views.cam_to_world)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -97,9 +97,38 @@ class SceneViews:
     def places(self, which: Sequence[int]) -> Correspondence:
         return correspondence_of(self.views, which, overlap=SHARED_OVERLAP)
 
-    def plan(self, given: Sequence[bool], places: Correspondence, joint: int) -> list[Window]:
+    def plan(self, is_anchor: Sequence[bool], places: Correspondence, joint: int) -> list[Window]:
         overlap = overlaps(places)
-        return plan_between(given, overlap, joint) if any(given) else plan_keyframes(overlap, joint)
+        return plan_between(is_anchor, overlap, joint) if any(is_anchor) else plan_keyframes(overlap, joint)
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """The way through the views of a task.
+
+    Attributes:
+        order: (m,) the views ascending by frame id. In this order sums over views and windows come out the same,
+            whatever the caller's.
+        places: where each latent cell is found in the other views; these are numbered as in `order`.
+        turns: the views of each turn in which noise is drawn, numbered as in `order`.
+        windows: what is denoised together, one after the other; views are numbered as the caller does.
+    """
+
+    order: list[int]
+    places: Correspondence
+    turns: list[list[int]]
+    windows: list[Window]
+
+    @classmethod
+    def of(cls, views: Scenery, anchors: Collection[int], joint: int) -> "Plan":
+        """Of views of which the `anchors` are there already, at most `joint` together."""
+        order = sorted(range(len(views)), key=lambda i: (views.names[i], views.noise_seeds[i]))
+        places = views.places(order)
+        is_anchor = [i in anchors for i in order]
+        windows = views.plan(is_anchor, places, joint)
+        turns = noise_turns(windows, [i for i, there in enumerate(is_anchor) if there], joint)
+        named = [Window(tuple(order[i] for i in w.views), frozenset(order[i] for i in w.anchors)) for w in windows]
+        return cls(order, places, turns, named)
 
 
 def correspondence_of(views: ViewSet, which: Sequence[int], **options) -> Correspondence:
@@ -141,12 +170,12 @@ def check_views(views: ViewSet, factor: int, least: int) -> None:
             )
 
 
-def view_keys(intrinsics: np.ndarray, poses: np.ndarray) -> list[int]:
+def camera_seeds(intrinsics: np.ndarray, poses: np.ndarray) -> list[int]:
     """A number for each camera, which depends on it alone and not on its place in the set; equal cameras differ."""
-    keys, times = [], {}
+    seeds, times = [], {}
     for camera in zip(intrinsics, poses, strict=True):
         content = b"".join(np.ascontiguousarray(part, np.float64).tobytes() for part in camera)
         times[content] = times.get(content, 0) + 1
         digest = hashlib.blake2b(content + bytes([times[content] % 256]), digest_size=8).digest()
-        keys.append(int.from_bytes(digest, "little"))
-    return keys
+        seeds.append(int.from_bytes(digest, "little"))
+    return seeds

@@ -1,14 +1,27 @@
-"""What other views show of a view's surface: which of them, where in their images, and how finely."""
+"""What views show of each other's surface, in pixels: told to the detail decoder (`evidence`), agreed on (`agree`), and
+taken over (`carry_over`).
+
+All three ask which other views show most of a view's surface, where in their images, and how finely.
+"""
 
 import cv2
 import numpy as np
+import torch
 
+from ..models.detail_decoder import bicubic
 from ..views.correspond import correspond, lattice_step
 from ..views.viewset import ViewSet
 
-_OTHERS = 4
+_OTHERS = 4  # views that are asked what they show of one
 _FINEST = 3.0  # a view that is nearer than this tells no more than is asked for
 _RAMP = 3.0  # pixels over which what a view shows fades in from its border
+# How much a nearer view outweighs the others: more keeps more detail, less brings views closer together.
+_EVIDENCE_POWER, _AGREE_POWER, _CARRY_POWER = 4, 2, 4
+_CARRY_SOURCES = 3  # views that one takes over from: of more views' mean, detail blurs
+_CARRY_RAMP = 6.0  # pixels from the border of what is carried over to where it counts in full
+# Pixels of a source along one of the view, in the direction with fewest: below the first it shows too little to be
+# carried over, from the second on it shows as much as the view itself could.
+_CARRY_COARSE, _CARRY_FINE = 0.35, 0.75
 _BENT = 0.02  # of the inverse depth: greater second differences are ends of surfaces, or too sharp folds
 _SMOOTH = (5, 5)  # pixels over which fineness is averaged: rounded depth makes it jump
 
@@ -112,3 +125,84 @@ def ramp(there: np.ndarray, width: float) -> np.ndarray:
     if there.all():
         return np.ones(there.shape, np.float32)
     return np.clip(cv2.distanceTransform(there.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3) / width, 0, 1)
+
+
+def evidence(images: np.ndarray, i: int, views: ViewSet, factor: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """What other views show of view i's surface, in the pixels of its large image.
+
+    Args:
+        images: (m, h, w, 3) float32 small images of the views.
+        factor: how many times larger the large image is.
+
+    Returns:
+        (3, h factor, w factor) how the other views' mean, in which the finest counts most, differs from the enlarged
+        small image, 0 where there is none; and (h, w) how much they tell, 0..1: one half where a single one shows the
+        surface as finely as view i itself.
+    """
+    total, weight, told = shown_by_others(images, i, views, factor, _EVIDENCE_POWER)
+    own = bicubic(torch.from_numpy(images[i]).permute(2, 0, 1)[None], factor)[0]
+    mean, there = (torch.from_numpy(x) for x in (total / np.where(weight > 0, weight, 1)[..., None], weight > 0))
+    return (mean.permute(2, 0, 1) - own) * there, torch.from_numpy(told / (1 + told))
+
+
+def agree(images: np.ndarray, views: ViewSet) -> np.ndarray:
+    """Each image, where other views show its surface, as the mean of what they and it show, in which the finest counts
+    most. Beside the ends of surfaces, which the small views' depth tells to the small pixel alone, each stays as it is.
+
+    Args:
+        images: (m, h factor, w factor, 3) float32.
+        views: m views of the small images (h, w), with their depth.
+
+    Returns:
+        (m, h factor, w factor, 3) float32.
+    """
+    out, factor = [], images.shape[1] // views.size[1]
+    trusted = np.stack([unbroken(depth) for depth in views.depth])
+    for i, own in enumerate(images):
+        total, weight, _ = shown_by_others(images, i, views, factor, _AGREE_POWER, trusted)
+        out.append((own + total) / (1 + weight[..., None]))
+    return np.stack(out)
+
+
+def carry_over(images: np.ndarray, is_anchor: np.ndarray, views: ViewSet) -> np.ndarray:
+    """Images in which each view shows the surface as the anchors, and those that come before it, show it.
+
+    Latents that agree are still decoded view by view; here pixels come to agree. One after the other, in the order of
+    the frames, each view takes over what the three that show most of its surface show of it, where they show it about
+    as finely; towards the border of that its own pixels fade in.
+
+    Args:
+        images: (m, h, w, 3) float32 of the views.
+        is_anchor: (m,) bool, the views whose images were there already: they come first and stay as they are.
+        views: m views with their depth.
+
+    Returns:
+        (m, h, w, 3) float32.
+    """
+    out, done = images.copy(), list(np.flatnonzero(is_anchor))
+    # Whatever the caller's order, the views come in that of their frames.
+    for i in sorted(np.flatnonzero(~is_anchor), key=lambda i: (views.frame_ids[i], views.cam_to_world[i].tolist())):
+        if done:
+            shown, share = _carried(out, i, showing_most(views, i, np.array(done), _CARRY_SOURCES), views)
+            out[i] += share[..., None] * (shown - images[i])
+        done.append(i)
+    return out
+
+
+def _carried(images: np.ndarray, i: int, sources: np.ndarray, views: ViewSet) -> tuple[np.ndarray, np.ndarray]:
+    """What the views `sources` show of view i's surface (h, w, 3), and how much that counts (h, w), 0..1."""
+    shape = images.shape[1:3]
+    total, weight = np.zeros(images.shape[1:], np.float32), np.zeros(shape, np.float32)
+    best, seen = np.zeros(shape, np.float32), np.zeros(shape, bool)
+    for k in sources:
+        there, place = places(views, i, k)
+        fine = fineness(place, there)
+        counts = np.clip((fine - _CARRY_COARSE) / (_CARRY_FINE - _CARRY_COARSE), 0, 1)
+        pixels = cv2.remap(images[k], place[..., 0], place[..., 1], cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        w = (counts * np.minimum(fine, 1) * ramp(there, _CARRY_RAMP)) ** _CARRY_POWER
+        total += w[..., None] * pixels
+        weight += w
+        best = np.maximum(best, counts)
+        seen |= there
+    share = best * ramp(seen, _CARRY_RAMP) * (weight > 0)
+    return total / np.where(weight > 0, weight, 1)[..., None], share

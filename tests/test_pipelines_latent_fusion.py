@@ -10,8 +10,8 @@ from tiny_panorama import make_panorama_pipeline, run
 from tiny_pipeline import make_pipeline, room_views
 
 from scenetex import InputError
-from scenetex.pipelines.fusion import Fusion, NoiseLevel, noise_level
-from scenetex.pipelines.geometry import SHARED_OVERLAP, correspondence_of
+from scenetex.pipelines.latent_fusion import Fusion, NoiseLevel, noise_level
+from scenetex.pipelines.scenery import SHARED_OVERLAP, correspondence_of
 
 SIZE = (12, 16)
 PREDICTIONS = ["epsilon", "v_prediction", "sample"]
@@ -35,10 +35,10 @@ def loops(fusion, clean):
                 if group.valid is not None and not group.valid[row, k]:
                     continue
                 texel, share = group.keys.texel[row, k].tolist(), group.keys.weight[row, k].tolist()
-                trust = 4.0 if fusion._given[texel[0] // (h * w)] else 1.0
+                trust = 4.0 if fusion._is_anchor[texel[0] // (h * w)] else 1.0
                 total += trust * sum(s * flat[t] for s, t in zip(share, texel, strict=True))
                 weight += trust
-            if not fusion._given[token // (h * w)]:
+            if not fusion._is_anchor[token // (h * w)]:
                 out[token] = total / weight
     return out
 
@@ -50,7 +50,7 @@ def with_painted_partner(fusion) -> set[int]:
         for row, token in enumerate(group.query.tolist()):
             for k in range(group.shape[1]):
                 valid = group.valid is None or group.valid[row, k]
-                if valid and fusion._given[int(group.keys.texel[row, k, 0]) // cells]:
+                if valid and fusion._is_anchor[int(group.keys.texel[row, k, 0]) // cells]:
                     out.add(token)
     return out
 
