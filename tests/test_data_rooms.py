@@ -8,14 +8,17 @@ from synthetic_rooms import psnr
 
 from scenetex import InputError
 from scenetex.data.prefetch import prefetch
-from scenetex.data.rooms import RoomStream
+from scenetex.data.rooms import RingStream, RoomStream
 from scenetex.data.sample import Sample
+from scenetex.metrics import overlap_psnr
+from scenetex.pipelines.ring_views import RingViews
 from scenetex.synthetic import RoomSettings, make_room
 from scenetex.synthetic.palette import FLOORS, WALLS
 from scenetex.synthetic.words import split_words, vocabulary
 from scenetex.views.viewset import cast_views
 
 STREAM = RoomStream(seed=4, views=3, size=(64, 48))
+RINGS = RingStream(seed=4, size=(64, 64))
 
 
 @pytest.fixture(scope="module")
@@ -136,3 +139,33 @@ def test_what_a_worker_raises_comes_out_here(samples):
 def test_a_worker_that_dies_is_named():
     with pytest.raises(InputError, match="a process that makes samples was killed"):
         next(prefetch(_Deadly(), iter(range(9)), 1))
+
+
+@pytest.fixture(scope="module")
+def ring_sample() -> Sample:
+    return RINGS.sample(1)
+
+
+def test_a_ring_is_what_the_panorama_pipeline_takes(ring_sample):
+    ring = RingViews.of(ring_sample.views, by_depth=False)
+    assert ring.size == (64, 64) and len(ring_sample) == 8
+    # Level, in a room whose z is up: what is down in the image is down in the room.
+    assert np.allclose(ring_sample.views.cam_to_world[:, :3, 1], [0, 0, -1])
+    other = RingStream(seed=4, size=(64, 64)).sample(1)
+    assert np.array_equal(other.images, ring_sample.images) and other.prompts == ring_sample.prompts
+    assert not np.array_equal(RINGS.sample(2).views.cam_to_world, ring_sample.views.cam_to_world)
+
+
+def test_its_pictures_fit_together_and_its_depth_is_the_rooms(ring_sample):
+    views = ring_sample.views
+    beside = [(i, (i + 1) % 8) for i in range(8)]
+    assert overlap_psnr(views, list(ring_sample.images), beside).mean > 25
+    assert overlap_psnr(views, list(ring_sample.images[::-1]), beside).mean < 20, "not mirrored"
+    assert views.depth.min() > 0.1
+
+
+def test_other_rings_are_refused():
+    with pytest.raises(InputError, match=r"6 views of .*; panoramas are 8 square views"):
+        RingStream(views=6)
+    with pytest.raises(InputError, match="8 square views"):
+        RingStream(size=(64, 48))

@@ -103,7 +103,7 @@ KNOWN = {
     "job/generation.py from_pretrained",
     "training/checkpoint.py load_file",
     "training/checkpoint.py torch.load",
-    "training/encoded.py safe_open",
+    "training/encoded_cache.py safe_open",
     "models/image_features.py from_pretrained",
     "data/sample_cache.py safe_open",
     "training/model_folder.py from_pretrained",

@@ -15,13 +15,14 @@ from safetensors.torch import save_file
 from tiny_pipeline import room_views
 from tiny_training import options, stage_of, tiny_autoencoder
 
-from scenetex.data.rings import RingStream
-from scenetex.data.rooms import RoomStream
+from scenetex.data.rooms import RingStream, RoomStream
 from scenetex.data.sample import Sample
-from scenetex.data.sample_cache import KeptSource
+from scenetex.data.sample_cache import CachedSource
 from scenetex.data.scans import ScanFolder
-from scenetex.training.batches import (
-    Schedule,
+from scenetex.training.batches import Schedule, Shard, encoded_batches, image_batches
+from scenetex.training.encoded import Encoded, EncodedDetail
+from scenetex.training.encoded_cache import EncodedCache, read_encoded
+from scenetex.training.items import (
     detail_items,
     image_items,
     multi_view_item,
@@ -30,9 +31,6 @@ from scenetex.training.batches import (
     super_resolution_item,
     surface_item,
 )
-from scenetex.training.encoded import Encoded, read_encoded
-from scenetex.training.feed import Part, encoded_batches, image_batches
-from scenetex.training.store import EncodedStore
 
 SENTENCES = (("one", "two words", "and three words"),) * 4
 VIEWS = replace(room_views(4), depth=np.full((4, *room_views(4).size[::-1]), 2.0, np.float32))
@@ -93,7 +91,7 @@ def test_batches_of_images_come_in_the_same_order():
     def make(sample: Sample, rng: np.random.Generator) -> list[dict]:
         return [{"drawn": torch.tensor([int(sample.images[0, 0, 0, 0]), int(rng.integers(1000))])}]
 
-    with closing(image_batches(Numbered(), Schedule(7, 4, None), Part(1, 2, 2), 0, make)(5)) as batches:
+    with closing(image_batches(Numbered(), Schedule(7, 4, None), Shard(1, 2, 2), 0, make)(5)) as batches:
         drawn = [[part["drawn"].tolist() for part in next(batches)] for _ in range(2)]
     assert drawn == [[[[22, 376]], [[23, 679]]], [[[26, 379]], [[27, 367]]]]
 
@@ -103,13 +101,13 @@ def test_encoded_batches_come_in_the_same_order_from_the_same_folder(tmp_path):
     with torch.no_grad():
         for parameter in vae.parameters():
             parameter.fill_(0.5)
-    store = EncodedStore.within(tmp_path, Numbered(), lambda s: encoded(int(s.images[0, 0, 0, 0])), vae, "80")
-    assert store.folder.name == "234449ba539b6880"
+    cache = EncodedCache.within(tmp_path, Numbered(), Encoded, lambda s: encoded(int(s.images[0, 0, 0, 0])), vae, "80")
+    assert cache.folder.name == "234449ba539b6880"
 
     def make(found: Encoded, number: int) -> list[dict]:
         return [{"drawn": torch.tensor([number, int(found.latents[0, 0, 0, 0])]), "guide": found.guide[0, 0, 0, 0]}]
 
-    with closing(encoded_batches(store, Schedule(7, 2, 3), Part(0, 1, 1), 2, True, make)(1)) as batches:
+    with closing(encoded_batches(cache, Schedule(7, 2, 3), Shard(0, 1, 1), 2, True, make)(1)) as batches:
         (first,), (second,) = next(batches), next(batches)
     assert first["drawn"].tolist() == [[2, 1], [3, 2]] and second["drawn"].tolist() == [[4, 0], [5, 1]]
     assert first["guide"].tolist() == pytest.approx([0.0996, 0.8374], abs=1e-4)
@@ -166,7 +164,7 @@ def test_what_is_drawn_for_detail_is_the_same_from_files_as_they_were(tmp_path):
     halves = {name: getattr(was, name).half() for name in ("latents", "guide", "depth")}
     cameras = {name: getattr(was, name) for name in ("intrinsics", "cam_to_world")}
     save_file(halves | cameras, tmp_path / "a.safetensors", {"prompts": json.dumps(SENTENCES)})
-    second = told(detail_items(read_encoded(tmp_path / "a.safetensors"), rng(), 2, (3, 4))[1])
+    second = told(detail_items(read_encoded(tmp_path / "a.safetensors", EncodedDetail), rng(), (3, 4))[1])
     assert second == {
         "difference": pytest.approx([0.5141, 0.2167], abs=1e-3),
         "large": pytest.approx([0.1555, 0.3382], abs=1e-3),
@@ -188,7 +186,7 @@ def test_sources_and_their_folders_have_the_same_names(tmp_path, monkeypatch):
         "RingStream(seed=3, views=8, size=(64, 64), materials=None)",
         "ScanFolder(folder='scans', size=(256, 192), depth='rendered', views=16, seed=0)",
     ]
-    folders = [KeptSource.within(tmp_path, source).folder.name for source in (rooms, rings)]
+    folders = [CachedSource.within(tmp_path, source).folder.name for source in (rooms, rings)]
     assert folders == ["samples-77dac22b1db938a1", "samples-063f74c37599ca10"]
 
 
@@ -208,10 +206,10 @@ BLOCKS = {"unet.down_correspondence", "unet.mid_correspondence", "unet.up_corres
     ],
 )
 def test_weights_in_checkpoints_have_the_same_names(tiny_models, tmp_path, monkeypatch, stage, how, trained, frozen):
-    ways, within = [], EncodedStore.within.__func__
+    ways, within = [], EncodedCache.within.__func__
     spy = lambda cls, *given: ways.append(given[-1]) or within(cls, *given)  # noqa: E731
-    monkeypatch.setattr(EncodedStore, "within", classmethod(spy))
-    monkeypatch.setattr(EncodedStore, "fill", lambda *given: None)
+    monkeypatch.setattr(EncodedCache, "within", classmethod(spy))
+    monkeypatch.setattr(EncodedCache, "fill", lambda *given: None)
     more = {"single-view": {"alignment": 0.5}, "autoencoder": {"adversarial": 0.5}}.get(stage, {})
     asked = options(stage, tiny_models, tmp_path / "run", cache=tmp_path / "cache", **more)
     objective = stage_of(asked).objective

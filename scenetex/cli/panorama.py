@@ -143,7 +143,7 @@ def _panorama(options: PanoramaOptions) -> np.ndarray:
     pipe = load_model(generation)
     import torch  # it takes seconds to load; bad input has been named by now
 
-    from ..data.rings import RingStream
+    from ..data.rooms import RingStream
 
     pipe.set_progress_bar_config(disable=options.quiet, desc="panorama", leave=False)
     size = pipe.view_size if options.size is None else options.size

@@ -19,7 +19,7 @@ from ..pipelines.tiles import Tiles
 from ..pipelines.upscale import trained_factor
 from ..pipelines.windows import LEAST_JOINT
 from .pictures import draw_grid
-from .run_folder import keep_strange
+from .training_folder import keep_strange
 
 _STEPS = 20
 _GUIDANCE = 4.0
