@@ -4,7 +4,6 @@ import ast
 import json
 import subprocess
 import sys
-import time
 import tomllib
 from pathlib import Path
 
@@ -31,14 +30,9 @@ def modules_in(folder: str) -> list[str]:
     return [f"scenetex.{folder}.{p.stem}" for p in paths if p.stem != "__init__"]
 
 
-def test_import_is_quick_and_light():
-    seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        loaded = modules_after("import scenetex")
-        seconds.append(time.perf_counter() - start)
-    assert not HEAVY & loaded
-    assert min(seconds) < 1.0
+def test_import_is_light():
+    loaded = modules_after("import scenetex")
+    assert "scenetex" in loaded and not HEAVY & loaded
 
 
 @pytest.mark.parametrize("folder", ["scene", "views", "texture", "checks", "synthetic"])
