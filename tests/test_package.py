@@ -1,4 +1,4 @@
-"""The package as a whole: quick to import, light until used, consistent with what its project files promise."""
+"""The package as a whole: light until used, consistent with what its project files promise."""
 
 import ast
 import json
