@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from diffusers import AutoencoderKL
 
 from ..data.sample import Sample
 from ..models import SuperResolutionUNet
@@ -60,7 +61,7 @@ class EncodedDetail:
     told: torch.Tensor
 
 
-def encode_sample(sample: Sample, vae, guide_channels: int, eyes: Eyes | None = None) -> Encoded:
+def encode_sample(sample: Sample, vae: AutoencoderKL, guide_channels: int, eyes: Eyes | None = None) -> Encoded:
     """A sample for generation.
 
     Args:
@@ -74,7 +75,7 @@ def encode_sample(sample: Sample, vae, guide_channels: int, eyes: Eyes | None = 
     return replace(_encoded(sample, latents, guide), seen=None if eyes is None else _seen(eyes, sample.images))
 
 
-def encode_large(sample: Sample, vae, unet: SuperResolutionUNet) -> Encoded:
+def encode_large(sample: Sample, vae: AutoencoderKL, unet: SuperResolutionUNet) -> Encoded:
     """A sample of large images for super-resolution: latents of their middle, half as wide and high, and as guide those
     of the whole small images; depth and cameras are of the small ones."""
     small, cell = sample.shrunk(unet.config.factor), image_factor(vae)
@@ -85,7 +86,7 @@ def encode_large(sample: Sample, vae, unet: SuperResolutionUNet) -> Encoded:
     return _encoded(small, _latents(vae, middle), guide)
 
 
-def encode_detail(sample: Sample, vae, factor: int) -> EncodedDetail:
+def encode_detail(sample: Sample, vae: AutoencoderKL, factor: int) -> EncodedDetail:
     """A sample of large images for the detail decoder: their middle, half as wide and high."""
     small, cell = sample.shrunk(factor), image_factor(vae)
     height, width = sample.images.shape[1:3]
@@ -134,7 +135,7 @@ def _planes(images: np.ndarray) -> torch.Tensor:
 
 
 @torch.no_grad()
-def _latents(vae, images: torch.Tensor) -> torch.Tensor:
+def _latents(vae: AutoencoderKL, images: torch.Tensor) -> torch.Tensor:
     """(m, c, h, w) of images (m, 3, H, W) 0..255: the mean, as the pipelines take it."""
     rows = []
     for part in images.split(_TOGETHER):
