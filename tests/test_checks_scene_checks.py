@@ -16,7 +16,7 @@ from scenetex.scene.load import load_scene
 from scenetex.scene.mesh import Mesh
 from scenetex.scene.scene import Scene
 from scenetex.synthetic.room import RoomSettings, make_room
-from scenetex.synthetic.write import ScanSettings, write_scan
+from scenetex.synthetic.scan_writer import ScanSettings, write_scan
 
 
 @pytest.mark.parametrize("name", BROKEN)

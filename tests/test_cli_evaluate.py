@@ -73,7 +73,7 @@ def test_photos_of_several_scenes(scan, tmp_path, capsys):
     assert json.loads(output.read_text())["scenes"]["room"]["pairs"] >= 1
 
 
-def test_a_model_is_measured(tmp_path, capsys, monkeypatch):
+def test_a_model_is_measured(tmp_path, capsys, monkeypatch, quickly_taught):
     folder, output = tmp_path / "model", tmp_path / "figures.json"
     make_pipeline(tmp_path / "tokens").save_pretrained(folder)
     small = rooms.Settings

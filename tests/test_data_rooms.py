@@ -1,39 +1,27 @@
 """The stream of rooms: the same whoever renders it, with exact depth, described in known words."""
 
-import os
-
 import numpy as np
 import pytest
 from synthetic_rooms import psnr
+from test_data_prefetch import assert_same
 
 from scenetex import InputError
-from scenetex.data.prefetch import prefetch
-from scenetex.data.rooms import RoomStream
+from scenetex.data.rooms import RingStream, RoomStream
 from scenetex.data.sample import Sample
+from scenetex.metrics import overlap_psnr
+from scenetex.pipelines.ring_views import RingViews
 from scenetex.synthetic import RoomSettings, make_room
 from scenetex.synthetic.palette import FLOORS, WALLS
 from scenetex.synthetic.words import split_words, vocabulary
 from scenetex.views.viewset import cast_views
 
 STREAM = RoomStream(seed=4, views=3, size=(64, 48))
+RINGS = RingStream(seed=4, size=(64, 64))
 
 
 @pytest.fixture(scope="module")
 def samples() -> list[Sample]:
     return [STREAM.sample(i) for i in range(3)]
-
-
-def assert_same(one: Sample, other: Sample) -> None:
-    assert np.array_equal(one.images, other.images) and one.prompts == other.prompts
-    for name in ("depth", "face_id", "intrinsics", "cam_to_world", "face_normals"):
-        assert np.array_equal(getattr(one.views, name), getattr(other.views, name)), name
-
-
-def test_any_number_of_workers_gives_the_same_rooms(samples):
-    for workers in (0, 2):
-        made = prefetch(STREAM, iter([1, 0, 2]), workers)
-        for expected, got in zip((1, 0, 2), made, strict=True):
-            assert_same(samples[expected], got)
 
 
 def test_a_room_is_its_seeds_and_indexs_alone(samples):
@@ -105,34 +93,31 @@ def test_a_folder_without_materials_is_named(tmp_path):
         RoomStream(materials=str(tmp_path))
 
 
-class _Broken:
-    """A source that fails at its second sample."""
-
-    size = (8, 8)
-
-    def sample(self, index: int) -> Sample:
-        if index:
-            raise InputError("scene 1: is no good")
-        return STREAM.sample(0)
-
-    def words(self) -> set[str]:
-        return set()
+@pytest.fixture(scope="module")
+def ring_sample() -> Sample:
+    return RINGS.sample(1)
 
 
-class _Deadly(_Broken):
-    """A source whose process dies."""
-
-    def sample(self, index: int) -> Sample:
-        os._exit(1)
-
-
-def test_what_a_worker_raises_comes_out_here(samples):
-    made = prefetch(_Broken(), iter(range(9)), 1)
-    assert_same(next(made), samples[0])
-    with pytest.raises(InputError, match="scene 1: is no good"):
-        next(made)
+def test_a_ring_is_what_the_panorama_pipeline_takes(ring_sample):
+    ring = RingViews.of(ring_sample.views, by_depth=False)
+    assert ring.size == (64, 64) and len(ring_sample) == 8
+    # Level, in a room whose z is up: what is down in the image is down in the room.
+    assert np.allclose(ring_sample.views.cam_to_world[:, :3, 1], [0, 0, -1])
+    other = RingStream(seed=4, size=(64, 64)).sample(1)
+    assert np.array_equal(other.images, ring_sample.images) and other.prompts == ring_sample.prompts
+    assert not np.array_equal(RINGS.sample(2).views.cam_to_world, ring_sample.views.cam_to_world)
 
 
-def test_a_worker_that_dies_is_named():
-    with pytest.raises(InputError, match="a process that makes samples was killed"):
-        next(prefetch(_Deadly(), iter(range(9)), 1))
+def test_its_pictures_fit_together_and_its_depth_is_the_rooms(ring_sample):
+    views = ring_sample.views
+    beside = [(i, (i + 1) % 8) for i in range(8)]
+    assert overlap_psnr(views, list(ring_sample.images), beside).mean > 25
+    assert overlap_psnr(views, list(ring_sample.images[::-1]), beside).mean < 20, "not mirrored"
+    assert views.depth.min() > 0.1
+
+
+def test_other_rings_are_refused():
+    with pytest.raises(InputError, match=r"6 views of .*; panoramas are 8 square views"):
+        RingStream(views=6)
+    with pytest.raises(InputError, match="8 square views"):
+        RingStream(size=(64, 48))

@@ -7,7 +7,7 @@ import pytest
 
 from scenetex import InputError
 from scenetex.data.rooms import RoomStream
-from scenetex.data.sample_cache import KeptSource
+from scenetex.data.sample_cache import CachedSource
 
 STREAM = RoomStream(3, 2, (32, 24))
 
@@ -25,29 +25,29 @@ def assert_same(one, other):
 
 
 def test_a_sample_is_made_once_and_comes_back_whole(tmp_path, monkeypatch):
-    kept = KeptSource.within(tmp_path, STREAM)
+    kept = CachedSource.within(tmp_path, STREAM)
     assert_same(kept.sample(5), STREAM.sample(5))
     monkeypatch.setattr(RoomStream, "sample", lambda *_: pytest.fail("made again"))
     assert [p.name for p in files(tmp_path)] == ["00000005.safetensors"]
-    again = KeptSource.within(tmp_path, STREAM).sample(5)
+    again = CachedSource.within(tmp_path, STREAM).sample(5)
     monkeypatch.undo()
     assert_same(again, STREAM.sample(5))
 
 
 def test_it_passes_for_its_source(tmp_path):
-    kept = KeptSource.within(tmp_path, STREAM)
+    kept = CachedSource.within(tmp_path, STREAM)
     assert kept.size == STREAM.size and kept.words() == STREAM.words() and repr(kept) == repr(STREAM)
 
 
 def test_sources_do_not_mix(tmp_path):
-    KeptSource.within(tmp_path, STREAM).sample(0)
-    KeptSource.within(tmp_path, RoomStream(4, 2, (32, 24))).sample(0)
+    CachedSource.within(tmp_path, STREAM).sample(0)
+    CachedSource.within(tmp_path, RoomStream(4, 2, (32, 24))).sample(0)
     assert len({p.parent for p in files(tmp_path)}) == 2
 
 
 @pytest.mark.parametrize("damage", [b"", b"nonsense", None])
 def test_damaged_files_are_made_again(tmp_path, damage):
-    kept = KeptSource.within(tmp_path, STREAM)
+    kept = CachedSource.within(tmp_path, STREAM)
     kept.sample(0)
     path = files(tmp_path)[0]
     whole = path.read_bytes()
@@ -59,4 +59,4 @@ def test_damaged_files_are_made_again(tmp_path, damage):
 def test_a_cache_that_cannot_be_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="file"):
-        KeptSource.within(tmp_path / "file", STREAM)
+        CachedSource.within(tmp_path / "file", STREAM)

@@ -10,8 +10,8 @@ from synthetic_rooms import psnr, quick_room
 
 from scenetex import InputError
 from scenetex.data.scans import ScanFolder
-from scenetex.synthetic.scan import ScanNoise
-from scenetex.synthetic.write import ScanSettings, write_scan
+from scenetex.synthetic.scan_noise import ScanNoise
+from scenetex.synthetic.scan_writer import ScanSettings, write_scan
 
 SIZE = (64, 48)
 

@@ -75,9 +75,10 @@ def test_autoencoded_truth_is_decoded_from_its_own_latents(pipe):
         assert np.abs(out - expected).max() <= 1
 
 
-def test_rooms_are_the_same_every_time(pipe):
+def test_rooms_are_the_same_every_time(pipe, quickly_taught):
     once, again = (score_room(pipe, SMALL, 0) for _ in range(2))
     assert all(np.array_equal(once.psnr[name], again.psnr[name]) for name in once.psnr)
+    assert all(np.array_equal(hits, again.recognised[name]) and len(hits) for name, hits in once.recognised.items())
     assert once.detail == again.detail
 
 

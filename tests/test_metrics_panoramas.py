@@ -6,7 +6,7 @@ import torch
 from tiny_training import tiny_pipeline
 
 from scenetex import MVDiffusionPanoramaPipeline
-from scenetex.data.rings import RingStream
+from scenetex.data.rooms import RingStream
 from scenetex.metrics import overlap_psnr
 from scenetex.metrics.panoramas import (
     NEIGHBOURS,

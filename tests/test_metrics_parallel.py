@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from scenetex import InputError
-from scenetex.metrics.parallel import share_out
+from scenetex.metrics.parallel import measure_in_parallel
 
 
 def load(loads: Path) -> str:
@@ -25,7 +25,7 @@ def measure(pipe: str, settings: dict, i: int) -> tuple:
 
 def test_all_are_measured_in_order_by_models_loaded_once(tmp_path):
     done = []
-    found = share_out(partial(load, tmp_path), measure, {"seed": 5}, 6, 2, lambda: done.append(1))
+    found = measure_in_parallel(partial(load, tmp_path), measure, {"seed": 5}, 6, 2, lambda: done.append(1))
     assert [row[:2] for row in found] == [("pipe", 5 + i) for i in range(6)] and len(done) == 6
     processes = {row[3] for row in found}
     assert {int(path.name) for path in tmp_path.iterdir()} >= processes and os.getpid() not in processes
@@ -35,9 +35,9 @@ def test_all_are_measured_in_order_by_models_loaded_once(tmp_path):
 
 def test_a_mistake_is_the_callers_to_hear(tmp_path):
     with pytest.raises(InputError, match="room 1 is bad"):
-        share_out(partial(load, tmp_path), measure, {"seed": 0, "bad": 1}, 3, 2, lambda: None)
+        measure_in_parallel(partial(load, tmp_path), measure, {"seed": 0, "bad": 1}, 3, 2, lambda: None)
 
 
 def test_a_worker_that_dies_is_named(tmp_path):
     with pytest.raises(InputError, match=r"a worker was killed.*fewer --workers"):
-        share_out(partial(load, tmp_path), measure, {"seed": 0, "deadly": 1}, 3, 2, lambda: None)
+        measure_in_parallel(partial(load, tmp_path), measure, {"seed": 0, "deadly": 1}, 3, 2, lambda: None)

@@ -11,8 +11,7 @@ from safetensors import safe_open
 
 import scenetex
 from scenetex import MVDiffusionPanoramaPipeline, MVDiffusionPipeline
-from scenetex.data.rings import RingStream
-from scenetex.data.rooms import RoomStream
+from scenetex.data.rooms import RingStream, RoomStream
 from scenetex.data.sample import Sample
 from scenetex.metrics import edge_agreement, measure_detail, overlap_psnr
 from scenetex.metrics.panoramas import NEIGHBOURS

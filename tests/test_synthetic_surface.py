@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from synthetic_rooms import quick_room
 
 from scenetex.scene.mesh import Mesh
-from scenetex.synthetic.closest import ClosestFace, closest_on_triangles
+from scenetex.synthetic.closest_point import ClosestFace, closest_on_triangles
 from scenetex.synthetic.patches import box, cushion, pierced_panel
 from scenetex.synthetic.surface import build_surface, sample_lattice
 

@@ -1,7 +1,6 @@
 """The loop on models of a few numbers: averages, accumulation, pictures, and what stops it."""
 
 import json
-import threading
 from contextlib import contextmanager
 
 import numpy as np
@@ -13,7 +12,6 @@ from torch import nn
 
 from scenetex import InputError
 from scenetex.training.checkpoint import Progress, Trained, load_checkpoint, save_checkpoint
-from scenetex.training.feed import _in_background
 from scenetex.training.loop import make_accelerator, train
 from scenetex.training.training_options import LoopOptions
 
@@ -161,27 +159,3 @@ def test_loss_scaling_is_kept_with_the_rest(tmp_path):
     assert load_checkpoint(tmp_path / "none", {"seed": 0}, trained) == Progress(0, {"seed": 0}, {})
     save_checkpoint(tmp_path, Progress(3, {"seed": 0}, {"scale": 512.0}), trained)
     assert load_checkpoint(tmp_path, {"seed": 0, "new": 1}, trained) == Progress(3, {"seed": 0}, {"scale": 512.0})
-
-
-def test_background_batches_stop_when_closed_and_hand_on_errors():
-    def endless():
-        number = 0
-        while True:
-            yield [number]
-            number += 1
-
-    before = threading.active_count()
-    batches = _in_background(endless())
-    assert [next(batches) for _ in range(7)] == [[i] for i in range(7)]
-    batches.close()
-    assert threading.active_count() == before
-
-    def broken():
-        yield [0]
-        raise InputError("scene 1: is no good")
-
-    batches = _in_background(broken())
-    assert next(batches) == [0]
-    with pytest.raises(InputError, match="scene 1: is no good"):
-        next(batches)
-    assert threading.active_count() == before

@@ -10,8 +10,8 @@ from torch.nn import functional as F
 from scenetex.correspondence import from_depth
 from scenetex.models import MultiViewUNet, SuperResolutionUNet
 from scenetex.models.image_features import Eyes
+from scenetex.training.autoencoder_objectives import AutoencoderObjective
 from scenetex.training.objectives import (
-    AutoencoderObjective,
     MultiViewObjective,
     SingleViewObjective,
     SuperResolutionObjective,

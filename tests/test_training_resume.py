@@ -19,7 +19,7 @@ from scenetex import InputError
 from scenetex.errors import InputWarning
 from scenetex.files.output import DiskFull
 from scenetex.training.checkpoint import _LASTING
-from scenetex.training.run_folder import run_folder
+from scenetex.training.training_folder import training_folder
 from scenetex.training.training_options import _PLACES
 from scenetex.training.training_run import run_training
 
@@ -104,7 +104,7 @@ def test_what_a_killed_run_was_writing_is_gone_at_the_next_start(uninterrupted, 
 
 
 def test_one_training_at_a_time_works_in_a_folder(uninterrupted):
-    with run_folder(uninterrupted, main=True):
+    with training_folder(uninterrupted, main=True):
         refused(uninterrupted, "run: another training is at work there; wait, or choose another output folder")
 
 

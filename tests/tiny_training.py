@@ -15,20 +15,19 @@ from diffusers import UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
 from scenetex.cli.main import main
-from scenetex.data.rings import RingStream
-from scenetex.data.rooms import RoomStream
+from scenetex.data.rooms import RingStream, RoomStream
 from scenetex.data.sample import Sample
 from scenetex.models import PatchAutoencoder
 from scenetex.pipelines import MVDiffusionPipeline
 from scenetex.pipelines.conditioning import surface_channels
 from scenetex.synthetic.words import vocabulary
-from scenetex.training.batches import Schedule
-from scenetex.training.feed import Part
+from scenetex.training.batches import Schedule, Shard
 from scenetex.training.loop import train
 from scenetex.training.model_folder import save_autoencoder, save_pipeline
 from scenetex.training.small_model import small_scheduler, word_tokenizer
-from scenetex.training.stage_builders import Data, Stage, build_stage
+from scenetex.training.stage import Data, Stage
 from scenetex.training.training_options import TrainOptions
+from scenetex.training.training_run import build_stage
 
 SIZE = (64, 48)
 TOKENIZER = word_tokenizer(vocabulary())
@@ -128,7 +127,7 @@ def stage_of(asked: TrainOptions) -> Stage:
     source = RingStream(asked.seed, size=asked.size) if ring else FewRooms(asked.seed, asked.room_views, asked.size)
     rooms = None if asked.stage == "autoencoder" else asked.rooms
     return build_stage(
-        asked, Data(source, Schedule(asked.seed, asked.samples, rooms), Part(0, 1, 1)), torch.device("cpu")
+        asked, Data(source, Schedule(asked.seed, asked.samples, rooms), Shard(0, 1, 1)), torch.device("cpu")
     )
 
 

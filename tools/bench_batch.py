@@ -28,7 +28,7 @@ from scenetex.files.manifest import MANIFEST
 from scenetex.files.output import own_folder
 from scenetex.scene.mesh_file import read_mesh
 from scenetex.synthetic import RoomSettings, ScanNoise, ScanSettings, make_room, write_scan
-from scenetex.synthetic.write import write_ply
+from scenetex.synthetic.scan_writer import write_ply
 
 PROGRAM = "bench_batch.py"
 TOOL = Path(__file__).with_name("texture_scene.py")

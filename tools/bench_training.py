@@ -28,8 +28,8 @@ from scenetex.cli.parsing import parse
 from scenetex.data.rooms import RoomStream
 from scenetex.models import MultiViewUNet
 from scenetex.pipelines.conditioning import depth_channel
-from scenetex.training.batches import multi_view_item
 from scenetex.training.encoded import Encoded
+from scenetex.training.items import multi_view_item
 from scenetex.training.loop import make_accelerator, train
 from scenetex.training.objectives import MultiViewObjective
 from scenetex.training.training_options import LoopOptions

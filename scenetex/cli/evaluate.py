@@ -181,13 +181,13 @@ def _shared(
     if options.workers == 1:
         pipe = load()
         return [measure(pipe, settings, i, done) for i in range(count)]
-    from ..metrics.parallel import share_out
+    from ..metrics.parallel import measure_in_parallel
 
     def room_done() -> None:
         for _ in range(steps):
             done()
 
-    return share_out(load, measure, settings, count, options.workers, room_done, options.threads)
+    return measure_in_parallel(load, measure, settings, count, options.workers, room_done, options.threads)
 
 
 def _settings(options: RoomsOptions, **more):

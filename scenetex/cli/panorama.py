@@ -132,7 +132,7 @@ def _panorama(options: PanoramaOptions) -> np.ndarray:
     scene, position = _scene(options)
     generation = Generation.of(vars(options) | {"prompt": options.prompt[0], "panorama": True})
     pipe = load_model(generation)
-    from ..data.rings import RingStream  # with torch, which takes seconds; bad input has been named by now
+    from ..data.rooms import RingStream  # with torch, which takes seconds; bad input has been named by now
 
     pipe.set_progress_bar_config(disable=options.quiet, desc="panorama", leave=False)
     size = pipe.view_size if options.size is None else options.size

@@ -7,27 +7,10 @@ from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context, parent_process
 from threading import Thread
-from typing import Protocol
 
 from ..errors import InputError
 from ..process.interrupt import unheard_by_children
-from .sample import Sample
-
-
-class Source(Protocol):
-    """Where samples come from: `RoomStream` or `ScanFolder`. Its repr tells one source from another.
-
-    Attributes:
-        size: (width, height) of the views, pixels.
-    """
-
-    size: tuple[int, int]
-
-    def sample(self, index: int) -> Sample:
-        """Sample number `index`, the same whoever asks for it."""
-
-    def words(self) -> set[str]:
-        """All words that its prompts can hold."""
+from .sample import Sample, Source
 
 
 def prefetch(source: Source, indices: Iterable[int], workers: int) -> Iterator[Sample]:
@@ -39,7 +22,10 @@ def prefetch(source: Source, indices: Iterable[int], workers: int) -> Iterator[S
     if not workers:
         yield from map(source.sample, indices)
         return
-    # Processes, as threads would wait for each other in the ray caster; spawned ones inherit no locks of torch's.
+    # Processes, as threads would wait for each other in the ray caster; spawned ones inherit no locks of torch's. Those
+    # of torch's DataLoader load torch, of which samples need nothing: three times the memory, twice as long to start;
+    # it waits for a sample under way when it is closed, and tells of a killed one by an exception out of a signal
+    # handler, wherever the main thread is.
     pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker)
     try:
         waiting = deque()

@@ -1,10 +1,14 @@
-"""An endless stream of procedural rooms to train on. Room i depends on the seed and i alone, whoever renders it."""
+"""Endless streams of procedural rooms to train on, seen along a walk or all around from one point.
+
+Room i depends on the seed and i alone, whoever renders it.
+"""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import InputError
+from ..panorama.ring import VIEWS, ring_intrinsics, ring_rotations
 from ..scene.camera import Camera
 from ..synthetic import Room, RoomSettings, describe, make_room, render_room, walk
 from ..synthetic.materials import list_swatches
@@ -82,3 +86,30 @@ class RoomStream:
         focal = 0.5 * width / np.tan(np.radians(rng.uniform(*_FIELD_OF_VIEW)) / 2)
         center = (np.array(self.size) - 1) / 2 + rng.normal(0, 0.006, 2) * width
         return Camera(np.array([[focal, 0, center[0]], [0, focal, center[1]], [0, 0, 1.0]]), width, height)
+
+
+@dataclass(frozen=True)
+class RingStream(RoomStream):
+    """The same rooms, each seen by a level ring of eight square views from a point where someone would stand.
+
+    Raises:
+        InputError: another number of views, views that are not square.
+    """
+
+    views: int = VIEWS
+    size: tuple[int, int] = (256, 256)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.views != VIEWS or self.size[0] != self.size[1]:
+            raise InputError(f"stream of rings: {self.views} views of {self.size}; panoramas are {VIEWS} square views")
+
+    def look(self, room: Room, rng: np.random.Generator) -> tuple[Camera, np.ndarray]:
+        """See `RoomStream`; the first view looks in any direction."""
+        yaw = rng.uniform(0, 2 * np.pi)
+        forward, down = np.array([np.cos(yaw), np.sin(yaw), 0]), np.array([0, 0, -1.0])
+        poses = np.tile(np.eye(4), (VIEWS, 1, 1))
+        poses[:, :3, :3] = np.stack([np.cross(down, forward), down, forward], 1) @ ring_rotations()
+        poses[:, :3, 3] = walk(room, 1, rng)[0, :3, 3]
+        side = self.size[0]
+        return Camera(ring_intrinsics(side), side, side), poses

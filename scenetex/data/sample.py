@@ -1,6 +1,7 @@
-"""What training sees of one scene: views with their true pictures and sentences about them."""
+"""What training sees of one scene: views with their true pictures and sentences about them; and where it comes from."""
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -45,3 +46,20 @@ class Sample:
         )
         images = [cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA) for image in self.images]
         return Sample(views, np.stack(images), self.prompts)
+
+
+class Source(Protocol):
+    """Where samples come from: `RoomStream`, `RingStream`, `ScanFolder`, or a `CachedSource` of one of them. Its repr
+    tells one source from another.
+
+    Attributes:
+        size: (width, height) of the views, pixels.
+    """
+
+    size: tuple[int, int]
+
+    def sample(self, index: int) -> Sample:
+        """Sample number `index`, the same whoever asks for it."""
+
+    def words(self) -> set[str]:
+        """All words that its prompts can hold."""

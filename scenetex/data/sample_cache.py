@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,11 @@ from ..files.json_file import parse_json
 from ..files.output import naming, write_files
 from ..files.reading import check_regular
 from ..views.viewset import ViewSet
-from .digest import text_digest
-from .prefetch import Source
-from .sample import Sample
+from .sample import Sample, Source
 
 
 @dataclass(frozen=True)
-class KeptSource:
+class CachedSource:
     """A source whose samples are made once and then read.
 
     Attributes:
@@ -30,13 +29,13 @@ class KeptSource:
     folder: Path
 
     @classmethod
-    def within(cls, cache: Path, source: Source) -> "KeptSource":
+    def within(cls, cache: Path, source: Source) -> "CachedSource":
         """Kept in a folder of `cache` that the source decides.
 
         Raises:
             InputError: `cache` cannot be written to.
         """
-        folder = cache / f"samples-{text_digest(repr(source))}"
+        folder = cache / f"samples-{blake2b(repr(source).encode(), digest_size=8).hexdigest()}"
         with naming(folder):
             folder.mkdir(parents=True, exist_ok=True)
         return cls(source, folder)

@@ -19,7 +19,6 @@ from ..errors import InputError, InputWarning
 from ..limits import DENSITY, KEYFRAMES, TEXTURE, checked, read_keyframes
 from ..process.memory import need
 from ..process.threads import threads
-from ..sampling import Sampling
 from ..scene.camera import Camera, small_size
 from ..scene.scene import Scene
 from ..texture.atlas import Atlas

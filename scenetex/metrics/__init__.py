@@ -1,8 +1,7 @@
 """Measures: consistency, detail and edges of images, feature scores, quality of an atlas, obedience to the prompt."""
 
 from .atlas_scores import AtlasScore, measure_atlas
-from .detail_scores import Detail, measure_detail
-from .edges import edge_agreement
+from .detail_scores import Detail, edge_agreement, measure_detail
 from .overlap import OverlapScore, overlap_psnr, overlap_scores
 from .prompt_colors import floor_faces, mean_color, nearest_color, wall_faces
 

@@ -18,8 +18,7 @@ from ..texture.bake import bake
 from ..texture.unwrap import unwrap
 from ..views.viewset import ViewSet, cast_views
 from .atlas_scores import measure_atlas
-from .detail_scores import measure_detail
-from .edges import edge_agreement
+from .detail_scores import edge_agreement, measure_detail
 from .figures import Figure
 from .overlap import overlap_scores
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..data.rings import RingStream
+from ..data.rooms import RingStream
 from ..panorama import VIEWS, stitch
 from ..pipelines import MVDiffusionPanoramaPipeline
 from .detail_scores import measure_detail

@@ -18,7 +18,7 @@ class _Model:
     pipe = None
 
 
-def share_out(
+def measure_in_parallel(
     load: Callable,
     measure: Callable,
     settings,

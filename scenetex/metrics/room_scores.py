@@ -13,11 +13,9 @@ from ..models.patch_autoencoder import image_factor
 from ..pipelines import MVDiffusionPipeline
 from ..pipelines.images import picture
 from ..views.viewset import ViewSet
-from .detail_scores import Detail, measure_detail
-from .edges import edge_agreement, inner_edges
+from .detail_scores import Detail, blockiness, edge_agreement, inner_edges, measure_detail, octave_energy
 from .overlap import overlap_scores
 from .recognition import Patches, find_patches, recognised
-from .spectrum import blockiness, octave_energy
 
 # What is switched on; the whole method first.
 VARIANTS: dict[str, dict[str, bool]] = {

@@ -10,6 +10,7 @@ import torch
 from ..data.rooms import RoomStream
 from ..data.sample import Sample
 from ..pipelines import MVDiffusionPipeline
+from ..training.image_losses import structural_similarity
 from .detail_scores import measure_detail
 from .figures import Figure
 from .overlap import overlap_scores
@@ -19,7 +20,6 @@ from .room_scores import VARIANTS, Settings, generate, to_bytes
 WAYS = ("upscaled", "each_alone", "bicubic")
 STEPS_PER_ROOM = 2
 _WINDOW, _SIGMA = 11, 1.5
-_STABLE = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,16 +144,13 @@ def psnr(image: np.ndarray, truth: np.ndarray) -> float:
 def ssim(image: np.ndarray, truth: np.ndarray) -> float:
     """Structural similarity (Wang et al. 2004) of two images (h, w, c) 0..255: Gaussian windows of 11 pixels,
     sigma 1.5; mean over the windows that lie in the image and over the channels."""
-    x, y = np.asarray(image, np.float64), np.asarray(truth, np.float64)
     inner = (slice(_WINDOW // 2, -(_WINDOW // 2)),) * 2
 
-    def local(values: np.ndarray) -> np.ndarray:
+    def window_mean(values: np.ndarray) -> np.ndarray:
         return cv2.GaussianBlur(values, (_WINDOW, _WINDOW), _SIGMA)[inner]
 
-    mx, my = local(x), local(y)
-    vx, vy, both = local(x * x) - mx * mx, local(y * y) - my * my, local(x * y) - mx * my
-    a, b = _STABLE
-    return float((((2 * mx * my + a) * (2 * both + b)) / ((mx * mx + my * my + a) * (vx + vy + b))).mean())
+    images = (np.asarray(x, np.float64) for x in (image, truth))
+    return float(structural_similarity(*images, window_mean, 0.0, 255.0))
 
 
 def upscale_figures(scores: Sequence[UpscaleScore]) -> list[Figure]:

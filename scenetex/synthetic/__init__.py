@@ -3,9 +3,9 @@
 from .describe import Facts, describe
 from .room import Room, RoomSettings, make_room
 from .room_images import render_room
-from .scan import ScanNoise, scan_mesh
+from .scan_noise import ScanNoise, scan_mesh
+from .scan_writer import ScanSettings, read_room, write_scan
 from .walk import walk
-from .write import ScanSettings, read_room, write_scan
 
 __all__ = [
     "Facts",

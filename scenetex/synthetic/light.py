@@ -8,7 +8,7 @@ import numpy as np
 
 from ..process.console import bar
 from .direct_light import direct_light
-from .light_page import TilePages
+from .light_filters import TilePages
 from .surface import Surface, sample_lattice
 
 GAMMA = 2.2

@@ -8,7 +8,7 @@ import numpy as np
 from ..errors import InputError
 from ..scene.mesh import Mesh
 from ..views.raycast import RayCaster
-from .closest import ClosestFace
+from .closest_point import ClosestFace
 from .describe import Facts, describe
 from .direct_light import Sun
 from .furnish import KINDS, furnish

@@ -1,33 +1,30 @@
-"""Which views a training step sees, and the noise it sees them with: a function of the seed and the step alone.
+"""From samples to batches: what each process trains on, step by step, got ready while the model works.
 
-So a run resumes exactly, and any number of processes shares out the same step.
+Which samples, and what is drawn for them, is a function of the seed and the step alone. So a run resumes exactly, and
+any number of processes shares out the same step.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain, count
+from queue import Empty, Queue
+from threading import Event, Thread
 
 import numpy as np
 import torch
 
-from ..correspondence import from_depth, from_rotation
-from ..data.sample import Sample
-from ..errors import InputError
-from ..pipelines.conditioning import surface_fields
-from ..pipelines.noise import share_noise
-from ..pipelines.scenery import SHARED_OVERLAP
-from .encoded import Encoded, camera_tensors, detail_parts
+from ..data.prefetch import prefetch
+from ..data.sample import Sample, Source
+from .encoded import Encoded, EncodedDetail
+from .encoded_cache import EncodedCache
+from .items import Item, choose_views
 
-_PROMPT_DROPPED = 0.1
-# Share of the sets whose views start from common noise, as the pipelines let them if asked to.
-_NOISE_SHARED = 0.5
-# Share of the views whose detail is found without others.
-_ALONE = 0.15
-# Real scans have rough surfaces: what the model is told about the surface gets as rough, for some views.
-_ROUGHNESS = 0.12
-# Share of the views whose latents are blurred before they are decoded, and of those decoded without their surface.
-_BLURRED, _UNTOLD = 0.3, 0.06
+_AHEAD = 4
+_LOOK = 0.2  # seconds between looks at whether batches are still wanted
 
-Item = dict[str, torch.Tensor]
+Batches = Callable[[int], Iterator[list[Item]]]
+"""Called with the first step, yields for each step this process's accumulated parts; to be closed."""
 
 
 @dataclass(frozen=True)
@@ -60,182 +57,23 @@ class Schedule:
         return np.random.default_rng([self.seed, 2, number])
 
 
-def image_items(
-    sample: Sample, count: int, rng: np.random.Generator, latent_shape, crop: tuple[int, int]
-) -> list[Item]:
-    """For the autoencoder: parts of `count` views of a sample, (width, height) `crop`, some mirrored, and noise for
-    their latents (c, h, w)."""
-    items = []
-    for i in choose_views(rng, len(sample), count, together=False):
-        image = sample.images[i][:, ::-1] if rng.random() < 0.5 else sample.images[i]
-        image = image[_part(rng, image.shape[:2], crop[::-1])]
-        pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float() / 127.5 - 1
-        items.append({"images": pixels, "noise": _normal(rng, latent_shape)})
-    return items
+@dataclass(frozen=True)
+class Shard:
+    """Which part of each step is this process's: number `rank` of `world`, in `accumulation` pieces."""
 
+    rank: int
+    world: int
+    accumulation: int
 
-def surface_item(sample: Sample, count: int, rng: np.random.Generator, latent_shape, cell: int) -> Item:
-    """For the surface autoencoder: `count` views of a sample along its trajectory, and what a part of their latents
-    (c, h, w), of cells of `cell` pixels, is worn with."""
-    which = choose_views(rng, len(sample), count, together=True)
-    views, (height, width) = sample.views.at(which), sample.images.shape[1:3]
-    images = torch.from_numpy(sample.images[which]).permute(0, 3, 1, 2).float() / 127.5 - 1
-    part = _part(rng, (height // cell, width // cell), latent_shape[1:], beyond=True)
-    blurred, level, told = rng.random(count) < _BLURRED, rng.random(count), rng.random(count) >= _UNTOLD
-    return {
-        "images": images,
-        "surface": surface_fields(views),
-        **camera_tensors(views),
-        "corner": torch.tensor([side.start for side in part]),
-        "noise": _normal(rng, (count, *latent_shape)),
-        "level": torch.from_numpy(level).float(),
-        "blur": torch.from_numpy(blurred * rng.random(count)).float(),
-        "told": torch.from_numpy(told).float(),
-    }
+    def slots(self, schedule: Schedule, start: int) -> Iterator[list[tuple[int, int]]]:
+        """This process's slots of step `start`, `start` + 1, ..."""
+        for step in count(start):
+            yield nth_part(schedule.slots(step), self.rank, self.world)
 
-
-def single_view_items(
-    encoded: Encoded,
-    rng: np.random.Generator,
-    tokenize: Callable,
-    levels: int,
-    crop: tuple[int, int] | None = None,
-    noise_bias: float = 1.0,
-) -> list[Item]:
-    """Each view of `encoded` by itself, with its own noise level.
-
-    Args:
-        levels: number of noise levels.
-        crop: (h, w) cells of a random part of each view; None = all of it.
-        noise_bias: shares of the levels grow with their power of this less 1; 1 = all alike.
-    """
-    items = []
-    for i in range(len(encoded.latents)):
-        latents, guide = encoded.latents[i], encoded.guide[i]
-        if crop is not None:
-            part = (..., *_part(rng, latents.shape[-2:], crop))
-            latents, guide = latents[part].contiguous(), guide[part].contiguous()
-        item = {
-            "latents": latents,
-            "guide": _roughened(guide, rng),
-            "noise": _normal(rng, latents.shape),
-            "timesteps": torch.tensor(int(levels * rng.random() ** (1 / noise_bias))),
-            "input_ids": tokenize(_prompt(encoded.prompts[i], rng)),
-        }
-        items.append(item if encoded.seen is None else item | {"seen": encoded.seen[i]})
-    return items
-
-
-def detail_items(
-    encoded: Encoded, rng: np.random.Generator, factor: int, crop: tuple[int, int] | None = None
-) -> list[Item]:
-    """For the detail decoder: each view of `encoded` by itself, its latents with noise of its own level.
-
-    Args:
-        factor: how many times larger the large images are.
-        crop: (h, w) cells of a random part of each view; None = all of it.
-    """
-    items, (h, w) = [], encoded.latents.shape[-2:]
-    ratio = encoded.guide.shape[-1] // w
-    for latents, guide in zip(encoded.latents, encoded.guide, strict=True):
-        part = _part(rng, (h, w), crop or (h, w))
-        finer = (..., *(slice(p.start * ratio, p.stop * ratio) for p in part))
-        found = {name: x[0] for name, x in detail_parts(guide[finer][None], factor).items()}
-        # Where views are by themselves there is nothing to see of others.
-        alone = 1.0 - (rng.random() < _ALONE)
-        found |= {name: alone * found[name] for name in ("difference", "told")}
-        noise = _normal(rng, (len(latents), *(p.stop - p.start for p in part)))
-        level = torch.tensor(rng.random(), dtype=torch.float32)
-        items.append({"latents": latents[..., *part].contiguous(), "noise": noise, "level": level, **found})
-    return items
-
-
-def multi_view_item(
-    encoded: Encoded, rng: np.random.Generator, tokenize: Callable, levels: int, between: bool | None
-) -> Item:
-    """All views of `encoded` together, at one noise level.
-
-    Args:
-        between: True = every second view is given (interpolation), False = none is, None = there is no condition.
-    """
-    m, (h, w) = len(encoded.latents), encoded.latents.shape[-2:]
-    item = _set_item(encoded, rng, tokenize, levels, (h, w))
-    if between is not None:
-        item["given"] = (torch.arange(m) % 2 == int(rng.integers(2))) & between
-    return item
-
-
-def ring_item(
-    encoded: Encoded, rng: np.random.Generator, tokenize: Callable, levels: int, outpaint: bool | None
-) -> Item:
-    """As `multi_view_item`, for the views of a ring.
-
-    Args:
-        outpaint: True = one view is given, False = none is, None = there is no condition.
-    """
-    m, (h, w) = len(encoded.latents), encoded.latents.shape[-2:]
-    item = _set_item(encoded, rng, tokenize, levels, (h, w), ring=True)
-    if outpaint is not None:
-        item["given"] = (torch.arange(m) == int(rng.integers(m))) & outpaint
-    return item
-
-
-def super_resolution_item(
-    encoded: Encoded, rng: np.random.Generator, tokenize: Callable, levels: int, size: tuple[int, int]
-) -> Item:
-    """As `multi_view_item`, for latents that are the middle of views of `size` (h, w) cells."""
-    item = _set_item(encoded, rng, tokenize, levels, size)
-    h, w = encoded.latents.shape[-2:]
-    top, left = (size[0] - h) // 2, (size[1] - w) // 2
-    item["noise"] = item["noise"][..., top : top + h, left : left + w].contiguous()
-    return item
-
-
-def _set_item(
-    encoded: Encoded,
-    rng: np.random.Generator,
-    tokenize: Callable,
-    levels: int,
-    size: tuple[int, int],
-    ring: bool = False,
-) -> Item:
-    """What the items of sets of views have in common; noise of `size` (h, w), of a `ring` common by direction."""
-    place = int(rng.integers(len(encoded.prompts[0])))
-    dropped = rng.random() < _PROMPT_DROPPED
-    prompts = ["" if dropped else p[place % len(p)] for p in encoded.prompts]
-    noise = _normal(rng, (*encoded.latents.shape[:2], *size))
-    timesteps = torch.tensor(int(rng.integers(levels)))
-    cameras = {"depth": encoded.depth, "intrinsics": encoded.intrinsics, "cam_to_world": encoded.cam_to_world}
-    if rng.random() < _NOISE_SHARED:
-        depth, intrinsics, poses = (value[None] for value in cameras.values())
-        if ring:
-            where = intrinsics, poses[..., :3, :3], depth.shape[-2:]
-            correspondence = from_rotation(*where, overlap=SHARED_OVERLAP, reach=0)
-        else:
-            correspondence = from_depth(depth, intrinsics, poses, overlap=SHARED_OVERLAP)
-        noise = share_noise(noise, correspondence, [range(len(noise))])
-    return {
-        "latents": encoded.latents,
-        "guide": encoded.guide,
-        "noise": noise,
-        "timesteps": timesteps,
-        "input_ids": torch.stack([tokenize(p) for p in prompts]),
-        **cameras,
-    }
-
-
-def choose_views(rng: np.random.Generator, total: int, count: int, together: bool) -> list[int]:
-    """Views of a sample of `total`: any `count` of them, or `together` a run along the trajectory.
-
-    Raises:
-        InputError: there are not so many.
-    """
-    if total < count:
-        raise InputError(f"training: a sample has {total} views, but a step takes {count}; choose fewer --views")
-    if not together:
-        return sorted(int(i) for i in rng.permutation(total)[:count])
-    start = int(rng.integers(total - count + 1))
-    return list(range(start, start + count))
+    def collated(self, items: list[list[Item]]) -> list[Item]:
+        """One step's items per slot, as one batch for each accumulated piece."""
+        pieces = range(self.accumulation)
+        return [collate([i for slot in nth_part(items, piece, len(pieces)) for i in slot]) for piece in pieces]
 
 
 def collate(items: list[Item]) -> Item:
@@ -243,34 +81,84 @@ def collate(items: list[Item]) -> Item:
     return {name: torch.stack([item[name] for item in items]) for name in items[0]}
 
 
-def share(slots: list, part: int, parts: int) -> Iterator:
+def nth_part(slots: list, part: int, parts: int) -> list:
     """The slots of one of `parts` equal parts of a step (a process, or an accumulated part)."""
     size = len(slots) // parts
-    yield from slots[part * size : (part + 1) * size]
+    return slots[part * size : (part + 1) * size]
 
 
-def _part(
-    rng: np.random.Generator, whole: tuple[int, int], part: tuple[int, int], beyond: bool = False
-) -> tuple[slice, slice]:
-    """Rows and columns of a random part (h, w) of a whole (h, w); drawn `beyond` its borders and moved inside, parts
-    show borders and corners as often as what lies between."""
-    parts = []
-    for w, p in zip(whole, part, strict=True):
-        over = p // 2 if beyond else 0
-        corner = int(np.clip(rng.integers(-over, w - p + over + 1), 0, w - p))
-        parts.append(slice(corner, corner + p))
-    return tuple(parts)
+def image_batches(
+    source: Source,
+    schedule: Schedule,
+    shard: Shard,
+    workers: int,
+    make: Callable[[Sample, np.random.Generator], list[Item]],
+) -> Batches:
+    """Batches for the autoencoder: what `make` makes of each sample."""
+
+    def batches(start: int) -> Iterator[list[Item]]:
+        indices = (index for _, index in chain.from_iterable(shard.slots(schedule, start)))
+        with closing(prefetch(source, indices, workers)) as samples:
+            for slots in shard.slots(schedule, start):
+                yield shard.collated([make(next(samples), schedule.rng(number)) for number, _ in slots])
+
+    return lambda start: _in_background(batches(start))
 
 
-def _prompt(sentences: tuple[str, ...], rng: np.random.Generator) -> str:
-    sentence = sentences[int(rng.integers(len(sentences)))]
-    return "" if rng.random() < _PROMPT_DROPPED else sentence
+def encoded_batches(
+    cache: EncodedCache,
+    schedule: Schedule,
+    shard: Shard,
+    views: int,
+    together: bool,
+    make: Callable[[Encoded | EncodedDetail, int], list[Item]],
+) -> Batches:
+    """Batches for the diffusion stages.
+
+    Args:
+        views: views of each sample, a run of them if `together`, else any.
+        make: items from an encoded sample and the number of its turn.
+    """
+
+    def batches(start: int) -> Iterator[list[Item]]:
+        for slots in shard.slots(schedule, start):
+            items = []
+            for number, index in slots:
+                rng = schedule.rng(number)
+                encoded = cache.get(index, lambda total, rng=rng: choose_views(rng, total, views, together))
+                items.append(make(encoded, number))
+            yield shard.collated(items)
+
+    return lambda start: _in_background(batches(start))
 
 
-def _normal(rng: np.random.Generator, shape) -> torch.Tensor:
-    return torch.from_numpy(rng.standard_normal(tuple(shape), np.float32))
+def _in_background(batches: Iterator[list[Item]]) -> Iterator[list[Item]]:
+    """The same endless batches, made by a thread a few steps ahead until closed; its errors come out here."""
+    queue, unwanted = Queue(_AHEAD), Event()
 
+    def work() -> None:
+        with closing(batches):
+            while not unwanted.is_set():
+                try:
+                    made = next(batches)
+                except Exception as error:
+                    made = error
+                queue.put(made)
+                if isinstance(made, Exception):
+                    return
 
-def _roughened(guide: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    strength = max(rng.uniform(-_ROUGHNESS, _ROUGHNESS), 0.0)
-    return guide + strength * _normal(rng, guide.shape) * (guide != 0)
+    thread = Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        while True:
+            batch = queue.get()
+            if isinstance(batch, Exception):
+                raise batch
+            yield batch
+    finally:
+        unwanted.set()
+        while thread.is_alive():
+            try:
+                queue.get(timeout=_LOOK)
+            except Empty:
+                thread.join(_LOOK)

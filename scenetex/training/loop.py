@@ -20,8 +20,8 @@ from ..files.seal import seal
 from ..pipelines.loading import resolve_device
 from ..process.console import bar
 from ..process.signals import Asked, deferred
+from .batches import Batches
 from .checkpoint import Progress, Trained, load_checkpoint, save_checkpoint
-from .feed import Batches
 from .muon import muon
 from .pictures import draw_losses
 from .training_options import LoopOptions

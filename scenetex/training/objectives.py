@@ -1,4 +1,4 @@
-"""What each stage minimises, as modules that take a batch and return its loss.
+"""What the stages that start from an autoencoder minimise, as modules that take a batch and return its loss.
 
 A batch holds everything random (noise, noise levels, dropped prompts), drawn per item, so that the loss does not depend
 on how a batch is split over processes and steps.
@@ -14,42 +14,12 @@ from ..correspondence import Correspondence, from_depth, from_rotation
 from ..models import DetailDecoder, MultiViewUNet, SuperResolutionUNet
 from ..models.detail_decoder import believed
 from ..models.image_features import Eyes
-from .pixel_loss import pixel_loss
+from .image_losses import structural_similarity
 
-# Relative to the error of the pixels; small, as latents only have to stay near each other and bounded (as in LDM).
-_KL_WEIGHT = 1e-4
 _ERROR_WEIGHT = 0.1
-_WINDOW, _STABLE = 7, ((0.01 * 2) ** 2, (0.03 * 2) ** 2)
+_WINDOW = 7  # pixels
 
 Batch = Mapping[str, torch.Tensor]
-
-
-class AutoencoderObjective(nn.Module):
-    """The images' likeness, see `pixel_loss`, and a weak pull of the latents towards N(0, 1).
-
-    Args:
-        vae: the autoencoder.
-        decoder_only: leave the encoder as it is.
-    """
-
-    def __init__(self, vae: nn.Module, decoder_only: bool = False):
-        super().__init__()
-        self.vae = vae.requires_grad_(not decoder_only)
-        for part in (vae.decoder, vae.post_quant_conv):
-            if part is not None:
-                part.requires_grad_(True)
-
-    def trained(self) -> Iterator[nn.Parameter]:
-        """Those of the decoder, and of the encoder if it is trained."""
-        return (p for p in self.vae.parameters() if p.requires_grad)
-
-    def forward(self, batch: Batch) -> torch.Tensor:
-        """`images` (n, 3, h, w) in -1..1 and `noise` (n, c, h / f, w / f)."""
-        images = batch["images"]
-        latents = self.vae.encode(images).latent_dist
-        out = self.vae.decode(latents.mean + latents.std * batch["noise"]).sample.float()
-        kl = 0.5 * (latents.mean**2 + latents.var - 1 - latents.logvar).float().mean()
-        return pixel_loss(out, images) + _KL_WEIGHT * kl
 
 
 class SingleViewObjective(nn.Module):
@@ -189,21 +159,8 @@ class DetailObjective(nn.Module):
         latents = believed(batch["latents"], batch["noise"], batch["level"])
         out = self.decoder(latents, batch["level"], batch["small"], batch["difference"], batch["told"]).float()
         error = (out - batch["large"]).square().mean((1, 2, 3))
-        return _ERROR_WEIGHT * (error + 1e-6).log().mean() + 1 - _similarity(out, batch["large"])
-
-
-def _similarity(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-    """Mean structural similarity (Wang et al. 2004) of images (n, 3, h, w) in -1..1, over square windows."""
-
-    def local(x: torch.Tensor) -> torch.Tensor:
-        return F.avg_pool2d(x, _WINDOW, stride=1)
-
-    ma, mb = local(a), local(b)
-    va, vb, both = local(a * a) - ma * ma, local(b * b) - mb * mb, local(a * b) - ma * mb
-    c, d = _STABLE
-    # The means are of images from 0 on.
-    ma, mb = ma + 1, mb + 1
-    return (((2 * ma * mb + c) * (2 * both + d)) / ((ma * ma + mb * mb + c) * (va + vb + d))).mean()
+        alike = structural_similarity(out, batch["large"], lambda x: F.avg_pool2d(x, _WINDOW, stride=1), -1.0, 1.0)
+        return _ERROR_WEIGHT * (error + 1e-6).log().mean() + 1 - alike
 
 
 def noised(scheduler, latents: torch.Tensor, noise: torch.Tensor, timesteps: torch.Tensor):

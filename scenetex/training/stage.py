@@ -8,19 +8,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..data.digest import weights_digest
-from ..data.prefetch import Source
-from ..data.sample import Sample
+from ..data.sample import Sample, Source
 from ..errors import InputError, InputWarning, shown
 from ..pipelines import MVDiffusionPipeline
 from ..pipelines.multiview import MultiViewPipeline
 from ..pipelines.prompts import parts_of
 from . import validation
-from .batches import Item, Schedule
-from .encoded import Encoded
-from .feed import Batches, Part, encoded_batches
+from .batches import Batches, Schedule, Shard, encoded_batches
+from .encoded import Encoded, EncodedDetail
+from .encoded_cache import EncodedCache, weights_digest
+from .items import Item
 from .model_folder import load_pipeline, save_pipeline
-from .store import EncodedStore
 from .training_options import TrainOptions
 
 
@@ -49,7 +47,7 @@ class Data:
 
     source: Source
     schedule: Schedule
-    part: Part
+    shard: Shard
 
 
 def diffusion_stage(
@@ -57,17 +55,17 @@ def diffusion_stage(
     data: Data,
     pipe: MultiViewPipeline,
     objective: nn.Module,
-    store: EncodedStore,
-    make: Callable[[Encoded, int], list[Item]],
+    cache: EncodedCache,
+    make: Callable[[Encoded | EncodedDetail, int], list[Item]],
     trained: Callable[[nn.Module], MultiViewPipeline],
     draw: Callable[[MultiViewPipeline, Sample, int], np.ndarray] = validation.generate,
     views: int | None = None,
 ) -> Stage:
     """What the stages with a UNet share; `trained` gives the pipeline with an objective's parts, `draw` its pictures.
     `views` of each sample make a step where the options do not say how many."""
-    store.fill(options.rooms, data.part.rank, data.part.world, options.workers, options.quiet)
+    cache.fill(options.rooms, data.shard.rank, data.shard.world, options.workers, options.quiet)
     together, views = options.stage not in ("single-view", "detail"), views or options.views
-    batches = encoded_batches(store, data.schedule, data.part, views, together, make)
+    batches = encoded_batches(cache, data.schedule, data.shard, views, together, make)
     frozen = {name: p for name, p in objective.named_parameters() if not p.requires_grad} | pipe.vae.state_dict()
     return Stage(
         objective,

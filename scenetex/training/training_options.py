@@ -113,7 +113,7 @@ class TrainOptions(LoopOptions):
     agreement: Annotated[float, Between(0, 100)] = 0.1
     """Weight of the agreement of two views' latents of one surface, for a new autoencoder."""
     adversarial: Annotated[float, Between(0, 100)] = 0.0
-    """Strength of a critic that learns to tell decoded images from true ones, against that of all likenesses, for
+    """Strength of a discriminator that learns to tell decoded images from true ones, against all likenesses, for
     autoencoders that are told the surface: patterns come out as patterns; for the last steps."""
     alignment: Annotated[float, Between(0, 100)] = 0.0
     """Weight of the UNet's middle features telling what eyes trained on ImageNet see in the true image, on single

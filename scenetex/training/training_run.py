@@ -2,21 +2,32 @@
 
 import torch
 from accelerate import Accelerator
+from diffusers import ModelMixin
 
-from ..data.prefetch import Source
-from ..data.rings import RingStream
-from ..data.rooms import RoomStream
-from ..data.sample_cache import KeptSource
+from ..data.rooms import RingStream, RoomStream
+from ..data.sample import Source
+from ..data.sample_cache import CachedSource
 from ..data.scans import ScanFolder
 from ..errors import InputError
 from ..process.console import say
-from .batches import Schedule
-from .feed import Part
+from . import unet_stages, upscaling_stages
+from .autoencoder_stage import autoencoder
+from .batches import Schedule, Shard
 from .loop import make_accelerator, train
-from .run_folder import run_folder
-from .stage_builders import Data, build_stage
+from .stage import Data, Stage
+from .training_folder import training_folder
 from .training_options import TrainOptions
 from .validation import make_painter
+
+_STAGES = {
+    "autoencoder": autoencoder,
+    "single-view": unet_stages.single_view,
+    "multi-view": unet_stages.multi_view,
+    "interpolation": unet_stages.multi_view,
+    "panorama": unet_stages.panorama,
+    "super-resolution": upscaling_stages.super_resolution,
+    "detail": upscaling_stages.detail,
+}
 
 
 def run_training(options: TrainOptions) -> None:
@@ -27,23 +38,39 @@ def run_training(options: TrainOptions) -> None:
     """
     options.check()
     accelerator = make_accelerator(options)
-    part = Part(accelerator.process_index, accelerator.num_processes, options.accumulation)
-    if options.samples % (part.world * part.accumulation):
+    shard = Shard(accelerator.process_index, accelerator.num_processes, options.accumulation)
+    if options.samples % (shard.world * shard.accumulation):
         raise InputError(
-            f"--samples {options.samples} cannot be shared by {part.world} processes in {part.accumulation} parts; "
+            f"--samples {options.samples} cannot be shared by {shard.world} processes in {shard.accumulation} parts; "
             "choose a number that can"
         )
     source = _source(options)
-    with run_folder(options, accelerator.is_main_process):
-        _run(options, accelerator, part, source)
+    with training_folder(options, accelerator.is_main_process):
+        _run(options, accelerator, shard, source)
 
 
-def _run(options: TrainOptions, accelerator: Accelerator, part: Part, source: Source) -> None:
+def build_stage(options: TrainOptions, data: Data, device: torch.device) -> Stage:
+    """The stage that the options name; encodes what it trains on.
+
+    Raises:
+        InputError: a model that does not fit the stage, data that cannot be read.
+    """
+    stage = _STAGES[options.stage](options, data, device)
+    if options.gradient_checkpointing:
+        for part in stage.objective.children():
+            if isinstance(part, ModelMixin):
+                part.enable_gradient_checkpointing()
+    return stage
+
+
+def _run(options: TrainOptions, accelerator: Accelerator, shard: Shard, source: Source) -> None:
     """The run in its locked folder."""
     # Fresh weights are drawn while the stage is built.
     torch.manual_seed(options.seed)
     rooms = None if options.stage == "autoencoder" and options.cache is None else options.rooms
-    stage = build_stage(options, Data(source, Schedule(options.seed, options.samples, rooms), part), accelerator.device)
+    stage = build_stage(
+        options, Data(source, Schedule(options.seed, options.samples, rooms), shard), accelerator.device
+    )
     accelerator.wait_for_everyone()
     run = {"data": repr(source), "frozen": stage.frozen} | options.course()
     picture = None
@@ -73,4 +100,4 @@ def _source(options: TrainOptions) -> Source:
         rooms = RoomStream(options.seed, options.room_views, options.size, materials)
     # Of large images nothing is kept but what is encoded: they would fill the disk.
     large = options.stage in ("super-resolution", "detail")
-    return rooms if options.cache is None or large else KeptSource.within(options.cache, rooms)
+    return rooms if options.cache is None or large else CachedSource.within(options.cache, rooms)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from diffusers import AutoencoderKL
 from torch import nn
 
 from ..data.sample import Sample
@@ -18,7 +19,7 @@ from ..pipelines.tiles import Tiles
 from ..pipelines.upscale import add_detail
 from ..pipelines.windows import LEAST_JOINT
 from .pictures import draw_grid
-from .run_folder import keep_strange
+from .training_folder import keep_strange
 
 _STEPS = 20
 _GUIDANCE = 4.0
@@ -41,7 +42,7 @@ def make_painter(
 
 
 @torch.no_grad()
-def reconstruct(vae, sample: Sample) -> np.ndarray:
+def reconstruct(vae: AutoencoderKL, sample: Sample) -> np.ndarray:
     """The sample's images after an autoencoder, (m, h, w, 3) uint8."""
     pixels = torch.from_numpy(sample.images).permute(0, 3, 1, 2).to(vae.device).float() / 127.5 - 1
     along = {"surface": surface_fields(sample.views)} if isinstance(vae, SurfaceAutoencoder) else {}

@@ -1,15 +1,12 @@
-"""Panoramas in training: rings of views in the rooms, and the blocks that attend along directions."""
+"""Training for panoramas: the blocks that attend along directions, and the branch for what is given."""
 
-import numpy as np
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
 from tiny_training import changed, options, stage_of, tiny_pipeline, tiny_unet, trained
 
 from scenetex import InputError, MVDiffusionPanoramaPipeline, MVDiffusionPipeline
-from scenetex.data.rings import RingStream
-from scenetex.metrics import overlap_psnr
-from scenetex.pipelines.ring_views import RingViews
+from scenetex.data.rooms import RingStream
 from scenetex.training.model_folder import save_pipeline
 
 STREAM = RingStream(seed=4, size=(64, 64))
@@ -28,31 +25,6 @@ def text_model(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / "text"
     save_pipeline(folder, MVDiffusionPanoramaPipeline(**parts))
     return folder
-
-
-def test_a_ring_is_what_the_panorama_pipeline_takes(sample):
-    ring = RingViews.of(sample.views, by_depth=False)
-    assert ring.size == (64, 64) and len(sample) == 8
-    # Level, in a room whose z is up: what is down in the image is down in the room.
-    assert np.allclose(sample.views.cam_to_world[:, :3, 1], [0, 0, -1])
-    other = RingStream(seed=4, size=(64, 64)).sample(1)
-    assert np.array_equal(other.images, sample.images) and other.prompts == sample.prompts
-    assert not np.array_equal(STREAM.sample(2).views.cam_to_world, sample.views.cam_to_world)
-
-
-def test_its_pictures_fit_together_and_its_depth_is_the_rooms(sample):
-    views = sample.views
-    beside = [(i, (i + 1) % 8) for i in range(8)]
-    assert overlap_psnr(views, list(sample.images), beside).mean > 25
-    assert overlap_psnr(views, list(sample.images[::-1]), beside).mean < 20, "not mirrored"
-    assert views.depth.min() > 0.1
-
-
-def test_other_rings_are_refused():
-    with pytest.raises(InputError, match=r"6 views of .*; panoramas are 8 square views"):
-        RingStream(views=6)
-    with pytest.raises(InputError, match="8 square views"):
-        RingStream(size=(64, 48))
 
 
 @pytest.mark.parametrize("kind", ["depth", "text"])

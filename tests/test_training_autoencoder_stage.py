@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from tiny_training import tiny_autoencoder
 
-from scenetex.training.standardize import standardized
+from scenetex.training.autoencoder_stage import standardized
 
 
 def test_latents_become_standard_and_images_stay():

@@ -8,13 +8,13 @@ from ..models import DetailDecoder, SuperResolutionUNet
 from ..models.patch_autoencoder import image_factor
 from ..pipelines import MVDiffusionPipeline
 from . import validation
-from .batches import Item, detail_items, super_resolution_item
-from .encoded import Encoded, encode_detail, encode_large
+from .encoded import Encoded, EncodedDetail, encode_detail, encode_large
+from .encoded_cache import EncodedCache
+from .items import Item, detail_items, super_resolution_item
 from .model_folder import load_unet, with_parts
 from .objectives import DetailObjective, SuperResolutionObjective
 from .small_model import small_super_resolution
 from .stage import Data, Stage, check_multiple, check_size, diffusion_stage, reading, tuned_pipeline
-from .store import EncodedStore
 from .training_options import TrainOptions
 
 
@@ -35,8 +35,8 @@ def super_resolution(options: TrainOptions, data: Data, device: torch.device) ->
     width, height = options.size
 
     def make(encoded: Encoded, number: int) -> list[Item]:
-        size = (height // cell, width // cell)
-        return [super_resolution_item(encoded, data.schedule.rng(number), *reading(pipe), size)]
+        shape = (height // cell, width // cell)
+        return [super_resolution_item(encoded, data.schedule.rng(number), *reading(pipe), shape)]
 
     def trained(average: SuperResolutionObjective) -> MVDiffusionPipeline:
         return with_parts(pipe, upscale_unet=average.unet)
@@ -44,8 +44,8 @@ def super_resolution(options: TrainOptions, data: Data, device: torch.device) ->
     vae = pipe.vae.to(device).requires_grad_(False).eval()
     how = f"super-resolution {unet.config.factor} {unet.config.enlarge} {unet.alignment}"
     encode = partial(encode_large, vae=vae, unet=unet)
-    store = EncodedStore.within(options.cache_folder, data.source, encode, vae, how)
-    return diffusion_stage(options, data, pipe, objective, store, make, trained, validation.upscale)
+    cache = EncodedCache.within(options.cache_folder, data.source, Encoded, encode, vae, how)
+    return diffusion_stage(options, data, pipe, objective, cache, make, trained, validation.upscale)
 
 
 def detail(options: TrainOptions, data: Data, device: torch.device) -> Stage:
@@ -58,18 +58,18 @@ def detail(options: TrainOptions, data: Data, device: torch.device) -> Stage:
         decoder = DetailDecoder(pipe.vae.config.latent_channels, factor)
     factor = decoder.config.factor
     check_size(options, 4 * max(cell, factor))
-    crop = None
+    shape = None
     if options.crop is not None:
         check_multiple("--crop", options.crop, max(cell, factor))
-        crop = tuple(side // cell for side in reversed(options.crop))
+        shape = tuple(side // cell for side in reversed(options.crop))
 
-    def make(encoded: Encoded, number: int) -> list[Item]:
-        return detail_items(encoded, data.schedule.rng(number), factor, crop)
+    def make(encoded: EncodedDetail, number: int) -> list[Item]:
+        return detail_items(encoded, data.schedule.rng(number), shape)
 
     def trained(average: DetailObjective) -> MVDiffusionPipeline:
         return with_parts(pipe, detail_decoder=average.decoder)
 
     vae = pipe.vae.to(device).requires_grad_(False).eval()
     encode = partial(encode_detail, vae=vae, factor=factor)
-    store = EncodedStore.within(options.cache_folder, data.source, encode, vae, f"detail {factor}")
-    return diffusion_stage(options, data, pipe, DetailObjective(decoder), store, make, trained, validation.enlarge)
+    cache = EncodedCache.within(options.cache_folder, data.source, EncodedDetail, encode, vae, f"detail {factor}")
+    return diffusion_stage(options, data, pipe, DetailObjective(decoder), cache, make, trained, validation.enlarge)

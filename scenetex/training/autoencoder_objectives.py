@@ -1,4 +1,4 @@
-"""What the training of a surface autoencoder minimises."""
+"""What autoencoders minimise, as modules that take a batch, which holds everything random, and return its loss."""
 
 from collections.abc import Iterator
 
@@ -9,13 +9,43 @@ from torch.nn import functional as F
 from ..correspondence import Correspondence, from_depth
 from ..models import SurfaceAutoencoder
 from ..models.image_features import Eyes, unlikeness
-from .critic import Critic, balance, criticised
+from .discriminator import Discriminator, adversarial_losses, balance
+from .image_losses import pixel_loss
 from .objectives import Batch
-from .pixel_loss import pixel_loss
 
+# Relative to the error of the pixels; small, as latents only have to stay near each other and bounded (as in LDM).
+_KL_WEIGHT = 1e-4
 # Views that overlap less have next to nothing to agree on.
 _OVERLAP = 0.1
 _SCALE_WEIGHT = 0.1
+
+
+class AutoencoderObjective(nn.Module):
+    """The images' likeness, see `pixel_loss`, and a weak pull of the latents towards N(0, 1).
+
+    Args:
+        vae: the autoencoder.
+        decoder_only: leave the encoder as it is.
+    """
+
+    def __init__(self, vae: nn.Module, decoder_only: bool = False):
+        super().__init__()
+        self.vae = vae.requires_grad_(not decoder_only)
+        for part in (vae.decoder, vae.post_quant_conv):
+            if part is not None:
+                part.requires_grad_(True)
+
+    def trained(self) -> Iterator[nn.Parameter]:
+        """Those of the decoder, and of the encoder if it is trained."""
+        return (p for p in self.vae.parameters() if p.requires_grad)
+
+    def forward(self, batch: Batch) -> torch.Tensor:
+        """`images` (n, 3, h, w) in -1..1 and `noise` (n, c, h / f, w / f)."""
+        images = batch["images"]
+        latents = self.vae.encode(images).latent_dist
+        out = self.vae.decode(latents.mean + latents.std * batch["noise"]).sample.float()
+        kl = 0.5 * (latents.mean**2 + latents.var - 1 - latents.logvar).float().mean()
+        return pixel_loss(out, images) + _KL_WEIGHT * kl
 
 
 class SurfaceObjective(nn.Module):
@@ -31,7 +61,7 @@ class SurfaceObjective(nn.Module):
         vae: the autoencoder.
         decoder_only: leave the encoder as it is.
         perceptual, agreement: weights of the second and third; 0 = without.
-        adversarial: strength of a critic's opinion against that of all likenesses; 0 = without.
+        adversarial: strength of a discriminator's opinion against that of all likenesses; 0 = without.
     """
 
     def __init__(
@@ -48,11 +78,12 @@ class SurfaceObjective(nn.Module):
             part.requires_grad_(True)
         self.decoder_only = decoder_only
         self.eyes = Eyes() if perceptual or adversarial else None
-        self.critic = Critic(vae.config.guide_channels) if adversarial else None
+        # Named as in the checkpoints of earlier versions.
+        self.critic = Discriminator(vae.config.guide_channels) if adversarial else None
         self.perceptual, self.agreement, self.adversarial = perceptual, agreement, adversarial
 
     def trained(self) -> Iterator[nn.Parameter]:
-        """Those of the decoder, of the encoder if it is trained, and of the critic."""
+        """Those of the decoder, of the encoder if it is trained, and of the discriminator."""
         return (p for part in (self.vae, self.critic) if part is not None for p in part.parameters() if p.requires_grad)
 
     def forward(self, batch: Batch) -> torch.Tensor:
@@ -77,7 +108,7 @@ class SurfaceObjective(nn.Module):
             loss = loss + self.perceptual * unlikeness(shown, seen)
             if self.critic is not None:
                 told = surface.flatten(0, 1)
-                opinion, error = criticised(self.critic, (out, shown), (truth, seen), told)
+                opinion, error = adversarial_losses(self.critic, (out, shown), (truth, seen), told)
                 loss = loss + self.adversarial * self._balance(loss, opinion, out) * opinion + error
         if self.decoder_only:
             return loss
@@ -115,7 +146,7 @@ def _worn(latents: torch.Tensor, blur: torch.Tensor) -> torch.Tensor:
     return latents.lerp(smooth, blur[..., None, None, None])
 
 
-def _parts(x: torch.Tensor, corner: torch.Tensor, size: tuple[int, int]) -> torch.Tensor:
-    """From each set (m, c, H, W) of x its part of `size` (h, w) from row and column `corner` (b, 2) on."""
-    h, w = size
+def _parts(x: torch.Tensor, corner: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
+    """From each set (m, c, H, W) of x its part of `shape` (h, w) from row and column `corner` (b, 2) on."""
+    h, w = shape
     return torch.stack([v[..., r : r + h, c : c + w] for v, (r, c) in zip(x, corner.tolist(), strict=True)])

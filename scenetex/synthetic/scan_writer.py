@@ -17,7 +17,7 @@ from ..scene.camera import Camera
 from ..scene.mesh import Mesh
 from .room import Room, RoomSettings, make_room
 from .room_images import render_room
-from .scan import ScanNoise, scan_mesh
+from .scan_noise import ScanNoise, scan_mesh
 from .walk import walk
 
 RECIPE = "room.json"

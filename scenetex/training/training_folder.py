@@ -21,7 +21,7 @@ _LOSSES, _CURVE = "losses.jsonl", "losses.png"
 
 
 @contextmanager
-def run_folder(options: TrainOptions, main: bool) -> Iterator[None]:
+def training_folder(options: TrainOptions, main: bool) -> Iterator[None]:
     """The folder `options.output`, made if need be and, by the `main` one of a run's processes, locked and tidied up.
 
     Raises:

@@ -1,13 +1,13 @@
-"""The critic of decoded images: who learns from what, and how strong its opinion is."""
+"""The discriminator of decoded images: who learns from what, and how strong its opinion is."""
 
 import pytest
 import torch
 from test_models_surface_autoencoder import rand, tiny
-from test_training_surface_objective import batch
+from test_training_autoencoder_objectives import batch
 
 from scenetex.models.image_features import Eyes
-from scenetex.training.critic import Critic, balance, criticised
-from scenetex.training.surface_objective import SurfaceObjective
+from scenetex.training.autoencoder_objectives import SurfaceObjective
+from scenetex.training.discriminator import Discriminator, adversarial_losses, balance
 
 EYES = Eyes()
 
@@ -18,20 +18,20 @@ def seen(images):
 
 def test_losses_are_hinges_and_each_side_learns_from_its_own():
     torch.manual_seed(0)
-    critic, surface = Critic(5), rand(2, 5, 32, 48)
+    discriminator, surface = Discriminator(5), rand(2, 5, 32, 48)
     out, truth = rand(2, 3, 32, 48).requires_grad_(), rand(2, 3, 32, 48) * 0.5
     shown = seen(out)
-    opinion, error = criticised(critic, shown, seen(truth), surface)
-    fake, real = critic(*shown, surface), critic(*seen(truth), surface)
+    opinion, error = adversarial_losses(discriminator, shown, seen(truth), surface)
+    fake, real = discriminator(*shown, surface), discriminator(*seen(truth), surface)
     assert [tuple(f.shape[-2:]) for f in fake] == [(16, 24), (16, 24), (8, 12), (4, 6), (2, 3)]
     assert float(opinion) == pytest.approx(-sum(float(f.mean()) for f in fake) / 5, abs=1e-6)
     hinges = [(1 + f).clamp_min(0).mean() + (1 - r).clamp_min(0).mean() for f, r in zip(fake, real, strict=True)]
     assert float(error) == pytest.approx(float(sum(hinges) / 5), rel=1e-5)
     opinion.backward(retain_graph=True)
-    assert out.grad.abs().sum() > 0 and all(p.grad is None for p in critic.parameters())
+    assert out.grad.abs().sum() > 0 and all(p.grad is None for p in discriminator.parameters())
     out.grad = None
     error.backward()
-    assert out.grad is None and all(p.grad is not None for p in critic.parameters())
+    assert out.grad is None and all(p.grad is not None for p in discriminator.parameters())
 
 
 def test_its_opinion_pulls_as_strongly_as_the_likenesses():
@@ -58,13 +58,13 @@ def test_the_decoder_is_trained_against_it():
 
 def test_it_learns_to_tell_blurred_images():
     torch.manual_seed(2)
-    critic, surface = Critic(5), torch.zeros(4, 5, 32, 32)
-    optimizer = torch.optim.AdamW(critic.parameters(), lr=2e-3)
+    discriminator, surface = Discriminator(5), torch.zeros(4, 5, 32, 32)
+    optimizer = torch.optim.AdamW(discriminator.parameters(), lr=2e-3)
     generator = torch.Generator().manual_seed(3)
-    for _ in range(40):
+    for _ in range(20):
         truth = torch.rand(4, 3, 32, 32, generator=generator) * 2 - 1
         blurred = torch.nn.functional.avg_pool2d(truth, 3, 1, 1)
-        _, error = criticised(critic, seen(blurred), seen(truth), surface)
+        _, error = adversarial_losses(discriminator, seen(blurred), seen(truth), surface)
         optimizer.zero_grad()
         error.backward()
         optimizer.step()

@@ -11,7 +11,7 @@ _WIDTH, _SLOPE = 64, 0.2
 _SEEN = (12, 16, 24, 40, 112)
 
 
-class Critic(nn.Module):
+class Discriminator(nn.Module):
     """Judges images by their pixels and by what trained eyes see in them (as projected GANs do, Sauer et al. 2021: it
     has little to learn itself), beside the surface that they show.
 
@@ -32,19 +32,21 @@ class Critic(nn.Module):
         return [head(torch.cat([grid, where.to(grid)], 1)).float() for head, grid, where in pairs]
 
 
-def criticised(critic: Critic, out: tuple, truth: tuple, surface: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """What the decoder loses by images that look decoded, and what the critic loses by its errors (hinge).
+def adversarial_losses(
+    discriminator: Discriminator, out: tuple, truth: tuple, surface: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """What the decoder loses by images that look decoded, and what the discriminator loses by its errors (hinge).
 
-    Each has gradients of its own alone: the critic is a constant to the one, the images are to the other.
+    Each has gradients of its own alone: the discriminator is a constant to the one, the images are to the other.
 
     Args:
         out, truth: images (n, 3, h, w) in -1..1, and what eyes see in them.
         surface: (n, g, h, w).
     """
-    fixed = {name: value.detach() for name, value in critic.named_parameters()}
-    shown = functional_call(critic, fixed, (*out, surface))
-    fake = critic(out[0].detach(), [x.detach() for x in out[1]], surface)
-    real = critic(*truth, surface)
+    fixed = {name: value.detach() for name, value in discriminator.named_parameters()}
+    shown = functional_call(discriminator, fixed, (*out, surface))
+    fake = discriminator(out[0].detach(), [x.detach() for x in out[1]], surface)
+    real = discriminator(*truth, surface)
     errors = [F.relu(1 + f).mean() + F.relu(1 - r).mean() for f, r in zip(fake, real, strict=True)]
     return -sum(s.mean() for s in shown) / len(shown), sum(errors) / len(errors)
 

@@ -160,7 +160,7 @@ def test_a_failure_half_way_leaves_nothing_behind(tmp_path, monkeypatch):
     def fail(*_):
         raise RuntimeError("stop")
 
-    monkeypatch.setattr("scenetex.synthetic.write._scene_text", fail)
+    monkeypatch.setattr("scenetex.synthetic.scan_writer._scene_text", fail)
     with pytest.raises(RuntimeError, match="stop"):
         write_scan(quick_room(3), tmp_path / "room", replace(TINY, frames=1, color_size=(16, 12)))
     assert list(tmp_path.iterdir()) == []

@@ -8,9 +8,9 @@ from tiny_pipeline import room_views
 from scenetex.correspondence import from_depth
 from scenetex.models.image_features import Eyes, unlikeness
 from scenetex.pipelines.conditioning import surface_fields
+from scenetex.training.autoencoder_objectives import SurfaceObjective, disagreement
 from scenetex.training.encoded import camera_tensors
-from scenetex.training.pixel_loss import pixel_loss
-from scenetex.training.surface_objective import SurfaceObjective, disagreement
+from scenetex.training.image_losses import pixel_loss
 
 VIEWS = room_views(2)
 CORNER = (1, 2)

@@ -1,5 +1,9 @@
-"""How unlike two images are, as autoencoders are trained: pixel by pixel, and area by area."""
+"""How like two images are: pixel by pixel, area by area, and in structure (SSIM)."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
 import torch
 from torch.nn import functional as F
 
@@ -11,10 +15,12 @@ _AREA = 8  # pixels across the areas whose mean colour and roughness are compare
 # one of the two is the last thing that four channels are spent on.
 _OPPONENT = ((1 / 3, 1 / 3, 1 / 3), (3.0, -3.0, 0.0), (-1.0, -1.0, 2.0))
 
+Images = TypeVar("Images", np.ndarray, torch.Tensor)
+
 
 def pixel_loss(out: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
-    """Of images (n, 3, h, w) in -1..1: pixels and their gradients in L1, pixels in L2, the mean colour and roughness of
-    small areas in L1.
+    """How unlike images (n, 3, h, w) in -1..1 are, as autoencoders learn it: pixels and their gradients in L1, pixels
+    in L2, the mean colour and roughness of small areas in L1.
 
     The roughness, the root mean square of an area's gradients, is what makes up for the blur that an error per pixel
     asks for wherever a few numbers cannot tell the pattern: it wants a pattern as strong as the true one, wherever its
@@ -24,6 +30,24 @@ def pixel_loss(out: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
     color, rough = (F.l1_loss(measure(out), measure(images)) for measure in (_opponent_colors, _roughness))
     pixels = F.l1_loss(out, images) + 0.3 * F.mse_loss(out, images)
     return pixels + _GRADIENT_WEIGHT * steps + _COLOR_WEIGHT * color + _TEXTURE_WEIGHT * rough
+
+
+def structural_similarity(
+    one: Images, other: Images, window_mean: Callable[[Images], Images], low: float, high: float
+) -> Images:
+    """Mean structural similarity (SSIM, Wang et al. 2004) of images, as arrays or tensors of any shape.
+
+    Args:
+        one, other: images whose values lie between `low` and `high`.
+        window_mean: the (weighted) mean of the values in each window; what it gives is averaged over.
+    """
+    stable = [(share * (high - low)) ** 2 for share in (0.01, 0.03)]
+    means = window_mean(one), window_mean(other)
+    variances = [window_mean(x * x) - mean * mean for x, mean in zip((one, other), means, strict=True)]
+    covariance = window_mean(one * other) - means[0] * means[1]
+    a, b = (mean - low for mean in means)  # black is 0 to it
+    alike = (2 * a * b + stable[0]) * (2 * covariance + stable[1])
+    return (alike / ((a * a + b * b + stable[0]) * (variances[0] + variances[1] + stable[1]))).mean()
 
 
 def _opponent_colors(images: torch.Tensor) -> torch.Tensor:
