@@ -7,13 +7,15 @@ import numpy as np
 from ..errors import InputError
 from ..job.stages import Stages
 from ..scene.scene import Scene
+from .agreement import agreement
 from .cameras import check_cameras
+from .causes import Evidence
 from .faces import check_faces, turn_faces
 from .finding import Finding
-from .fit import NOTHING_SEEN, check_fit, is_sound
+from .fit import NOTHING_SEEN, check_fit, misfit
 from .left_out import check_frames
 from .look import look_at
-from .sensor_depth import check_depth, depth_agreement
+from .sensor_depth import check_depth, soundings
 from .size import check_size, longest_side
 
 
@@ -54,12 +56,14 @@ def check_scene(scene: Scene) -> Checks:
         return Checks((), {}, scene)  # what comes next says so
     look = look_at(scene)
     turned, share = turn_faces(scene, look)
-    depth = depth_agreement(scene, look)
+    sounded = soundings(scene, look)
+    depth, agreed = sounded and sounded.agreement(), agreement(look)
     cameras = check_cameras(scene)
-    fit, agreed = check_fit(scene, look, depth, search=cameras is None)
-    frames, size = check_frames(scene), check_size(scene, is_sound(agreed) or (depth is not None and depth.fits))
+    evidence = Evidence(scene, look, agreed, sounded, depth)
+    fit = check_fit(evidence, search=cameras is None)
+    frames, size = check_frames(scene), check_size(scene, evidence.sound or evidence.photos_alone)
     # Wrong cameras see the wrong things, and so do those in the wrong place.
-    found = [cameras or fit] if cameras or fit else [size or check_depth(scene, depth), check_faces(share)]
+    found = [cameras or fit] if cameras or fit else [size or check_depth(scene, depth), _faces(evidence, share)]
     figures = {
         "photos_compared": int(look.shows.sum()),
         "photo_agreement": round(agreed.correlation, 3) if agreed.measured else None,
@@ -73,6 +77,13 @@ def check_scene(scene: Scene) -> Checks:
         "files_damaged": len(scene.damaged),
     }
     return Checks(tuple(f for f in (*found, frames) if f), figures, turned)
+
+
+def _faces(evidence: Evidence, share: float) -> Finding | None:
+    """What to say of faces that are seen from behind: it is the cameras' fault where photos or depth disagree."""
+    found = check_faces(share)
+    disagrees = (evidence.now.measured and not evidence.sound) or evidence.depth_misses
+    return misfit() if found and disagrees and not evidence.photos_alone else found
 
 
 def run_checks(scene: Scene, stages: Stages) -> Checks:
