@@ -1,6 +1,6 @@
 """Do photos, poses and mesh fit each other, and if not, what would make them?"""
 
-from .agreement import Agreement, pair_agreement
+from .agreement import pair_agreement
 from .causes import Evidence, find_cause
 from .finding import Finding
 from .look import Look

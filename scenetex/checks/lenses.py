@@ -160,6 +160,7 @@ def lens_cure(scene: Scene, lens: Lens) -> str:
         )
     if aspect:
         square = abs(np.log(fx / fy)) < 0.03
+        fx, fy = (fx if abs(size) < 0.01 else np.sqrt(fx * fy),) * 2 if square else (fx, fy)
         says.append(
             f"the focal lengths fx {camera.intrinsics[0, 0]:.0f} and fy {camera.intrinsics[1, 1]:.0f} do not suit the "
             f"photos{': their pixels look square' if square else ', which look squashed or stretched'}; give fx about "

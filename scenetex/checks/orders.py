@@ -10,7 +10,7 @@ from scipy.optimize import linear_sum_assignment
 
 from ..scene.frame import Frame
 from ..scene.scene import Scene
-from .agreement import Sightings, sightings
+from .agreement import sightings
 from .look import Look
 from .sensor_depth import Soundings
 
@@ -41,7 +41,7 @@ def usual_orders(scene: Scene) -> Iterator[tuple[str, list[int]]]:
     """What is said of the photos' order, and whose pose each frame is to have then, `order` of `with_poses_of`."""
     count = len(scene.frames)
     seen = {tuple(range(count))}
-    for says, order in (*_shifts(count), *_sorted(scene), ("in reverse order", list(range(count))[::-1])):
+    for says, order in (*_shifts(count), ("in reverse order", list(range(count))[::-1]), *_sorted(scene)):
         if tuple(order) not in seen:
             seen.add(tuple(order))
             yield says, order
@@ -67,7 +67,7 @@ def _sorted(scene: Scene) -> Iterator[tuple[str, list[int]]]:
             # The photo of the frame that is j-th in the one order has its pose at the j-th in the other.
             order = np.empty(count, int)
             order[taken] = given
-            says = "in the order of the numbers in their names, the poses in another, or the other way round"
+            says = "at other poses than the numbers in their names say"
             says = "sorted by number, the poses by name (1, 10, 2)" if taken is plain else says
             says = "sorted by name (1, 10, 2), the poses by number" if given is plain else says
             yield says, order.tolist()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -55,11 +56,8 @@ def miswritten(scene: Scene) -> Iterator[Convention]:
 def _quaternions(scene: Scene) -> Iterator[Convention]:
     """The numbers of quaternions in the other order: as they are read, or before matrices were made of them."""
     kind = layout(scene)
-    orders = {"x y z w": [1, 2, 3, 0], "w x y z": [3, 0, 1, 2]}  # in which they were meant; their place as (x, y, z, w)
     moves = {"x y z w": "move the last number to the front", "w x y z": "move the first number to the end"}
-    for meant, place in orders.items():
-        other = next(order for order in orders if order != meant)
-        # Quaternions are read as (w, x, y, z) or (x, y, z, w); what was meant is the same cycle of four the other way.
+    for meant, other in permutations(moves, 2):
         cycle = _cycle(meant)
         if kind == COLMAP:
             cure = f"the quaternions in the model's images file are written {meant}, COLMAP's are {other}; "

@@ -20,7 +20,7 @@ _COLUMNS = 48  # of a depth image that are looked at
 _FEW = 20  # pixels of an image
 _LEAST = 4, 200  # images and pixels; fewer tell nothing
 _NEAR = 0.1  # of the depth: as near as sensors come, farther away
-_AGREED = 0.75  # of the pixels, at least; sound scans, and parts of them, have 0.94 and more
+_AGREED = 0.8  # of the pixels, at least; sound scans, and parts of them, have 0.94 and more
 _FITS = 0.85, 1.05  # of the pixels, and ratio: then mesh, poses and depth belong together
 _UNIT, _SPREAD = 1.15, 0.12  # a factor beyond that, the same all over
 
@@ -184,9 +184,9 @@ def check_depth(scene: Scene, found: DepthAgreement | None) -> Finding | None:
     if found.near < _AGREED:
         return Finding(
             "depth",
-            f"{100 * (1 - found.near):.0f} % of the depth images' pixels miss the mesh's depth by more than a tenth (of "
-            "sound scans some 5 %); look whether the mesh is of these poses, and check the intrinsics, unit and poses "
-            "of the depth images",
+            f"{100 * (1 - found.near):.0f} % of the depth images' pixels miss the mesh's depth by more than a tenth "
+            "(some 5 % in sound scans); check that the mesh is of these poses, and the depth images' intrinsics, unit "
+            "and poses",
         )
     return None
 
