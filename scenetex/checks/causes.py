@@ -93,7 +93,7 @@ def _usual(evidence: Evidence) -> str | None:
     """The supposition with which photos and depth agree best."""
     best, score = None, 0.0
     photos_alone = evidence.photos_alone or (evidence.sound and not evidence.depth_misses)
-    for group in suppositions(evidence.scene, photos_alone, evidence.depth_misses):
+    for group in suppositions(evidence.scene, photos_alone, evidence.depth is not None):
         for supposed in group:
             found = _value(evidence, supposed) if _promises(evidence, supposed) else None
             if found is not None and found[0] > score:
@@ -124,7 +124,8 @@ def _value(evidence: Evidence, supposed: Supposition) -> tuple[float, bool] | No
     agrees = found.measured and found.correlation > evidence.needed
     photos = found.correlation if found.measured else 0.0
     if not evidence.depth_misses:
-        return (photos, photos >= SURE) if agrees else None
+        gain = _depth_gain(evidence, supposed)
+        return (photos + max(gain, 0.0), photos >= SURE) if agrees and gain > -_DEPTH_LOSS else None
     if supposed.photos_only:
         return (photos, False) if agrees else None
     sounded = evidence.sounded.supposing(supposed.change, supposed.scale)
@@ -134,6 +135,13 @@ def _value(evidence: Evidence, supposed: Supposition) -> tuple[float, bool] | No
     if fits and (photos >= GOOD or not found.plenty):
         return photos + near, True
     return (photos, False) if agrees and gain > -_DEPTH_LOSS else None
+
+
+def _depth_gain(evidence: Evidence, supposed: Supposition) -> float:
+    """By how much more of the depth lies near the mesh then; 0 where it is not moved, or tells nothing."""
+    if supposed.photos_only or evidence.depth is None or evidence.depth.of_another_unit:
+        return 0.0
+    return evidence.sounded.supposing(supposed.change, supposed.scale).near - evidence.sounded.near
 
 
 def _other_order(evidence: Evidence) -> str | None:

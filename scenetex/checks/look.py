@@ -80,7 +80,7 @@ class Look:
 
     @cached_property
     def hits(self) -> tuple[np.ndarray, np.ndarray]:
-        """On a grid of every `step` pixels: camera z (m, h, w) float32, 0 = nothing; face (m, h, w) int32, -1 = none."""
+        """Every `step` pixels: camera z (m, h, w) float32, 0 = nothing; face (m, h, w) int32, -1 = none."""
         rows, columns = (-(-side // self.step) for side in self.grey.shape[1:])
         shape = len(self), rows, columns
         depth, face = np.zeros(shape, np.float32), np.full(shape, -1, np.int32)

@@ -54,7 +54,7 @@ def suppositions(scene: Scene, photos_alone: bool = False, depth: bool = False) 
         yield list(_turns(scene))
     yield list(_pictures(scene))
     yield list(_sizes(scene))
-    yield list(_orders(scene, photos_alone, depth))
+    yield list(_orders(scene, depth))
     if not photos_alone:
         yield [_of_poses(convention) for convention in miswritten(scene)]
 
@@ -169,12 +169,12 @@ def _resized(look: Look, factor: float) -> Look:
     return look.with_cameras(intrinsics=k)
 
 
-def _orders(scene: Scene, photos_alone: bool, depth: bool) -> Iterator[Supposition]:
+def _orders(scene: Scene, depth: bool) -> Iterator[Supposition]:
     """Photos in another order than the poses, and depth images with them or not."""
     for says, order in usual_orders(scene):
         change = with_poses_of(scene, order)
         yield Supposition(f"the photos are {says}; give each pose its own photo", change, photos_only=True)
-        if depth and not photos_alone:
+        if depth:
             both = f"the photos, and the depth images with them, are {says}; give each pose its own"
             yield Supposition(f"{both}{_for_example(scene, order)}", change)
 
