@@ -298,15 +298,15 @@ BROKEN: dict[str, tuple[Callable[[Scene], Scene], str, str]] = {
         "fit",
         "mesh is mirrored .* its x, y, z become -x, y, z$",
     ),
-    "quaternions w x y z": (
+    "quaternions x y z w": (
         lambda s: with_quaternions(s, [1, 2, 3, 0]),
         "fit",
-        "quaternions w x y z that were taken for x y z w; .* move the first number to the end first$",
+        "quaternions x y z w that were taken for w x y z; .* move the last number to the front first$",
     ),
-    "quaternions x y z w of world-to-camera": (
+    "quaternions w x y z of world-to-camera": (
         lambda s: with_quaternions(s, [3, 0, 1, 2], inverse=True),
         "fit",
-        "quaternions [wxyz ]+ that were taken for [wxyz ]+; ",
+        "quaternions w x y z that were taken for x y z w; .* move the first number to the end first$",
     ),
     "rotations transposed": (
         lambda s: with_poses(s, _transposed),
@@ -326,12 +326,12 @@ BROKEN: dict[str, tuple[Callable[[Scene], Scene], str, str]] = {
     "pixels not square": (
         lambda s: with_intrinsics(s, _flat),
         "fit",
-        r"fx 52\d and fy 39\d do not suit the photos: their pixels look square; give fx about 5[123]\d, fy about 5[123]\d,",
+        r"fx 52\d and fy 39\d do not suit the photos: their pixels look square; give fx about 5[123]\d, fy about 5",
     ),
     "centre too low": (
         lambda s: with_intrinsics(s, _centre_too_low),
         "fit",
-        r"principal point is off, as where photos were cropped; give cx about 3[12]\d and cy about 2[34]\d in intrinsic",
+        r"principal point is off, as where photos were cropped; give cx about 3[12]\d and cy about 2[34]\d in",
     ),
     "photos undistorted already": (
         lambda s: with_distortion(s, -0.3),

@@ -96,7 +96,7 @@ def test_quaternions_are_named_as_colmap_has_them(tmp_path):
         (tmp_path / "sparse" / "0" / f"{name}.txt").touch()
     scene = with_quaternions(sample(), [1, 2, 3, 0], inverse=True)
     (finding,) = check_scene(replace(scene, path=tmp_path)).findings
-    assert "images file are written w x y z" in finding.message or "images file are written x y z w" in finding.message
+    assert "the model's images file are written x y z w, COLMAP's are w x y z; move the last " in finding.message
 
 
 def test_photos_in_an_order_that_no_name_tells(tmp_path):

@@ -71,8 +71,6 @@ class Evidence:
     @property
     def needed(self) -> float:
         """How well photos have to agree for a cause to be named: without doubt, where little speaks against what is."""
-        if self.sound:
-            return self.now.correlation + _GAIN
         little = not self.now.plenty if self.now.measured else self.now.seen > _FILLED
         return SURE if little else GOOD
 
@@ -121,7 +119,8 @@ def _promises(evidence: Evidence, supposed: Supposition) -> bool:
 def _value(evidence: Evidence, supposed: Supposition) -> tuple[float, bool] | None:
     """How well photos and depth agree, if well enough, and whether that leaves no doubt."""
     found = agreement(supposed.change(evidence.look))
-    agrees = found.measured and found.correlation > evidence.needed
+    now = evidence.now.correlation + _GAIN if evidence.sound else 0.0
+    agrees = found.measured and found.correlation > max(evidence.needed, now)
     photos = found.correlation if found.measured else 0.0
     if not evidence.depth_misses:
         gain = _depth_gain(evidence, supposed)

@@ -11,21 +11,18 @@ from .scan_layout import COLMAP, TRANSFORMS, intrinsics_place, layout
 
 _TRIED = 20_000  # sightings
 _LEFT = 0.6  # of them that have to lie in the photos still
-# First tries, one number at a time: logarithm of the focal lengths, that of the second one alone, centre in parts of
-# the photo's sides, and distortion.
-_TRIES = (
-    [0, 0, 0, 0, 0],
-    *([k * np.log(2) / 8, 0, 0, 0, 0] for k in range(-8, 9) if k),
-    *([0, k * np.log(2) / 8, 0, 0, 0] for k in range(-5, 6) if k),
-    *([-k * np.log(2) / 8, k * np.log(2) / 8, 0, 0, 0] for k in range(-5, 6) if k),
-    *([0, 0, k * 0.03, 0, 0] for k in range(-6, 7) if k),
-    *([0, 0, 0, k * 0.04, 0] for k in range(-6, 7) if k),
-    *([0, 0, 0, 0, k * 0.08] for k in range(-5, 5) if k),
+# What may be off, one at a time, as directions of `Lens.numbers`; how far is tried, and in which steps.
+_WAYS = (
+    (np.array([1.0, 0, 0, 0, 0]), 0.7, 0.087),  # both focal lengths
+    (np.array([0, 1.0, 0, 0, 0]), 0.44, 0.087),  # the second
+    (np.array([1.0, -1.0, 0, 0, 0]), 0.44, 0.087),  # the first
+    (np.array([0, 0, 1.0, 0, 0]), 0.18, 0.03),
+    (np.array([0, 0, 0, 1.0, 0]), 0.24, 0.04),
+    (np.array([0, 0, 0, 0, 1.0]), 0.48, 0.08),
 )
-_STARTS = 3  # of the best tries, from which is searched
-_STEPS = np.array([0.04, 0.04, 0.02, 0.02, 0.08])
+_MOST_WAYS = 3  # that are off together
 _HALVINGS = 4
-_NEEDED = 0.03  # by which a number has to make photos agree better; else it is left as it is
+_NEEDED = 0.03  # by which another one has to make photos agree better
 _FOUND = np.array([0.03, 0.03, 0.015, 0.015, 0.06])  # smaller changes are no cause
 
 
@@ -34,7 +31,8 @@ class Lens:
     """A lens that photos may have been taken with.
 
     Attributes:
-        numbers: (5,) float64 as in `_TRIES`: changes of the intrinsics, and the first radial coefficient.
+        numbers: (5,) float64: the logarithm of the factor on both focal lengths, that on the second alone, the shift
+            of the centre in parts of the photo's width and height, and the first radial coefficient.
         correlation: of the photos with it; `before`: at the same points as it is.
     """
 
@@ -51,16 +49,26 @@ def find_lens(look: Look, needed: float, gain: float) -> Lens | None:
     """
     found = sightings(look)
     some = _thinned(found, _TRIED)
-    tried = sorted(((_score(look, some, np.array(numbers)), i) for i, numbers in enumerate(_TRIES)), reverse=True)
-    if max(tried)[0] <= max(0.5 * needed, _score(look, some, np.zeros(5)) + gain / 4):
+    now = score = _score(look, some, np.zeros(5))
+    numbers, used = np.zeros(5), []
+    for _ in range(_MOST_WAYS):
+        tried = [(*_along(look, some, numbers, used, way), way) for way in range(len(_WAYS)) if way not in used]
+        best, place, way = max(tried, key=lambda one: one[0])
+        if best < score + _NEEDED:
+            break
+        score, numbers, used = best, place, [*used, way]
+    if score <= max(needed - 0.05, now + gain / 2) or (np.abs(numbers) < _FOUND).all():
         return None
-    starts = [np.array(_TRIES[i], float) for _, i in tried[:_STARTS]]
-    score, numbers = max((_climb(look, some, start) for start in starts), key=lambda one: one[0])
-    numbers = _fewest(look, some, score, numbers)
-    if (np.abs(numbers) < _FOUND).all():
-        return None
-    then, now = _correlations(look, found, numbers)
-    return Lens(numbers, then, now) if then > needed and then - now > gain else None
+    then, before = _correlations(look, found, numbers)
+    return Lens(numbers, then, before) if then > needed and then - before > gain else None
+
+
+def _along(look: Look, some: Sightings, start: np.ndarray, used: list[int], way: int) -> tuple[float, np.ndarray]:
+    """The best score with one more number off, and all that are searched once more; and where."""
+    direction, reach, step = _WAYS[way]
+    far = np.arange(-round(reach / step), round(reach / step) + 1) * step
+    first = max((start + by * direction for by in far), key=lambda numbers: _score(look, some, numbers))
+    return _climb(look, some, first, [*used, way])
 
 
 def _thinned(found: Sightings, most: int) -> Sightings:
@@ -69,40 +77,19 @@ def _thinned(found: Sightings, most: int) -> Sightings:
     return replace(found, **{name: getattr(found, name)[::step] for name in names})
 
 
-def _climb(look: Look, some: Sightings, start: np.ndarray, free: np.ndarray | None = None) -> tuple[float, np.ndarray]:
-    """The best score near `start`, and where."""
+def _climb(look: Look, some: Sightings, start: np.ndarray, ways: list[int]) -> tuple[float, np.ndarray]:
+    """The best score near `start` along these ways, and where."""
     best, at = _score(look, some, start), start
-    steps = _STEPS.copy()
-    ways = np.flatnonzero(np.ones(5, bool) if free is None else free)
-    for _ in range(_HALVINGS):
-        better = True
-        while better:
-            better = False
-            for way in ways:
-                for sign in (1, -1):
-                    other = at.copy()
-                    other[way] += sign * steps[way]
-                    score = _score(look, some, other)
+    for halving in range(1, _HALVINGS + 1):
+        moved = True
+        while moved:
+            moved = False
+            for direction, _, step in (_WAYS[way] for way in ways):
+                for by in (step / 2**halving, -step / 2**halving):
+                    score = _score(look, some, at + by * direction)
                     if score > best + 1e-4:
-                        best, at, better = score, other, True
-        steps /= 2
+                        best, at, moved = score, at + by * direction, True
     return best, at
-
-
-def _fewest(look: Look, some: Sightings, score: float, numbers: np.ndarray) -> np.ndarray:
-    """The numbers without those that photos agree as well without."""
-    free = np.ones(5, bool)
-    for way in np.argsort(np.abs(numbers) / _STEPS):
-        left = numbers.copy()
-        left[way] = 0
-        less = free.copy()
-        less[way] = False
-        if not less.any():
-            break
-        other, place = _climb(look, some, left, less)
-        if other > score - _NEEDED:
-            numbers, free, score = place, less, max(score, other)
-    return numbers
 
 
 def _score(look: Look, some: Sightings, numbers: np.ndarray) -> float:
