@@ -14,7 +14,8 @@ _MANY = 8  # photos; if so many cannot be compared as it is, another supposition
 # Correlation of photos below what sound scans have, and the pairs of photos and points that this takes: of 150 sound
 # scans and parts of them, noisy and unevenly exposed, with so many none had less than 0.56.
 _WEAK, _TELLING = 0.53, (20, 5000)
-_FAINT = 0.55  # correlation below which a better lens, or order of photos, is looked for
+_FAINT = 0.55  # correlation below which a better lens, order of photos, or turn of the mesh is looked for
+_TURN_GAIN = 0.15  # by which photos that agree so have to agree better with a mesh that is turned
 
 _MISFIT = (
     "the photos do not agree on the mesh's surface, and no usual cause explains it; check that mesh and poses share "
@@ -55,6 +56,8 @@ def check_fit(evidence: Evidence, search: bool = True) -> Finding | None:
             cause = find_cause(evidence)
         if cause is None and now.measured and now.correlation < _BEYOND_DOUBT:
             cause = beside(scene, look, evidence.quick, now, evidence.needed)
+        if cause is None and faint and sound and not photos_alone:
+            cause = turned_far(look, evidence.quick, now.correlation + _TURN_GAIN)
     if cause is None and search and (off := check_stretch(scene, pair_agreement(look), evidence.depth)):
         return off
     if compared and cause is None and not (sound or photos_alone):
