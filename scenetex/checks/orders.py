@@ -78,7 +78,7 @@ def _names(scene: Scene) -> list[list[str]]:
     from_one = [str(i + 1) for i in range(len(scene.frames))]
     ids = [str(frame.id) for frame in scene.frames]
     files = [frame.color.path.name if frame.color else str(frame.id) for frame in scene.frames]
-    return [ids, files, positions, from_one]
+    return [ids, positions, from_one, files]  # of what is the same, the first is said
 
 
 def _natural(name: str) -> list:
