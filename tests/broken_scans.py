@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from scenetex.scene.camera import Camera
 from scenetex.scene.load import load_scene
@@ -51,6 +52,66 @@ def with_photos(scene: Scene, order) -> Scene:
     """Each frame with the photo of another."""
     colors = [scene.frames[i].color for i in order]
     return replace(scene, frames=tuple(replace(f, color=c) for f, c in zip(scene.frames, colors, strict=True)))
+
+
+def with_cameras(scene: Scene, change: Callable[[np.ndarray], np.ndarray]) -> Scene:
+    """Other poses (m, 4, 4) of photos, and of depth with them."""
+    poses = change(np.stack([f.cam_to_world for f in scene.frames]))
+    frames = []
+    for frame, pose in zip(scene.frames, poses, strict=True):
+        own = frame.cam_to_world if frame.depth_cam_to_world is None else frame.depth_cam_to_world
+        depth = pose @ np.linalg.inv(frame.cam_to_world) @ own
+        frames.append(replace(frame, cam_to_world=pose, depth_cam_to_world=depth))
+    return replace(scene, frames=tuple(frames))
+
+
+def with_poses_by_name(scene: Scene) -> Scene:
+    """The poses handed out in the alphabetical order of the ids."""
+    by_name = sorted(range(len(scene.frames)), key=lambda i: str(scene.frames[i].id))
+    return with_cameras(scene, lambda poses: poses[np.argsort(by_name)])
+
+
+def with_quaternions(scene: Scene, order: list[int], inverse: bool = False) -> Scene:
+    """Poses without depth whose quaternions (x, y, z, w) are reordered; `inverse`: as world-to-camera, with t kept."""
+
+    def change(pose: np.ndarray) -> np.ndarray:
+        pose = np.linalg.inv(pose) if inverse else pose.copy()
+        pose[:3, :3] = Rotation.from_quat(Rotation.from_matrix(pose[:3, :3]).as_quat()[order]).as_matrix()
+        return np.linalg.inv(pose) if inverse else pose
+
+    return with_poses(scene, change)
+
+
+def _transposed(pose: np.ndarray) -> np.ndarray:
+    out = pose.copy()
+    out[:3, :3] = pose[:3, :3].T
+    return out
+
+
+def _with_translation_of_inverse(pose: np.ndarray) -> np.ndarray:
+    return np.c_[pose[:, :3], np.linalg.inv(pose)[:, 3]]
+
+
+def _left_handed(pose: np.ndarray) -> np.ndarray:
+    flip = np.diag([1.0, -1.0, 1.0, 1.0])
+    return flip @ pose @ flip
+
+
+def _flat(k: np.ndarray) -> np.ndarray:
+    """As where photos were cropped, and each focal length was scaled by its own side."""
+    k[1, 1] *= 0.75
+    return k
+
+
+def _centre_too_low(k: np.ndarray) -> np.ndarray:
+    k[1, 2] += 60
+    return k
+
+
+def with_distortion(scene: Scene, k1: float) -> Scene:
+    """Coefficients for photos that are straight already."""
+    bent = (k1, 0.0, 0.0, 0.0)
+    return replace(scene, frames=tuple(replace(f, color=replace(f.color, distortion=bent)) for f in scene.frames))
 
 
 def half(scene: Scene) -> np.ndarray:
@@ -177,7 +238,7 @@ BROKEN: dict[str, tuple[Callable[[Scene], Scene], str, str]] = {
     "photos shuffled": (
         lambda s: with_photos(s, np.random.default_rng(3).permutation(len(s.frames))),
         "fit",
-        "only the photos do not belong to their poses; look whether their names are shifted",
+        "the photos are at other poses than the numbers in their names say; give each pose its own photo$",
     ),
     "photos one late": (
         lambda s: with_photos(s, np.roll(np.arange(len(s.frames)), 1)),
@@ -221,7 +282,67 @@ BROKEN: dict[str, tuple[Callable[[Scene], Scene], str, str]] = {
         "fit",
         "the photos are sorted by name",
     ),
-    "focal length": (lambda s: with_intrinsics(s, _longer(1.3)), "fit", "focal length is about 1.297 times too large"),
+    "poses by name": (
+        with_poses_by_name,
+        "fit",
+        r"the photos, and the depth images with them, are sorted by name \(1, 10, 2\), the poses by number; give each "
+        r"pose its own \(what frame 24 has belongs to the pose of frame 120\)$",
+    ),
+    "poses shuffled": (
+        lambda s: with_cameras(s, lambda p: p[np.random.default_rng(3).permutation(len(p))]),
+        "fit",
+        r"the photos, and the depth images with them, are in another order than the poses: what frame \d+ has belongs ",
+    ),
+    "mesh mirrored, with depth": (
+        lambda s: with_vertices(s, lambda v: v * [-1, 1, 1]),
+        "fit",
+        "mesh is mirrored .* its x, y, z become -x, y, z$",
+    ),
+    "quaternions x y z w": (
+        lambda s: with_quaternions(s, [1, 2, 3, 0]),
+        "fit",
+        "quaternions x y z w that were taken for w x y z; .* move the last number to the front first$",
+    ),
+    "quaternions w x y z of world-to-camera": (
+        lambda s: with_quaternions(s, [3, 0, 1, 2], inverse=True),
+        "fit",
+        "quaternions w x y z that were taken for x y z w; .* move the first number to the end first$",
+    ),
+    "rotations transposed": (
+        lambda s: with_poses(s, _transposed),
+        "fit",
+        "rotations in the poses are transposed, their translations are right; transpose ",
+    ),
+    "translations of the inverse": (
+        lambda s: with_poses(s, _with_translation_of_inverse),
+        "fit",
+        "the rotations in the poses are camera-to-world, the translations world-to-camera",
+    ),
+    "poses of a left-handed world": (
+        lambda s: with_poses(s, _left_handed),
+        "fit",
+        "of a left-handed world .*; negate the y row and the y column",
+    ),
+    "pixels not square": (
+        lambda s: with_intrinsics(s, _flat),
+        "fit",
+        r"fx 52\d and fy 39\d do not suit the photos: their pixels look square; give fx about 5[123]\d, fy about 5",
+    ),
+    "centre too low": (
+        lambda s: with_intrinsics(s, _centre_too_low),
+        "fit",
+        r"principal point is off, as where photos were cropped; give cx about 3[12]\d and cy about 2[34]\d in",
+    ),
+    "photos undistorted already": (
+        lambda s: with_distortion(s, -0.3),
+        "fit",
+        "the photos look bent the other way round once their distortion is undone",
+    ),
+    "focal length": (
+        lambda s: with_intrinsics(s, _longer(1.3)),
+        "fit",
+        r"focal length is about 1\.(29|30|31)\d* times too large",
+    ),
     "centre outside": (
         lambda s: with_intrinsics(s, _centre_outside),
         "cameras",

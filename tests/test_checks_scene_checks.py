@@ -6,7 +6,20 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-from broken_scans import BROKEN, SAMPLE, jumped, sample, with_intrinsics, with_poses, with_vertices, without_depth
+from broken_scans import (
+    BROKEN,
+    SAMPLE,
+    half,
+    jumped,
+    sample,
+    with_faces,
+    with_intrinsics,
+    with_photos,
+    with_poses,
+    with_quaternions,
+    with_vertices,
+    without_depth,
+)
 from scipy.spatial.transform import Rotation
 from synthetic_rooms import quick_room
 
@@ -54,6 +67,87 @@ def test_photos_that_were_turned_or_mirrored(tmp_path, turned, says):
         frames.append(replace(frame, color=replace(frame.color, path=path)))
     (finding,) = check_scene(replace(sample(), frames=tuple(frames))).findings
     assert finding.check == "fit" and f"the photos are {says}" in finding.message
+
+
+@pytest.mark.parametrize(("k1", "kind"), [(-0.3, "barrel"), (0.2, "pincushion")])
+def test_distortion_that_is_not_said_is_told_from_a_focal_length(tmp_path, k1, kind):
+    camera = sample().frames[0].camera
+    width, height = camera.size
+    pixel = np.stack(np.meshgrid(np.arange(width), np.arange(height)), -1).reshape(-1, 1, 2).astype(np.float64)
+    straight = cv2.undistortPoints(pixel, camera.intrinsics, np.array([k1, 0, 0, 0]), P=camera.intrinsics)
+    u, v = np.moveaxis(straight.reshape(height, width, 2).astype(np.float32), 2, 0)
+    frames = []
+    for frame in sample().frames:
+        path = tmp_path / f"{frame.id}.jpg"
+        cv2.imwrite(str(path), cv2.remap(frame.read_color()[..., ::-1], u, v, cv2.INTER_LINEAR))
+        frames.append(replace(frame, color=replace(frame.color, path=path)))
+    (finding,) = check_scene(replace(sample(), frames=tuple(frames))).findings
+    found = re.search(
+        rf"the photos look distorted \({kind}, k1 about (-?[\d.]+)\); add the lens's coeff", finding.message
+    )
+    assert found and float(found[1]) == pytest.approx(k1, abs=0.06), finding.message
+
+
+def test_quaternions_are_named_as_colmap_has_them(tmp_path):
+    """Its file has world-to-camera quaternions, w first."""
+    (tmp_path / "sparse" / "0").mkdir(parents=True)
+    (tmp_path / "images").mkdir()
+    for name in ("cameras", "images", "points3D"):
+        (tmp_path / "sparse" / "0" / f"{name}.txt").touch()
+    scene = with_quaternions(sample(), [1, 2, 3, 0], inverse=True)
+    (finding,) = check_scene(replace(scene, path=tmp_path)).findings
+    assert "the model's images file are written x y z w, COLMAP's are w x y z; move the last " in finding.message
+
+
+def test_photos_in_an_order_that_no_name_tells(tmp_path):
+    """Without depth; each photo under the name of the pose that it is at."""
+    order = np.random.default_rng(8).permutation(len(sample().frames))
+    frames = []
+    for frame in with_photos(sample(), order).frames:
+        path = tmp_path / f"{frame.id}.jpg"
+        path.write_bytes(frame.color.path.read_bytes())
+        frames.append(replace(frame, color=replace(frame.color, path=path)))
+    (finding,) = check_scene(without_depth(replace(sample(), frames=tuple(frames)))).findings
+    pairs = re.findall(r"what frame (\d+) has belongs to pose (\d+)", finding.message)
+    ids = [frame.id for frame in sample().frames]
+    assert len(pairs) == 3
+    assert all(ids[order[ids.index(int(frame))]] == int(pose) for frame, pose in pairs)
+
+
+def test_faces_are_not_accused_where_photos_disagree():
+    wrong = with_poses(sample(), lambda p: p @ np.diag([-1.0, 1.0, -1.0, 1.0]))
+    assert [f.check for f in check_scene(with_faces(wrong, half(wrong))).findings] == ["fit"]
+
+
+def test_leaving_out_the_frames_of_a_jump_is_a_cure():
+    scene = jumped(sample(), 9, 18)
+    (finding,) = check_scene(scene).findings
+    ids = re.search(r"--keyframes ([\d,]+)", finding.message)[1]
+    cured = check_scene(scene, ids)
+    assert cured.findings == () and cured.figures["photos_compared"] == 9
+    assert len(cured.scene.frames) == len(scene.frames)
+    with pytest.raises(scenetex.InputError, match="no frame 7"):
+        check_scene(scene, "0,7")
+
+
+def test_few_keyframes_of_a_wrong_scan_say_what_is_wrong():
+    breaking, _, says = BROKEN["mesh in millimetres"]
+    (finding,) = check_scene(breaking(sample()), "0,24").findings
+    assert re.search(says, finding.message)
+
+
+def test_photos_that_agree_less_than_those_of_sound_scans_are_told(shared_data):
+    rng = np.random.default_rng(4)
+
+    def loose(pose: np.ndarray) -> np.ndarray:
+        out = noisy(pose, rng)
+        out[:3, 3] += rng.normal(0, 0.02, 3)
+        return out
+
+    checks = check_scene(with_poses(load_scene(shared_data / "livingroom"), loose))
+    (finding,) = checks.findings
+    assert 0.3 < checks.figures["photo_agreement"] < 0.53
+    assert re.match(r"photos agree less \(0\.[345]\d\) than those of sound scans", finding.message)
 
 
 def about_z(degrees: float) -> np.ndarray:

@@ -143,7 +143,8 @@ def _process(path: Path, options: "TextureOptions", stages: Stages, part: str, w
     if scene.skipped:
         stages.notes.append(f"{len(scene.skipped)} frames without tracking left out")
     stages.warnings.clear()  # of an attempt that ran out of memory
-    checks = run_checks(scene, stages)
+    # Between keyframes, images are generated, too.
+    checks = run_checks(scene, stages, options.keyframes if options.generation() is None else "auto")
     if options.strict:
         refuse(checks)
     scene = checks.scene

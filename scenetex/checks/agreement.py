@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from .look import STEP, Look
+from .look import Look
 
 _PARALLAX = np.cos(np.radians(5))  # between lines of sight to a point: seen from nearly one side, any depth will do
 _FARTHEST = 2.0  # times as far from one camera as from the other, at most
@@ -140,7 +140,7 @@ def sightings(look: Look, most: int = _MOST) -> Sightings:
     rays = depth.shape[1] * depth.shape[2] * max(len(shows) * (len(shows) - 1), 1)
     stride = next((s for s in (1, 2, 3, 4) if rays <= s * s * most), 5)
     frame, row, column = np.nonzero((depth[:, ::stride, ::stride] > 0) & look.shows[:, None, None])
-    pixel = STEP * stride * np.stack([column, row], 1).astype(np.float64)
+    pixel = look.step * stride * np.stack([column, row], 1).astype(np.float64)
     z = depth[frame, row * stride, column * stride]
     direction = np.einsum("nij,nj->ni", np.linalg.inv(look.intrinsics)[frame], np.c_[pixel, np.ones(len(pixel))])
     start = look.cam_to_world[:, :3, 3] - look.middle
@@ -154,7 +154,8 @@ def sightings(look: Look, most: int = _MOST) -> Sightings:
     uv, distance = project(look, point[index], second)
     inside = (distance > 0) & (uv > 1).all(1) & (uv < look.sizes[second] - 2).all(1)
     index, second, uv, distance = index[inside], second[inside], uv[inside], distance[inside]
-    there = depth[second, *(uv[:, ::-1] / STEP + 0.5).astype(int).T]
+    cell = np.minimum((uv[:, ::-1] / look.step + 0.5).astype(int), np.array(depth.shape[1:]) - 1)
+    there = depth[second, *cell.T]
     first, eyes = frame[index], start.astype(np.float32)
     way, back = point[index] - eyes[first], point[index] - eyes[second]
     near, far = np.linalg.norm(way, axis=1), np.linalg.norm(back, axis=1)

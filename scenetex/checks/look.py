@@ -18,7 +18,8 @@ from ..views.raycast import RayCaster
 from ..views.viewset import pixel_rays
 
 MOST = 32  # frames that are looked at
-STEP = 2  # pixels of a small photo from ray to ray
+_STEPS = 2, 4  # pixels of a small photo from ray to ray; at a quick look
+_FEW_RAYS = 50_000  # that are cast sooner than threads are started
 _WIDTH = 160  # pixels of a small photo
 # Sigmas, pixels of the small photo, between which detail is compared: finer, and poses that miss by a few centimetres
 # would count as wrong; coarser, and rooms look alike wherever one looks.
@@ -42,6 +43,7 @@ class Look:
         intrinsics: (m, 3, 3) float64, pixels of the small photos.
         caster: the mesh about its middle.
         middle: (3,) float64.
+        step: pixels from ray to ray.
     """
 
     frames: tuple[Frame, ...]
@@ -53,6 +55,7 @@ class Look:
     intrinsics: np.ndarray
     caster: RayCaster
     middle: np.ndarray
+    step: int = _STEPS[0]
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -71,21 +74,21 @@ class Look:
             intrinsics=self.intrinsics if intrinsics is None else intrinsics,
         )
 
-    def with_photos(self, order: list[int]) -> "Look":
-        """The same cameras, each with another one's photo: `order` (m,) says whose."""
-        return replace(self, **{name: getattr(self, name)[order] for name in ("grey", "detail", "shows")})
+    def coarse(self) -> "Look":
+        """The same with fewer rays, which tells as much where photos are off by more than a little."""
+        return replace(self, step=_STEPS[1])
 
     @cached_property
     def hits(self) -> tuple[np.ndarray, np.ndarray]:
-        """On a grid of every second pixel: camera z (m, h, w) float32, 0 = nothing; face (m, h, w) int32, -1 = none."""
-        rows, columns = (-(-side // STEP) for side in self.grey.shape[1:])
+        """Every `step` pixels: camera z (m, h, w) float32, 0 = nothing; face (m, h, w) int32, -1 = none."""
+        rows, columns = (-(-side // self.step) for side in self.grey.shape[1:])
         shape = len(self), rows, columns
         depth, face = np.zeros(shape, np.float32), np.full(shape, -1, np.int32)
 
         def cast(i: int) -> None:
-            width, height = (-(-int(side) // STEP) for side in self.sizes[i])
+            width, height = (-(-int(side) // self.step) for side in self.sizes[i])
             grid = self.intrinsics[i].copy()
-            grid[:2] /= STEP  # pixel 0 stays where it is
+            grid[:2] /= self.step  # pixel 0 stays where it is
             origin, direction = pixel_rays(grid, self.cam_to_world[i], (width, height))
             hit = self.caster.cast(
                 np.broadcast_to((origin - self.middle).astype(np.float32), direction.shape), direction
@@ -94,6 +97,10 @@ class Look:
             depth[i, :height, :width] = np.where(found, hit["distance"], 0).reshape(height, width)
             face[i, :height, :width] = hit["face"].reshape(height, width)
 
+        if depth.size <= _FEW_RAYS:
+            for i in range(len(self)):
+                cast(i)
+            return depth, face
         with ThreadPoolExecutor(threads()) as pool:
             list(pool.map(cast, range(len(self))))
         return depth, face
@@ -101,19 +108,18 @@ class Look:
     @cached_property
     def seen(self) -> float:
         """Part of the rays that hit the mesh."""
-        rays = (-(-self.sizes // STEP)).prod(1).sum()
+        rays = (-(-self.sizes // self.step)).prod(1).sum()
         return float((self.hits[1] >= 0).sum() / max(rays, 1))
 
 
-def look_at(scene: Scene, photos: bool = True, only: set[int] | None = None) -> Look:
+def look_at(scene: Scene, photos: bool = True) -> Look:
     """Looks at up to `MOST` frames: all along the trajectory, half of them soon after another, to overlap with it.
 
     Args:
         scene: the scene; it has a frame and a vertex that is finite.
         photos: read the photos; those that cannot be read are left out, as whoever needs them will say so.
-        only: ids of the frames to look at, instead.
     """
-    frames = tuple(f for f in scene.frames if f.id in only) if only else tuple(scene.frames[i] for i in spread(scene))
+    frames = tuple(scene.frames[i] for i in spread(scene))
     sizes = np.array([small_size(f.camera.size, _WIDTH) for f in frames])
     with ThreadPoolExecutor(threads()) as pool:
         small = list(pool.map(lambda f, size: _small_photo(f, tuple(size)) if photos else None, frames, sizes.tolist()))

@@ -1,19 +1,24 @@
 """All checks of one scene in a row."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Annotated
 
 import numpy as np
 
 from ..errors import InputError
 from ..job.stages import Stages
+from ..limits import KEYFRAMES, checked, read_keyframes
 from ..scene.scene import Scene
+from ..views.keyframes import select_keyframes
+from .agreement import agreement
 from .cameras import check_cameras
+from .causes import Evidence, is_sound
 from .faces import check_faces, turn_faces
 from .finding import Finding
-from .fit import NOTHING_SEEN, check_fit, is_sound
+from .fit import NOTHING_SEEN, check_fit, misfit
 from .left_out import check_frames
 from .look import look_at
-from .sensor_depth import check_depth, depth_agreement
+from .sensor_depth import check_depth, soundings
 from .size import check_size, longest_side
 
 
@@ -48,7 +53,8 @@ class Checks:
         return {"findings": [{"check": f.check, "message": f.message} for f in self.findings], **self.figures}
 
 
-def check_scene(scene: Scene) -> Checks:
+@checked
+def check_scene(scene: Scene, keyframes: Annotated[str, KEYFRAMES] = "auto") -> Checks:
     """Looks whether mesh, poses, intrinsics, photos and depth fit each other, in about a second; in some where it
     looks for the cause of a misfit.
 
@@ -57,6 +63,11 @@ def check_scene(scene: Scene) -> Checks:
 
     Args:
         scene: from `load_scene`.
+        keyframes: as in `texture_scene`. Where they are ids, or "every:N", only these are looked at, unless they tell
+            too little.
+
+    Raises:
+        InputError: `keyframes` is not understood, or names a frame that is not there.
 
     Example:
         >>> import scenetex
@@ -66,14 +77,17 @@ def check_scene(scene: Scene) -> Checks:
     """
     if not scene.frames or not np.isfinite(scene.mesh.vertices[scene.mesh.faces]).all((1, 2)).any():
         return Checks((), {}, scene)  # what comes next says so
+    whole, scene = scene, _used(scene, keyframes)
     look = look_at(scene)
     turned, share = turn_faces(scene, look)
-    depth = depth_agreement(scene, look)
+    sounded = soundings(scene, look)
+    depth, agreed = sounded and sounded.agreement(), agreement(look)
     cameras = check_cameras(scene)
-    fit, agreed = check_fit(scene, look, depth, search=cameras is None)
-    frames, size = check_frames(scene), check_size(scene, is_sound(agreed) or (depth is not None and depth.fits))
+    evidence = Evidence(scene, look, agreed, sounded, depth)
+    fit = check_fit(evidence, search=cameras is None)
+    frames, size = check_frames(whole), check_size(scene, evidence.sound or evidence.photos_alone)
     # Wrong cameras see the wrong things, and so do those in the wrong place.
-    found = [cameras or fit] if cameras or fit else [size or check_depth(scene, depth), check_faces(share)]
+    found = [cameras or fit] if cameras or fit else [size or check_depth(scene, depth), _faces(evidence, share)]
     figures = {
         "photos_compared": int(look.shows.sum()),
         "photo_agreement": round(agreed.correlation, 3) if agreed.measured else None,
@@ -83,20 +97,38 @@ def check_scene(scene: Scene) -> Checks:
         "depth_near": round(depth.near, 3) if depth else None,
         "longest_side": round(longest_side(scene.mesh), 3),
         "area_turned": round(share, 4),
-        "frames_without_photo": len(scene.without_photo),
-        "files_damaged": len(scene.damaged),
+        "frames_without_photo": len(whole.without_photo),
+        "files_damaged": len(whole.damaged),
     }
-    return Checks(tuple(f for f in (*found, frames) if f), figures, turned)
+    return Checks(tuple(f for f in (*found, frames) if f), figures, replace(turned, frames=whole.frames))
 
 
-def run_checks(scene: Scene, stages: Stages) -> Checks:
+def _used(scene: Scene, keyframes: str) -> Scene:
+    """The scene with the frames that were asked for by name alone, where they tell something."""
+    asked = read_keyframes(keyframes, "keyframes")
+    if not asked or "count" in asked:
+        return scene
+    ids = set(select_keyframes(scene, **asked))
+    used = replace(scene, frames=tuple(frame for frame in scene.frames if frame.id in ids))
+    now = agreement(look_at(used))
+    return used if now.plenty or is_sound(now) else scene
+
+
+def _faces(evidence: Evidence, share: float) -> Finding | None:
+    """What to say of faces that are seen from behind: it is the cameras' fault where photos or depth disagree."""
+    found = check_faces(share)
+    disagrees = (evidence.now.measured and not evidence.sound) or evidence.depth_misses
+    return misfit() if found and disagrees and not evidence.photos_alone else found
+
+
+def run_checks(scene: Scene, stages: Stages, keyframes: str = "auto") -> Checks:
     """`check_scene` as a stage; what it finds is among the warnings of the run.
 
     Raises:
         InputError: no frame sees anything of the mesh: there is nothing to go on with.
     """
     with stages.stage("check"):
-        checks = check_scene(scene)
+        checks = check_scene(scene, keyframes)
         if checks.figures.get("mesh_in_view") == 0:
             causes = [f.message for f in checks.findings if f.message != NOTHING_SEEN]
             say = "; ".join(causes) or "check that poses and mesh share one frame and unit (metres)"

@@ -1,18 +1,19 @@
 """What may be wrong with a scene whose photos do not agree, and the cure of each."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from itertools import permutations, product
 
 import numpy as np
 
 from ..scene.scene import Scene
-from .look import Look, look_at
+from .look import Look
+from .orders import usual_orders, with_poses_of
+from .rotations import Convention, conventions, miswritten
 from .scan_layout import TRANSFORMS, intrinsics_place, layout
 from .size import UNITS, is_room, longest_side
 
-_TURNED = np.diag([1.0, -1.0, -1.0, 1.0])  # between the axes of OpenCV's and OpenGL's cameras
 _SCALES = (*UNITS, *(1 / factor for factor in UNITS), 10.0, 0.1)
 _SIZES = 0.5, 2.0, 0.25, 4.0
 # One axis negated, or two swapped: where coordinates go from left-handed to right-handed.
@@ -20,7 +21,6 @@ _MIRRORS = (
     *(((0, 1, 2), signs) for signs in ((-1, 1, 1), (1, -1, 1), (1, 1, -1))),
     *((order, (1, 1, 1)) for order in ((0, 2, 1), (1, 0, 2), (2, 1, 0))),
 )
-_FOCAL = [2 ** (k / 8) for k in range(-8, 9) if k]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,23 +31,36 @@ class Supposition:
         cure: what is wrong and what to do, in a line.
         change: gives the scene's look as it would be then.
         scale: by which the mesh is too small then; 1 where it is something else.
+        photos_only: it is about the photos, and leaves depth as it is.
     """
 
     cure: str
     change: Callable[[Look], Look]
     scale: float = 1.0
+    photos_only: bool = False
 
 
-def suppositions(scene: Scene, photos_alone: bool = False) -> Iterator[Supposition]:
-    """Everything that is known to go wrong and has a cure, one at a time; `photos_alone`: mesh and poses are right."""
+def suppositions(scene: Scene, photos_alone: bool = False, depth: bool = False) -> Iterator[list[Supposition]]:
+    """Everything that is known to go wrong and has a cure, what goes wrong most often first, a group at a time.
+
+    Args:
+        scene: the scene.
+        photos_alone: mesh and poses are right.
+        depth: there is sensor depth to tell by.
+    """
     if not photos_alone:
-        yield from _conventions(scene)
-        for factor in _SCALES:
-            yield Supposition(scale_cure(scene, factor), partial(scaled, factor=factor), factor)
-        yield from _turns(scene)
-    yield from _pictures(scene)
-    yield from _lenses(scene)
-    yield from _orders(scene)
+        yield [_of_poses(convention) for convention in conventions(scene)]
+        yield [Supposition(scale_cure(scene, f), partial(scaled, factor=f), f) for f in _SCALES]
+        yield list(_turns(scene))
+    yield list(_pictures(scene))
+    yield list(_sizes(scene))
+    yield list(_orders(scene, depth))
+    if not photos_alone:
+        yield [_of_poses(convention) for convention in miswritten(scene)]
+
+
+def _of_poses(convention: Convention) -> Supposition:
+    return Supposition(convention.cure, lambda look: look.with_cameras(convention.change(look.cam_to_world)))
 
 
 def scaled(look: Look, factor: float) -> Look:
@@ -75,27 +88,6 @@ def scale_cure(scene: Scene, factor: float) -> str:
 
 def _times(factor: float) -> str:
     return f"{factor:,.4g} times too large" if factor > 1 else f"{1 / factor:,.4g} times too small"
-
-
-def _conventions(scene: Scene) -> Iterator[Supposition]:
-    def cameras(change: Callable[[np.ndarray], np.ndarray]) -> Callable[[Look], Look]:
-        return lambda look: look.with_cameras(change(look.cam_to_world))
-
-    turn = "negate the second and third column of each camera-to-world matrix"
-    says = f"the cameras' axes are OpenGL's (y up, z backwards) where OpenCV's (y down, z forward) belong; {turn}"
-    if layout(scene) == TRANSFORMS:
-        turn = turn.replace("camera-to-world matrix", "transform_matrix")
-        says = f"the cameras' axes are OpenCV's (y down, z forward), in a transforms.json belong OpenGL's; {turn}"
-    yield Supposition(says, cameras(lambda pose: pose @ _TURNED))
-    yield Supposition("the poses are world-to-camera; invert each matrix", cameras(np.linalg.inv))
-    # The axes of cameras in a transforms.json are turned on reading, whatever was in it.
-    yield Supposition(
-        "the poses are world-to-camera; invert each matrix",
-        cameras(lambda pose: _TURNED @ np.linalg.inv(pose) @ _TURNED),
-    )
-    says = "the poses are world-to-camera, and their cameras have the axes of the other convention (OpenCV, OpenGL); "
-    for change in (lambda pose: _TURNED @ np.linalg.inv(pose), lambda pose: np.linalg.inv(pose) @ _TURNED):
-        yield Supposition(f"{says}invert each matrix, then {turn}", cameras(change))
 
 
 def _turns(scene: Scene) -> Iterator[Supposition]:
@@ -132,10 +124,12 @@ def _turns(scene: Scene) -> Iterator[Supposition]:
 def _pictures(scene: Scene) -> Iterator[Supposition]:
     """Photos that were turned or mirrored, which tells the same as cameras that are."""
     half = "turn the photos by 180 degrees, or negate the first and second column of each camera-to-world matrix"
-    yield Supposition(f"the photos are turned by 180 degrees; {half}", partial(_mirrored, across=True, down=True))
+    yield Supposition(
+        f"the photos are turned by 180 degrees; {half}", partial(_mirrored, across=True, down=True), photos_only=True
+    )
     for across, way in ((True, "left to right"), (False, "top to bottom")):
         says = f"the photos are mirrored, {way}; mirror them back"
-        yield Supposition(says, partial(_mirrored, across=across, down=not across))
+        yield Supposition(says, partial(_mirrored, across=across, down=not across), photos_only=True)
     for way, angle in (("clockwise", 1), ("counter-clockwise", -1)):
         # In a transforms.json y points up.
         x, y = ("-y", "x") if (angle > 0) != (layout(scene) == TRANSFORMS) else ("y", "-x")
@@ -143,7 +137,7 @@ def _pictures(scene: Scene) -> Iterator[Supposition]:
             f"the photos are turned by 90 degrees {way} against the poses; turn the poses with them: the first and "
             f"second column of each camera-to-world matrix, x and y, become {x} and {y}"
         )
-        yield Supposition(says, partial(_rolled, angle=angle))
+        yield Supposition(says, partial(_rolled, angle=angle), photos_only=True)
 
 
 def _mirrored(look: Look, across: bool, down: bool) -> Look:
@@ -161,50 +155,32 @@ def _rolled(look: Look, angle: int) -> Look:
     return look.with_cameras(look.cam_to_world @ roll)
 
 
-def _lenses(scene: Scene) -> Iterator[Supposition]:
+def _sizes(scene: Scene) -> Iterator[Supposition]:
     for factor in _SIZES:
         says = f"the intrinsics are for images of {1 / factor:g} times the photos' size; multiply them by {factor:g}"
         says += intrinsics_place(scene)
-        yield Supposition(says, partial(_with_lens, factor=factor, centre=factor))
-    for factor in _FOCAL:
-        says = f"the focal length is about {_times(1 / factor)}; check it{intrinsics_place(scene)}"
-        yield Supposition(says, partial(_with_lens, factor=factor, centre=1.0))
+        yield Supposition(says, partial(_resized, factor=factor), photos_only=True)
 
 
-def _with_lens(look: Look, factor: float, centre: float) -> Look:
+def _resized(look: Look, factor: float) -> Look:
     k = look.intrinsics.copy()
     k[:, :2, :2] *= factor
-    k[:, :2, 2] = (k[:, :2, 2] + 0.5) * centre - 0.5
+    k[:, :2, 2] = (k[:, :2, 2] + 0.5) * factor - 0.5
     return look.with_cameras(intrinsics=k)
 
 
-def _orders(scene: Scene) -> Iterator[Supposition]:
-    """Photos in another order than the poses; `order` says where each pose's own photo is now."""
-    count = len(scene.frames)
-    by_name = [int(name) for name in sorted(map(str, range(count)))]
-    orders = {
-        **_shifts(count),
-        "in reverse order": list(range(count))[::-1],
-        "sorted by name (1, 10, 2), the poses by number": np.argsort(by_name).tolist(),
-        "sorted by number, the poses by name (1, 10, 2)": by_name,
-    }
-    for says, order in orders.items():
-        colors = [scene.frames[i].color for i in order]
-        frames = tuple(replace(frame, color=color) for frame, color in zip(scene.frames, colors, strict=True))
-        other = replace(scene, frames=frames)
-        yield Supposition(
-            f"the photos are {says}; give each pose its own photo",
-            lambda look, other=other: look_at(other, only={frame.id for frame in look.frames}),
-        )
+def _orders(scene: Scene, depth: bool) -> Iterator[Supposition]:
+    """Photos in another order than the poses, and depth images with them or not."""
+    for says, order in usual_orders(scene):
+        change = with_poses_of(scene, order)
+        yield Supposition(f"the photos are {says}; give each pose its own photo", change, photos_only=True)
+        if depth:
+            both = f"the photos, and the depth images with them, are {says}; give each pose its own"
+            yield Supposition(f"{both}{_for_example(scene, order)}", change)
 
 
-def _shifts(count: int) -> dict[str, list[int]]:
-    """Photos shifted along the trajectory by a frame or two, all frames counted."""
-    shifts = {}
-    for by in (1, 2):
-        frames = "one frame" if by == 1 else f"{by} frames"
-        later, earlier = [(i + by) % count for i in range(count)], [(i - by) % count for i in range(count)]
-        # Where the photo that belongs to a pose is found at a later one, every pose has a photo from before.
-        shifts[f"{frames} too late (pose i has the photo of frame i - {by})"] = later
-        shifts[f"{frames} too early (pose i has the photo of frame i + {by})"] = earlier
-    return shifts
+def _for_example(scene: Scene, order: list[int]) -> str:
+    moved = next((i for i, other in enumerate(order) if i != other), None)
+    if moved is None:
+        return ""
+    return f" (what frame {scene.frames[moved].id} has belongs to the pose of frame {scene.frames[order[moved]].id})"

@@ -12,7 +12,7 @@ import tyro
 from ..errors import InputError
 from ..files.output import check_file, write_files
 from ..files.seal import is_sealed, seal
-from ..limits import MESH_SCALE, THREADS
+from ..limits import KEYFRAMES, MESH_SCALE, THREADS
 from ..process.console import say
 from ..scene.load import load_scene, scene_folder, scene_name
 from .guarded import guarded
@@ -22,8 +22,9 @@ from .parsing import parse
 @dataclass(frozen=True)
 class CheckOptions:
     """Looks whether a scan's mesh, poses, intrinsics, photos and depth fit each other, as scenetex texture does before
-    it begins. Prints what it finds, with the likely cure, and draws the mesh's edges over three photos. The exit code
-    is 0 also with findings, unless --strict makes it 1; 2 if the scan cannot be read."""
+    it begins. Prints what it finds, with the likely cure, and draws the mesh's edges over four photos, above the mesh's
+    depth and the sensor's. The exit code is 0 also with findings, unless --strict makes it 1; 2 if the scan cannot be
+    read."""
 
     scene: Annotated[Path, tyro.conf.Positional]
     """The scene, as for scenetex texture."""
@@ -33,6 +34,8 @@ class CheckOptions:
     """Factor on the mesh's vertices, not on the poses: 0.001 for a mesh in millimetres."""
     flip_faces: bool = False
     """Turn all faces of the mesh around, if they show the cameras their back."""
+    keyframes: Annotated[str, KEYFRAMES] = "auto"
+    """Look at these frames alone, every:N or ids like 0,16,32, as scenetex texture does; otherwise all are taken."""
     strict: bool = False
     """End with exit code 1 if anything is found."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
@@ -63,7 +66,7 @@ def main(arguments: list[str] | None = None, program: str = "scenetex check") ->
         scene = load_scene(options.scene, allow_outside=options.allow_outside, **meant)
         for path in named:
             check_file(path, scene.places())  # they may lie outside
-        checks = check_scene(scene)
+        checks = check_scene(scene, options.keyframes)
         for line in _table(scene, checks):
             say(line)
         files = {}

@@ -246,7 +246,7 @@ def run_stages(
     """
     stages = stages or Stages(bars if progress else silent)
     refinement = None
-    checks = checks or run_checks(scene, stages)
+    checks = checks or run_checks(scene, stages, keyframes if generation is None else "auto")
     if strict:
         refuse(checks)
     scene = checks.scene
