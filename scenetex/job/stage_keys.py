@@ -13,9 +13,10 @@ import numpy as np
 
 from ..bundled import locate_model
 from ..errors import InputError
+from ..files.folders import files_below
 from ..files.json_file import read_json
 from ..files.output import write_files
-from ..files.reading import files_below, open_file
+from ..files.reading import open_file
 from ..scene.frame import Frame
 from ..scene.scene import Scene
 

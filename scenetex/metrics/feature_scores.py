@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DAMAGE, InputError, extra
-from ..files.reading import check_folder
+from ..files.folders import check_folder
 from ..limits import check_text
 from ..process.memory import ran_out
 

@@ -8,8 +8,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from ..errors import DAMAGE, InputError
+from ..files.folders import check_folder
 from ..files.json_file import read_object
-from ..files.reading import check_folder
 from ..process.memory import ran_out
 from .multiview_unet import MultiViewUNet
 
