@@ -19,7 +19,7 @@ import tiny_pipeline
 import tiny_scan
 
 from scenetex import InputError, load_scene
-from scenetex.batch import attempt as process
+from scenetex.batch import one_scene
 from scenetex.files.manifest import MANIFEST
 from scenetex.job.generation import Generation
 from scenetex.job.options import TextureOptions
@@ -158,10 +158,10 @@ def outcome(
         meant = replace(scene, mesh=replace(scene.mesh, vertices=scene.mesh.vertices * mesh_scale, faces=faces))
         return meant.aligned() if align else meant
 
-    monkeypatch.setattr(process, "load_scene", load)
+    monkeypatch.setattr(one_scene, "load_scene", load)
     monkeypatch.setattr("os.fsync", lambda handle: None)  # nobody cuts the power
     try:
-        process.process(Path("room"), replace(options, output=output), stages or Stages())
+        one_scene.process(Path("room"), replace(options, output=output), stages or Stages())
     except InputError as error:
         return str(error)
     folder = output / options.result_name(scene.name)
@@ -194,7 +194,7 @@ def same(scene, options, tmp_path, monkeypatch):
         stages = Stages()
         warm = cold = outcome(scene, changed, tmp_path / "warm", monkeypatch, stages)
         # A run that took nothing from the disk is a first run.
-        if stages.reused or stages.store is None:
+        if stages.reused or stages.cache is None:
             cold = outcome(scene, changed, tmp_path / "cold", monkeypatch)
         assert warm == cold, f"{name}: a rerun after the change comes to something else than a first run"
         if cold != first:

@@ -15,7 +15,7 @@ from PIL import Image
 
 import scenetex
 from scenetex import InputError, load_scene, texture_scene
-from scenetex.batch import attempt as process
+from scenetex.batch import one_scene
 from scenetex.cli import main as cli
 from scenetex.cli import texture as texture_command
 from scenetex.files.manifest import MANIFEST
@@ -37,7 +37,7 @@ def sample(tmp_path_factory):
 
     output = tmp_path_factory.mktemp("textured")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(process, "run_stages", remember)
+        patch.setattr(one_scene, "run_stages", remember)
         assert texture_command.main([str(SAMPLE), "--images", "photos", "--output", str(output), "--quiet"]) == 0
     assert {p.name for p in output.iterdir()} == {"sample_room", ".stages"}
     return output / "sample_room", load_scene(SAMPLE), results[0]

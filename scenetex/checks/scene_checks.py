@@ -5,16 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import InputError
-from ..job.stages import Stages
 from ..scene.scene import Scene
-from .cameras import check_cameras
 from .faces import check_faces, turn_faces
 from .finding import Finding
 from .fit import NOTHING_SEEN, check_fit, is_sound
-from .left_out import check_frames
 from .look import look_at
+from .plausibility import check_cameras, check_frames, check_size, longest_side
 from .sensor_depth import check_depth, depth_agreement
-from .size import check_size, longest_side
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,20 +72,13 @@ def check_scene(scene: Scene) -> Checks:
     return Checks(tuple(f for f in (*found, frames) if f), figures, turned)
 
 
-def run_checks(scene: Scene, stages: Stages) -> Checks:
-    """`check_scene` as a stage; what it finds is among the warnings of the run.
-
-    Raises:
-        InputError: no frame sees anything of the mesh: there is nothing to go on with.
-    """
-    with stages.stage("check"):
-        checks = check_scene(scene)
-        if checks.figures.get("mesh_in_view") == 0:
-            causes = [f.message for f in checks.findings if f.message != NOTHING_SEEN]
-            say = "; ".join(causes) or "check that poses and mesh share one frame and unit (metres)"
-            raise InputError(f"{scene.path or scene.name}: no frame sees the mesh; {say}")
-    stages.warnings += [finding.message for finding in checks.findings]
-    return checks
+def refuse_unseen(checks: Checks) -> None:
+    """Raises InputError if no frame sees anything of the mesh: there is nothing to go on with."""
+    if checks.figures.get("mesh_in_view") == 0:
+        scene = checks.scene
+        causes = [f.message for f in checks.findings if f.message != NOTHING_SEEN]
+        say = "; ".join(causes) or "check that poses and mesh share one frame and unit (metres)"
+        raise InputError(f"{scene.path or scene.name}: no frame sees the mesh; {say}")
 
 
 def refuse(checks: Checks) -> None:

@@ -8,10 +8,9 @@ from ..errors import InputError
 from ..scene.frame import Frame
 from ..scene.scene import Scene
 from ..views.viewset import pixel_rays
-from .finding import Finding
+from .finding import TRANSFORMS, Finding, layout
 from .look import Look
-from .scan_layout import TRANSFORMS, layout
-from .size import UNITS
+from .plausibility import UNITS
 
 _FRAMES = 8  # that have depth, among those looked at; if fewer have, others are taken
 _COLUMNS = 48  # of a depth image that are looked at

@@ -8,9 +8,9 @@ from itertools import permutations, product
 import numpy as np
 
 from ..scene.scene import Scene
+from .finding import TRANSFORMS, intrinsics_place, layout
 from .look import Look, look_at
-from .scan_layout import TRANSFORMS, intrinsics_place, layout
-from .size import UNITS, is_room, longest_side
+from .plausibility import UNITS, is_room, longest_side
 
 _TURNED = np.diag([1.0, -1.0, -1.0, 1.0])  # between the axes of OpenCV's and OpenGL's cameras
 _SCALES = (*UNITS, *(1 / factor for factor in UNITS), 10.0, 0.1)

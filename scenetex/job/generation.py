@@ -25,9 +25,9 @@ from ..limits import (
     check_options,
 )
 from ..panorama.standpoint import panorama_views
-from ..process.memory import LEAST_JOINT, with_less_memory
 from ..scene.scene import Scene
 from ..views.viewset import ViewSet, render_views
+from .less_memory import LEAST_JOINT, with_less_memory
 from .stages import Stages
 
 _LEFT_OPEN = ("steps", "guidance_scale", "device")  # options that may be left to the model, or to torch

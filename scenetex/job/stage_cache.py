@@ -16,13 +16,13 @@ from ..files.reading import open_file
 MOST_KEPT = 8  # outputs of one stage, of which those go first that were not used for longest
 
 
-class DiskStore:
+class StageCache:
     """Keeps outputs of stages as `<stage>-<key>.npz`, some of each, so that who comes back to earlier settings finds
     theirs.
 
     Args:
-        folder: where; whoever uses the store holds its lock.
-        keys: per stage, the hash of its inputs and settings, from `digest.stage_keys`.
+        folder: where; whoever uses the cache holds its lock.
+        keys: per stage, the hash of its inputs and settings, from `cache_keys`.
         scene: whose outputs these are. Other results of that scene have folders beside this one, called
             `<scene>-<name>`; what they have is read, too: a key tells all that an output depends on.
     """

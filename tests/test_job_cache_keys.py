@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 import scenetex
 from scenetex import InputError, load_scene
-from scenetex.job import stage_keys as digest
+from scenetex.job import cache_keys as cache_keys_module
+from scenetex.job import source_hash
+from scenetex.job.cache_keys import cache_keys
+from scenetex.job.content_hash import FileHashes, content_hash, parts_of
 from scenetex.job.options import TextureOptions
-from scenetex.job.stage_keys import FileHashes, content_hash, stage_keys
 from scenetex.scene.image_source import ImageSource
 
 PHOTOS = TextureOptions(output=Path("out"), scenes=(Path("room"),))
@@ -23,7 +25,7 @@ GENERATED = replace(PHOTOS, images="generated", prompt="a red room", model="a/b"
 
 
 def keys(scan: Path, options: TextureOptions = PHOTOS) -> dict[str, str]:
-    return stage_keys(load_scene(scan), options, FileHashes(scan / "hashes.json"))
+    return cache_keys(load_scene(scan), options, FileHashes(scan / "hashes.json"))
 
 
 def changed(before: dict, after: dict) -> set[str]:
@@ -131,7 +133,7 @@ def test_a_photo_of_the_same_size_and_time_is_another_photo(scan):
 
 def test_what_the_hash_does_not_understand_is_no_part_of_it_in_silence():
     with pytest.raises(TypeError, match="set: tell the content hash what counts of it"):
-        list(digest._parts(ImageSource(Path("x"), size={1})))
+        list(parts_of(ImageSource(Path("x"), size={1})))
 
 
 @pytest.fixture
@@ -139,10 +141,16 @@ def package(tmp_path, monkeypatch):
     """A copy of the package whose files are those that count."""
     copy = tmp_path / "scenetex"
     shutil.copytree(Path(scenetex.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__", "weights"))
-    monkeypatch.setattr(digest, "_PACKAGE", copy)
-    digest._code.cache_clear()
+    for module in (source_hash, cache_keys_module):
+        monkeypatch.setattr(module, "PACKAGE", copy)
+    source_hash._module.cache_clear()
     yield copy
-    digest._code.cache_clear()
+    source_hash._module.cache_clear()
+
+
+SHOWN = {"paint", "result"}
+FROM_PHOTOS = {"keyframes", "refine", *SHOWN}
+FROM_A_PROMPT = {"generate", "small", "images", *SHOWN}
 
 
 @pytest.mark.parametrize(
@@ -150,19 +158,30 @@ def package(tmp_path, monkeypatch):
     [
         ("cli/view.py", set(), set()),
         ("metrics/overlap.py", set(), set()),
+        ("process/console.py", set(), set()),
+        ("job/stages.py", set(), set()),
+        ("job/options.py", set(), set()),
+        ("job/summary.py", {"result"}, {"result"}),
         ("report/page.py", {"result"}, {"result"}),
         ("report/page.js", {"result"}, {"result"}),
         ("report/preview.py", {"result"}, {"result"}),
-        ("panorama/standpoint.py", set(), {"generate", "small", "images", "paint", "result"}),
-        ("pipelines/noise.py", set(), {"generate", "small", "images", "paint", "result"}),
-        ("texture/bake.py", None, None),
+        ("job/generation.py", set(), FROM_A_PROMPT),
+        ("panorama/standpoint.py", set(), FROM_A_PROMPT),
+        ("pipelines/noise.py", set(), FROM_A_PROMPT),
+        ("models/multiview_unet.py", set(), FROM_A_PROMPT),
+        ("texture/bake.py", SHOWN, SHOWN),
+        ("texture/unwrap.py", {"unwrap", *SHOWN}, {"unwrap", *SHOWN}),
+        ("texture/refine.py", {"refine", *SHOWN}, set()),
+        ("views/keyframes.py", FROM_PHOTOS, {"keyframes", *FROM_A_PROMPT}),
+        ("job/run.py", None, None),
+        ("scene/mesh.py", None, None),
     ],
 )
 def test_code_counts_where_it_is_used(scan, package, file, photos, generated):
     before = keys(scan), keys(scan, GENERATED)
     with open(package / file, "a") as source:
-        source.write("\n")
-    digest._code.cache_clear()
+        source.write("\nADDED = 1\n")
+    source_hash._module.cache_clear()
     after = keys(scan), keys(scan, GENERATED)
     for old, new, stages in zip(before, after, (photos, generated), strict=True):
         assert changed(old, new) == (set(old) if stages is None else stages)
@@ -172,7 +191,7 @@ def test_a_photo_that_is_gone_is_named(scan):
     scene = load_scene(scan)
     (scan / "color" / "10.jpg").unlink()
     with pytest.raises(InputError, match=r"10\.jpg: cannot be read"):
-        stage_keys(scene, PHOTOS, FileHashes(scan / "hashes.json"))
+        cache_keys(scene, PHOTOS, FileHashes(scan / "hashes.json"))
 
 
 PARTS = st.lists(st.one_of(st.integers(), st.text(), st.lists(st.integers()), st.none()), max_size=4)
