@@ -26,7 +26,7 @@ from scenetex.job.options import TextureOptions
 from scenetex.job.stages import Stages
 from scenetex.scene.scene import Scene
 
-COMMON = dict(texture_size=64, texels_per_metre=8.0, preview=False, formats="obj", quiet=True, device="cpu")
+COMMON = dict(texture_size=64, texels_per_metre=4.0, preview=False, formats="obj", quiet=True, device="cpu")
 PHOTOS = TextureOptions(Path("out"), images="photos", keyframes="2,10", **COMMON)
 GENERATED = dict(prompt="a red room", negative_prompt="blue", steps=1, guidance_scale=2.0, image_size="64x48", seed=1)
 # Text that means something, by the option; other text gets a letter more.

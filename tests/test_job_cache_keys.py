@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 import scenetex
 from scenetex import InputError, load_scene
-from scenetex.job import cache_keys as cache_keys_module
 from scenetex.job import source_hash
 from scenetex.job.cache_keys import cache_keys
 from scenetex.job.content_hash import FileHashes, content_hash, parts_of
@@ -136,55 +135,53 @@ def test_what_the_hash_does_not_understand_is_no_part_of_it_in_silence():
         list(parts_of(ImageSource(Path("x"), size={1})))
 
 
-@pytest.fixture
-def package(tmp_path, monkeypatch):
-    """A copy of the package whose files are those that count."""
-    copy = tmp_path / "scenetex"
-    shutil.copytree(Path(scenetex.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__", "weights"))
-    for module in (source_hash, cache_keys_module):
-        monkeypatch.setattr(module, "PACKAGE", copy)
-    source_hash._module.cache_clear()
-    yield copy
-    source_hash._module.cache_clear()
-
-
 SHOWN = {"paint", "result"}
 FROM_PHOTOS = {"keyframes", "refine", *SHOWN}
 FROM_A_PROMPT = {"generate", "small", "images", *SHOWN}
 
 
 @pytest.mark.parametrize(
-    ("file", "photos", "generated"),
+    ("module", "photos", "generated"),
     [
-        ("cli/view.py", set(), set()),
-        ("metrics/overlap.py", set(), set()),
-        ("process/console.py", set(), set()),
-        ("job/stages.py", set(), set()),
-        ("job/options.py", set(), set()),
-        ("job/summary.py", {"result"}, {"result"}),
-        ("report/page.py", {"result"}, {"result"}),
-        ("report/page.js", {"result"}, {"result"}),
-        ("report/preview.py", {"result"}, {"result"}),
-        ("job/generation.py", set(), FROM_A_PROMPT),
-        ("panorama/standpoint.py", set(), FROM_A_PROMPT),
-        ("pipelines/noise.py", set(), FROM_A_PROMPT),
-        ("models/multiview_unet.py", set(), FROM_A_PROMPT),
-        ("texture/bake.py", SHOWN, SHOWN),
-        ("texture/unwrap.py", {"unwrap", *SHOWN}, {"unwrap", *SHOWN}),
-        ("texture/refine.py", {"refine", *SHOWN}, set()),
-        ("views/keyframes.py", FROM_PHOTOS, {"keyframes", *FROM_A_PROMPT}),
-        ("job/run.py", None, None),
-        ("scene/mesh.py", None, None),
+        ("cli.view", set(), set()),
+        ("metrics.overlap", set(), set()),
+        ("process.console", set(), set()),
+        ("job.stages", set(), set()),
+        ("job.options", set(), set()),
+        ("job.summary", {"result"}, {"result"}),
+        ("report.page", {"result"}, {"result"}),
+        ("report.preview", {"result"}, {"result"}),
+        ("job.generation", set(), FROM_A_PROMPT),
+        ("panorama.standpoint", set(), FROM_A_PROMPT),
+        ("pipelines.noise", set(), FROM_A_PROMPT),
+        ("models.multiview_unet", set(), FROM_A_PROMPT),
+        ("texture.bake", SHOWN, SHOWN),
+        ("texture.unwrap", {"unwrap", *SHOWN}, {"unwrap", *SHOWN}),
+        ("texture.refine", {"refine", *SHOWN}, SHOWN),
+        ("views.keyframes", FROM_PHOTOS, {"keyframes", *FROM_A_PROMPT}),
+        ("job.run", None, None),
+        ("scene.mesh", None, None),
     ],
 )
-def test_code_counts_where_it_is_used(scan, package, file, photos, generated):
-    before = keys(scan), keys(scan, GENERATED)
-    with open(package / file, "a") as source:
-        source.write("\nADDED = 1\n")
-    source_hash._module.cache_clear()
+def test_code_counts_where_it_is_used(scan, monkeypatch, module, photos, generated):
+    before, read = (keys(scan), keys(scan, GENERATED)), source_hash._module
+    monkeypatch.setattr(
+        source_hash, "_module", lambda name: replace(read(name), digest="other") if name == module else read(name)
+    )
     after = keys(scan), keys(scan, GENERATED)
     for old, new, stages in zip(before, after, (photos, generated), strict=True):
         assert changed(old, new) == (set(old) if stages is None else stages)
+
+
+def test_scripts_of_the_page_count_for_the_result(scan, tmp_path, monkeypatch):
+    before = keys(scan)
+    copy = tmp_path / "scenetex"
+    shutil.copytree(Path(scenetex.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__", "weights"))
+    monkeypatch.setattr(source_hash, "PACKAGE", copy)
+    assert keys(scan) == before, "the place does not matter"
+    with open(copy / "report" / "page.js", "a") as script:
+        script.write("\n")
+    assert changed(before, keys(scan)) == {"result"}
 
 
 def test_a_photo_that_is_gone_is_named(scan):
