@@ -60,7 +60,7 @@ def test_photos_that_were_turned_or_mirrored(tmp_path, turned, says):
 def walked_room(tmp_path_factory) -> Scene:
     """A procedural room, without depth."""
     folder = tmp_path_factory.mktemp("scans") / "room"
-    settings = ScanSettings(frames=16, color_size=(320, 240), depth_size=(160, 120), samples=2, exposure_jitter=0.25)
+    settings = ScanSettings(frames=24, color_size=(320, 240), depth_size=(160, 120), samples=2, exposure_jitter=0.25)
     write_scan(make_room(902, RoomSettings().coarse()), folder, settings)
     return without_depth(load_scene(folder))
 

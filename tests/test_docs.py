@@ -27,6 +27,7 @@ from scenetex.cli import evaluate as evaluate_command
 from scenetex.cli.check import CheckOptions
 from scenetex.cli.main import COMMANDS, main
 from scenetex.cli.panorama import PanoramaOptions
+from scenetex.cli.guarded import DEBUG
 from scenetex.cli.parsing import parse
 from scenetex.cli.view import ViewOptions
 from scenetex.job.options import TextureOptions
@@ -209,7 +210,7 @@ def test_every_command_is_there():
 @pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=[*names, "README.md"])
 def test_options_in_the_text_exist(page):
     kinds = [OPTIONS[name] for name in OPTIONS if name != "evaluate"] + [*_union(evaluate_command.Options)]
-    known = {f"--{f.name.replace('_', '-')}" for kind in kinds for f in fields(kind)} | {"--help", "--version"}
+    known = {f"--{f.name.replace('_', '-')}" for kind in kinds for f in fields(kind)} | {"--help", "--version", DEBUG}
     known |= {f"--no-{name[2:]}" for name in known}
     given = {word for span in re.findall(r"`(--[^`]+)`", prose(page)) for word in re.findall(r"--[a-z][\w-]*", span)}
     assert given - known - {"--array"} == set()

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scenetex.cli import main as cli
+from scenetex.cli.guarded import guarded
 from scenetex.errors import InputError, InputWarning, plain, shown
 from scenetex.process.console import Tolerant, bar, say
 
@@ -52,7 +53,7 @@ def test_errors_warnings_and_bugs_of_libraries(capsys):
         warnings.warn(EVIL, UserWarning, stacklevel=1)
         raise InputError(EVIL)
 
-    assert cli.guarded("x", work) == 2
+    assert guarded("x", work) == 2
     said = capsys.readouterr()
     assert said.err.count("\n") == 3 and said.out == ""
     assert all(line.isprintable() for line in said.err.splitlines())

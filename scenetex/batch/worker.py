@@ -11,6 +11,7 @@ from multiprocessing.connection import Connection, wait
 
 from ..job.options import TextureOptions
 from ..job.stages import Done
+from ..process.console import debugging
 from ..process.interrupt import interruptible
 from ..process.memory import spare_address_space
 from ..process.signals import terminable
@@ -20,8 +21,8 @@ _OFTEN = 0.1  # seconds between two messages about steps
 _PATIENCE = 5.0  # seconds to tidy up in when the parent is gone
 
 
-def work(connection: Connection, options: TextureOptions, lane: int) -> None:
-    """Works on the scenes that come through the pipe until it closes.
+def work(connection: Connection, options: TextureOptions, lane: int, debug: bool = False) -> None:
+    """Works on the scenes that come through the pipe until it closes; `debug`: says on stderr all that is logged.
 
     Sends ("ready",), ("begin", stage, steps), ("steps", stage, count), ("end", stage) and ("outcome", Outcome).
     """
@@ -51,7 +52,7 @@ def work(connection: Connection, options: TextureOptions, lane: int) -> None:
         finally:
             send("end", stage)
 
-    with terminable(), interruptible(own=True):
+    with terminable(), interruptible(own=True), debugging(debug):
         try:
             _prepare(options, lane)
             send("ready")

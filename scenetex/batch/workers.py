@@ -1,5 +1,6 @@
 """Many scenes on one machine: processes with one thread each, started anew when one dies or takes too long."""
 
+import logging
 import signal
 import time
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from .progress import Board
 from .scenes import SceneQueue
 from .worker import work
 
+_log = logging.getLogger(__name__)
 _LOOK = 0.5  # seconds between looks at the clock
 _PATIENCE = 5.0  # seconds that workers have to tidy up when the run is stopped
 _STARTS = 5  # workers in a row that end while they are starting, before that is taken for a lasting fault
@@ -170,7 +172,9 @@ def _start(lane: int, options: TextureOptions) -> _Worker:
     """A fresh process, which loads no more than it needs and shows no bars of its own."""
     context = get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=work, args=(theirs, replace(options, quiet=True), lane), daemon=True)
+    process = context.Process(
+        target=work, args=(theirs, replace(options, quiet=True), lane, _log.isEnabledFor(logging.DEBUG)), daemon=True
+    )
     with announced((options.threads or 1) if options.workers else None), unheard_by_children():
         process.start()
     theirs.close()

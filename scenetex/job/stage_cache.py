@@ -2,6 +2,7 @@
 
 import glob
 import io
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,6 +14,7 @@ from ..errors import DAMAGE
 from ..files.output import write_files
 from ..files.reading import open_file
 
+_log = logging.getLogger(__name__)
 MOST_KEPT = 8  # outputs of one stage, of which those go first that were not used for longest
 
 
@@ -41,7 +43,10 @@ class StageCache:
             try:
                 with open_file(path) as data, np.load(data, allow_pickle=False) as file:
                     arrays = {key: file[key] for key in file.files}
-            except DAMAGE:
+            except FileNotFoundError:
+                continue
+            except DAMAGE as error:
+                _log.debug("%s: is damaged, and made anew", path, exc_info=error)
                 continue
             with suppress(OSError):  # somebody else's, or gone since
                 os.utime(path)

@@ -1,5 +1,6 @@
 """What happens around every stage of a run: its time, its progress, and its output kept on disk."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -16,6 +17,7 @@ Done = Callable[[], None]
 Watch = Callable[[str, int | None], AbstractContextManager[Done]]
 
 
+_log = logging.getLogger(__name__)
 _SECONDS = "seconds spent"  # beside an output: what it took to make it
 
 
@@ -74,6 +76,7 @@ class Stages:
         finally:
             self._began.pop(name, None)
             self.seconds[name] = round(before + time.perf_counter() - start, 3)
+            _log.debug("stage %s: %.3f s", name, self.seconds[name])
 
     def so_far(self) -> dict[str, float]:
         """Seconds per stage, with those that are running."""

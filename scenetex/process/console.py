@@ -3,9 +3,11 @@
 Output that nobody takes any more, such as after ``| head``, is dropped: that is no reason to stop the work.
 """
 
+import logging
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
@@ -29,6 +31,32 @@ def bar(desc: str, **options) -> "tqdm":
     from tqdm import tqdm
 
     return tqdm(desc=plain(desc), **options)
+
+
+class _Lines(logging.Handler):
+    """Says what is logged as everything is said here: printable, above the bars."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        for line in self.format(record).split("\n"):
+            say(line, error=True)
+
+
+@contextmanager
+def debugging(on: bool) -> Iterator[None]:
+    """Within the block, if it is `on`, all that the package logs goes to stderr, with the tracebacks of errors."""
+    log, handler = logging.getLogger("scenetex"), _Lines()
+    if not on:
+        yield
+        return
+    handler.setFormatter(logging.Formatter("%(asctime)s %(name)s: %(message)s"))
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
+        log.removeHandler(handler)
 
 
 class Tolerant:
