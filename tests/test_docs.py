@@ -25,9 +25,9 @@ from doc_pages import Block, prose, read_blocks, scenetex_calls
 
 from scenetex.cli import evaluate as evaluate_command
 from scenetex.cli.check import CheckOptions
+from scenetex.cli.guarded import DEBUG
 from scenetex.cli.main import COMMANDS, main
 from scenetex.cli.panorama import PanoramaOptions
-from scenetex.cli.guarded import DEBUG
 from scenetex.cli.parsing import parse
 from scenetex.cli.view import ViewOptions
 from scenetex.job.options import TextureOptions

@@ -149,7 +149,7 @@ def test_full_disks_are_told_from_other_trouble(tmp_path, number, kind):
     assert isinstance(error.value, DiskFull) is kind
 
 
-def test_a_workplace_of_its_own(tmp_path):
+def test_a_work_folder_of_its_own(tmp_path):
     for name in ("one", "two"):
         with output_folder(tmp_path / "out" / "room", work_folder=tmp_path / "work" / "place") as folder:
             assert folder.parent == tmp_path / "work" / "place"

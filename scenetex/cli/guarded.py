@@ -59,6 +59,6 @@ def _with_causes(error: Exception) -> Exception:
     inner, seen = error, set()
     while inner is not None and id(inner) not in seen:
         seen.add(id(inner))
-        inner.__suppress_context__ = False
+        object.__setattr__(inner, "__suppress_context__", False)  # some are frozen dataclasses
         inner = inner.__cause__ or inner.__context__
     return error
