@@ -56,7 +56,7 @@ def classes() -> list[tuple[list[str], type]]:
     """Words of every command, and the dataclass of its options."""
     found = []
     for command in cli.COMMANDS:
-        home = importlib.import_module(f"scenetex.{command}_command")
+        home = importlib.import_module(f"scenetex.cli.{command}")
         if command == "evaluate":
             for part in get_args(home.Options):
                 inner, marks = unwrapped(part)

@@ -66,7 +66,7 @@ def test_a_photo_that_memory_is_short_for_is_not_called_damaged(tmp_path, kind):
 def test_a_command_that_memory_is_short_for_says_so_in_a_line(tmp_path):
     (scan,) = rooms(tmp_path / "scans", "room")
     program = (
-        "from scenetex import pipeline\n"
+        "from scenetex.job import run\n"
         "from scenetex.cli.texture import main\n"
         "import numpy, cv2, embreex.rtcore_scene, uvunwrap\n"
         "limit()\n"
