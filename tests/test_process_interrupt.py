@@ -15,7 +15,7 @@ SCENE = ROOT / "scenes" / "sample_room"
 TERMINAL = {"start_new_session": True, "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
 PROGRAM = """
 import os, signal, sys
-from scenetex.cli import guarded
+from scenetex.cli.guarded import guarded
 from scenetex.process.interrupt import as_process
 
 def press():
