@@ -9,9 +9,12 @@ import zlib
 # What libraries end in that read a damaged file, and check little of what they take from it: a size that is too large
 # is a MemoryError, a flag that is set means a password or a method that nobody has.
 DAMAGE = (
-    *(OSError, ValueError, TypeError, RuntimeError, AttributeError, LookupError, ArithmeticError, AssertionError),
-    *(EOFError, MemoryError, struct.error, pickle.UnpicklingError, zipfile.BadZipFile, zlib.error),
+    *(OSError, ValueError, RuntimeError, LookupError, ArithmeticError, EOFError, MemoryError),
+    *(struct.error, pickle.UnpicklingError, zipfile.BadZipFile, zlib.error),
 )
+# What unpicklers end in beside that, as they call and index what they find. For the call of the library alone: of our
+# own code these are bugs.
+PICKLE_DAMAGE = (*DAMAGE, TypeError, AttributeError, AssertionError)
 
 
 class InputError(ValueError):

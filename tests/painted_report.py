@@ -8,9 +8,9 @@ from painted_box import box, photograph, pinhole, views_of, walk_around
 
 from scenetex import bake, unwrap
 from scenetex.job.options import TextureOptions
-from scenetex.job.results import about_run, summarize
 from scenetex.job.run import Result
 from scenetex.job.stages import Stages
+from scenetex.job.summary import about_run, summarize
 from scenetex.scene.scene import Scene
 
 SIZE = (160, 120)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from batch_runs import left, partial, report, rooms, run_until, texture
 
-from scenetex.batch import attempt as process
-from scenetex.batch.workplace import workplace
+from scenetex.batch import one_scene
+from scenetex.batch.work_folder import work_folder
 from scenetex.files.manifest import MANIFEST
 from scenetex.files.output import DiskFull
 
@@ -61,8 +61,8 @@ def test_bugs_are_recorded_too(tmp_path, monkeypatch, capsys):
             raise ZeroDivisionError("a bug\nin two lines")
         return run_stages(scene, *args, **kwargs)
 
-    run_stages = process.run_stages
-    monkeypatch.setattr(process, "run_stages", broken)
+    run_stages = one_scene.run_stages
+    monkeypatch.setattr(one_scene, "run_stages", broken)
     assert texture(rooms(tmp_path / "scans", "a", "b"), tmp_path / "out") == 1
     assert "ZeroDivisionError: a bug in two lines" in capsys.readouterr().err
     assert "broken" in (tmp_path / "out" / "a.failed" / "log.txt").read_text()
@@ -73,7 +73,7 @@ def test_a_full_disk_ends_the_batch(tmp_path, monkeypatch, capsys):
     def full(folder, *args):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(process, "write_results", full)
+    monkeypatch.setattr(one_scene, "write_results", full)
     assert texture(rooms(tmp_path / "scans", "a", "b"), tmp_path / "out") == 1
     said = capsys.readouterr()
     assert said.err.count("\n") == 1 and "No space left on device" in said.err and "free some space" in said.err
@@ -93,15 +93,15 @@ def test_a_disk_that_fills_up_while_stages_are_kept(tmp_path, monkeypatch):
         def write(self, name, arrays):
             raise DiskFull("out: cannot be written (No space left on device); free some space")
 
-    monkeypatch.setattr(process, "DiskStore", Full)
+    monkeypatch.setattr(one_scene, "StageCache", Full)
     assert texture(rooms(tmp_path / "scans", "a"), tmp_path / "out") == 2
     assert results(tmp_path / "out") == set()
 
 
 def test_scenes_that_another_run_works_on_are_waited_for(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("scenetex.batch.agenda._PAUSE", 0.01)
+    monkeypatch.setattr("scenetex.batch.scenes._PAUSE", 0.01)
     a, b = rooms(tmp_path / "scans", "a", "b")
-    held = workplace(tmp_path / "out", "a")
+    held = work_folder(tmp_path / "out", "a")
     held.__enter__()
     done = []
 
@@ -112,8 +112,8 @@ def test_scenes_that_another_run_works_on_are_waited_for(tmp_path, monkeypatch, 
         done.append(path)
         return outcome
 
-    run = process.process
-    monkeypatch.setattr(process, "process", watch)
+    run = one_scene.process
+    monkeypatch.setattr(one_scene, "process", watch)
     assert texture([a, b], tmp_path / "out") == 0
     assert done == [b, a] and results(tmp_path / "out") == {"a", "b"}
 
@@ -165,7 +165,7 @@ def test_killed_in_the_last_stage_only_that_is_done_again(undisturbed, tmp_path,
     def dies(*args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(process, "write_results", dies)
+    monkeypatch.setattr(one_scene, "write_results", dies)
     assert texture(scenes, tmp_path / "out") == 130
     monkeypatch.undo()
     assert texture(scenes, tmp_path / "out") == 0

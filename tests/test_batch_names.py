@@ -8,8 +8,8 @@ import tiny_pipeline
 import tiny_scan
 from batch_runs import QUICK, partial, report, rooms, texture
 
-from scenetex.batch import attempt as process
-from scenetex.batch.workplace import workplace
+from scenetex.batch import one_scene
+from scenetex.batch.work_folder import work_folder
 from scenetex.cli import texture as texture_command
 from scenetex.files.locks import Busy
 from scenetex.job.generation import load_model
@@ -39,7 +39,7 @@ def paint(model, tmp_path, monkeypatch, capsys):
         return pipe
 
     pipes = {}
-    monkeypatch.setattr(process, "_model", lambda g: pipes.get("one") or pipes.setdefault("one", counting(g)))
+    monkeypatch.setattr(one_scene, "_model", lambda g: pipes.get("one") or pipes.setdefault("one", counting(g)))
 
     def run(prompt: str, *options: str) -> str:
         given = ["--prompt", prompt, "--model", str(model), "--steps", "1", "--image-size", "64x48", "--between", "0"]
@@ -103,9 +103,9 @@ def test_batches_give_every_scene_the_name(tmp_path, capsys):
 
 def test_two_names_are_worked_on_at_the_same_time(tmp_path):
     (scan,) = rooms(tmp_path / "scans", "room")
-    with workplace(tmp_path / "out", "room-warm"):
+    with work_folder(tmp_path / "out", "room-warm"):
         assert texture([scan], tmp_path / "out") == 0
-        with pytest.raises(Busy), workplace(tmp_path / "out", "room-warm"):
+        with pytest.raises(Busy), work_folder(tmp_path / "out", "room-warm"):
             pass
 
 

@@ -11,8 +11,8 @@ from batch_runs import left, rooms, texture
 
 from scenetex import InputError
 from scenetex.batch import on_ray
-from scenetex.batch.agenda import Agenda
-from scenetex.batch.attempt import Outcome
+from scenetex.batch.outcome import Outcome
+from scenetex.batch.scenes import SceneQueue
 from scenetex.job.options import TextureOptions
 
 PARTS = ["layout", "images", "all"]
@@ -88,7 +88,7 @@ def work(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(on_ray, "attempt", attempt)
     monkeypatch.setattr(on_ray, "warm_up", lambda options: asked.append("warm"))
-    monkeypatch.setattr("scenetex.batch.agenda._PAUSE", 0.0)
+    monkeypatch.setattr("scenetex.batch.scenes._PAUSE", 0.0)
     return asked
 
 
@@ -98,7 +98,7 @@ def options(**change) -> TextureOptions:
 
 def drive(ray, count=8, opts=None) -> list[Outcome]:
     scenes = [Path(f"scene{i}") for i in range(count)]
-    return list(on_ray._Driver(ray, Agenda(scenes), opts or options()).outcomes())
+    return list(on_ray._Driver(ray, SceneQueue(scenes), opts or options()).outcomes())
 
 
 def test_every_scene_goes_through_its_parts_in_order(work):

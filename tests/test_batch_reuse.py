@@ -19,14 +19,14 @@ import tiny_pipeline
 import tiny_scan
 
 from scenetex import InputError, load_scene
-from scenetex.batch import attempt as process
+from scenetex.batch import one_scene
 from scenetex.files.manifest import MANIFEST
 from scenetex.job.generation import Generation
 from scenetex.job.options import TextureOptions
 from scenetex.job.stages import Stages
 from scenetex.scene.scene import Scene
 
-COMMON = dict(texture_size=64, texels_per_metre=8.0, preview=False, formats="obj", quiet=True, device="cpu")
+COMMON = dict(texture_size=64, texels_per_metre=4.0, preview=False, formats="obj", quiet=True, device="cpu")
 PHOTOS = TextureOptions(Path("out"), images="photos", keyframes="2,10", **COMMON)
 GENERATED = dict(prompt="a red room", negative_prompt="blue", steps=1, guidance_scale=2.0, image_size="64x48", seed=1)
 # Text that means something, by the option; other text gets a letter more.
@@ -39,6 +39,7 @@ TEXTS = {
     "device": "nowhere",
 }
 GENERATING = {field.name for field in fields(Generation)} | {"images", "keyframes"}
+PANORAMA = ("frames.id", "frames.cam_to_world", "frames.color.path")
 RUNS = ("seconds", "reused", "notes", "peak_memory_mb", "key")  # of a report, what is of the run
 
 
@@ -158,10 +159,10 @@ def outcome(
         meant = replace(scene, mesh=replace(scene.mesh, vertices=scene.mesh.vertices * mesh_scale, faces=faces))
         return meant.aligned() if align else meant
 
-    monkeypatch.setattr(process, "load_scene", load)
+    monkeypatch.setattr(one_scene, "load_scene", load)
     monkeypatch.setattr("os.fsync", lambda handle: None)  # nobody cuts the power
     try:
-        process.process(Path("room"), replace(options, output=output), stages or Stages())
+        one_scene.process(Path("room"), replace(options, output=output), stages or Stages())
     except InputError as error:
         return str(error)
     folder = output / options.result_name(scene.name)
@@ -194,7 +195,7 @@ def same(scene, options, tmp_path, monkeypatch):
         stages = Stages()
         warm = cold = outcome(scene, changed, tmp_path / "warm", monkeypatch, stages)
         # A run that took nothing from the disk is a first run.
-        if stages.reused or stages.store is None:
+        if stages.reused or stages.cache is None:
             cold = outcome(scene, changed, tmp_path / "cold", monkeypatch)
         assert warm == cold, f"{name}: a rerun after the change comes to something else than a first run"
         if cold != first:
@@ -210,7 +211,9 @@ def test_every_field_of_the_input_counts(scene, options, mode, same):
     found = dict(changes(scene))
     assert {"mesh.axis_alignment", "mesh.vertices", "mesh.faces", "mesh.colors", "frames.color.path"} <= set(found)
     for name, change in found.items():
-        same(name, change(), options)
+        # Keys do not tell views along the trajectory from those of a panorama: what it takes of frames is looked at.
+        if mode != "panorama" or not name.startswith("frames.") or name in PANORAMA:
+            same(name, change(), options)
     seen = {"mesh.vertices", "mesh.axis_alignment", "frames.cam_to_world"} - (
         {"frames.cam_to_world"} if mode == "panorama" else set()
     )

@@ -16,7 +16,7 @@ from batch_runs import left, partial, rooms, run_until, texture
 
 from scenetex.batch import workers
 from scenetex.batch.progress import Board
-from scenetex.batch.workplace import Busy, workplace
+from scenetex.batch.work_folder import Busy, work_folder
 from scenetex.process.threads import VARIABLES
 
 
@@ -76,7 +76,7 @@ def test_workers_do_not_outlive_a_run_that_is_killed(tmp_path):
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
-            with workplace(tmp_path / "out", "a"):
+            with work_folder(tmp_path / "out", "a"):
                 return
         except Busy:
             time.sleep(0.1)

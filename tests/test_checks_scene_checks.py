@@ -150,6 +150,15 @@ def test_photos_that_agree_less_than_those_of_sound_scans_are_told(shared_data):
     assert re.match(r"photos agree less \(0\.[345]\d\) than those of sound scans", finding.message)
 
 
+@pytest.fixture(scope="module")
+def walked_room(tmp_path_factory) -> Scene:
+    """A procedural room, without depth."""
+    folder = tmp_path_factory.mktemp("scans") / "room"
+    settings = ScanSettings(frames=24, color_size=(320, 240), depth_size=(160, 120), samples=2, exposure_jitter=0.25)
+    write_scan(make_room(902, RoomSettings().coarse()), folder, settings)
+    return without_depth(load_scene(folder))
+
+
 def about_z(degrees: float) -> np.ndarray:
     return Rotation.from_rotvec([0, 0, degrees], degrees=True).as_matrix()
 
@@ -163,11 +172,8 @@ def about_z(degrees: float) -> np.ndarray:
         (lambda v: v - v.mean(0), r"the mesh is centred \(its middle is the origin\)"),
     ],
 )
-def test_mirrored_turned_and_centred_meshes(tmp_path, change, says):
-    settings = ScanSettings(frames=24, color_size=(320, 240), depth_size=(160, 120), samples=2, exposure_jitter=0.25)
-    write_scan(make_room(902, RoomSettings().coarse()), tmp_path / "room", settings)
-    scene = without_depth(load_scene(tmp_path / "room"))
-    (finding,) = check_scene(with_vertices(scene, change)).findings
+def test_mirrored_turned_and_centred_meshes(walked_room, change, says):
+    (finding,) = check_scene(with_vertices(walked_room, change)).findings
     assert finding.check == "fit" and re.search(says, finding.message), finding.message
 
 

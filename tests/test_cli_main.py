@@ -1,11 +1,13 @@
 """The command line's frame: commands, options, one-line errors, exit codes."""
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import pytest
+from batch_runs import QUICK, rooms
 
 import scenetex
 from scenetex import InputError
@@ -14,6 +16,7 @@ from scenetex.cli.guarded import guarded
 from scenetex.cli.main import COMMANDS, main
 from scenetex.cli.parsing import parse
 from scenetex.job.options import TextureOptions
+from scenetex.process.console import debugging
 from scenetex.process.threads import VARIABLES
 
 
@@ -192,3 +195,46 @@ def test_threads_out_of_range(threads, tmp_path, capsys):
     for command in commands:
         assert main([*command, f"--threads={threads}"]) == 2
         assert "--threads" in capsys.readouterr().err
+
+
+def test_debugging_shows_what_led_to_an_error(capsys):
+    """What `from None` keeps out of a traceback, too; other runs stay at their line."""
+
+    def work():
+        try:
+            try:
+                {}["frame"]
+            except KeyError:
+                raise ValueError("no such frame") from None
+        except ValueError:
+            raise InputError("room: has no frame; check it") from None
+
+    for on in (False, True):
+        with debugging(on):
+            assert guarded("x", work) == 2
+        said = capsys.readouterr().err
+        assert said.splitlines()[-1] == "x: room: has no frame; check it"
+        assert ("KeyError: 'frame'" in said and "ValueError: no such frame" in said) == on
+        assert on or said.count("\n") == 1
+    assert not logging.getLogger("scenetex").handlers
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_takes_debug(command, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    given = {"evaluate": ["photos", "nowhere"], "train": ["single-view"], "panorama": ["a room", "--scene", "nowhere"]}
+    arguments = [*given.get(command, ["nowhere"]), "--threads", "0"][: -2 if command == "view" else None]
+    assert main([command, *arguments, "--debug"]) == 2
+    said = capsys.readouterr().err
+    assert "Traceback (most recent call last)" in said and "--debug" not in said
+    assert said.splitlines()[-1].startswith(f"scenetex {command}: ")
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert "--debug" in capsys.readouterr().out
+
+
+def test_debugging_tells_the_stages(tmp_path, capsys):
+    (scan,) = rooms(tmp_path, "room")
+    assert main(["texture", str(scan), "--output", str(tmp_path / "out"), *QUICK, "--debug"]) == 0
+    said = capsys.readouterr().err
+    assert "scenetex.job.stages: stage unwrap: " in said and "scenetex.job.stages: stage paint: " in said

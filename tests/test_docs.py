@@ -25,6 +25,7 @@ from doc_pages import Block, prose, read_blocks, scenetex_calls
 
 from scenetex.cli import evaluate as evaluate_command
 from scenetex.cli.check import CheckOptions
+from scenetex.cli.guarded import DEBUG
 from scenetex.cli.main import COMMANDS, main
 from scenetex.cli.panorama import PanoramaOptions
 from scenetex.cli.parsing import parse
@@ -212,7 +213,7 @@ def test_every_command_is_there():
 @EVERY
 def test_options_in_the_text_exist(page):
     kinds = [OPTIONS[name] for name in OPTIONS if name != "evaluate"] + [*_union(evaluate_command.Options)]
-    known = {f"--{f.name.replace('_', '-')}" for kind in kinds for f in fields(kind)} | {"--help", "--version"}
+    known = {f"--{f.name.replace('_', '-')}" for kind in kinds for f in fields(kind)} | {"--help", "--version", DEBUG}
     known |= {f"--no-{name[2:]}" for name in known}
     given = {word for span in re.findall(r"`(--[^`]+)`", prose(page)) for word in re.findall(r"--[a-z][\w-]*", span)}
     assert given - known - {"--array"} == set()

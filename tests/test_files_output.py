@@ -149,14 +149,14 @@ def test_full_disks_are_told_from_other_trouble(tmp_path, number, kind):
     assert isinstance(error.value, DiskFull) is kind
 
 
-def test_a_workplace_of_its_own(tmp_path):
+def test_a_work_folder_of_its_own(tmp_path):
     for name in ("one", "two"):
-        with output_folder(tmp_path / "out" / "room", workplace=tmp_path / "work" / "place") as folder:
+        with output_folder(tmp_path / "out" / "room", work_folder=tmp_path / "work" / "place") as folder:
             assert folder.parent == tmp_path / "work" / "place"
             (folder / "report.json").write_text(name)
         assert not list((tmp_path / "work" / "place").iterdir())
     assert listing(tmp_path) == {"out/room/report.json": b"two"}
-    with pytest.raises(KeyboardInterrupt), output_folder(tmp_path / "a" / "room", workplace=tmp_path / "b"):
+    with pytest.raises(KeyboardInterrupt), output_folder(tmp_path / "a" / "room", work_folder=tmp_path / "b"):
         raise KeyboardInterrupt
     assert {p.name for p in tmp_path.iterdir()} == {"out", "work"}
 
@@ -238,6 +238,6 @@ def test_a_link_to_another_disk_is_said_before_the_work(tmp_path):
         (tmp_path / "out" / "room").symlink_to(Path(elsewhere) / "room")
         Path(elsewhere, "room").mkdir()
         with pytest.raises(InputError, match="room: leads to another disk; name a folder there as the output"):
-            with output_folder(tmp_path / "out" / "room", workplace=tmp_path / "out" / ".stages"):
+            with output_folder(tmp_path / "out" / "room", work_folder=tmp_path / "out" / ".stages"):
                 pytest.fail("work has begun")
         assert not list(tmp_path.rglob("*.partial")) and not list(Path(elsewhere, "room").iterdir())

@@ -1,16 +1,14 @@
 """Opening what others made: regular files, of a size that was reckoned with, inside a folder."""
 
-import json
 import os
-import signal
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import pytest
+from odd_files import ODD, in_time
 from PIL import Image
 
 from scenetex import InputError
 from scenetex.files.reading import (
-    check_folder,
     check_inside,
     libraries_inside,
     only_inside,
@@ -19,25 +17,6 @@ from scenetex.files.reading import (
     read_text,
 )
 
-ODD = {
-    "pipe": os.mkfifo,
-    "folder": os.mkdir,
-    "device": lambda path: os.symlink("/dev/zero", path),
-    "terminal": lambda path: os.symlink("/dev/tty", path),
-    "loop": lambda path: os.symlink(path, path),
-    "nothing": lambda path: os.symlink(path.with_name("none"), path),
-}
-
-
-@contextmanager
-def in_time(seconds: int = 20):
-    """Ends what would wait for ever."""
-    signal.alarm(seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-
 
 @pytest.mark.parametrize("kind", ODD)
 def test_what_is_no_file_is_not_opened(tmp_path, kind):
@@ -45,12 +24,6 @@ def test_what_is_no_file_is_not_opened(tmp_path, kind):
     with in_time(), pytest.raises(OSError) as caught:
         open_file(tmp_path / "x")
     assert caught.value.strerror
-    if kind == "nothing":
-        check_folder(tmp_path)
-        return
-    if kind != "folder":
-        with in_time(), pytest.raises(InputError, match=r"x: cannot be read"):
-            check_folder(tmp_path)
 
 
 def test_no_more_is_read_than_was_asked_for(tmp_path):
@@ -132,42 +105,6 @@ def test_the_file_that_was_named_may_be_a_symlink(folders):
         check_inside(scan / "named")
         with pytest.raises(InputError):
             check_inside(scan / "other")
-
-
-def test_settings_of_models_have_an_end(tmp_path):
-    for name in ("weights.safetensors", "config.json"):
-        (tmp_path / name).touch()
-        os.truncate(tmp_path / name, 1 << 33)
-        if name == "weights.safetensors":
-            check_folder(tmp_path)
-    with pytest.raises(InputError, match=r"config\.json: cannot be read \(larger than 256 MB\)"):
-        check_folder(tmp_path)
-
-
-def test_folders_of_models_may_be_linked_but_hide_nothing(tmp_path):
-    (tmp_path / "model" / "vae").mkdir(parents=True)
-    (tmp_path / "model" / "round").symlink_to(tmp_path / "model")
-    (tmp_path / "unet").mkdir()
-    (tmp_path / "model" / "unet").symlink_to(tmp_path / "unet")
-    check_folder(tmp_path / "model")
-    os.mkfifo(tmp_path / "unet" / "config.json")
-    with in_time(), pytest.raises(InputError, match=r"unet/config\.json: cannot be read"):
-        check_folder(tmp_path / "model")
-
-
-@pytest.mark.parametrize("index", ["model.safetensors.index.json", "diffusion_pytorch_model.safetensors.index.json"])
-@pytest.mark.parametrize("name", ["../other/secret.safetensors", "/secret.safetensors", "a/../../b", "..\\b"])
-def test_weights_in_parts_lie_in_their_folder(tmp_path, index, name):
-    part = tmp_path / "unet" / index
-    part.parent.mkdir()
-    for names in ({"x": "model-00001-of-00002.safetensors", "y": "deep/two"}, {}, [name], name, 3):
-        part.write_text(json.dumps({"weight_map": names}))
-        check_folder(tmp_path)
-    part.write_text(json.dumps({"weight_map": {"x": "model-00001-of-00002.safetensors", "y": name}}))
-    with pytest.raises(InputError, match=r"leads out of its folder, to .*; copy the model again"):
-        check_folder(tmp_path)
-    part.write_text("[")
-    check_folder(tmp_path)  # what loads it says so
 
 
 def test_what_libraries_open_stays_inside_too(tmp_path):

@@ -55,7 +55,7 @@ class Shelf(dict):
 def test_what_a_stage_took_is_known_to_those_who_reuse_it(monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
-    first = Stages(store=Shelf())
+    first = Stages(cache=Shelf())
     with first.stage("generate"):
         clock[0] += 100
         first.keep("generate", images=[1])
@@ -66,11 +66,11 @@ def test_what_a_stage_took_is_known_to_those_who_reuse_it(monkeypatch):
         clock[0] += 3
         first.keep("paint", texels=7)
         clock[0] += 1
-    later = Stages(store=first.store)
+    later = Stages(cache=first.cache)
     assert later.recall("images").keys() == {"images"} and later.recall("paint") == {"texels": 7}
     assert later.earlier == {"images": 120, "paint": 3}
     # Of one that was killed in between, and went on with half of it.
-    third = Stages(store=first.store)
+    third = Stages(cache=first.cache)
     with third.stage("generate"):
         third.recall("generate")
         clock[0] += 2

@@ -10,6 +10,7 @@ from tiny_pipeline import make_pipeline
 from tiny_unet import inputs, make_model, make_unet
 
 from scenetex import InputError, MVDiffusionPanoramaPipeline, MVDiffusionPipeline
+from scenetex.models import MultiViewUNet
 from scenetex.models.block_folder import load_blocks, save_blocks
 
 
@@ -87,3 +88,10 @@ def test_damage_is_named(saved, name, content):
 def test_blocks_of_another_unet_are_named(saved):
     with pytest.raises(InputError, match="holds no blocks that fit the UNet"):
         load_blocks(saved[1], make_unet(block_out_channels=(64, 96)))
+
+
+def test_bugs_of_our_own_are_no_damage(saved, monkeypatch):
+    model, folder = saved
+    monkeypatch.setattr(MultiViewUNet, "from_unet", lambda base, **options: None + 1)
+    with pytest.raises(TypeError):
+        load_blocks(folder, model.unet)

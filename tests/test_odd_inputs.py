@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import tiny_scan
 import torch
+from odd_files import ODD, in_time
 from safetensors.torch import load_file, save_file
-from test_files_reading import ODD, in_time
 from test_limits import NEEDED, OPTIONS, kinds
 from tiny_training import options as training_options
 

@@ -121,8 +121,8 @@ OPENING |= {"load_file", "safe_open", "torch.load", "np.load", "json.load", "fro
 # what was looked at by `files.check_regular` or `check_folder` before a library opens it.
 KNOWN = {
     "report/html.py read_text",
-    "job/stage_keys.py read_text",
-    "job/kept_stages.py np.load",
+    "job/source_hash.py read_bytes",
+    "job/stage_cache.py np.load",
     "process/memory.py read_text",
     "metrics/feature_scores.py torch.load",
     "metrics/feature_scores.py from_pretrained",

@@ -1,4 +1,5 @@
-"""What is printed: nothing that a terminal obeys, whatever scenes and files are called."""
+"""What is printed: nothing that a terminal obeys, whatever scenes and files are called; output that nobody takes any
+more costs nothing but itself."""
 
 import ast
 import os
@@ -12,10 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scenetex.cli import main as cli
+from scenetex.cli.guarded import guarded
 from scenetex.errors import InputError, InputWarning, plain, shown
-from scenetex.process.console import bar, say
+from scenetex.process.console import Tolerant, bar, say
 
 ROOT = Path(__file__).resolve().parents[1]
+COMMAND = [sys.executable, "-m", "scenetex"]
 EVIL = "a\x1b[31m\x1b]0;x\x07\nb\r\t\x9b2J\u202e\u2028c"
 
 
@@ -50,7 +53,7 @@ def test_errors_warnings_and_bugs_of_libraries(capsys):
         warnings.warn(EVIL, UserWarning, stacklevel=1)
         raise InputError(EVIL)
 
-    assert cli.guarded("x", work) == 2
+    assert guarded("x", work) == 2
     said = capsys.readouterr()
     assert said.err.count("\n") == 3 and said.out == ""
     assert all(line.isprintable() for line in said.err.splitlines())
@@ -91,3 +94,33 @@ def test_a_scene_with_an_evil_name(tmp_path, many):
         assert all(line.isprintable() for line in text.decode().split("\n")), text
     # One line for the scene, and one for the index; of several, one each, the table, and the sum.
     assert run.stdout.count(b"\n") == (1 + 1 + 3 + 1 + 1 if many else 2)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["texture", "--help"], ["nothing"], ["texture", "not-there"]])
+@pytest.mark.parametrize("gone", ["stdout", "stderr", "both"])
+def test_a_reader_that_goes_away_is_no_error(arguments, gone, tmp_path):
+    read, write = os.pipe()
+    os.close(read)  # whoever writes there now is told that the pipe is broken
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    streams |= {name: write for name in streams if gone in (name, "both")}
+    run = subprocess.run([*COMMAND, *arguments], **streams, cwd=tmp_path, text=True, timeout=120)
+    os.close(write)
+    assert run.returncode == (0 if "--help" in arguments else 2)
+    assert "Traceback" not in (run.stderr or "") and "Broken pipe" not in (run.stderr or "")
+
+
+@pytest.mark.parametrize("streams", [">/dev/full", "2>/dev/full", ">&-", "2>&-", ">&- 2>&-"])
+def test_streams_that_are_full_or_closed(streams, tmp_path):
+    run = subprocess.run(
+        f"'{sys.executable}' -m scenetex --version {streams}", shell=True, capture_output=True, text=True, cwd=tmp_path
+    )
+    assert run.returncode == 0 and "Traceback" not in run.stderr and "rror" not in run.stderr
+
+
+def test_what_else_is_asked_the_stream_answers(tmp_path):
+    with open(tmp_path / "a.txt", "w") as file:
+        stream = Tolerant(file)
+        assert stream.write("abc") == 3 and stream.encoding == file.encoding and stream.fileno() == file.fileno()
+        stream.flush()
+    assert (tmp_path / "a.txt").read_text() == "abc"
+    assert Tolerant(None).write("x") == 1

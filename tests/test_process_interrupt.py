@@ -15,7 +15,7 @@ SCENE = ROOT / "scenes" / "sample_room"
 TERMINAL = {"start_new_session": True, "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
 PROGRAM = """
 import os, signal, sys
-from scenetex.cli import guarded
+from scenetex.cli.guarded import guarded
 from scenetex.process.interrupt import as_process
 
 def press():
@@ -120,8 +120,8 @@ def test_what_fails_because_of_a_signal_is_no_failure_of_the_scene(tmp_path):
     """Libraries make errors of their own of it."""
     done = run(f"""
 from pathlib import Path
-from scenetex.batch import process
-from scenetex.job.stages import Stages, silent
+from scenetex.batch import one_scene
+from scenetex.job.stages import silent
 from scenetex.job.options import TextureOptions
 
 def failing(*args, **options):
@@ -130,10 +130,10 @@ def failing(*args, **options):
     except KeyboardInterrupt:
         raise ImportError("initialization failed") from None
 
-process.load_scene = failing
+one_scene.load_scene = failing
 
 def work():
-    process.attempt(Path("room"), TextureOptions(output=Path({str(tmp_path / "out")!r})), silent)
+    one_scene.attempt(Path("room"), TextureOptions(output=Path({str(tmp_path / "out")!r})), silent)
     print("no")
 """)
     assert (done.returncode, done.stdout) == (130, ""), done.stderr

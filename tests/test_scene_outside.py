@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import tiny_scan
-from test_files_reading import in_time
+from odd_files import in_time
 from test_fuzz_readers import targets
 
 from scenetex import InputError, load_scene
@@ -79,7 +79,7 @@ def test_the_folder_itself_may_be_a_symlink(layout, tmp_path):
 def test_pipes_devices_and_loops_in_place_of_every_file(layout, tmp_path):
     """They are refused in one line, or passed over; nothing waits, and nothing else is raised."""
     scan = write(layout, tmp_path)
-    from test_files_reading import ODD
+    from odd_files import ODD
 
     for path in [path for path in sorted(scan.rglob("*")) if path.is_file()]:
         path.rename(tmp_path / "kept")

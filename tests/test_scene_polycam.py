@@ -20,7 +20,7 @@ from exact_scans import (
 from phone_scans import TO_PHONE, arkit_pose, stamp, write_polycam
 
 from scenetex import InputError, load_scene
-from scenetex.checks.left_out import check_frames
+from scenetex.checks.plausibility import check_frames
 from scenetex.errors import InputWarning
 
 SMALL = 40, 30  # depth has fewer pixels

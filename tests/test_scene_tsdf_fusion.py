@@ -1,20 +1,24 @@
 """Meshes fused from depth images; with Open3D where it is there."""
 
 import json
+import re
 import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import trimesh
 from exact_scans import MESH, depths, needed, write_image
 from painted_box import HIGH, LOW, pinhole, walk_around
 from tiny_scan import write_extracted
 
 from scenetex import InputError, load_scene
 from scenetex.errors import InputWarning
+from scenetex.scene import tsdf_fusion
 from scenetex.scene.camera import Camera
 from scenetex.scene.frame import Frame, ImageSource
+from scenetex.scene.mesh_file import read_mesh
 from scenetex.scene.tsdf_fusion import VOXEL, fuse
 from scenetex.synthetic import RoomSettings, make_room
 
@@ -126,3 +130,12 @@ def test_without_open3d_the_cure_is_named(tmp_path, monkeypatch, stand_in, messa
     with pytest.raises(InputError, match=message) as caught:
         load_scene(folder)
     assert "\n" not in str(caught.value)
+
+
+def test_the_advice_to_write_the_mesh_down_works(tmp_path):
+    (advice,) = re.findall(r"`(trimesh[^`]*)`", tsdf_fusion.__doc__)
+    scene = load_scene(write_extracted(tmp_path / "room"))
+    eval(advice, {"trimesh": trimesh, "scene": scene, "folder": tmp_path})
+    mesh = read_mesh(tmp_path / "mesh.ply")
+    np.testing.assert_allclose(mesh.vertices, scene.mesh.vertices)
+    np.testing.assert_array_equal(mesh.faces, scene.mesh.faces)

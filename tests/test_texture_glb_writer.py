@@ -18,6 +18,7 @@ from painted_sheet import painted_sheet, true_color
 
 from scenetex import InputError
 from scenetex.texture.glb_writer import encode_glb
+from scenetex.texture.textured_mesh import TexturedMesh
 
 _DTYPES = {5123: np.uint16, 5125: np.uint32, 5126: np.float32}
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3}
@@ -45,6 +46,10 @@ def read(document, binary, accessor):
     return values
 
 
+def encoded(textured: TexturedMesh, *options, **named) -> bytes:
+    return encode_glb(textured.mesh, textured.atlas, textured.textures, *options, **named)
+
+
 def primitives(glb: bytes):
     """positions, uv, faces and image bytes of each primitive."""
     document, binary = parse(glb)
@@ -61,7 +66,7 @@ def primitives(glb: bytes):
 @pytest.mark.parametrize("pages", [1, 3])
 @pytest.mark.parametrize("texture_format", ["jpeg", "png"])
 def test_structure(pages, texture_format):
-    document, binary = parse(encode_glb(painted_sheet(pages, dirty=True), texture_format))
+    document, binary = parse(encoded(painted_sheet(pages, dirty=True), texture_format))
     assert document["asset"]["version"] == "2.0" and document["asset"]["generator"].startswith("scenetex ")
     assert document["extensionsUsed"] == ["KHR_materials_unlit"]
     assert len(document["meshes"][0]["primitives"]) == len(document["materials"]) == len(document["images"]) == pages
@@ -85,14 +90,14 @@ def test_structure(pages, texture_format):
         assert accessor["min"] == positions.min(0).tolist() and accessor["max"] == positions.max(0).tolist()
         assert np.isfinite(positions).all()
     magic = {"jpeg": b"\xff\xd8\xff", "png": b"\x89PNG"}[texture_format]
-    assert all(image.startswith(magic) for *_, image in primitives(encode_glb(painted_sheet(pages), texture_format)))
+    assert all(image.startswith(magic) for *_, image in primitives(encoded(painted_sheet(pages), texture_format)))
 
 
 @pytest.mark.parametrize("pages", [1, 2])
 def test_triangles_are_the_aligned_input_y_up(pages):
     textured = painted_sheet(pages, dirty=True)
     textured.mesh.axis_alignment[:] = ALIGNMENT
-    triangles = np.concatenate([p[f] for p, _, f, _ in primitives(encode_glb(textured))])
+    triangles = np.concatenate([p[f] for p, _, f, _ in primitives(encoded(textured))])
     order = np.concatenate([np.flatnonzero(textured.atlas.page == page) for page in range(pages)])
     aligned = textured.mesh.triangles[order] @ ALIGNMENT[:3, :3].T + ALIGNMENT[:3, 3]
     # Up is z before and y after; a turn, not a mirror image, so that faces keep their winding.
@@ -117,7 +122,7 @@ def test_reloads_in_trimesh_with_the_right_colours(tmp_path, texture_format, tol
 
 def test_uv_is_measured_from_the_image_top():
     textured = painted_sheet()
-    ((_, uv, faces, image),) = primitives(encode_glb(textured, "png"))
+    ((_, uv, faces, image),) = primitives(encoded(textured, "png"))
     expected = textured.atlas.uv[textured.atlas.faces].astype(np.float64)
     np.testing.assert_allclose(uv[faces], np.stack([expected[..., 0], 1 - expected[..., 1]], -1), atol=1e-7)
     decoded = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1]
@@ -126,22 +131,22 @@ def test_uv_is_measured_from_the_image_top():
 
 def test_far_scenes_keep_their_precision():
     origin = np.array([448_262.25, 5_411_932.5, 310.0])  # metres, a map projection's numbers
-    document, _ = parse(glb := encode_glb(painted_sheet(origin=origin)))
+    document, _ = parse(glb := encoded(painted_sheet(origin=origin)))
     ((positions, _, faces, _),) = primitives(glb)
     translation = np.array(document["nodes"][0]["translation"])
     np.testing.assert_array_equal(translation, np.round(translation))
     triangles = positions[faces].astype(np.float64) + translation
     expected = (painted_sheet(origin=origin).mesh.triangles)[..., [0, 2, 1]] * [1, 1, -1]
     assert np.abs(triangles - expected).max() < 1e-6
-    assert "translation" not in parse(encode_glb(painted_sheet(origin=(100, 0, 0))))[0]["nodes"][0]
+    assert "translation" not in parse(encoded(painted_sheet(origin=(100, 0, 0))))[0]["nodes"][0]
 
 
 def test_index_width_follows_the_vertex_count():
     for cells, width in [(10, 5123), (260, 5125)]:
-        document, _ = parse(encode_glb(painted_sheet(cells=cells)))
+        document, _ = parse(encoded(painted_sheet(cells=cells)))
         primitive = document["meshes"][0]["primitives"][0]
         assert document["accessors"][primitive["indices"]]["componentType"] == width
-    ((positions, _, faces, _),) = primitives(encode_glb(painted_sheet(cells=260)))
+    ((positions, _, faces, _),) = primitives(encoded(painted_sheet(cells=260)))
     assert faces.max() == len(positions) - 1 > 65535
 
 
@@ -149,9 +154,9 @@ def test_jpeg_quality_counts_and_keeps_full_chroma():
     textured = painted_sheet(size=128)
     noise = np.random.default_rng(0).integers(0, 255, (128, 128, 3), np.uint8)
     textured.textures[0][:] = noise
-    sizes = [len(encode_glb(textured, quality=quality)) for quality in (50, 95)]
+    sizes = [len(encoded(textured, quality=quality)) for quality in (50, 95)]
     assert sizes[0] < sizes[1]
-    *_, image = next(primitives(encode_glb(textured, quality=100)))
+    *_, image = next(primitives(encoded(textured, quality=100)))
     decoded = cv2.imdecode(np.frombuffer(image, np.uint8), cv2.IMREAD_COLOR)[:, :, ::-1]
     assert np.abs(decoded.astype(int) - noise).mean() < 2  # halved chroma would leave 30
 
@@ -203,6 +208,6 @@ def test_trimesh_reads_scenes_far_away_where_they_are():
     for scale in (0.001, 1.0, 1000.0):
         sheet = painted_sheet(origin=origin)
         sheet = replace(sheet, mesh=replace(sheet.mesh, vertices=scale * sheet.mesh.vertices))
-        scene = trimesh.load(io.BytesIO(encode_glb(sheet)), file_type="glb")
+        scene = trimesh.load(io.BytesIO(encoded(sheet)), file_type="glb")
         found, expected = scene.bounds, sheet.mesh.vertices[:, [0, 2, 1]] * [1, 1, -1]
         np.testing.assert_allclose(found, [expected.min(0), expected.max(0)], rtol=0, atol=1e-6 * scale)

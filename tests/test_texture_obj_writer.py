@@ -15,7 +15,6 @@ from scenetex import InputError
 from scenetex.scene.mesh import Mesh
 from scenetex.texture.atlas import Atlas
 from scenetex.texture.obj_writer import write_obj
-from scenetex.texture.textured_mesh import TexturedMesh
 
 
 def read_obj(path):
@@ -79,7 +78,7 @@ def test_any_mesh_reads_back(tmp_path_factory, data):
     atlas = Atlas(uv, np.where(page[:, None] < 0, -1, rows), faces.ravel(), page, page, 4, pages, 1.0)
     black = tuple(np.zeros((4, 4, 3), np.uint8) for _ in range(pages))
     path = tmp_path_factory.mktemp("obj") / "any.obj"
-    write_obj(TexturedMesh(Mesh(vertices, faces), atlas, black, black), path)
+    write_obj(path, Mesh(vertices, faces), atlas, black)
     got_vertices, got_uv, got_faces, materials = read_obj(path)
     np.testing.assert_array_equal(got_vertices, vertices)
     np.testing.assert_array_equal(got_uv.astype(np.float32), uv)

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from scenetex import InputError, MVDiffusionPipeline, load_scene
 from scenetex.batch.scenes import find_scenes
 from scenetex.cli.texture import main as texture
-from scenetex.job.kept_stages import DiskStore
+from scenetex.job.stage_cache import StageCache
 from scenetex.scene.load import scene_name
 from scenetex.scene.mesh_file import read_mesh
 
@@ -185,7 +185,7 @@ def test_pipes_and_folders_among_the_files_are_passed_over(tmp_path):
 
 def test_entries_of_a_kept_stage_lead_nowhere(tmp_path, opened):
     """Kept stages are zip files; they are never unpacked."""
-    store, work = DiskStore(tmp_path / "work", {"atlas": "k"}), tmp_path / "work"
+    store, work = StageCache(tmp_path / "work", {"atlas": "k"}), tmp_path / "work"
     work.mkdir()
     store.write("atlas", {"uv": np.zeros(3)})
     (file,) = work.iterdir()

@@ -12,7 +12,7 @@ import numpy as np
 from scenetex.batch.scenes import find_scenes
 from scenetex.cli.panorama import read_square
 from scenetex.cli.view import collect
-from scenetex.job.kept_stages import DiskStore
+from scenetex.job.stage_cache import StageCache
 from scenetex.scene.image_source import ImageSource, decode_color, decode_depth, decode_gray, image_size
 from scenetex.scene.load import load_scene
 from scenetex.scene.mesh_file import read_mesh
@@ -265,4 +265,4 @@ def _put_result(folder: Path) -> None:
 
 
 def _read_stage(path: Path) -> None:
-    DiskStore(path.parent, {"atlas": _KEY}).read("atlas")
+    StageCache(path.parent, {"atlas": _KEY}).read("atlas")

@@ -4,25 +4,22 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ..errors import plain
+from ..job.options import TextureOptions
 from ..job.stages import Stages, bars, silent
 from ..process.console import say
+from ..report.overview import INDEX, has_overview, write_overview
 from ..scene.load import scene_name
-from .agenda import Agenda
-from .attempt import Outcome, attempt, process
+from .one_scene import attempt, process
+from .outcome import Outcome, line, table
 from .progress import Board
-from .workplace import Busy, sweep
+from .scenes import SceneQueue
+from .work_folder import Busy, sweep
 
-if TYPE_CHECKING:
-    from ..job.options import TextureOptions
-
-_LONG = 100  # rows; longer tables list failures only
 _PAUSE = 1.0  # seconds between looks at a scene that another run works on
 
 
-def run_alone(path: Path, options: "TextureOptions") -> int:
+def run_alone(path: Path, options: TextureOptions) -> int:
     """Textures one scene in this process; waits while another run works on it. Raises what `process` does."""
     waiting = False
     while True:
@@ -40,12 +37,12 @@ def run_alone(path: Path, options: "TextureOptions") -> int:
     if not options.quiet:
         for note in outcome.notes:
             say(f"{outcome.name}: {note}", error=True)
-    say(_line(outcome, options))
+    say(line(outcome, options.output))
     _write_overview(options)
     return 0
 
 
-def run_batch(paths: list[Path], options: "TextureOptions", program: str) -> int:
+def run_batch(paths: list[Path], options: TextureOptions, program: str) -> int:
     """Textures many scenes; those that fail are recorded and do not keep the others from their result.
 
     Returns:
@@ -55,7 +52,7 @@ def run_batch(paths: list[Path], options: "TextureOptions", program: str) -> int
     outcomes: list[Outcome] = []
     board = Board(len(paths), options.quiet)
     try:
-        with closing(_runner(options)(Agenda(paths), options, board)) as results:
+        with closing(_runner(options)(SceneQueue(paths), options, board)) as results:
             for outcome in results:
                 outcomes.append(outcome)
                 _tell(outcome, options, program, board)
@@ -64,14 +61,14 @@ def run_batch(paths: list[Path], options: "TextureOptions", program: str) -> int
     finally:
         board.close()
         if outcomes or not paths:
-            for line in _table(outcomes, len(paths)):
-                say(line)
+            for row in table(outcomes, len(paths)):
+                say(row)
     if all(outcome.state != "full" for outcome in outcomes):
         _write_overview(options)
     return int(any(outcome.state in ("failed", "full") for outcome in outcomes))
 
 
-def _runner(options: "TextureOptions"):
+def _runner(options: TextureOptions):
     if options.ray is not None:
         from .on_ray import on_ray
 
@@ -83,20 +80,20 @@ def _runner(options: "TextureOptions"):
     return _one_by_one
 
 
-def _one_by_one(agenda: Agenda, options: "TextureOptions", board: Board) -> Iterator[Outcome]:
-    while agenda:
-        scene = agenda.next()
+def _one_by_one(scenes: SceneQueue, options: TextureOptions, board: Board) -> Iterator[Outcome]:
+    while scenes:
+        scene = scenes.next()
         if scene is None:
-            time.sleep(agenda.pause())
+            time.sleep(scenes.pause())
             continue
         outcome = attempt(scene, options, board.watch(options.result_name(scene_name(scene))))
         if outcome.state == "busy":
-            agenda.again(scene)
+            scenes.again(scene)
         else:
             yield outcome
 
 
-def _tell(outcome: Outcome, options: "TextureOptions", program: str, board: Board) -> None:
+def _tell(outcome: Outcome, options: TextureOptions, program: str, board: Board) -> None:
     board.advance()
     for warning in () if outcome.state in ("failed", "full") else outcome.warnings:
         board.write(f"{outcome.name}: {warning}", error=True)
@@ -106,36 +103,12 @@ def _tell(outcome: Outcome, options: "TextureOptions", program: str, board: Boar
     if outcome.state in ("failed", "full"):
         board.write(f"{program}: {outcome.name}: {outcome.says}", error=True)
     else:
-        board.write(_line(outcome, options))
+        board.write(line(outcome, options.output))
 
 
-def _write_overview(options: "TextureOptions") -> None:
+def _write_overview(options: TextureOptions) -> None:
     """Writes the index if it is asked for, or if there is one: its links and figures would no longer be true."""
-    from ..report.overview import INDEX, has_overview, write_overview
-
     if options.report or has_overview(options.output):
         write_overview(options.output)
     if options.report:
         say(f"{options.output / INDEX}: report, for a browser")
-
-
-def _line(outcome: Outcome, options: "TextureOptions") -> str:
-    return f"{options.output / outcome.name}: {outcome.says}, {outcome.seconds:.1f} s"
-
-
-def _table(outcomes: list[Outcome], count: int) -> list[str]:
-    """What became of the scenes, row by row, and how many of each there are."""
-    bad = [outcome for outcome in outcomes if outcome.state in ("failed", "full")]
-    rows = sorted(bad if len(outcomes) > _LONG else outcomes, key=lambda outcome: outcome.name)
-    names = [plain(row.name) for row in rows]
-    width = max(map(len, names), default=0)
-    lines = [
-        f"{name:{width}}  {row.state:6}  {row.seconds:8.1f} s  {row.stage + ': ' if row.stage else ''}{row.says}"
-        for name, row in zip(names, rows, strict=True)
-    ]
-    amount = {state: sum(outcome.state == state for outcome in outcomes) for state in ("done", "kept", "failed")}
-    parts = [f"{amount['done']} done", f"{amount['kept']} already there", f"{amount['failed']} failed"]
-    missing = count - sum(amount.values())
-    if missing:
-        parts.append(f"{missing} not done; the same command goes on from here")
-    return ["", *lines, f"{count} scenes: {', '.join(parts)}"]

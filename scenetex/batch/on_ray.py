@@ -12,18 +12,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..errors import InputError, extra
+from ..job.options import TextureOptions
 from ..job.stages import silent
 from ..process.threads import VARIABLES
 from ..scene.load import scene_name
-from .agenda import Agenda
-from .attempt import Outcome, attempt, record_failure, warm_up
+from .failure import record_failure
+from .one_scene import attempt, warm_up
+from .outcome import Outcome
 from .progress import Board
-
-if TYPE_CHECKING:
-    from ..job.options import TextureOptions
+from .scenes import SceneQueue
 
 # Named after the systems on which it is the default.
 _LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
@@ -54,22 +53,22 @@ class _Job:
 class _Painter:
     """Holds the model and generates images: an actor, one per GPU."""
 
-    def warm_up(self, place: str, options: "TextureOptions") -> None:
+    def warm_up(self, place: str, options: TextureOptions) -> None:
         os.chdir(place)
         warm_up(options)
 
-    def attempt(self, place: str, scene: Path, options: "TextureOptions") -> Outcome:
+    def attempt(self, place: str, scene: Path, options: TextureOptions) -> Outcome:
         return _attempt(place, scene, options, "images")
 
 
-def _attempt(place: str, scene: Path, options: "TextureOptions", part: str) -> Outcome:
+def _attempt(place: str, scene: Path, options: TextureOptions, part: str) -> Outcome:
     """`attempt` on a node, where relative paths mean what they mean to the driver."""
     os.chdir(place)
     return attempt(scene, options, silent, part)
 
 
-def on_ray(agenda: Agenda, options: "TextureOptions", board: Board) -> Iterator[Outcome]:
-    """Works on all scenes of the agenda.
+def on_ray(scenes: SceneQueue, options: TextureOptions, board: Board) -> Iterator[Outcome]:
+    """Works on all scenes of the queue.
 
     Raises:
         InputError: Ray is not installed or cannot be reached, or the model cannot be loaded.
@@ -82,7 +81,7 @@ def on_ray(agenda: Agenda, options: "TextureOptions", board: Board) -> Iterator[
         raise InputError(f"--ray: Ray is not installed; {extra('batch')}") from None
     _connect(ray, options)
     try:
-        yield from _Driver(ray, agenda, replace(options, quiet=True)).outcomes()
+        yield from _Driver(ray, scenes, replace(options, quiet=True)).outcomes()
     finally:
         ray.shutdown()
 
@@ -95,7 +94,7 @@ def _stay_private() -> None:
         os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 
-def _connect(ray, options: "TextureOptions") -> None:
+def _connect(ray, options: TextureOptions) -> None:
     local = {"num_cpus": options.workers or None, "include_dashboard": False} if options.ray == "local" else {}
     try:
         ray.init(
@@ -116,8 +115,8 @@ def _connect(ray, options: "TextureOptions") -> None:
 class _Driver:
     """Hands out parts of scenes, no more at a time than the cluster has room for."""
 
-    def __init__(self, ray, agenda: Agenda, options: "TextureOptions"):
-        self._ray, self._agenda, self._options, self._place = ray, agenda, options, os.getcwd()
+    def __init__(self, ray, scenes: SceneQueue, options: TextureOptions):
+        self._ray, self._scenes, self._options, self._place = ray, scenes, options, os.getcwd()
         resources = ray.cluster_resources()
         self._cpus, self._gpus = max(1, int(resources.get("CPU", 1))), int(resources.get("GPU", 0))
         self._painter_count = self._gpus or max(1, self._cpus // 2)
@@ -130,16 +129,16 @@ class _Driver:
 
     def outcomes(self) -> Iterator[Outcome]:
         """Outcomes of all scenes, as they come."""
-        while self._agenda or self._running or self._to_paint or self._to_finish:
+        while self._scenes or self._running or self._to_paint or self._to_finish:
             self._hand_out()
             if not self._running:
-                time.sleep(self._agenda.pause())
+                time.sleep(self._scenes.pause())
                 continue
             ready, _ = self._ray.wait(list(self._running), timeout=_LOOK)
             for reference in ready or self._late():
                 outcome = self._take(reference, late=not ready)
                 if outcome is not None and outcome.state == "busy":
-                    self._agenda.again(outcome.path)
+                    self._scenes.again(outcome.path)
                 elif outcome is not None:
                     yield outcome
 
@@ -162,7 +161,7 @@ class _Driver:
         ahead = len(self._to_paint) + sum(job.parts[0] == "layout" for job in self._jobs())
         if generating and ahead >= _AHEAD * self._painter_count:
             return None
-        scene = self._agenda.next()
+        scene = self._scenes.next()
         return scene and _Job(scene, ["layout", "images", "all"] if generating else ["all"])
 
     def _jobs(self) -> list[_Job]:

@@ -1,17 +1,22 @@
-"""Which scenes a command works on: those named, those of a list, those of a folder; or one part of them."""
+"""Which scenes a command works on: those named, those of a list, those of a folder, or one part of them; and when it is
+whose turn."""
 
 import os
 import re
-from collections.abc import Sequence
+import time
+from collections import deque
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..errors import InputError, shown
 from ..files.exchange import PREVIOUS
 from ..files.manifest import MANIFEST
 from ..files.reading import read_text
+from ..report.overview import INDEX
 from ..scene.load import scene_name
-from .workplace import FAILED, INDEX, STAGES
+from .work_folder import FAILED, STAGES
 
+_PAUSE = 1.0  # seconds until a scene that another run works on is looked at again
 _LONGEST_NAME = 240  # bytes of a scene's name; what lies beside its result has a longer one
 # What lies beside the results, or is looked for there, on disks that take capitals for small letters, too.
 _TAKEN = (STAGES, INDEX, PREVIOUS, MANIFEST)
@@ -120,3 +125,32 @@ def _check_names(scenes: Sequence[Path], end: str) -> None:
             raise InputError(f"{shown(str(path))}: its name is too long for a folder of results{shorter}")
         if name.casefold() in _TAKEN or (name.endswith(FAILED) and name.removesuffix(FAILED) in taken):
             raise InputError(f"{path}: a scene cannot have the name {name}; rename its folder")
+
+
+class SceneQueue:
+    """Scenes that are still to be done, in their order, and those that have to be tried again later; true while there
+    are any."""
+
+    def __init__(self, scenes: Iterable[Path]):
+        self._ready, self._later = deque(scenes), deque()
+
+    def __len__(self) -> int:
+        return len(self._ready) + len(self._later)
+
+    def next(self) -> Path | None:
+        """Takes the next scene; None if all that are left have to wait."""
+        if self._ready:
+            return self._ready.popleft()
+        if self._later and self._later[0][0] <= time.monotonic():
+            return self._later.popleft()[1]
+        return None
+
+    def again(self, scene: Path) -> None:
+        """Puts a scene back, behind all others and not before a pause."""
+        self._later.append((time.monotonic() + _PAUSE, scene))
+
+    def pause(self) -> float:
+        """Seconds until `next` has a scene; 0 if it has one or will have none."""
+        if self._ready or not self._later:
+            return 0.0
+        return max(0.0, self._later[0][0] - time.monotonic())

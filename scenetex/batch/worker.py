@@ -8,23 +8,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection, wait
-from typing import TYPE_CHECKING
 
+from ..job.options import TextureOptions
 from ..job.stages import Done
+from ..process.console import debugging
 from ..process.interrupt import interruptible
 from ..process.memory import spare_address_space
 from ..process.signals import terminable
-from .attempt import attempt
-
-if TYPE_CHECKING:
-    from ..job.options import TextureOptions
+from .one_scene import attempt
 
 _OFTEN = 0.1  # seconds between two messages about steps
 _PATIENCE = 5.0  # seconds to tidy up in when the parent is gone
 
 
-def work(connection: Connection, options: "TextureOptions", lane: int) -> None:
-    """Works on the scenes that come through the pipe until it closes.
+def work(connection: Connection, options: TextureOptions, lane: int, debug: bool = False) -> None:
+    """Works on the scenes that come through the pipe until it closes; `debug`: says on stderr all that is logged.
 
     Sends ("ready",), ("begin", stage, steps), ("steps", stage, count), ("end", stage) and ("outcome", Outcome).
     """
@@ -54,7 +52,7 @@ def work(connection: Connection, options: "TextureOptions", lane: int) -> None:
         finally:
             send("end", stage)
 
-    with terminable(), interruptible(own=True):
+    with terminable(), interruptible(own=True), debugging(debug):
         try:
             _prepare(options, lane)
             send("ready")
@@ -64,7 +62,7 @@ def work(connection: Connection, options: "TextureOptions", lane: int) -> None:
             pass
 
 
-def _prepare(options: "TextureOptions", lane: int) -> None:
+def _prepare(options: TextureOptions, lane: int) -> None:
     """Limits OpenCV to as many threads as everything else, and takes the worker's GPU."""
     spare_address_space()
     if options.workers:

@@ -1,5 +1,6 @@
 """Many scenes on one machine: processes with one thread each, started anew when one dies or takes too long."""
 
+import logging
 import signal
 import time
 from collections.abc import Iterator
@@ -9,20 +10,19 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from ..job.options import TextureOptions
 from ..process.interrupt import unheard_by_children
 from ..process.threads import announced
 from ..scene.load import scene_name
-from .agenda import Agenda
-from .attempt import Outcome, record_failure
+from .failure import record_failure
+from .outcome import Outcome
 from .progress import Board
+from .scenes import SceneQueue
 from .worker import work
 
-if TYPE_CHECKING:
-    from ..job.options import TextureOptions
-
+_log = logging.getLogger(__name__)
 _LOOK = 0.5  # seconds between looks at the clock
 _PATIENCE = 5.0  # seconds that workers have to tidy up when the run is stopped
 _STARTS = 5  # workers in a row that end while they are starting, before that is taken for a lasting fault
@@ -98,18 +98,18 @@ class _Worker:
         return Outcome(name, self.scene, "failed", says, seconds, stage)
 
 
-def in_workers(agenda: Agenda, options: "TextureOptions", board: Board) -> Iterator[Outcome]:
-    """Works on all scenes of the agenda; closing the iterator stops the workers.
+def in_workers(scenes: SceneQueue, options: TextureOptions, board: Board) -> Iterator[Outcome]:
+    """Works on all scenes of the queue; closing the iterator stops the workers.
 
     With `workers` = 0 there is one process with all threads, so that a time limit can end what it does.
     """
     losses = _Losses()
     limit = float("inf") if options.time_limit is None else options.time_limit
-    team = [_start(lane, options) for lane in range(min(max(options.workers, 1), len(agenda)))]
+    team = [_start(lane, options) for lane in range(min(max(options.workers, 1), len(scenes)))]
     try:
-        while agenda or any(worker.scene for worker in team):
+        while scenes or any(worker.scene for worker in team):
             for worker in team:
-                if worker.ready and worker.scene is None and (scene := agenda.next()) is not None:
+                if worker.ready and worker.scene is None and (scene := scenes.next()) is not None:
                     worker.give(scene, limit)
             wait([worker.connection for worker in team], _LOOK)
             board.refresh()
@@ -118,7 +118,7 @@ def in_workers(agenda: Agenda, options: "TextureOptions", board: Board) -> Itera
                 if outcome is None and (worker.is_late() or not worker.process.is_alive()):
                     outcome = _replace(worker, team, options, board, limit, losses)
                 if outcome is not None and outcome.state == "busy":
-                    agenda.again(outcome.path)
+                    scenes.again(outcome.path)
                 elif outcome is not None:
                     yield outcome
     finally:
@@ -168,11 +168,13 @@ def _replace(worker: _Worker, team: list, options, board: Board, limit: float, l
     return outcome
 
 
-def _start(lane: int, options: "TextureOptions") -> _Worker:
+def _start(lane: int, options: TextureOptions) -> _Worker:
     """A fresh process, which loads no more than it needs and shows no bars of its own."""
     context = get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=work, args=(theirs, replace(options, quiet=True), lane), daemon=True)
+    process = context.Process(
+        target=work, args=(theirs, replace(options, quiet=True), lane, _log.isEnabledFor(logging.DEBUG)), daemon=True
+    )
     with announced((options.threads or 1) if options.workers else None), unheard_by_children():
         process.start()
     theirs.close()

@@ -1,6 +1,12 @@
-"""What a check found wrong."""
+"""What a check found wrong, and which file of the scan to mend, as its layout has them."""
 
 from dataclasses import dataclass
+
+from ..scene.colmap import find_model
+from ..scene.scene import Scene
+from ..scene.tum import is_tum
+
+SCANNET, TRANSFORMS, COLMAP, TUM = "ScanNet", "transforms.json", "COLMAP", "TUM RGB-D"
 
 
 @dataclass(frozen=True)
@@ -14,3 +20,33 @@ class Finding:
 
     check: str
     message: str
+
+
+def layout(scene: Scene) -> str | None:
+    """The layout that the scene was read from, where findings depend on it, told as `load_scene` tells it."""
+    folder = scene.path
+    if folder is None or not folder.is_dir():
+        return None
+    if (folder / "pose").is_dir():
+        return SCANNET
+    if (folder / TRANSFORMS).is_file():
+        return TRANSFORMS
+    if find_model(folder):
+        return COLMAP
+    return TUM if is_tum(folder) else None
+
+
+def intrinsics_place(scene: Scene) -> str:
+    """Where the photos' intrinsics stand, to follow a verb; empty where it is not known."""
+    return {
+        SCANNET: " in intrinsic/intrinsic_color.txt",
+        TRANSFORMS: " as fl_x, fl_y, cx, cy in transforms.json",
+        COLMAP: " in the model's cameras file",
+        TUM: " in calibration.txt",
+    }.get(layout(scene), "")
+
+
+def size_place(scene: Scene) -> str:
+    """What says for which image size the intrinsics are, to follow a verb; empty where nothing does."""
+    places = {SCANNET: f"colorWidth and colorHeight in {scene.name}.txt", TRANSFORMS: "w and h in transforms.json"}
+    return places.get(layout(scene), "")

@@ -6,8 +6,8 @@ import numpy as np
 
 from ..scene.scene import Scene
 from .agreement import Sightings, sample, sightings
+from .finding import COLMAP, TRANSFORMS, intrinsics_place, layout
 from .look import Look
-from .scan_layout import COLMAP, TRANSFORMS, intrinsics_place, layout
 
 _TRIED = 20_000  # sightings
 _LEFT = 0.6  # of them that have to lie in the photos still

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from ..scene.scene import Scene
-from .scan_layout import COLMAP, TRANSFORMS, TUM, layout
+from .finding import COLMAP, TRANSFORMS, TUM, layout
 
 TURNED = np.diag([1.0, -1.0, -1.0, 1.0])  # between the axes of OpenCV's and OpenGL's cameras
 _FLIPS = {axis: np.diag([*(-1.0 if axis == other else 1.0 for other in "xyz"), 1.0]) for axis in "xyz"}

@@ -6,20 +6,17 @@ from typing import Annotated
 import numpy as np
 
 from ..errors import InputError
-from ..job.stages import Stages
 from ..limits import KEYFRAMES, checked, read_keyframes
 from ..scene.scene import Scene
 from ..views.keyframes import select_keyframes
 from .agreement import agreement
-from .cameras import check_cameras
 from .causes import Evidence, is_sound
 from .faces import check_faces, turn_faces
 from .finding import Finding
 from .fit import NOTHING_SEEN, check_fit, misfit
-from .left_out import check_frames
 from .look import look_at
+from .plausibility import check_cameras, check_frames, check_size, longest_side
 from .sensor_depth import check_depth, soundings
-from .size import check_size, longest_side
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,20 +118,13 @@ def _faces(evidence: Evidence, share: float) -> Finding | None:
     return misfit() if found and disagrees and not evidence.photos_alone else found
 
 
-def run_checks(scene: Scene, stages: Stages, keyframes: str = "auto") -> Checks:
-    """`check_scene` as a stage; what it finds is among the warnings of the run.
-
-    Raises:
-        InputError: no frame sees anything of the mesh: there is nothing to go on with.
-    """
-    with stages.stage("check"):
-        checks = check_scene(scene, keyframes)
-        if checks.figures.get("mesh_in_view") == 0:
-            causes = [f.message for f in checks.findings if f.message != NOTHING_SEEN]
-            say = "; ".join(causes) or "check that poses and mesh share one frame and unit (metres)"
-            raise InputError(f"{scene.path or scene.name}: no frame sees the mesh; {say}")
-    stages.warnings += [finding.message for finding in checks.findings]
-    return checks
+def refuse_unseen(checks: Checks) -> None:
+    """Raises InputError if no frame sees anything of the mesh: there is nothing to go on with."""
+    if checks.figures.get("mesh_in_view") == 0:
+        scene = checks.scene
+        causes = [f.message for f in checks.findings if f.message != NOTHING_SEEN]
+        say = "; ".join(causes) or "check that poses and mesh share one frame and unit (metres)"
+        raise InputError(f"{scene.path or scene.name}: no frame sees the mesh; {say}")
 
 
 def refuse(checks: Checks) -> None:

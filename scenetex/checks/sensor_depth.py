@@ -9,10 +9,9 @@ import numpy as np
 from ..errors import InputError
 from ..scene.frame import Frame
 from ..scene.scene import Scene
-from .finding import Finding
+from .finding import TRANSFORMS, Finding, layout
 from .look import Look
-from .scan_layout import TRANSFORMS, layout
-from .size import UNITS
+from .plausibility import UNITS
 
 _FRAMES = 8  # that have depth, among those looked at; if fewer have, others are taken
 _QUICK = 10, 3  # frames of a quick look, and pixels from ray to ray

@@ -8,11 +8,11 @@ from itertools import permutations, product
 import numpy as np
 
 from ..scene.scene import Scene
+from .finding import TRANSFORMS, intrinsics_place, layout
 from .look import Look
 from .orders import usual_orders, with_poses_of
+from .plausibility import UNITS, is_room, longest_side
 from .rotations import Convention, conventions, miswritten
-from .scan_layout import TRANSFORMS, intrinsics_place, layout
-from .size import UNITS, is_room, longest_side
 
 _SCALES = (*UNITS, *(1 / factor for factor in UNITS), 10.0, 0.1)
 _SIZES = 0.5, 2.0, 0.25, 4.0

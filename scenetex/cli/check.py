@@ -106,7 +106,7 @@ def _png(scene, checks) -> bytes:
 
 def _table(scene, checks) -> list[str]:
     """What was measured, and what was found, line by line."""
-    from ..checks.left_out import describe_left_out
+    from ..checks.plausibility import describe_left_out
 
     figures = checks.figures
     rows = [("frames", describe_left_out(scene)), ("mesh", _mesh(scene, figures))]

@@ -3,11 +3,12 @@
 import sys
 from importlib import import_module
 
-from ..process.console import say
+from ..process.console import debugging, say
 from ..process.interrupt import as_process
 from ..process.memory import is_out_of_memory
 from ..process.threads import asked_for, limited
 from ..version import __version__
+from .guarded import DEBUG
 
 # What each does; `NAME.py` beside this file holds it.
 COMMANDS = {
@@ -44,7 +45,7 @@ def run_command(name: str, arguments: list[str], program: str | None = None) -> 
     """Runs a command as a `program`, by default ``scenetex NAME``; the exit code."""
     program = program or f"scenetex {name}"
     # Libraries are told of --threads before they are loaded.
-    with limited(asked_for(arguments)):
+    with limited(asked_for(arguments)), debugging(DEBUG in arguments):
         try:
             command = import_module(f".{name}", __package__)
         except ImportError as error:
@@ -58,5 +59,10 @@ def run_command(name: str, arguments: list[str], program: str | None = None) -> 
 def _help() -> list[str]:
     width = max(map(len, COMMANDS))
     lines = [f"  {name:{width}}  {does}" for name, does in COMMANDS.items()]
-    more = ["  --version", "", "scenetex COMMAND --help lists a command's options."]
+    more = [
+        "  --version",
+        "",
+        f"With {DEBUG}, every command says on stderr what it does, and after an error what led to it.",
+        "scenetex COMMAND --help lists a command's options.",
+    ]
     return [_USAGE, "", "Textures for whole 3D scenes.", "", *lines, "", *more]

@@ -12,6 +12,8 @@ from typing import Annotated, TypeVar, get_args, get_origin, get_type_hints
 
 from ..errors import InputError, shown
 from ..limits import allowed, check_device_is_here, check_options
+from ..process.console import say
+from .guarded import DEBUG
 
 # Colour codes, and the lines of boxes in Unicode or, where that cannot be printed, in dashes.
 _ORNAMENTS = re.compile(r"\x1b\[[0-9;]*m|[\u2500-\u257f]+|-{4,}")
@@ -34,11 +36,12 @@ def parse(options: type[T], program: str, arguments: list[str] | None, descripti
     """
     import tyro
 
+    arguments = [word for word in (sys.argv[1:] if arguments is None else arguments) if word != DEBUG]
     said = io.StringIO()
     # Boxes must not wrap: their text becomes one line.
     width = os.environ.get("COLUMNS")
     try:
-        if not {"-h", "--help"} & set(sys.argv[1:] if arguments is None else arguments):
+        if not {"-h", "--help"} & set(arguments):
             os.environ["COLUMNS"] = "1000"
         with contextlib.redirect_stderr(said):
             _leave_out_empty_defaults(options)
@@ -46,12 +49,12 @@ def parse(options: type[T], program: str, arguments: list[str] | None, descripti
             found = tyro.cli(options, prog=program, args=arguments, description=description, config=config)
     except SystemExit as stop:
         if not stop.code:
+            say(f"With {DEBUG}, every command says on stderr what it does, and after an error what led to it.")
             raise
         lines = [_ORNAMENTS.sub(" ", line).strip() for line in said.getvalue().splitlines()[1:]]
         text = " ".join(line for line in lines if line).split("For full helptext")[0]
         text = re.sub(r"\s+", " ", text.split("Argument helptext")[0]).strip().rstrip(".")
-        given = sys.argv[1:] if arguments is None else arguments
-        raise InputError(f"{_in_our_words(text, options, given)}; {program} --help lists the options") from None
+        raise InputError(f"{_in_our_words(text, options, arguments)}; {program} --help lists the options") from None
     finally:
         if width is None:
             os.environ.pop("COLUMNS", None)

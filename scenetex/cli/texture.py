@@ -1,13 +1,13 @@
 """``scenetex texture``: scenes in, folders with textured meshes, images, a report and a preview out."""
 
-import os
 from pathlib import Path
 
 from ..batch.batch_run import run_alone, run_batch
 from ..batch.scenes import find_scenes, shard_of
-from ..batch.workplace import FAILED, INDEX, STAGES, check_output
+from ..batch.work_folder import FAILED, STAGES, check_output
 from ..files.output import check_apart
 from ..job.options import TextureOptions
+from ..report.overview import check_overview
 from ..scene.load import scene_folder, scene_name
 from .guarded import guarded
 from .parsing import parse
@@ -20,10 +20,7 @@ def check_results(paths: list[Path], options: TextureOptions) -> None:
     names = (options.result_name(scene_name(path)) for path in paths)
     results = [options.output / place for name in names for place in (name, name + FAILED, Path(STAGES, name))]
     check_apart(results, [*map(scene_folder, paths), *options.inputs()])
-    if os.path.lexists(options.output / INDEX):
-        from ..report.overview import check_overview
-
-        check_overview(options.output, options.report)
+    check_overview(options.output, options.report)
 
 
 def main(arguments: list[str] | None = None, program: str = "scenetex texture") -> int:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import tyro
 
-from ..errors import InputError, InputWarning, OutsideError, extra, shown
-from ..files.json_file import parse_json, read_named
+from ..errors import InputError, InputWarning, OutsideError, extra
+from ..files.json_file import parse_json
 from ..files.reading import MESH_BYTES, only_inside, read_bytes
 from ..limits import MESH_SCALE, Between
 from ..process.console import say
@@ -28,9 +28,9 @@ from .parsing import parse
 if TYPE_CHECKING:
     import viser
 
+    from ..job.result_folder import ResultFolder
     from ..scene.scene import Scene
 
-_GLB = "textured.glb"
 _THUMBNAIL = 200  # pixels of a thumbnail's longer side
 _MOST = 200  # cameras of a scan; more are thinned out evenly
 _LENGTH = 0.02  # size of a camera over that of the mesh
@@ -126,20 +126,22 @@ def collect(path: Path, allow_outside: bool = False, mesh_scale: float = 1.0, fl
     Raises:
         InputError: a scale or turn for what is no scan, none of these, a result without GLB, or a file that is damaged.
     """
+    from ..job.result_folder import ResultFolder
     from ..scene.load import load_scene
     from ..scene.mesh_file import read_mesh
 
-    file = path / _GLB if path.is_dir() else path
+    result = ResultFolder(path)
+    file = result.glb if path.is_dir() else path
     if file.suffix.lower() == ".glb" and file.is_file():
         if mesh_scale != 1 or flip_faces:
             raise InputError(f"{path}: is shown as it is; --mesh-scale and --flip-faces are for scans")
         turn = np.eye(4)
         turn[:3, :3] = _Y_UP
         with only_inside(path if path.is_dir() and not allow_outside else None):
-            mesh, cameras = read_mesh(file).transformed(turn), _result_cameras(path) if path.is_dir() else ()
+            mesh, cameras = read_mesh(file).transformed(turn), _result_cameras(result) if path.is_dir() else ()
             return Exhibit(_one_sided(_read(file)), _box(mesh), _start(mesh, cameras), cameras)
-    if (path / "report.json").is_file():
-        raise InputError(f"{path}: a result without {_GLB}; texture the scene again with --formats glb")
+    if result.report_path.is_file():
+        raise InputError(f"{path}: a result without {result.glb.name}; texture the scene again with --formats glb")
     return _scan(load_scene(path, True, allow_outside, mesh_scale, flip_faces))
 
 
@@ -258,38 +260,15 @@ def _box(mesh: Mesh) -> np.ndarray:
     return np.stack([np.nanmin(corners, 0), np.nanmax(corners, 0)])
 
 
-def _result_cameras(folder: Path) -> list[CameraView]:
-    from ..scene.image_source import ImageSource, decode_color
-
-    path, cameras = folder / "views" / "cameras.json", []
-    if not path.is_file():
+def _result_cameras(result: "ResultFolder") -> list[CameraView]:
+    if not result.cameras_path.is_file():
         return []
-    alignment = _alignment(folder / "report.json")
-    for name, camera in read_named(path, "texture the scene again", "check the file").items():
-        try:
-            size = int(camera["width"]), int(camera["height"])
-            k = np.array(camera["intrinsics"], np.float64).reshape(3, 3)
-            pose = np.array(camera["cam_to_world"], np.float64).reshape(4, 4)
-            if not (
-                0 <= int(name) < 1 << 63 and np.isfinite(pose).all() and k[0, 0] > 0 and k[1, 1] > 0 and min(size) > 0
-            ):
-                raise ValueError
-        except (KeyError, TypeError, ValueError, OverflowError):
-            raise InputError(f"{path}: camera '{shown(name, 40)}' is not one; texture the scene again") from None
-        image = path.with_name(f"{int(name)}.png")
-        picture = _thumbnail(decode_color(ImageSource(image), size, str(image))) if image.is_file() else None
-        slopes = size[0] / (2 * k[0, 0]), size[1] / (2 * k[1, 1])
-        cameras.append(CameraView(name, alignment @ pose, slopes, picture))
-    return cameras
-
-
-def _alignment(report: Path) -> np.ndarray:
-    """(4, 4) from the result's own frame to the gravity-aligned one of its GLB."""
-    told = read_named(report, "texture the scene again", "check the file")
-    try:
-        return np.array(told["axis_alignment"], np.float64).reshape(4, 4)
-    except (KeyError, TypeError, ValueError, OverflowError):
-        raise InputError(f"{report}: does not say where up is (axis_alignment); texture the scene again") from None
+    alignment, found = result.axis_alignment(), []
+    for camera in result.read_cameras():
+        picture = _thumbnail(result.read_image(camera)) if result.image_path(camera).is_file() else None
+        slopes = camera.size[0] / (2 * camera.intrinsics[0, 0]), camera.size[1] / (2 * camera.intrinsics[1, 1])
+        found.append(CameraView(str(camera.frame_id), alignment @ camera.cam_to_world, slopes, picture))
+    return found
 
 
 def _picture(read: Callable[[], np.ndarray]) -> np.ndarray | None:

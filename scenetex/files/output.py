@@ -78,7 +78,7 @@ def write_files(files: Mapping[Path, bytes]) -> None:
 
 @contextmanager
 def output_folder(
-    final: Path, kind: str = "result", inputs: Iterable[str | Path] = (), workplace: Path | None = None
+    final: Path, kind: str = "result", inputs: Iterable[str | Path] = (), work_folder: Path | None = None
 ) -> Iterator[Path]:
     """A folder that gets its name only once everything in it is written and has reached the disk.
 
@@ -90,7 +90,7 @@ def output_folder(
         final: the folder to make. An older one of the same kind is replaced as a whole, if all in it is ours.
         kind: what it is; a result does not replace a scan, though both are ours.
         inputs: files and folders that are read; `final` may be none of them, hold none and lie in none.
-        workplace: folder on the same disk for the temporary one; default: beside `final`.
+        work_folder: folder on the same disk for the temporary one; default: beside `final`.
 
     Raises:
         InputError: `final` is not ours to replace, or cannot be written.
@@ -104,7 +104,7 @@ def output_folder(
         target = Path(os.path.realpath(final))
         put_back(target)
         check_replaceable(final, kind)
-    temporary = _hidden_sibling(target if workplace is None else workplace / target.name)
+    temporary = _hidden_sibling(target if work_folder is None else work_folder / target.name)
     try:
         with naming(final):
             for folder in (temporary, target):

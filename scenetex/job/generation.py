@@ -22,10 +22,10 @@ from ..limits import (
     check_options,
 )
 from ..panorama.standpoint import panorama_views
-from ..process.memory import LEAST_JOINT, with_less_memory
 from ..sampling import Sampling
 from ..scene.scene import Scene
 from ..views.viewset import ViewSet, render_views
+from .less_memory import LEAST_JOINT, with_less_memory
 from .stages import Stages
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import cv2
 import numpy as np
 
-from ..checks import Checks, refuse, run_checks
+from ..checks import Checks, check_scene, refuse, refuse_unseen
 from ..errors import InputError, InputWarning
 from ..limits import DENSITY, KEYFRAMES, TEXTURE, checked, read_keyframes
 from ..process.memory import need
@@ -264,6 +264,19 @@ def run_stages(
             views, pictures, is_key = make_images(scene, generation, keyframes, stages, pipe, progress)
         mesh = _bake(scene, layout, views, pictures, stages)
     return Result(mesh, views, pictures, is_key, refinement, stages.seconds, checks)
+
+
+def run_checks(scene: Scene, stages: Stages, keyframes: str = "auto") -> Checks:
+    """`check_scene` as a stage; what it finds is among the warnings of the run.
+
+    Raises:
+        InputError: no frame sees anything of the mesh: there is nothing to go on with.
+    """
+    with stages.stage("check"):
+        checks = check_scene(scene, keyframes)
+        refuse_unseen(checks)
+    stages.warnings += [finding.message for finding in checks.findings]
+    return checks
 
 
 @contextmanager

@@ -1,14 +1,15 @@
 """What happens around every stage of a run: its time, its progress, and its output kept on disk."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Protocol
 
 import numpy as np
 
 from ..process.console import bar
 from ..process.memory import need_slack
+from .stage_cache import StageCache
 
 Done = Callable[[], None]
 # Shows a stage while it runs: its name and how many steps it takes (0: unknown, None: not worth counting); yields what
@@ -16,17 +17,8 @@ Done = Callable[[], None]
 Watch = Callable[[str, int | None], AbstractContextManager[Done]]
 
 
+_log = logging.getLogger(__name__)
 _SECONDS = "seconds spent"  # beside an output: what it took to make it
-
-
-class Store(Protocol):
-    """Where outputs of stages are kept, see `scenetex.job.kept_stages`."""
-
-    def has(self, name: str) -> bool: ...
-
-    def read(self, name: str) -> dict[str, np.ndarray] | None: ...
-
-    def write(self, name: str, arrays: dict[str, np.ndarray]) -> None: ...
 
 
 def silent(name: str, steps: int | None) -> AbstractContextManager[Done]:
@@ -53,9 +45,10 @@ class Stages:
         failed: the stage that raised first, or None.
         notes: what the user should know about how the run went.
         warnings: what does not look right about the scene.
+        cache: where outputs of stages are kept, or None.
     """
 
-    def __init__(self, watch: Watch = silent, store: Store | None = None):
+    def __init__(self, watch: Watch = silent, cache: StageCache | None = None):
         self.seconds: dict[str, float] = {}
         self.reused: list[str] = []
         self.earlier: dict[str, float] = {}
@@ -63,7 +56,7 @@ class Stages:
         self.failed: str | None = None
         self.notes: list[str] = []
         self.warnings: list[str] = []
-        self.store = store
+        self.cache = cache
         self._watch = watch
         self._began: dict[str, float] = {}
 
@@ -83,6 +76,7 @@ class Stages:
         finally:
             self._began.pop(name, None)
             self.seconds[name] = round(before + time.perf_counter() - start, 3)
+            _log.debug("stage %s: %.3f s", name, self.seconds[name])
 
     def so_far(self) -> dict[str, float]:
         """Seconds per stage, with those that are running."""
@@ -92,11 +86,11 @@ class Stages:
 
     def has(self, name: str) -> bool:
         """Whether `recall` will find something, unless it turns out to be damaged."""
-        return self.store is not None and self.store.has(name)
+        return self.cache is not None and self.cache.has(name)
 
     def recall(self, name: str) -> dict | None:
         """The arrays that `keep` stored for this stage with the same inputs and settings, numbers as such, or None."""
-        arrays = None if self.store is None else self.store.read(name)
+        arrays = None if self.cache is None else self.cache.read(name)
         if arrays is None:
             return None
         self.reused.append(name)
@@ -111,9 +105,9 @@ class Stages:
             made_by: the stages it took, where these are others than the one of that name.
             values: the output.
         """
-        if self.store is None:
+        if self.cache is None:
             return
         spent = self.so_far() | self.earlier
         seconds = sum(spent.get(stage, 0.0) for stage in made_by or (name,))
         arrays = {key: np.asarray(value) for key, value in values.items()}
-        self.store.write(name, arrays | {_SECONDS: np.asarray(seconds)})
+        self.cache.write(name, arrays | {_SECONDS: np.asarray(seconds)})

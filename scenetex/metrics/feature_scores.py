@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import DAMAGE, InputError, extra
-from ..files.reading import check_folder
+from ..errors import PICKLE_DAMAGE, InputError, extra
+from ..files.folders import check_folder
 from ..limits import check_text
 from ..process.memory import ran_out
 
@@ -135,7 +135,7 @@ def _inception(weights: str | Path, feature: str):
         # torch-fidelity would run what a pickle asks for: a file with anything but tensors stops here.
         torch.load(weights, map_location="cpu", weights_only=True)
         network = NoTrainInceptionV3("inception-v3-compat", [feature], str(weights))
-    except DAMAGE as error:
+    except PICKLE_DAMAGE as error:
         if ran_out(error, 4 * Path(weights).stat().st_size):
             raise
         raise InputError(f"{weights}: does not hold the weights of FID's Inception v3; {_INCEPTION}") from None

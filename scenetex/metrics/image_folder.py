@@ -1,17 +1,16 @@
 """The images of a result folder: read back with their cameras, and measured beside the scene's photos."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from ..errors import InputError, shown
-from ..files.json_file import read_named
+from ..errors import InputError
 from ..files.output import check_file
 from ..files.reading import only_inside
-from ..scene.image_source import ImageSource, decode_color
+from ..job.result_folder import ImageCamera, ResultFolder
 from ..scene.load import load_scene
 from ..scene.scene import Scene
 from ..texture.bake import bake
@@ -56,16 +55,21 @@ def read_images(folder: Path, scene_path: Path, allow_outside: bool = False, out
             cannot be loaded, `output` among what is read.
     """
     folder = Path(folder)
-    views_folder = folder if (folder / "cameras.json").is_file() else folder / "views"
-    report = views_folder.absolute().parent / "report.json"
-    with only_inside(None if allow_outside else report.parent):
-        cameras = read_named(views_folder / "cameras.json", "pass a folder that scenetex texture wrote")
-        known = read_named(report, "write the result again") if report.is_file() else {}
+    result = ResultFolder.around(folder)
+    with only_inside(None if allow_outside else result.report_path.parent.absolute()):
+        cameras = result.read_cameras()
+        known = result.read_report() if result.report_path.is_file() else {}
         settings = known.get("settings")
         scene = _scene(scene_path, settings if isinstance(settings, dict) else {}, allow_outside)
         if output is not None:
-            check_file(output, [*scene.places(), *views_folder.glob("*"), report])
-        ids, intrinsics, poses, images = _read_views(views_folder, cameras)
+            check_file(output, [*scene.places(), *result.views.glob("*"), result.report_path])
+        if not cameras:
+            raise InputError(f"{result.cameras_path}: names no camera; texture the scene again")
+        images = _read_all(result, cameras)
+    ids = [camera.frame_id for camera in cameras]
+    intrinsics, poses = (
+        np.stack([getattr(camera, name) for camera in cameras]) for name in ("intrinsics", "cam_to_world")
+    )
     views = cast_views(scene.mesh, intrinsics, poses, images[0].shape[1::-1], tuple(ids))
     if not (views.depth > 0).any():
         raise InputError(f"{folder}: its cameras do not see the mesh of {scene.name}; pass the scene that was textured")
@@ -78,33 +82,20 @@ def _scene(path: Path, settings: dict, allow_outside: bool) -> Scene:
     """The scene as it was textured."""
     scale = settings.get("mesh_scale", 1.0)
     if not isinstance(scale, int | float) or isinstance(scale, bool):
-        raise InputError(f"{path}: the result's mesh_scale is no number; write the result again")
+        raise InputError(f"{path}: the result's mesh_scale is no number; texture the scene again")
     align, flip = bool(settings.get("align")), bool(settings.get("flip_faces"))
     return load_scene(path, align, allow_outside, float(scale), flip)
 
 
-def _read_views(folder: Path, cameras: dict) -> tuple[list[int], np.ndarray, np.ndarray, list[np.ndarray]]:
-    """Frame ids, intrinsics (m, 3, 3), poses (m, 4, 4) and images (h, w, 3) of a folder of views."""
-    intrinsics, poses, images, ids = [], [], [], []
-    for key, camera in cameras.items():
-        try:
-            ids.append(int(key))
-            intrinsics.append(np.array(camera["intrinsics"], np.float64).reshape(3, 3))
-            poses.append(np.array(camera["cam_to_world"], np.float64).reshape(4, 4))
-            size = int(camera["width"]), int(camera["height"])
-            if not (np.isfinite(poses[-1]).all() and np.linalg.det(intrinsics[-1]) and np.linalg.det(poses[-1])):
-                raise ValueError
-        except (KeyError, TypeError, ValueError, OverflowError):
-            raise InputError(
-                f"{folder / 'cameras.json'}: camera '{shown(key, 40)}' is not one; write the result again"
-            ) from None
-        path = folder / f"{ids[-1]}.png"
-        images.append(decode_color(ImageSource(path), size, str(path)))
+def _read_all(result: ResultFolder, cameras: Sequence[ImageCamera]) -> list[np.ndarray]:
+    """Images (h, w, 3) of one size."""
+    images: list[np.ndarray] = []
+    for camera in cameras:
+        images.append(result.read_image(camera))
         if images[-1].shape != images[0].shape:
+            path = result.image_path(camera)
             raise InputError(f"{path}: is not of the first image's size; all have to be of one size")
-    if not images:
-        raise InputError(f"{folder / 'cameras.json'}: names no camera; write the result again")
-    return ids, np.stack(intrinsics), np.stack(poses), images
+    return images
 
 
 def score_images(

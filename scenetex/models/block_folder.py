@@ -8,13 +8,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from ..errors import DAMAGE, InputError
+from ..files.folders import check_folder
 from ..files.json_file import read_object
-from ..files.reading import check_folder
 from ..process.memory import ran_out
 from .multiview_unet import MultiViewUNet
 
 _CONFIG, _WEIGHTS = "config.json", "blocks.safetensors"
-_SETTINGS = ("kind", "residual_blocks", "condition_channels")
+_SETTINGS = {"kind": str, "residual_blocks": bool, "condition_channels": int}
 _BASE = "unet."
 
 
@@ -34,9 +34,9 @@ def load_blocks(folder: Path, base: UNet2DConditionModel) -> MultiViewUNet:
     """
     check_folder(folder)
     try:
-        settings = read_object(folder / _CONFIG)
+        settings = _settings(read_object(folder / _CONFIG))
         weights = load_file(folder / _WEIGHTS)
-        model = MultiViewUNet.from_unet(base, **{name: settings[name] for name in _SETTINGS})
+        model = MultiViewUNet.from_unet(base, **settings)
         missing, unknown = model.load_state_dict(weights, strict=False)
     except InputError:
         raise
@@ -49,3 +49,11 @@ def load_blocks(folder: Path, base: UNet2DConditionModel) -> MultiViewUNet:
     if wrong:
         raise InputError(f"{folder}: {wrong[0]} is missing or not of this UNet's blocks; copy it again")
     return model
+
+
+def _settings(told: dict) -> dict:
+    """Those of the blocks. Raises ValueError, or KeyError, for what is none."""
+    for name, kind in _SETTINGS.items():
+        if type(told[name]) is not kind:
+            raise ValueError(f"{name} is no {kind.__name__}")
+    return {name: told[name] for name in _SETTINGS}

@@ -10,7 +10,7 @@ import safetensors
 import safetensors.torch
 import torch
 
-from ..errors import DAMAGE, InputError
+from ..errors import PICKLE_DAMAGE, InputError
 from ..process.memory import ran_out
 
 _PREFIX = "mv_base_model."
@@ -83,7 +83,7 @@ def _read(checkpoint: str | PathLike | Mapping[str, torch.Tensor]) -> tuple[Mapp
             f"{path}: not a checkpoint, or one that holds code, which is never run ({_line(error)}); "
             "save its state_dict as safetensors where you trust it"
         ) from None
-    except DAMAGE as error:
+    except PICKLE_DAMAGE as error:
         if ran_out(error, 4 * path.stat().st_size):
             raise
         raise InputError(f"{path}: not a checkpoint ({_line(error)}); download it again") from None

@@ -15,8 +15,9 @@ from safetensors import SafetensorError
 
 from ..bundled import locate_model
 from ..errors import InputError
+from ..files.folders import check_folder
 from ..files.json_file import read_json, read_object
-from ..files.reading import check_folder, check_path
+from ..files.reading import check_path
 from ..limits import check_device_is_here
 from ..models import DetailDecoder, SuperResolutionUNet
 from ..models.patch_autoencoder import image_factor

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from .streams import tolerate_lost_readers
+from .console import tolerate_lost_readers
 
 INTERRUPTED = 128 + signal.SIGINT
 _ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -3,19 +3,21 @@
 import math
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 from warnings import warn
 
-from ..batch.workplace import INDEX
 from ..errors import InputError, InputWarning
 from ..files.json_file import read_object
 from ..files.output import check_file, write_files
 from ..files.reading import open_file
 from ..files.seal import is_sealed, seal
+from ..job.result_folder import ResultFolder
 from .html import MADE_BY, document, encode_page, text
 from .page import PAGE, THUMBNAIL, described
 
+INDEX = "index.html"
 _SORTING = (("name", "Name"), ("coverage", "Fewest texels seen first"), ("seconds", "Longest time first"))
 _HEAD = 4096  # bytes of a page in which its maker stands
 _FROM_DISK = "'self' file:"
@@ -76,7 +78,7 @@ def write_overview(output: Path) -> None:
 
 def overview_page(output: Path) -> str:
     """The index as HTML. Reports that cannot be read are left out; what they hold counts as other people's text."""
-    results, failures = _read_all(output, "[!.]*/report.json"), _read_all(output, "[!.]*.failed/failed.json")
+    results, failures = _results(output), _failures(output)
     title = os.path.basename(os.path.realpath(output)) or "Results"
     parts = [
         f'<header><div><h1>{text(title)}</h1><p class="prompt">Textured scenes</p></div></header>',
@@ -94,15 +96,24 @@ def overview_page(output: Path) -> str:
     return document(f"{title} – scenetex", "\n".join(parts), ("index.js",), pictures=_FROM_DISK)
 
 
-def _read_all(output: Path, pattern: str) -> list[tuple[Path, dict]]:
-    """Folders of reports, by name, and what the reports hold."""
+def _results(output: Path) -> list[tuple[Path, dict]]:
+    """Folders of results, by name, and their reports."""
+    reports = ((folder, ResultFolder(folder).known_report()) for folder in _folders(output))
+    return [(folder, report) for folder, report in reports if report is not None]
+
+
+def _failures(output: Path) -> list[tuple[Path, dict]]:
+    """Folders that tell of failures, by name, and what they tell."""
     found = []
-    for path in sorted(output.glob(pattern)):
-        try:
-            found.append((path.parent, read_object(path)))
-        except (OSError, ValueError):
-            continue
+    for folder in _folders(output):
+        with suppress(OSError, ValueError):
+            if folder.name.endswith(".failed"):
+                found.append((folder, read_object(folder / "failed.json")))
     return found
+
+
+def _folders(output: Path) -> list[Path]:
+    return sorted(path for path in output.glob("[!.]*") if path.is_dir())
 
 
 def _number(value: object) -> float:

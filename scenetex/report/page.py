@@ -5,13 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
+from ..job.result_folder import GLB, OBJ, PREVIEW, REPORT
 from ..job.run import Result
 from .frames import frame_pictures, shown_frames
 from .html import document, encode_jpeg, encode_page, picture_uri, table, text
 from .model import pack_cameras, pack_model
 from .preview import dollhouse_camera, page_pictures, short, smooth_render
 
-_FILES = {"textured.glb": "GLB", "textured.obj": "OBJ", "preview.png": "Preview"}
+_FILES = {GLB: "GLB", OBJ: "OBJ", PREVIEW: "Preview"}
 PAGE, THUMBNAIL = "report.html", "thumbnail.jpg"
 _MOST_PAGES = 9
 Report = dict | Callable[[], dict]
@@ -27,12 +28,12 @@ def write_page(folder: Path, result: Result, report: Report, done: Callable[[], 
     Args:
         folder: where to; other files of the result that are there are linked.
         result: what to show.
-        report: about it: `results.summarize` and `results.about_run` together, or what gives that; asked last of all,
+        report: about it: `summarize` and `about_run` together, or what gives that; asked last of all,
             it knows how long the run has taken.
         done: called after each frame; `len(shown_frames(result.keyframe))` times.
     """
     links = {name: label for name, label in _FILES.items() if (folder / name).is_file()}
-    page = scene_page(result, report, links | {"report.json": "JSON"}, done)
+    page = scene_page(result, report, links | {REPORT: "JSON"}, done)
     (folder / PAGE).write_bytes(encode_page(page))
     size = _THUMBNAIL_SIZE
     thumbnail = smooth_render(result.mesh, *dollhouse_camera(result.mesh, size), size, True)

@@ -2,7 +2,7 @@
 
 The surface is the zero level of a truncated signed distance, averaged over all depth images on a sparse grid of voxels.
 It is not kept anywhere: who wants to load it again faster writes it down once, as
-`scene.mesh.to_trimesh().export(folder / "mesh.ply")`.
+`trimesh.Trimesh(scene.mesh.vertices, scene.mesh.faces, process=False).export(folder / "mesh.ply")`.
 """
 
 import math

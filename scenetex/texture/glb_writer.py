@@ -2,6 +2,7 @@
 
 import json
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -10,7 +11,8 @@ import numpy as np
 from ..errors import InputError
 from ..files.output import write_files
 from ..scene.extent import Extent, extent_of
-from .textured_mesh import TexturedMesh
+from ..scene.mesh import Mesh
+from .atlas import Atlas
 
 _FLOAT, _UINT16, _UINT32 = 5126, 5123, 5125
 _VERTICES, _INDICES = 34962, 34963
@@ -19,16 +21,25 @@ _LINEAR, _LINEAR_MIPMAP_LINEAR, _CLAMP_TO_EDGE = 9729, 9987, 33071
 _FAR = 400.0
 
 
-def write_glb(textured: TexturedMesh, path: Path, texture_format: str = "jpeg", quality: int = 95) -> None:
-    """Writes a `.glb` file; see `encode_glb` for the options.
+def write_glb(
+    path: Path,
+    mesh: Mesh,
+    atlas: Atlas,
+    textures: Sequence[np.ndarray],
+    texture_format: str = "jpeg",
+    quality: int = 95,
+) -> None:
+    """Writes a `.glb` file; see `encode_glb` for the rest.
 
     Raises:
         InputError: an option out of range, a mesh without a face to write, or a file that cannot be written.
     """
-    write_files({Path(path): encode_glb(textured, texture_format, quality)})
+    write_files({Path(path): encode_glb(mesh, atlas, textures, texture_format, quality)})
 
 
-def encode_glb(textured: TexturedMesh, texture_format: str = "jpeg", quality: int = 95) -> bytes:
+def encode_glb(
+    mesh: Mesh, atlas: Atlas, textures: Sequence[np.ndarray], texture_format: str = "jpeg", quality: int = 95
+) -> bytes:
     """The mesh as the bytes of a GLB file.
 
     Positions are ``axis_alignment @ vertex`` turned from z up to glTF's y up; those of a mesh far from the origin are
@@ -37,7 +48,8 @@ def encode_glb(textured: TexturedMesh, texture_format: str = "jpeg", quality: in
     ``KHR_materials_unlit``, with a rough non-metal for viewers that do not know it.
 
     Args:
-        textured: the mesh.
+        mesh, atlas: the mesh and its UV layout.
+        textures: one (size, size, 3) uint8 sRGB image per page, row 0 at the top (v = 1).
         texture_format: "jpeg" (full chroma resolution) or "png" (lossless).
         quality: of JPEG, 1 to 100.
 
@@ -48,7 +60,6 @@ def encode_glb(textured: TexturedMesh, texture_format: str = "jpeg", quality: in
         raise InputError(f"texture_format {texture_format!r} is unknown; choose jpeg or png")
     if not 1 <= quality <= 100:
         raise InputError(f"JPEG quality {quality} is out of range; choose 1 to 100")
-    mesh, atlas = textured.mesh, textured.atlas
     pages = [page for page in range(atlas.pages) if (atlas.page == page).any()]
     if not pages:
         raise InputError("the mesh has no face with area, so there is nothing to export; check the input mesh")
@@ -106,7 +117,7 @@ def encode_glb(textured: TexturedMesh, texture_format: str = "jpeg", quality: in
             }
         )
         document["textures"].append({"sampler": 0, "source": k})
-        image = _encode_image(textured.textures[page], texture_format, quality)
+        image = _encode_image(textures[page], texture_format, quality)
         document["images"].append({"bufferView": buffer.view(image), "mimeType": f"image/{texture_format}"})
     document["accessors"] = buffer.accessors
     document["bufferViews"] = buffer.views

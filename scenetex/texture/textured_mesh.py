@@ -9,6 +9,8 @@ import numpy as np
 from ..errors import InputError
 from ..scene.mesh import Mesh
 from .atlas import Atlas
+from .glb_writer import write_glb
+from .obj_writer import write_obj
 
 if TYPE_CHECKING:
     import trimesh
@@ -59,14 +61,11 @@ class TexturedMesh:
         Raises:
             InputError: an unknown suffix, an option out of range, no face to write, or a file that cannot be written.
         """
-        from .glb_writer import write_glb
-        from .obj_writer import write_obj
-
         path = Path(path)
         writers = {".glb": write_glb, ".obj": write_obj}
         if path.suffix.lower() not in writers:
             raise InputError(f"{path}: cannot export {path.suffix or 'a name without suffix'}; use .glb or .obj")
-        writers[path.suffix.lower()](self, path, **options)
+        writers[path.suffix.lower()](path, self.mesh, self.atlas, self.textures, **options)
 
     def to_trimesh(self) -> "trimesh.Trimesh":
         """The mesh for trimesh, in its own coordinates, faces without area left out, vertices split at UV seams.

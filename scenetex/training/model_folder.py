@@ -5,8 +5,8 @@ from pathlib import Path
 from diffusers import AutoencoderKL, UNet2DConditionModel
 
 from ..errors import InputError
+from ..files.folders import check_folder
 from ..files.output import output_folder
-from ..files.reading import check_folder
 from ..models import PatchAutoencoder, SurfaceAutoencoder
 from ..pipelines import MVDiffusionPipeline
 from ..pipelines.loading import LOAD_ERRORS, first_line, quiet_loading

@@ -16,12 +16,11 @@ from ..files.locks import Busy, hold
 from ..files.output import DiskFull, discard, naming, put_back
 
 STAGES = ".stages"
-FAILED = ".failed"
-INDEX = "index.html"  # of `scenetex.report.overview`
+FAILED = ".failed"  # behind the name of a scene, the folder that tells why it has none
 
 
 @contextmanager
-def workplace(output: Path, name: str) -> Iterator[Path]:
+def work_folder(output: Path, name: str) -> Iterator[Path]:
     """The locked folder of scene `name`; what a killed run was writing there is gone.
 
     When the block ends with bad input, nothing is left of a folder that was not there before.

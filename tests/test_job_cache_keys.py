@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 import scenetex
 from scenetex import InputError, load_scene
-from scenetex.job import stage_keys as digest
+from scenetex.job import source_hash
+from scenetex.job.cache_keys import cache_keys
+from scenetex.job.content_hash import FileHashes, content_hash, parts_of
 from scenetex.job.options import TextureOptions
-from scenetex.job.stage_keys import FileHashes, content_hash, stage_keys
 from scenetex.scene.image_source import ImageSource
 
 PHOTOS = TextureOptions(output=Path("out"), scenes=(Path("room"),))
@@ -23,7 +24,7 @@ GENERATED = replace(PHOTOS, images="generated", prompt="a red room", model="a/b"
 
 
 def keys(scan: Path, options: TextureOptions = PHOTOS) -> dict[str, str]:
-    return stage_keys(load_scene(scan), options, FileHashes(scan / "hashes.json"))
+    return cache_keys(load_scene(scan), options, FileHashes(scan / "hashes.json"))
 
 
 def changed(before: dict, after: dict) -> set[str]:
@@ -131,48 +132,63 @@ def test_a_photo_of_the_same_size_and_time_is_another_photo(scan):
 
 def test_what_the_hash_does_not_understand_is_no_part_of_it_in_silence():
     with pytest.raises(TypeError, match="set: tell the content hash what counts of it"):
-        list(digest._parts(ImageSource(Path("x"), size={1})))
+        list(parts_of(ImageSource(Path("x"), size={1})))
 
 
-@pytest.fixture
-def package(tmp_path, monkeypatch):
-    """A copy of the package whose files are those that count."""
-    copy = tmp_path / "scenetex"
-    shutil.copytree(Path(scenetex.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__", "weights"))
-    monkeypatch.setattr(digest, "_PACKAGE", copy)
-    digest._code.cache_clear()
-    yield copy
-    digest._code.cache_clear()
+SHOWN = {"paint", "result"}
+FROM_PHOTOS = {"keyframes", "refine", *SHOWN}
+FROM_A_PROMPT = {"generate", "small", "images", *SHOWN}
 
 
 @pytest.mark.parametrize(
-    ("file", "photos", "generated"),
+    ("module", "photos", "generated"),
     [
-        ("cli/view.py", set(), set()),
-        ("metrics/overlap.py", set(), set()),
-        ("report/page.py", {"result"}, {"result"}),
-        ("report/page.js", {"result"}, {"result"}),
-        ("report/preview.py", {"result"}, {"result"}),
-        ("panorama/standpoint.py", set(), {"generate", "small", "images", "paint", "result"}),
-        ("pipelines/noise.py", set(), {"generate", "small", "images", "paint", "result"}),
-        ("texture/bake.py", None, None),
+        ("cli.view", set(), set()),
+        ("metrics.overlap", set(), set()),
+        ("process.console", set(), set()),
+        ("job.stages", set(), set()),
+        ("job.options", set(), set()),
+        ("job.summary", {"result"}, {"result"}),
+        ("report.page", {"result"}, {"result"}),
+        ("report.preview", {"result"}, {"result"}),
+        ("job.generation", set(), FROM_A_PROMPT),
+        ("panorama.standpoint", set(), FROM_A_PROMPT),
+        ("pipelines.noise", set(), FROM_A_PROMPT),
+        ("models.multiview_unet", set(), FROM_A_PROMPT),
+        ("texture.bake", SHOWN, SHOWN),
+        ("texture.unwrap", {"unwrap", *SHOWN}, {"unwrap", *SHOWN}),
+        ("texture.refine", {"refine", *SHOWN}, SHOWN),
+        ("views.keyframes", FROM_PHOTOS, {"keyframes", *FROM_A_PROMPT}),
+        ("job.run", None, None),
+        ("scene.mesh", None, None),
     ],
 )
-def test_code_counts_where_it_is_used(scan, package, file, photos, generated):
-    before = keys(scan), keys(scan, GENERATED)
-    with open(package / file, "a") as source:
-        source.write("\n")
-    digest._code.cache_clear()
+def test_code_counts_where_it_is_used(scan, monkeypatch, module, photos, generated):
+    before, read = (keys(scan), keys(scan, GENERATED)), source_hash._module
+    monkeypatch.setattr(
+        source_hash, "_module", lambda name: replace(read(name), digest="other") if name == module else read(name)
+    )
     after = keys(scan), keys(scan, GENERATED)
     for old, new, stages in zip(before, after, (photos, generated), strict=True):
         assert changed(old, new) == (set(old) if stages is None else stages)
+
+
+def test_scripts_of_the_page_count_for_the_result(scan, tmp_path, monkeypatch):
+    before = keys(scan)
+    copy = tmp_path / "scenetex"
+    shutil.copytree(Path(scenetex.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__", "weights"))
+    monkeypatch.setattr(source_hash, "PACKAGE", copy)
+    assert keys(scan) == before, "the place does not matter"
+    with open(copy / "report" / "page.js", "a") as script:
+        script.write("\n")
+    assert changed(before, keys(scan)) == {"result"}
 
 
 def test_a_photo_that_is_gone_is_named(scan):
     scene = load_scene(scan)
     (scan / "color" / "10.jpg").unlink()
     with pytest.raises(InputError, match=r"10\.jpg: cannot be read"):
-        stage_keys(scene, PHOTOS, FileHashes(scan / "hashes.json"))
+        cache_keys(scene, PHOTOS, FileHashes(scan / "hashes.json"))
 
 
 PARTS = st.lists(st.one_of(st.integers(), st.text(), st.lists(st.integers()), st.none()), max_size=4)

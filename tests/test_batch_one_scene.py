@@ -7,7 +7,7 @@ import pytest
 from batch_runs import left, partial, report, rooms, texture
 
 from scenetex import InputError
-from scenetex.batch import attempt as process
+from scenetex.batch import one_scene
 from scenetex.job import run as pipeline
 from scenetex.job.options import TextureOptions
 from scenetex.job.stages import Stages
@@ -49,7 +49,7 @@ def pot(monkeypatch):
         pot.loaded += 1
         return pot
 
-    monkeypatch.setattr(process, "_model", load)
+    monkeypatch.setattr(one_scene, "_model", load)
     return pot
 
 
@@ -88,7 +88,7 @@ def test_keyframes_are_not_generated_twice(tmp_path, pot, monkeypatch):
     with pytest.raises(RuntimeError, match="driver"):
         texture([scan], tmp_path / "out", *GENERATED, "--prompt", "red")
     monkeypatch.undo()
-    monkeypatch.setattr(process, "_model", lambda generation: pot)
+    monkeypatch.setattr(one_scene, "_model", lambda generation: pot)
     assert texture([scan], tmp_path / "out", *GENERATED, "--prompt", "red") == 0
     assert [count for _, count, _ in pot.calls] == [2, 3], "two keyframes, then all three views"
 
@@ -109,11 +109,11 @@ def test_parts_leave_what_the_whole_finds(tmp_path, pot):
         output=tmp_path / "out", images="generated", prompt="red", image_size="64x48", texture_size=64, quiet=True
     )
     for part in ("layout", "images"):
-        assert process.process(scan, options, Stages(), part).state == "partly"
+        assert one_scene.process(scan, options, Stages(), part).state == "partly"
         assert not (tmp_path / "out" / "room").exists()
-    assert process.process(scan, options, Stages()).state == "done" and pot.loaded == 1
+    assert one_scene.process(scan, options, Stages()).state == "done" and pot.loaded == 1
     assert {"unwrap", "images"} <= set(report(tmp_path / "out", "room")["reused"])
-    assert process.process(scan, options, Stages(), "layout").state == "kept"
+    assert one_scene.process(scan, options, Stages(), "layout").state == "kept"
 
 
 def test_a_result_that_lacks_a_file_is_made_again(tmp_path):
@@ -159,7 +159,9 @@ def test_memory_that_never_suffices_is_one_line(tmp_path, monkeypatch, capsys):
 
 
 def test_a_failure_that_cannot_be_recorded_is_still_one(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(process, "output_folder", lambda *args, **kwargs: (_ for _ in ()).throw(InputError("no place")))
+    monkeypatch.setattr(
+        one_scene, "output_folder", lambda *args, **kwargs: (_ for _ in ()).throw(InputError("no place"))
+    )
     a, b = rooms(tmp_path / "scans", "a", "b")
     assert texture([a, b], tmp_path / "out") == 1
     assert "2 failed" in capsys.readouterr().out and not partial(tmp_path)

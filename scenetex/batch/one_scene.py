@@ -1,71 +1,51 @@
 """One scene from its path to its folder of results: what every way of running many scenes calls."""
 
 import gc
-import json
+import logging
 import time
 import traceback
-from contextlib import suppress
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ..checks import refuse, run_checks
-from ..errors import InputError, plain
-from ..files.output import DiskFull, check_replaceable, output_folder, remove_folder, write_files
+from ..checks import refuse
+from ..errors import InputError
+from ..files.output import check_replaceable, output_folder
+from ..job.cache_keys import cache_keys
+from ..job.content_hash import FileHashes, content_hash
 from ..job.generation import load_model
-from ..job.kept_stages import DiskStore
-from ..job.results import about_earlier, finished, write_report, write_results
-from ..job.run import lay_out, make_images, prepare_model, run_stages
-from ..job.stage_keys import FileHashes, content_hash, stage_keys
+from ..job.options import TextureOptions
+from ..job.result_folder import PREVIEW, ResultFolder
+from ..job.run import Result, lay_out, make_images, prepare_model, run_checks, run_stages
+from ..job.stage_cache import StageCache
 from ..job.stages import Stages, Watch
+from ..job.summary import about_run, summarize
 from ..process.interrupt import is_interrupted
 from ..process.memory import OutOfMemory, is_out_of_memory
 from ..process.threads import halve
+from ..report.frames import shown_frames
+from ..report.page import write_page
+from ..report.preview import contact_sheet
 from ..scene.load import load_scene, scene_name
-from .workplace import FAILED, Busy, workplace
-
-if TYPE_CHECKING:
-    from ..job.options import TextureOptions
+from ..scene.scene import Scene
+from ..texture.glb_writer import encode_png
+from .failure import forget_failure, outcome_of_error, record_failure
+from .outcome import Outcome
+from .work_folder import work_folder
 
 # Of no use once a scene is done; the outputs of the other stages are kept for runs with other settings.
 _PASSING = ("generate", "paint")
 # All scenes of a run share one model: the process that loaded it keeps it from scene to scene.
 _model = lru_cache(maxsize=1)(load_model)
+_log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a scene.
-
-    Attributes:
-        name, path: of the result, and of the scene.
-        state: "done"; "kept": the result was there already; "failed"; "busy": another run works on it; "full": no room
-            on the disk; "partly": the part that was asked for is done.
-        says: the result, or what went wrong, in one line.
-        seconds: how long it took.
-        stage: where it failed.
-        notes: what the user should know beside that.
-        warnings: what does not look right about the scene.
-    """
-
-    name: str
-    path: Path
-    state: str
-    says: str = ""
-    seconds: float = 0.0
-    stage: str = ""
-    notes: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-
-def process(path: Path, options: "TextureOptions", stages: Stages, part: str = "all") -> Outcome:
+def process(path: Path, options: TextureOptions, stages: Stages, part: str = "all") -> Outcome:
     """Textures a scene; outputs of its stages, and its result, are taken from disk where they are there.
 
     Args:
         path: of the scene.
         options: of the command.
-        stages: shows and times what is done; it gets its store here.
+        stages: shows and times what is done; it gets its cache here.
         part: "all", or only up to "layout" (the atlas) or "images": their outputs are there for a later call, then.
 
     Returns:
@@ -79,7 +59,7 @@ def process(path: Path, options: "TextureOptions", stages: Stages, part: str = "
     start = time.perf_counter()
     while True:
         try:
-            with workplace(options.output, options.result_name(scene_name(path))) as work:
+            with work_folder(options.output, options.result_name(scene_name(path))) as work:
                 return _process(path, options, stages, part, work, start)
         except Exception as error:
             if not is_out_of_memory(error):
@@ -91,51 +71,32 @@ def process(path: Path, options: "TextureOptions", stages: Stages, part: str = "
                     "smaller --texture-size"
                 ) from error
             stages.notes.append(f"out of memory in stage {stages.failed}; tried again with half the threads")
+            _log.debug("%s: %s", path, stages.notes[-1], exc_info=error)
             stages.failed = None
         gc.collect()
 
 
-def attempt(path: Path, options: "TextureOptions", watch: Watch, part: str = "all") -> Outcome:
+def attempt(path: Path, options: TextureOptions, watch: Watch, part: str = "all") -> Outcome:
     """`process` for one scene of many: what it raises, bugs included, becomes an outcome and is recorded."""
     name, start, stages = options.result_name(scene_name(path)), time.perf_counter(), Stages(watch)
     try:
         return process(path, options, stages, part)
-    except Busy:
-        return Outcome(name, path, "busy")
-    except DiskFull as error:
-        return Outcome(name, path, "full", str(error), time.perf_counter() - start, stages.failed or "")
     except Exception as error:
         if is_interrupted():  # it is no fault of the scene's
             raise KeyboardInterrupt from None
-        says = str(error) if isinstance(error, InputError) else f"{type(error).__name__}: {error}"
-        says, notes = " ".join(says.split()), tuple(stages.notes)
-        spent, warnings = time.perf_counter() - start, tuple(stages.warnings)
-        outcome = Outcome(name, path, "failed", says, spent, stages.failed or "start", notes, warnings)
-        record_failure(outcome, options.output, traceback.format_exc())
+        outcome = outcome_of_error(error, name, path, time.perf_counter() - start, stages)
+        if outcome.state == "failed":
+            _log.debug("%s: failed in stage %s", path, outcome.stage, exc_info=error)
+            record_failure(outcome, options.output, traceback.format_exc())
         return outcome
 
 
-def warm_up(options: "TextureOptions") -> None:
+def warm_up(options: TextureOptions) -> None:
     """Loads the model that `process` would load. Raises InputError for one that cannot be loaded."""
     _model(options.generation())
 
 
-def record_failure(outcome: Outcome, output: Path, log: str) -> None:
-    """Writes `<scene>.failed/failed.json` and `log.txt` beside the results, unless another run works on the scene."""
-    about = {"scene": outcome.name, "path": str(outcome.path), "stage": outcome.stage, "message": outcome.says}
-    about |= {"seconds": round(outcome.seconds, 3), "notes": outcome.notes, "log": "log.txt"}
-    # The failure is known without it: a place that cannot be written to must not end the run.
-    with suppress(Busy, InputError), workplace(output, outcome.name) as work:
-        with output_folder(output / (outcome.name + FAILED), "failure record", workplace=work) as folder:
-            write_files(
-                {
-                    folder / "log.txt": "\n".join(map(plain, log.split("\n"))).encode(),
-                    folder / "failed.json": json.dumps(about, indent=2).encode(),
-                }
-            )
-
-
-def _process(path: Path, options: "TextureOptions", stages: Stages, part: str, work: Path, start: float) -> Outcome:
+def _process(path: Path, options: TextureOptions, stages: Stages, part: str, work: Path, start: float) -> Outcome:
     """`process` in the scene's locked folder; it began at `start`, an attempt that ran out of memory included."""
     with stages.stage("load"):
         meant = {"mesh_scale": options.mesh_scale, "flip_faces": options.flip_faces}
@@ -150,7 +111,7 @@ def _process(path: Path, options: "TextureOptions", stages: Stages, part: str, w
     scene = checks.scene
     with stages.stage("hash"):
         hashes = FileHashes(work / "inputs.json")
-        keys = stage_keys(scene, options, hashes)
+        keys = cache_keys(scene, options, hashes)
         # The report says what the checks found; they look at depth, too, which no stage reads.
         keys["result"] = content_hash(keys["result"], checks.report())
         hashes.save()
@@ -161,12 +122,12 @@ def _process(path: Path, options: "TextureOptions", stages: Stages, part: str, w
         more = {"notes": tuple(stages.notes), "warnings": tuple(stages.warnings)}
         return Outcome(name, path, state, says, time.perf_counter() - start, **more)
 
-    if finished(final, keys["result"]) is not None:
-        _forget_failure(options.output, name)
+    if ResultFolder(final).is_finished(keys["result"]):
+        forget_failure(options.output, name)
         return outcome("kept", "already there, made from the same scene with the same settings")
     check_replaceable(final, "result")  # said now, not after the work
-    replaced = about_earlier(final, scene, options)
-    stages.store = DiskStore(work, keys, scene.name)
+    replaced = ResultFolder(final).about_replacing(scene.name, options)
+    stages.cache = StageCache(work, keys, scene.name)
     if part == "layout":
         lay_out(scene, stages, options.texture_size, options.texels_per_metre, options.packer)
         return outcome("partly", "")
@@ -175,7 +136,7 @@ def _process(path: Path, options: "TextureOptions", stages: Stages, part: str, w
         make_images(scene, generation, options.keyframes, stages, pipe)
         return outcome("partly", "")
     inputs = [*scene.places(), *options.inputs()]
-    with output_folder(final, inputs=inputs, workplace=work) as folder:
+    with output_folder(final, inputs=inputs, work_folder=work) as folder:
         result = run_stages(
             scene,
             generation=generation,
@@ -190,10 +151,9 @@ def _process(path: Path, options: "TextureOptions", stages: Stages, part: str, w
             model=_model,
         )
         stages.notes += [replaced] if replaced else []
-        report = write_results(folder, scene, result, options, stages, keys["result"], start)
-        write_report(folder, report, stages, time.perf_counter() - start)
-    stages.store.drop(*_PASSING)
-    _forget_failure(options.output, name)
+        report = write_results(ResultFolder(folder), scene, result, options, stages, keys["result"], start)
+    stages.cache.drop(*_PASSING)
+    forget_failure(options.output, name)
     dropped = report["faces_without_area"]
     return outcome(
         "done",
@@ -203,5 +163,44 @@ def _process(path: Path, options: "TextureOptions", stages: Stages, part: str, w
     )
 
 
-def _forget_failure(output: Path, name: str) -> None:
-    remove_folder(output / (name + FAILED), "failure record")
+def write_results(
+    folder: ResultFolder,
+    scene: Scene,
+    result: Result,
+    options: TextureOptions,
+    stages: Stages,
+    key: str,
+    start: float,
+) -> dict:
+    """Writes meshes, images, preview, page and report, which is returned.
+
+    Args:
+        folder: where to; it exists and is empty.
+        scene: what was textured.
+        result: what came out.
+        options: of the command.
+        stages: of the run.
+        key: hash of all that the result depends on, for later runs.
+        start: of the run, as `time.perf_counter` told.
+    """
+    with stages.stage("export"):
+        for suffix in options.suffixes():
+            extra = {"texture_format": options.texture_format} if suffix == "glb" else {}
+            result.mesh.export(folder.path / f"textured.{suffix}", **extra)
+    with stages.stage("views"):
+        folder.write_views(result.views, result.images, result.keyframe)
+    if options.preview:
+        with stages.stage("preview"):
+            sheet = contact_sheet(result.views, result.images, result.mesh)
+            (folder.path / PREVIEW).write_bytes(encode_png(sheet))
+    about = summarize(scene, result, options, stages.used)
+
+    def so_far() -> dict:
+        return about | about_run(stages, time.perf_counter() - start)
+
+    if options.report:
+        with stages.stage("report", len(shown_frames(result.keyframe))) as done:
+            write_page(folder.path, result, so_far, done)
+    about |= {"key": key, "files": folder.files()}
+    folder.write_report(so_far())
+    return about

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 
 from scenetex.files.output import DiskFull
-from scenetex.job.kept_stages import MOST_KEPT, DiskStore
+from scenetex.job.stage_cache import MOST_KEPT, StageCache
 from scenetex.job.stages import Stages
 
 ARRAYS = {"a": np.arange(6, dtype=np.float32).reshape(2, 3), "empty": np.zeros((0, 3), np.int32), "flag": np.True_}
 
 
 def test_arrays_come_back(tmp_path):
-    store = DiskStore(tmp_path, {"unwrap": "k"})
+    store = StageCache(tmp_path, {"unwrap": "k"})
     assert not store.has("unwrap") and store.read("unwrap") is None
     store.write("unwrap", ARRAYS)
-    found = DiskStore(tmp_path, {"unwrap": "k"}).read("unwrap")
+    found = StageCache(tmp_path, {"unwrap": "k"}).read("unwrap")
     assert found.keys() == ARRAYS.keys()
     for name, array in ARRAYS.items():
         assert found[name].dtype == array.dtype
@@ -28,7 +28,7 @@ def test_arrays_come_back(tmp_path):
 
 
 def test_outputs_of_some_settings_are_kept_and_the_longest_unused_go(tmp_path):
-    stores = [DiskStore(tmp_path, {"unwrap": f"k{i}", "paint": f"k{i}"}) for i in range(MOST_KEPT + 2)]
+    stores = [StageCache(tmp_path, {"unwrap": f"k{i}", "paint": f"k{i}"}) for i in range(MOST_KEPT + 2)]
     for i, store in enumerate(stores):
         if i == MOST_KEPT:  # the first is asked for again: now the second is the longest unused
             assert stores[0].read("unwrap") is not None
@@ -46,20 +46,20 @@ def test_outputs_of_some_settings_are_kept_and_the_longest_unused_go(tmp_path):
 def test_what_other_results_of_the_scene_have_is_found_and_no_other_scenes(tmp_path):
     for folder in ("room", "room-warm", "room-[a]", "hall"):
         (tmp_path / folder).mkdir()
-    DiskStore(tmp_path / "room-warm", {"unwrap": "k"}, "room").write("unwrap", ARRAYS)
+    StageCache(tmp_path / "room-warm", {"unwrap": "k"}, "room").write("unwrap", ARRAYS)
     for folder, scene in (("room", "room"), ("room-cold", "room")):
-        store = DiskStore(tmp_path / folder, {"unwrap": "k"}, scene)
+        store = StageCache(tmp_path / folder, {"unwrap": "k"}, scene)
         assert store.has("unwrap") and store.read("unwrap").keys() == ARRAYS.keys()
-        assert not DiskStore(tmp_path / folder, {"unwrap": "other"}, scene).has("unwrap")
-    assert not DiskStore(tmp_path / "hall", {"unwrap": "k"}, "hall").has("unwrap")
-    assert not DiskStore(tmp_path / "room-[a]", {"unwrap": "k"}, "room-[a]").has("unwrap")
+        assert not StageCache(tmp_path / folder, {"unwrap": "other"}, scene).has("unwrap")
+    assert not StageCache(tmp_path / "hall", {"unwrap": "k"}, "hall").has("unwrap")
+    assert not StageCache(tmp_path / "room-[a]", {"unwrap": "k"}, "room-[a]").has("unwrap")
 
 
 @pytest.mark.parametrize(
     "damage", [lambda d: b"", lambda d: d[: len(d) // 2], lambda d: b"PK" + d[::-1], lambda d: d[:-9]]
 )
 def test_damaged_files_count_as_missing(tmp_path, damage):
-    store = DiskStore(tmp_path, {"unwrap": "k"})
+    store = StageCache(tmp_path, {"unwrap": "k"})
     store.write("unwrap", ARRAYS)
     (file,) = tmp_path.iterdir()
     file.write_bytes(damage(file.read_bytes()))
@@ -67,7 +67,7 @@ def test_damaged_files_count_as_missing(tmp_path, damage):
 
 
 def test_a_flipped_bit_is_noticed(tmp_path):
-    store = DiskStore(tmp_path, {"unwrap": "k"})
+    store = StageCache(tmp_path, {"unwrap": "k"})
     store.write("unwrap", {"a": np.zeros(1000)})
     (file,) = tmp_path.iterdir()
     data = bytearray(file.read_bytes())
@@ -78,7 +78,7 @@ def test_a_flipped_bit_is_noticed(tmp_path):
 
 def test_objects_are_never_unpickled(tmp_path):
     np.savez(tmp_path / "unwrap-k.npz", a=np.array([{"code": "would run"}], object))
-    assert DiskStore(tmp_path, {"unwrap": "k"}).read("unwrap") is None
+    assert StageCache(tmp_path, {"unwrap": "k"}).read("unwrap") is None
 
 
 def test_a_full_disk_is_said(tmp_path, monkeypatch):
@@ -87,13 +87,13 @@ def test_a_full_disk_is_said(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(DiskFull, match=r"unwrap-k\.npz: cannot be written .*free some space"):
-        DiskStore(tmp_path, {"unwrap": "k"}).write("unwrap", ARRAYS)
+        StageCache(tmp_path, {"unwrap": "k"}).write("unwrap", ARRAYS)
     assert not list(tmp_path.iterdir())
 
 
 def test_stages_give_numbers_back_as_numbers(tmp_path):
     for first in (True, False):
-        stages = Stages(store=DiskStore(tmp_path, {"refine": "k"}))
+        stages = Stages(cache=StageCache(tmp_path, {"refine": "k"}))
         found = stages.recall("refine")
         if first:
             assert found is None and not stages.has("refine")
@@ -105,7 +105,7 @@ def test_stages_give_numbers_back_as_numbers(tmp_path):
 
 def test_headers_that_lie_about_anything_count_as_missing(tmp_path):
     """Every byte of the zip's and the array's headers set to something else, one at a time."""
-    store = DiskStore(tmp_path, {"unwrap": "k"})
+    store = StageCache(tmp_path, {"unwrap": "k"})
     store.write("unwrap", {"a": np.arange(6, dtype=np.float32)})
     (file,) = tmp_path.iterdir()
     data = file.read_bytes()
@@ -123,4 +123,4 @@ def test_shapes_beyond_all_memory_count_as_missing(tmp_path):
         header = io.BytesIO()
         np.lib.format.write_array_header_1_0(header, {"descr": "<f8", "fortran_order": False, "shape": (10**9, 10**6)})
         archive.writestr("a.npy", header.getvalue())
-    assert DiskStore(tmp_path, {"unwrap": "k"}).read("unwrap") is None
+    assert StageCache(tmp_path, {"unwrap": "k"}).read("unwrap") is None

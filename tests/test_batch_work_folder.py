@@ -7,14 +7,14 @@ import sys
 import pytest
 
 from scenetex import InputError
-from scenetex.batch.workplace import Busy, sweep, workplace
+from scenetex.batch.work_folder import Busy, sweep, work_folder
 from scenetex.files.output import DiskFull
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from scenetex.batch.workplace import workplace
-with workplace(Path(sys.argv[1]), "room") as work:
+from scenetex.batch.work_folder import work_folder
+with work_folder(Path(sys.argv[1]), "room") as work:
     (work / ".half.partial").write_text("half")
     print("held", flush=True)
     time.sleep(60)
@@ -22,20 +22,20 @@ with workplace(Path(sys.argv[1]), "room") as work:
 
 
 def test_one_at_a_time(tmp_path):
-    with workplace(tmp_path, "room") as work:
+    with work_folder(tmp_path, "room") as work:
         assert work == tmp_path / ".stages" / "room"
-        with pytest.raises(Busy), workplace(tmp_path, "room"):
+        with pytest.raises(Busy), work_folder(tmp_path, "room"):
             pytest.fail("must not start")
-        with workplace(tmp_path, "hall"):
+        with work_folder(tmp_path, "hall"):
             pass
-    with workplace(tmp_path, "room"):
+    with work_folder(tmp_path, "room"):
         pass
 
 
 def test_a_killed_process_holds_nothing_and_leaves_nothing(tmp_path):
     with subprocess.Popen([sys.executable, "-c", HOLD, str(tmp_path)], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(Busy), workplace(tmp_path, "room"):
+        with pytest.raises(Busy), work_folder(tmp_path, "room"):
             pytest.fail("must not start")
         sweep(tmp_path)
         assert (tmp_path / ".stages" / "room" / ".half.partial").exists(), "it is still being written"
@@ -45,39 +45,39 @@ def test_a_killed_process_holds_nothing_and_leaves_nothing(tmp_path):
 
 
 def test_leftovers_go_and_kept_stages_stay(tmp_path):
-    with workplace(tmp_path, "room") as work:
+    with work_folder(tmp_path, "room") as work:
         (work / "unwrap-k.npz").write_text("kept")
         (work / ".room.1.partial").mkdir()
         (work / ".room.1.partial" / "half").write_text("half")
         (work / ".unwrap.2.partial").write_text("half")
-    with workplace(tmp_path, "room") as work:
+    with work_folder(tmp_path, "room") as work:
         assert sorted(p.name for p in work.iterdir()) == ["lock", "unwrap-k.npz"]
 
 
 def test_bad_input_leaves_nothing_that_was_not_there(tmp_path):
-    with pytest.raises(InputError), workplace(tmp_path / "a" / "out", "room"):
+    with pytest.raises(InputError), work_folder(tmp_path / "a" / "out", "room"):
         raise InputError("no mesh")
     assert not list(tmp_path.iterdir())
-    with workplace(tmp_path, "room") as work:
+    with work_folder(tmp_path, "room") as work:
         (work / "unwrap-k.npz").write_text("kept")
-    with pytest.raises(InputError), workplace(tmp_path, "room"):
+    with pytest.raises(InputError), work_folder(tmp_path, "room"):
         raise InputError("no mesh")
     assert (work / "unwrap-k.npz").exists()
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, DiskFull])
 def test_other_trouble_leaves_what_was_kept(tmp_path, error):
-    with pytest.raises(error), workplace(tmp_path, "room") as work:
+    with pytest.raises(error), work_folder(tmp_path, "room") as work:
         (work / "unwrap-k.npz").write_text("kept")
         raise error
     assert (work / "unwrap-k.npz").exists()
 
 
 def test_a_lock_whose_folder_was_removed_is_nobodys(tmp_path):
-    with pytest.raises(InputError), workplace(tmp_path, "room"):
+    with pytest.raises(InputError), work_folder(tmp_path, "room"):
         inside = os.open(tmp_path / ".stages" / "room" / "lock", os.O_RDWR)
         raise InputError("removes the folder")
-    with workplace(tmp_path, "room") as work:
+    with work_folder(tmp_path, "room") as work:
         assert not os.path.samestat(os.fstat(inside), os.stat(work / "lock"))
     os.close(inside)
 
@@ -87,5 +87,8 @@ def test_disks_without_locks_are_named(tmp_path, monkeypatch):
         raise OSError(38, "Function not implemented")
 
     monkeypatch.setattr("fcntl.flock", no_locks)
-    with pytest.raises(InputError, match=r"lock: cannot be locked .*choose an output folder"), workplace(tmp_path, "a"):
+    with (
+        pytest.raises(InputError, match=r"lock: cannot be locked .*choose an output folder"),
+        work_folder(tmp_path, "a"),
+    ):
         pytest.fail("must not start")

@@ -2,6 +2,7 @@
 
 import glob
 import io
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -13,16 +14,17 @@ from ..errors import DAMAGE
 from ..files.output import write_files
 from ..files.reading import open_file
 
+_log = logging.getLogger(__name__)
 MOST_KEPT = 8  # outputs of one stage, of which those go first that were not used for longest
 
 
-class DiskStore:
+class StageCache:
     """Keeps outputs of stages as `<stage>-<key>.npz`, some of each, so that who comes back to earlier settings finds
     theirs.
 
     Args:
-        folder: where; whoever uses the store holds its lock.
-        keys: per stage, the hash of its inputs and settings, from `digest.stage_keys`.
+        folder: where; whoever uses the cache holds its lock.
+        keys: per stage, the hash of its inputs and settings, from `cache_keys`.
         scene: whose outputs these are. Other results of that scene have folders beside this one, called
             `<scene>-<name>`; what they have is read, too: a key tells all that an output depends on.
     """
@@ -41,7 +43,10 @@ class DiskStore:
             try:
                 with open_file(path) as data, np.load(data, allow_pickle=False) as file:
                     arrays = {key: file[key] for key in file.files}
-            except DAMAGE:
+            except FileNotFoundError:
+                continue
+            except DAMAGE as error:
+                _log.debug("%s: is damaged, and made anew", path, exc_info=error)
                 continue
             with suppress(OSError):  # somebody else's, or gone since
                 os.utime(path)

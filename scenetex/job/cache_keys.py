@@ -1,0 +1,94 @@
+"""Keys of kept outputs: what each stage depends on, so that a rerun does only what is missing."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from ..bundled import locate_model
+from ..files.folders import files_below
+from ..scene.frame import Frame
+from ..scene.scene import Scene
+from .content_hash import FileHashes, content_hash, parts_of
+from .generation import Generation
+from .options import TextureOptions
+from .source_hash import PACKAGE, source_hash
+
+# Where the code of each stage begins; `run` calls them with values of its own. What was read counts by its content, not
+# by the code that read it; photos are read by the stages themselves, those of data sets by `zoo`.
+_CODE = {
+    "unwrap": ("texture.unwrap",),
+    "keyframes": ("views.keyframes", "scene.zoo"),
+    "refine": ("texture.refine", "views.viewset", "scene.zoo"),
+    "images": ("job.generation", "views.keyframes"),
+    "paint": ("texture.bake", "views.viewset", "scene.zoo"),
+    "result": ("report.page", "report.preview", "texture.textured_mesh"),
+}
+_STAGES = ("job.run",)
+_WRITING = ("job.result_folder", "job.summary")
+# What images do not depend on as long as there are only the keyframes', or as long as they are small.
+# Of a frame, what only stages that paint with photos read; of a photo, the file, whose content counts.
+_PIXELS = ("color", "depth", "pixels")
+_LATER = {"generate": ("between", "upscale", "upscale_tile"), "small": ("upscale", "upscale_tile")}
+
+
+def cache_keys(scene: Scene, options: TextureOptions, files: FileHashes) -> dict[str, str]:
+    """Per kept stage, and for the whole result, the hash of this package's code and all that goes into the stage.
+
+    Args:
+        scene: what was read; of the photos, the files' bytes count.
+        options: of the command.
+        files: hashes of files, remembered from earlier runs.
+
+    Raises:
+        InputError: a photo that cannot be read.
+    """
+    shape = content_hash(*parts_of(scene.mesh))
+    unwrap = content_hash(_code("unwrap"), shape, options.texture_size, options.texels_per_metre, options.packer)
+    keys = {"unwrap": unwrap}
+    generation = options.generation()
+    cameras = [part for frame in scene.frames for part in parts_of(frame, without=_PIXELS)]
+    seen = content_hash(_code("keyframes"), shape, *cameras, options.keyframes, generation is None)
+    if generation is None:
+        seen = content_hash(seen, *(part for frame in scene.frames for part in _photo(frame, files)))
+        keys["refine"] = refine = content_hash("refine", _code("refine"), seen)
+        images = content_hash(refine, options.refine_poses)
+    else:
+        wanted = _generation_parts(generation, files) | {"code": _code("images")}
+        for stage, later in _LATER.items():
+            keys[stage] = content_hash(stage, seen, {name: wanted[name] for name in wanted if name not in later})
+        images = keys["images"] = content_hash("images", seen, wanted)
+    keys["keyframes"] = content_hash("keyframes", seen)
+    keys["paint"] = content_hash("paint", _code("paint"), unwrap, images)
+    shown = options.settings(), _code("result")
+    keys["result"] = content_hash("result", keys["paint"], *parts_of(scene, without=("mesh", "frames", "path")), *shown)
+    return keys
+
+
+def _code(stage: str) -> str:
+    """Hash of a stage's code: what another version made is not taken for what this one makes."""
+    if stage != "result":
+        return source_hash(_CODE[stage], _STAGES)
+    scripts = [f"report/{path.name}" for path in (PACKAGE / "report").iterdir() if path.suffix in (".js", ".css")]
+    return source_hash(_CODE[stage], (*_STAGES, *_WRITING), tuple(scripts))
+
+
+def _photo(frame: Frame, files: FileHashes) -> Iterator:
+    """What counts of a frame's photo: the bytes of its file, and how they are read."""
+    photo = frame.color
+    if photo is None:
+        return
+    # Published data sets stay as they are, and only scenezoo knows which files hold a photo.
+    yield str(photo.path) if photo.codec == "scenezoo" else files.of(photo.path, photo.label(frame.id))
+    yield from parts_of(photo, without=("path",))
+
+
+def _generation_parts(generation: Generation, files: FileHashes) -> dict:
+    """The options of `Generation`; of models in folders and files, the contents."""
+    parts = asdict(generation) | {"model": locate_model(generation.model)}
+    for name in ("model", "mvdiffusion_checkpoint", "controlnet"):
+        path = Path(str(parts[name]))
+        if parts[name] is not None and path.exists():
+            inside = sorted(files_below(path)) if path.is_dir() else [path]
+            parts[name] = [(os.path.relpath(p, path), files.of(p, str(p))) for p in inside]
+    return parts
