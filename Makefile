@@ -15,7 +15,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 help:
 	@echo "make demo       texture the sample room from a sentence, into output/"
 	@echo "make test       lint and run all tests"
-	@echo "make lint       ruff check and format check"
+	@echo "make lint       ruff check, format check and mypy"
 	@echo "make format     let ruff fix and format the code"
 	@echo "make validator  add Khronos's glTF validator (needs npm), which the tests then use"
 	@echo "make clean      remove the environment and all that was made"
@@ -32,6 +32,7 @@ test: lint
 lint: $(VENV)/ready
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
 
 format: $(VENV)/ready
 	$(RUN) -m ruff check --fix .
@@ -41,7 +42,7 @@ validator: $(VENV)/ready
 	npm install --silent --no-save --prefix $(VENV) gltf-validator@2.0.0-dev.3.10
 
 clean:
-	rm -rf $(VENV) output build dist *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) output build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is written last: an interrupted installation is taken up again.

@@ -10,6 +10,7 @@ from .version import __version__
 
 _HOME = {
     "InputError": "errors",
+    "InputWarning": "errors",
     "Scene": "scene.scene",
     "Frame": "scene.frame",
     "Camera": "scene.camera",
@@ -35,6 +36,9 @@ _HOME = {
     "overlap_psnr": "metrics.overlap",
     "Checks": "checks.scene_checks",
     "check_scene": "checks.scene_checks",
+    "Generation": "job.generation",
+    "Result": "job.run",
+    "run_stages": "job.run",
     "texture_scene": "job.run",
 }
 
@@ -46,8 +50,9 @@ __all__ = ["__version__", *_HOME]
 if TYPE_CHECKING:
     from .checks.scene_checks import Checks, check_scene
     from .correspondence.correspondence import Correspondence
-    from .errors import InputError
-    from .job.run import texture_scene
+    from .errors import InputError, InputWarning
+    from .job.generation import Generation
+    from .job.run import Result, run_stages, texture_scene
     from .metrics.overlap import overlap_psnr
     from .models.multiview_unet import MultiViewUNet
     from .models.patch_autoencoder import PatchAutoencoder
@@ -71,7 +76,7 @@ if TYPE_CHECKING:
     from .views.viewset import ViewSet, render_views
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> object:
     if name in _HOME:
         return getattr(import_module(f".{_HOME[name]}", __name__), name)
     if name in _PARTS:

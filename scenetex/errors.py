@@ -18,6 +18,14 @@ class InputError(ValueError):
     """Bad input: one line that says what is wrong, where, and what to do.
 
     Command lines print the message and end with exit code 2; everything else is a bug and keeps its traceback.
+
+    Example:
+        >>> import scenetex
+        >>> try:
+        ...     scenetex.load_scene("nowhere")
+        ... except scenetex.InputError as error:
+        ...     print(error)
+        nowhere: no such file or folder; give the scene's folder
     """
 
 
@@ -49,4 +57,10 @@ def pasted(name: str) -> str:
 
 
 class InputWarning(UserWarning):
-    """Input that will be worked on, though not as it may be meant: one line; command lines print it and go on."""
+    """Input that will be worked on, though not as it may be meant: one line; command lines print it and go on.
+
+    Example:
+        >>> import warnings
+        >>> import scenetex
+        >>> warnings.simplefilter("error", scenetex.InputWarning)  # from here on such input is refused
+    """

@@ -13,7 +13,7 @@ from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -25,7 +25,8 @@ _LONGEST_NAME = 64  # characters of what tells results apart
 _FARTHEST = 1e9  # metres from a scene's origin, of a place in it
 _CELL = 8  # pixels that one latent of the models stands for
 _LONGEST_SHOWN = 60  # characters of a value in a message
-
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _SINGULARS = {int: "a whole number", float: "a number", Path: "a path"}
 _PLURALS = {int: "whole numbers", float: "numbers", Path: "paths"}
@@ -98,7 +99,7 @@ def option_name(name: str, hints: dict) -> str:
     return name if any("Positional" in repr(mark) for mark in marks) else f"--{name.replace('_', '-')}"
 
 
-def checked(function: Callable) -> Callable:
+def checked(function: Callable[P, T]) -> Callable[P, T]:
     """Decorator: calls a function only with arguments that their annotations allow; InputError names the first other
     one. Arguments whose annotations are no more than a type, and neither bool nor a `Literal`, pass."""
     form = signature(function)
@@ -109,7 +110,7 @@ def checked(function: Callable) -> Callable:
     }
 
     @wraps(function)
-    def call(*args, **kwargs):
+    def call(*args: P.args, **kwargs: P.kwargs) -> T:
         given = form.bind(*args, **kwargs).arguments
         for name in hints.keys() & given.keys():
             check_value(given[name], hints[name], name)

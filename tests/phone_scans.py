@@ -70,8 +70,8 @@ def write_polycam(folder: Path, poses, k, photos, mesh, depths=(), alignment=ALI
     return folder
 
 
-def exr_bytes(depth: np.ndarray, channels=("B", "G", "R"), kind="<f4", compression=3, first_line=0) -> bytes:
-    """An OpenEXR file of scan lines; depth is in R, or in the only channel, and the others are 0."""
+def exr_bytes(depth: np.ndarray, channels=("B", "G", "R"), kind="<f4", compression=3, first_line=0, told=None) -> bytes:
+    """An OpenEXR file of scan lines; depth is in `told`, R, or the first channel, and the others are 0."""
     height, width = depth.shape
     lines = 16 if compression == 3 else 1
 
@@ -85,7 +85,7 @@ def exr_bytes(depth: np.ndarray, channels=("B", "G", "R"), kind="<f4", compressi
     head += attribute("compression", "compression", bytes([compression]))
     head += attribute("dataWindow", "box2i", window) + attribute("displayWindow", "box2i", window)
     head += attribute("lineOrder", "lineOrder", b"\0") + b"\0"
-    told = "R" if "R" in channels else channels[0]
+    told = told or ("R" if "R" in channels else channels[0])
     rows = [
         [(depth if name == told else np.zeros_like(depth))[y].astype(kind).tobytes() for name in channels]
         for y in range(height)

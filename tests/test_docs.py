@@ -45,6 +45,9 @@ OPTIONS = {
 # What a job of an array finds in its environment.
 SLURM = {"SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_COUNT": "16", "SLURM_CPUS_PER_TASK": "8"}
 names = [page.name for page in PAGES]
+# What is read beside the guide; of its commands only the quick start runs, but all are ones that there are.
+TEXTS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+EVERY = pytest.mark.parametrize("page", [*PAGES, *TEXTS], ids=lambda page: f"{page.parent.name}-{page.name}")
 
 
 class Reader:
@@ -206,7 +209,7 @@ def test_every_command_is_there():
     assert used >= set(COMMANDS) == set(OPTIONS)
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=[*names, "README.md"])
+@EVERY
 def test_options_in_the_text_exist(page):
     kinds = [OPTIONS[name] for name in OPTIONS if name != "evaluate"] + [*_union(evaluate_command.Options)]
     known = {f"--{f.name.replace('_', '-')}" for kind in kinds for f in fields(kind)} | {"--help", "--version"}
@@ -257,7 +260,7 @@ def test_the_quick_start_works_in_a_terminal_that_has_only_that(tmp_path):
     assert len(paths) >= 2 and all((clone / path).is_file() for path in paths), paths
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=[*names, "README.md"])
+@EVERY
 def test_tools_and_their_options_are_there(page):
     blocks = read_blocks(page, ("bash", "sh", "python", "text", ""))
     for command in (c for b in blocks if b.language in ("bash", "sh") for c in b.commands()):
@@ -267,27 +270,25 @@ def test_tools_and_their_options_are_there(page):
                 assert re.search(rf"\b{option.replace('-', '_')}: ", code), f"{page.name}: {tool} --{option}"
 
 
-@pytest.mark.parametrize(
-    ("page", "title"), [("docs/first-room.md", "output/sample_room/"), ("README.md", "DIR/<scene")]
-)
-def test_a_result_holds_the_files_that_are_named(page, title, desk):
+def test_a_result_holds_the_files_that_are_named(desk):
     assert main(["texture", "scenes/sample_room", "--output=output", "--keyframes=3", "--texture-size=1024"]) == 0
-    rows = re.search(rf"^\| in `{re.escape(title)}.*\n\|[-|]+\n((?:\|.*\n)+)", (ROOT / page).read_text(), re.M)[1]
+    text = (ROOT / "docs" / "first-room.md").read_text()
+    rows = re.search(r"^\| in `output/sample_room/.*\n\|[-|]+\n((?:\|.*\n)+)", text, re.M)[1]
     named = re.findall(r"`([^`]+)`", " ".join(row.split("|")[1] for row in rows.splitlines()))
     assert len(named) >= 6
     for name in named:
         pattern = re.sub(r"<[^>]+>", "*", name if not re.fullmatch(r"\.[a-z]+", name) else f"textured{name}")
-        assert list(Path("output/sample_room").glob(pattern)), f"{page}: {name}"
+        assert list(Path("output/sample_room").glob(pattern)), name
 
 
 def test_commands_of_the_readme_parse():
     commands = [command for block in readme_blocks() for command in block.commands()]
-    assert sum(len(scenetex_calls(command)) for command in commands) > 10
+    assert sum(len(scenetex_calls(command)) for command in commands) >= 5
     for command in commands:
         check(command, "README.md")
 
 
-@pytest.mark.parametrize("page", [*PAGES, ROOT / "README.md"], ids=[*names, "README.md"])
+@EVERY
 def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)]+)\)", prose(page)):
         if target.startswith("https://"):

@@ -46,8 +46,8 @@ def test_previous_result_stays_when_the_swap_fails(tmp_path, monkeypatch, way):
 DIES = """
 import os, signal, sys
 from pathlib import Path
-from scenetex import exchange
-from scenetex.output import output_folder
+from scenetex.files import exchange
+from scenetex.files.output import output_folder
 final, way, moment, number = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
 if way != "at once":
     exchange._exchange = lambda one, other: False

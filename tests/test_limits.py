@@ -16,6 +16,7 @@ import tyro
 
 from scenetex import InputError
 from scenetex.cli import main as cli
+from scenetex.cli.parsing import parse
 from scenetex.errors import plain
 from scenetex.job.generation import Generation
 from scenetex.job.options import TextureOptions
@@ -56,7 +57,7 @@ def classes() -> list[tuple[list[str], type]]:
     """Words of every command, and the dataclass of its options."""
     found = []
     for command in cli.COMMANDS:
-        home = importlib.import_module(f"scenetex.{command}_command")
+        home = importlib.import_module(f"scenetex.cli.{command}")
         if command == "evaluate":
             for part in get_args(home.Options):
                 inner, marks = unwrapped(part)
@@ -133,7 +134,7 @@ def test_odd_values_of_every_option_are_allowed_or_one_line(words, kind, name, m
     needed = ["mini"] if words == ["evaluate", "panorama"] else NEEDED.get(kind.__name__, ["mini"])
     for value in ODD:
         try:
-            found = cli.parse(kind, "scenetex", [*needed, f"{flag}={value}"])
+            found = parse(kind, "scenetex", [*needed, f"{flag}={value}"])
         except InputError as error:
             line = plain(" ".join(str(error).split()))  # as a command line prints it
             assert len(line) < 600
@@ -169,12 +170,12 @@ def test_gpus_that_are_not_here_are_said_before_any_work(capsys, monkeypatch, tm
     for _, command in DEVICES:
         assert cli.main([*command, "--device", "cuda"]) == 2
         assert "--device 'cuda': torch finds no CUDA GPU" in capsys.readouterr().err
-    cli.parse(TextureOptions, "p", ["room", "--output", "out", "--device", "cuda", "--ray", "10.0.0.1:6379"])
+    parse(TextureOptions, "p", ["room", "--output", "out", "--device", "cuda", "--ray", "10.0.0.1:6379"])
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
-    cli.parse(TextureOptions, "p", ["room", "--output", "out", "--device", "cuda:1"])
+    parse(TextureOptions, "p", ["room", "--output", "out", "--device", "cuda:1"])
     with pytest.raises(InputError, match="'cuda:2': torch finds 2 CUDA GPUs; choose cuda:1"):
-        cli.parse(TextureOptions, "p", ["room", "--output", "out", "--device", "cuda:2"])
+        parse(TextureOptions, "p", ["room", "--output", "out", "--device", "cuda:2"])
     assert not list(tmp_path.iterdir())
 
 

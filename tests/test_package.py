@@ -2,10 +2,13 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 import time
 import tomllib
+from dataclasses import fields, is_dataclass
+from inspect import Parameter, signature
 from pathlib import Path
 
 import pytest
@@ -66,6 +69,42 @@ def test_type_checkers_see_the_same_names():
     (block,) = [node for node in tree.body if isinstance(node, ast.If)]
     seen = {alias.name: node.module for node in block.body for alias in node.names}
     assert seen == scenetex._HOME
+
+
+# Still to be annotated.
+UNTYPED = {"pipelines.mvdiffusion", "pipelines.mvdiffusion_panorama", "job.generation", "job.run"}
+
+
+def test_modules_of_public_names_are_type_checked():
+    files = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]["files"]
+    wanted = {f"scenetex/{home.replace('.', '/')}.py" for home in {*scenetex._HOME.values()} - UNTYPED}
+    assert {*files} == {"scenetex/__init__.py", *wanted} and len(files) == len({*files})
+
+
+def generation_and_stages() -> dict[str, object]:
+    """The defaults of all options that `texture_scene` passes on."""
+    stages = signature(scenetex.run_stages).parameters
+    inside = {"scene", "generation", "stages", "model"}
+    found = {name: p.default for name, p in stages.items() if name not in inside}
+    return found | flat(scenetex.Generation) | {"prompt": None}
+
+
+def flat(kind: type) -> dict[str, object]:
+    """The defaults of a dataclass's fields, those of dataclasses within it beside them."""
+    found = {}
+    for field in fields(kind):
+        inner = field.default_factory
+        found |= flat(inner) if is_dataclass(inner) else {field.name: field.default}
+    return found
+
+
+def test_texture_scene_names_all_options():
+    given = dict(signature(scenetex.texture_scene).parameters)
+    assert given.pop("scene").default is Parameter.empty
+    assert {name: p.default for name, p in given.items()} == generation_and_stages()
+    assert all(p.kind is Parameter.KEYWORD_ONLY and p.annotation is not Parameter.empty for p in given.values())
+    described = re.findall(r"^        (\w+): ", scenetex.texture_scene.__doc__.split("Args:")[1], re.MULTILINE)
+    assert described[1:-1] == [*given] and described[-1] == "InputError"
 
 
 def test_project_file_and_package_agree():

@@ -16,7 +16,7 @@ TERMINAL = {"start_new_session": True, "preexec_fn": lambda: signal.signal(signa
 PROGRAM = """
 import os, signal, sys
 from scenetex.cli import guarded
-from scenetex.interrupt import as_process
+from scenetex.process.interrupt import as_process
 
 def press():
     os.kill(os.getpid(), signal.SIGINT)
@@ -121,8 +121,8 @@ def test_what_fails_because_of_a_signal_is_no_failure_of_the_scene(tmp_path):
     done = run(f"""
 from pathlib import Path
 from scenetex.batch import process
-from scenetex.stages import Stages, silent
-from scenetex.texture_command import TextureOptions
+from scenetex.job.stages import Stages, silent
+from scenetex.job.options import TextureOptions
 
 def failing(*args, **options):
     try:

@@ -70,7 +70,7 @@ def test_libraries_that_are_loaded_later_are_told():
     # What OpenBLAS took is seen from the threads that the process has.
     program = """
 import os
-from scenetex.threads import limited
+from scenetex.process.threads import limited
 with limited(1):
     import cv2, numpy, torch
     numpy.ones((500, 500)) @ numpy.ones((500, 500))

@@ -21,6 +21,8 @@ FX, FY, CX, CY = K[0, 0], K[1, 1], K[0, 2] + 0.5, K[1, 2] + 0.5
 PINHOLE = ("PINHOLE", SIZE, (FX, FY, CX, CY))
 MODELS = {"SIMPLE_PINHOLE": 0, "PINHOLE": 1, "SIMPLE_RADIAL": 2, "RADIAL": 3, "OPENCV": 4, "OPENCV_FISHEYE": 5}
 MODELS |= {"FULL_OPENCV": 6, "FOV": 7, "SIMPLE_RADIAL_FISHEYE": 8, "RADIAL_FISHEYE": 9}
+MODELS |= {"THIN_PRISM_FISHEYE": 10, "RAD_TAN_THIN_PRISM_FISHEYE": 11, "SIMPLE_DIVISION": 12, "DIVISION": 13}
+MODELS |= {"SIMPLE_FISHEYE": 14, "FISHEYE": 15, "EUCM": 16, "EQUIRECTANGULAR": 17}
 
 
 def world_to_camera(pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -141,6 +143,8 @@ def test_a_known_corner_lands_on_its_pixel(write):
         (("OPENCV_FISHEYE", SIZE, (FX, FY, CX, CY, 0.0, 0.0, 0.0, 0.0)), (0.0, 0.0, 0.0, 0.0)),
         (("SIMPLE_RADIAL_FISHEYE", SIZE, (FX, CX, CY, 0.1)), (0.1, 0, 0, 0)),
         (("RADIAL_FISHEYE", SIZE, (FX, CX, CY, 0.1, -0.02)), (0.1, -0.02, 0, 0)),
+        (("SIMPLE_FISHEYE", SIZE, (FX, CX, CY)), (0.0, 0.0, 0.0, 0.0)),
+        (("FISHEYE", SIZE, (FX, FY, CX, CY)), (0.0, 0.0, 0.0, 0.0)),
         (("SIMPLE_RADIAL", SIZE, (FX, CX, CY, 0.0)), None),
         (("SIMPLE_RADIAL", SIZE, (FX, CX, CY, 0.1)), (0.1, 0, 0, 0)),
         (("RADIAL", SIZE, (FX, CX, CY, 0.1, -0.02)), (0.1, -0.02, 0, 0)),
@@ -157,6 +161,24 @@ def test_camera_models(write, camera, distortion, form):
     np.testing.assert_allclose(frame.camera.intrinsics, K, atol=1e-12)
     assert frame.color.distortion == distortion
     assert frame.color.fisheye == ("FISHEYE" in camera[0])
+
+
+@pytest.mark.parametrize("form", [write_text, write_binary])
+@pytest.mark.parametrize(
+    ("model", "count"),
+    [
+        ("FOV", 5),
+        ("THIN_PRISM_FISHEYE", 12),
+        ("RAD_TAN_THIN_PRISM_FISHEYE", 16),
+        ("SIMPLE_DIVISION", 4),
+        ("DIVISION", 5),
+        ("EUCM", 6),
+        ("EQUIRECTANGULAR", 2),
+    ],
+)
+def test_models_that_are_not_read_are_named(write, model, count, form):
+    with pytest.raises(InputError, match=f"camera model {model} is not supported; undistort the photos first"):
+        load_scene(write((model, SIZE, (100.0,) * count), form))
 
 
 def test_distortion_is_undone_as_colmap_has_it(write):
@@ -353,3 +375,11 @@ def test_a_damaged_cloud_beside_the_mesh_stops_nothing(write):
     (folder / "dense" / "meshed-poisson.ply").unlink()
     with pytest.raises(InputError, match=r"fused\.ply: not a PLY file"):
         load_scene(folder)
+
+
+def test_what_lies_beside_a_model_is_passed_over(write, recwarn):
+    folder = write()
+    for name in ("masks/a.png", "stereo/fusion.cfg", "database.db", "sparse/0/project.ini"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("none")
+    assert len(load_scene(folder).frames) == 4 and not recwarn.list

@@ -76,3 +76,22 @@ def test_files_of_hundreds_of_channels_take_no_memory():
     names = tuple(f"c{i:03d}" for i in range(600))
     with pytest.raises(InputError, match="not a readable OpenEXR image"):
         exr_size(exr_bytes(np.zeros((16, 64), np.float32), names), "here")
+
+
+@pytest.mark.parametrize("channels", [("Combined.A", "Depth.Z"), ("A.B", "A.G", "A.R", "Z")])
+def test_depth_among_the_channels_of_other_layers(channels):
+    np.testing.assert_array_equal(decode_exr(exr_bytes(DEPTH, channels, told=channels[-1]), SIZE, "here"), DEPTH)
+
+
+@pytest.mark.parametrize("channels", [("A", "B", "G"), ("Combined.A", "Normal.X"), ("L1.Z", "L2.Z")])
+def test_channels_that_do_not_say_which_is_depth_are_refused(channels):
+    for read in (exr_size, lambda data, label: decode_exr(data, SIZE, label)):
+        with pytest.raises(InputError, match=rf"here: which of its channels \({channels[0]}, {channels[1]}"):
+            read(exr_bytes(DEPTH, channels), "here")
+
+
+def test_cropped_images_are_refused():
+    data = exr_bytes(DEPTH)
+    at = data.index(b"displayWindow\0box2i\0") + 20 + 4 + 8
+    with pytest.raises(InputError, match="here: OpenEXR that is cropped"):
+        exr_size(data[:at] + (25).to_bytes(4, "little") + data[at + 4 :], "here")

@@ -217,7 +217,14 @@ def test_what_a_file_requires_is_refused_by_name(tmp_path, name, message):
 
 @pytest.mark.parametrize(
     "name",
-    ["KHR_texture_basisu", "EXT_texture_webp", "KHR_materials_unlit", "KHR_texture_transform", "KHR_xmp_json_ld"],
+    [
+        "KHR_texture_basisu",
+        "EXT_texture_webp",
+        "KHR_materials_unlit",
+        "KHR_texture_transform",
+        "KHR_xmp_json_ld",
+        "EXT_mesh_manifold",
+    ],
 )
 def test_what_is_of_no_shape_may_be_required(tmp_path, name):
     np.testing.assert_array_equal(read_glb(Builder().part().glb(tmp_path, extensionsRequired=[name]))[0], SQUARE)
@@ -299,3 +306,47 @@ def test_other_files_of_a_glb_matter_where_the_mesh_lies_in_them_alone(tmp_path)
     build.tree["bufferViews"][0]["buffer"] = 1
     with pytest.raises(InputError, match=r"mesh\.glb: refers to other files"):
         read_glb(build.glb(tmp_path, buffers=buffers))
+
+
+def test_hidden_bones_move_what_is_bound_to_them(tmp_path):
+    build = Builder()
+    joints = build.accessor(np.zeros((4, 4), np.uint8))
+    weights = build.accessor(np.tile(np.array([[1, 0, 0, 0]], np.float32), (4, 1)))
+    build.part(attributes={"JOINTS_0": joints, "WEIGHTS_0": weights})
+    hidden = {"KHR_node_visibility": {"visible": False}}
+    build.tree["skins"] = [{"joints": [2]}]
+    build.tree["nodes"][0] |= {"skin": 0}
+    build.tree["nodes"] += [{"children": [2], "mesh": 0, "extensions": hidden}, {"translation": [9, 0, 0], "mesh": 0}]
+    build.tree["scenes"][0]["nodes"] = [0, 1]
+    np.testing.assert_array_equal(read_glb(build.glb(tmp_path))[0], SQUARE + np.array([9, 0, 0]))
+    build.tree["scenes"] = [{"nodes": [0]}, {"nodes": [1]}]
+    with pytest.raises(InputError, match="bones of a mesh lie in another scene than the mesh"):
+        read_glb(build.glb(tmp_path))
+
+
+def test_instances_that_nothing_moves(tmp_path):
+    build = Builder().part()
+    number = build.accessor(np.arange(3, dtype=np.float32)[:, None])
+    build.tree["nodes"][0]["extensions"] = {"EXT_mesh_gpu_instancing": {"attributes": {"_ID": number}}}
+    np.testing.assert_array_equal(read_glb(build.glb(tmp_path))[0], np.tile(SQUARE, (3, 1)))
+
+
+def test_later_versions_are_named_and_quaternions_of_no_length_leak_no_warning(tmp_path, recwarn):
+    with pytest.raises(InputError, match=r"asks for a reader of glTF 3\.0; export it as glTF 2\.0"):
+        read_glb(Builder().part().glb(tmp_path, asset={"version": "3.0"}))
+    np.testing.assert_array_equal(read_glb(Builder().part().glb(tmp_path, asset={"version": "2.1"}))[0], SQUARE)
+    build = Builder().part()
+    build.tree["nodes"][0]["rotation"] = [0, 0, 0, 0]
+    assert np.isnan(read_glb(build.glb(tmp_path))[0]).all()
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("name", ["MSFT_lod", "CESIUM_RTC", "KHR_gaussian_splatting"])
+def test_what_is_used_and_not_required_is_passed_over_and_bounds_are_not_believed(tmp_path, name):
+    build = Builder().part()
+    build.tree["accessors"][build.tree["meshes"][0]["primitives"][0]["attributes"]["POSITION"]] |= {
+        "min": [5, 5, 5],
+        "max": [6, 6, 6],
+    }
+    path = build.glb(tmp_path, extensionsUsed=[name], extensions={name: {"center": [1, 2, 3]}})
+    np.testing.assert_array_equal(read_glb(path)[0], SQUARE)

@@ -51,13 +51,36 @@ def test_profiles_other_than_srgb_are_named(kind, version):
     assert read_header(saved(kind=kind), "a").profile is None
 
 
+def test_profiles_of_srgbs_primaries_that_are_linear_are_named():
+    srgb = ((0.43607, 0.22249, 0.01392), (0.38515, 0.71687, 0.09708), (0.14307, 0.06061, 0.71410))
+    curves = {
+        b"curv" + bytes(8): True,
+        b"curv" + bytes(4) + struct.pack(">IH", 1, 256): True,
+        b"curv" + bytes(4) + struct.pack(">IH", 1, 563): False,
+        b"para" + bytes(6) + b"\0\0" + struct.pack(">i", 65536): True,
+        b"para" + bytes(4) + b"\0\3\0\0" + struct.pack(">i", 157286): False,
+    }
+    for curve, named in curves.items():
+        data = profile("Linear", srgb, 2)
+        count = struct.unpack_from(">I", data, 128)[0]
+        rows = data[132 : 132 + 12 * count]
+        moved = b"".join(
+            rows[i : i + 4]
+            + struct.pack(">II", *(n + 12 * (k == 0) for k, n in enumerate(struct.unpack_from(">II", rows, i + 4))))
+            for i in range(0, len(rows), 12)
+        )
+        row = b"rTRC" + struct.pack(">II", len(data) + 12, len(curve))
+        whole = data[:128] + struct.pack(">I", count + 1) + moved + row + data[132 + 12 * count :] + curve
+        assert read_header(saved(icc_profile=whole), "a").profile == ("Linear" if named else None)
+
+
 def test_srgb_by_any_name_and_profiles_of_no_colours_are_none():
     srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     for data in (srgb, b"damaged", bytes(132), profile("x", DISPLAY_P3, 2)[:150]):
         assert read_header(saved(icc_profile=data), "a").profile is None
 
 
-@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP"])
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("tag", [1, 3, 6, 8])
 def test_orientation_tags(kind, tag):
     exif = Image.Exif()
@@ -119,6 +142,12 @@ def test_what_is_no_image():
         (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
         (b"GIF89a", "GIF"),
         (b"v/1\1\2\0\0\0", "OpenEXR"),
+        (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
+        (b"II\xbc\1", "JPEG XR"),
+        (b"P7\nWIDTH 2\n", "PAM"),
+        (b"8BPS\0\1", r"Photoshop's \(PSD\)"),
+        (b"\0\0\0\x18ftypcrx ", r"a camera's raw file \(DNG, NEF, CR3, \.\.\.\)"),
+        (b"FUJIFILMCCD-RAW 0201", "a camera's raw file .*"),
     ],
 )
 def test_images_of_other_kinds_are_named(data, name):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageCms
 from tiny_scan import deflated, jpeg, peak_bytes
 
 from scenetex import InputError
@@ -349,3 +349,43 @@ def test_photos_of_floats_are_named(tmp_path, shape, suffix, dtype, message):
     source = stored(tmp_path, cv2.imencode(suffix, np.full(shape, 0.5, dtype))[1].tobytes(), f"photo{suffix}")
     with pytest.raises(InputError, match=message):
         decode_color(source, (64, 48), "photo")
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "options"),
+    [
+        ("RGB", "JPEG", {"progressive": True, "quality": 95}),
+        ("RGB", "JPEG", {"keep_rgb": True, "quality": 95}),
+        ("L", "JPEG", {"quality": 95}),
+        ("P", "PNG", {}),
+        ("LA", "PNG", {}),
+        ("P", "TIFF", {}),
+        ("LAB", "TIFF", {}),
+        ("YCbCr", "TIFF", {}),
+        ("RGB", "WEBP", {"lossless": True, "save_all": True, "append_images": [Image.new("RGB", (64, 48))]}),
+        ("RGB", "PNG", {"save_all": True, "append_images": [Image.new("RGB", (64, 48))]}),
+        ("RGB", "MPO", {"save_all": True, "append_images": [Image.new("RGB", (64, 48))], "quality": 95}),
+    ],
+)
+def test_photos_of_every_mode(tmp_path, mode, kind, options):
+    """Colours to a few steps, those of Lab roughly; of several pictures the first."""
+    color = np.array([200, 80, 40])
+    photo = Image.new("RGB", (64, 48), tuple(color.tolist()))
+    if mode == "LAB":
+        lab = ImageCms.createProfile("LAB")
+        photo = ImageCms.applyTransform(
+            photo, ImageCms.buildTransform(ImageCms.createProfile("sRGB"), lab, "RGB", "LAB")
+        )
+    photo = photo.quantize(8) if mode == "P" else photo.convert(mode)
+    photo.save(tmp_path / "photo", kind, **options)
+    read = decode_color(ImageSource(tmp_path / "photo"), (64, 48), "photo").astype(int)
+    expected = (111, 111, 111) if mode in ("L", "LA") else color
+    assert np.abs(read - expected).max() <= (40 if mode == "LAB" else 4)
+
+
+def test_photos_of_16_bits_and_signed_depth(tmp_path):
+    source = stored(tmp_path, png(NOISE.astype(np.uint16) * 257))
+    np.testing.assert_array_equal(decode_color(source, (64, 48), "photo"), NOISE)
+    source = stored(tmp_path, cv2.imencode(".tif", DEPTH.astype(np.int16))[1].tobytes())
+    with pytest.raises(InputError, match="depth: not a 16-bit depth image"):
+        decode_depth(source, (32, 24), "depth")

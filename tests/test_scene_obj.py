@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from tiny_scan import ROOM_FACES, ROOM_VERTICES
 
 from scenetex import InputError
+from scenetex.errors import InputWarning
 from scenetex.scene.obj import read_obj
 
 SEAMS = """# a seam: vertex 2 has two texture coordinates
@@ -157,3 +158,24 @@ def test_what_stands_before_a_vertex_does_not_cost_it(tmp_path, text, end):
     vertices, faces, _ = read_obj(path)
     np.testing.assert_array_equal(vertices, [[0, 0, 0], [1, 0, 0], [0, 1, 0]])
     np.testing.assert_array_equal(faces, [[0, 1, 2]])
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("surf 0 1 0 1 1 2 3 4", "free-form surfaces are left out"),
+        ("bzp 1 2 3 4", "free-form surfaces are left out"),
+        ("call other.obj", "files and programs that it calls are left out"),
+    ],
+)
+def test_surface_that_is_left_out_is_named(tmp_path, line, said):
+    (tmp_path / "a.obj").write_text(f"v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\n{line}\nf 1 2 3\n")
+    with pytest.warns(InputWarning, match=rf"a\.obj: {said}"):
+        assert read_obj(tmp_path / "a.obj")[1].tolist() == [[0, 1, 2]]
+
+
+def test_colours_in_comments_and_levels_of_detail_are_passed_over(tmp_path, recwarn):
+    text = "v 0 0 0\nv 1 0 0\nv 1 1 0\n#MRGB ffff0000ffff0000ffff0000\nlod 1\nlod 2\nf 1 2 3\n"
+    (tmp_path / "a.obj").write_text(text)
+    _, faces, colors = read_obj(tmp_path / "a.obj")
+    assert faces.tolist() == [[0, 1, 2]] and colors is None and not recwarn.list

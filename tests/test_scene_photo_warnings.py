@@ -42,3 +42,11 @@ def test_transparency_is_named_where_there_is_some(scan_without_depth):
     with pytest.warns(InputWarning, match=r"color/2\.png: is transparent in places \(alpha\)") as caught:
         load_scene(scan_without_depth)
     assert len(caught) == 1
+
+
+def test_colours_that_no_profile_tells_are_named_too(scan_without_depth):
+    for path in list((scan_without_depth / "color").iterdir()):
+        Image.fromarray(np.zeros((48, 64, 3), np.uint8)).convert("CMYK").save(path)
+    with pytest.warns(InputWarning, match=r"color/2\.jpg: colours are in CMYK and are taken for sRGB") as caught:
+        load_scene(scan_without_depth)
+    assert len(caught) == 1

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tiny_scan import ROOM_FACES, ROOM_VERTICES, peak_bytes, write_ply
 
 from scenetex import InputError
+from scenetex.errors import InputWarning
 from scenetex.scene.ply import ply_face_count, read_ply
 
 POLYGONS = [[0, 1, 2], [2, 1, 3, 5], [5, 4, 3, 2, 1]]
@@ -288,3 +289,63 @@ def test_ascii_corners_beyond_their_type_are_kept(tmp_path):
     head += "element face 1\nproperty list uchar uchar vertex_indices\nend_header\n"
     path.write_text(head + "0 0 0\n" * 300 + "3 0 256 299\n")
     np.testing.assert_array_equal(read_ply(path)[1], [[0, 256, 299]])
+
+
+def small_ply(
+    body: str = "0 0 0\n1 0 0\n0 1 0\n3 0 1 2\n", head: str = "", colors: str = "", index: str = "int"
+) -> bytes:
+    text = (
+        f"ply\nformat ascii 1.0\n{head}element vertex 3\nproperty float x\nproperty float y\nproperty float z\n{colors}"
+    )
+    return f"{text}element face 1\nproperty list uchar {index} vertex_indices\nend_header\n{body}".encode()
+
+
+@pytest.mark.parametrize("comment", ["comment by Åelement x", "obj_info \x0c property z", "comment\x1cformat"])
+def test_comments_hold_any_bytes(tmp_path, comment):
+    (tmp_path / "mesh.ply").write_bytes(small_ply(head=f"{comment}\n"))
+    assert read_ply(tmp_path / "mesh.ply")[1].tolist() == [[0, 1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (small_ply("0 0 0\n1 0 0\n0 1 0\n3 0 1.5 2\n", index="float"), "a face refers to a vertex that is not there"),
+        (small_ply(head="element vertex 0\nproperty float x\n"), "repeats a property or an element"),
+        (small_ply().replace(b"ascii 1.0", b"ascii 2.0"), "makes no sense: 'format ascii 2.0'"),
+    ],
+)
+def test_what_could_be_read_in_two_ways_is_refused(tmp_path, data, message):
+    (tmp_path / "mesh.ply").write_bytes(data)
+    with pytest.raises(InputError, match=message):
+        read_ply(tmp_path / "mesh.ply")
+
+
+@pytest.mark.parametrize("kind", ["short", "ushort"])
+def test_colours_of_8_bits_in_a_type_of_16(tmp_path, kind):
+    colors = "".join(f"property {kind} {name}\n" for name in ("red", "green", "blue"))
+    (tmp_path / "mesh.ply").write_bytes(
+        small_ply("0 0 0 255 128 3\n1 0 0 0 1 2\n0 1 0 9 9 9\n3 0 1 2\n", colors=colors)
+    )
+    assert read_ply(tmp_path / "mesh.ply")[2].tolist() == [[255, 128, 3], [0, 1, 2], [9, 9, 9]]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "binary_little_endian", "binary_big_endian"])
+def test_rows_beyond_what_the_header_announces_are_named(tmp_path, encoding, recwarn):
+    more = b"\n3 0 1 2\n" if encoding == "ascii" else b"\3\0\0\0\0\1\0\0\0"
+    (tmp_path / "mesh.ply").write_bytes(mixed_ply(encoding) + more)
+    with pytest.warns(InputWarning, match="holds more than its header announces .* which is left out"):
+        faces = read_ply(tmp_path / "mesh.ply")[1]
+    np.testing.assert_array_equal(faces, TRIANGLES)
+    (tmp_path / "mesh.ply").write_bytes(mixed_ply(encoding) + b"\n\n")
+    read_ply(tmp_path / "mesh.ply")
+    assert not recwarn.list
+
+
+def test_colours_as_floats_to_255_and_what_faces_have_besides(tmp_path):
+    colors = "".join(f"property float {name}\n" for name in ("red", "green", "blue"))
+    data = small_ply("0 0 0 255 128 2.6\n1 0 0 0 1 2\n0 1 0 9 9 9\n3 0 1 2 7 8 9 1\n", colors=colors)
+    besides = "".join(f"property uchar {name}\n" for name in ("red", "green", "blue", "material_index"))
+    data = data.replace(b"vertex_indices\n", f"vertex_indices\n{besides}".encode())
+    (tmp_path / "mesh.ply").write_bytes(data)
+    _, faces, read = read_ply(tmp_path / "mesh.ply")
+    assert faces.tolist() == [[0, 1, 2]] and read.tolist() == [[255, 128, 3], [0, 1, 2], [9, 9, 9]]

@@ -173,3 +173,23 @@ def test_an_archive_is_to_be_unpacked(tmp_path):
             InputError, match=r"looks like a recording of Record3D: unpack it \(unzip .*room\.r3d -d OUT\)"
         ):
             load_scene(path)
+
+
+def test_cameras_of_some_photos_only_are_named(recording, recwarn):
+    folder = recording()
+    change(folder, perFrameIntrinsicCoeffs=[[1, 1, 1, 1]])
+    with pytest.warns(
+        InputWarning, match=r"metadata\.json: has no perFrameIntrinsicCoeffs for each of its poses; K is"
+    ):
+        np.testing.assert_allclose(load_scene(folder).frames[0].camera.intrinsics, K, atol=1e-9)
+    change(folder, perFrameIntrinsicCoeffs=[])
+    load_scene(folder)
+    assert not recwarn.list
+
+
+def test_what_the_app_says_besides_changes_nothing(recording, recwarn):
+    folder = recording()
+    change(folder, initPose=[0, 0, 0, 1, 5, 5, 5], fps=30, frameTimestamps=[0, 1], cameraType=1)
+    for frame, pose in zip(load_scene(folder).frames, POSES, strict=True):
+        np.testing.assert_allclose(frame.cam_to_world, TO_PHONE @ pose, atol=1e-9)
+    assert not recwarn.list

@@ -113,3 +113,10 @@ def test_an_export_without_photos(export):
         InputError, match=r"no frame_\*\.jpg belongs to its frame_\*\.json; export the scan as All Data"
     ):
         load_scene(folder)
+
+
+def test_what_the_app_says_besides_changes_nothing(export, recwarn):
+    folder = export()
+    change(folder, projectionMatrix=[1] * 16, exposureDuration=0.1, motionQuality=0.5)
+    np.testing.assert_allclose(load_scene(folder).frames[0].camera.intrinsics, K, atol=1e-9)
+    assert not recwarn.list

@@ -2,10 +2,12 @@
 
 import shutil
 import time
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from tiny_scan import INTRINSICS, ROOM_FACES, ROOM_VERTICES, look, write_extracted
 
 from scenetex import InputError, load_scene
@@ -287,3 +289,50 @@ def test_byte_order_marks_are_passed_over(scan):
         np.testing.assert_array_equal(a.cam_to_world, b.cam_to_world)
         np.testing.assert_array_equal(a.camera.intrinsics, b.camera.intrinsics)
         np.testing.assert_array_equal(a.depth_camera.intrinsics, b.depth_camera.intrinsics)
+
+
+def converted(folder: Path, suffix: str) -> None:
+    for path in list(folder.iterdir()):
+        with Image.open(path) as image:
+            image.save(path.with_suffix(suffix))
+        path.unlink()
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".TIFF", ".webp", ".bmp", ".ppm", ".png", ".jpeg"])
+def test_photos_of_all_formats_that_are_read(scan, suffix):
+    converted(scan / "color", suffix)
+    frames = load_scene(scan).frames
+    assert [frame.id for frame in frames] == [2, 10, 100]
+    assert all(np.abs(frame.read_color()[..., 0].astype(int) - frame.id).max() <= 8 for frame in frames)
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".tiff", ".pgm"])
+def test_depth_of_all_formats_that_are_read(scan, suffix):
+    converted(scan / "depth", suffix)
+    for frame in load_scene(scan).frames:
+        np.testing.assert_allclose(frame.read_depth(), 1 + frame.id / 1000, rtol=1e-6)
+
+
+def test_of_two_photos_with_one_number_the_jpeg_counts(scan):
+    for suffix in (".bmp", ".png"):
+        Image.new("RGB", (64, 48), "white").save(scan / f"color/10{suffix}")
+    assert load_scene(scan).frame(10).color.path.name == "10.jpg"
+
+
+@pytest.mark.parametrize("suffix", [".heic", ".avif", ".dng", ".exr"])
+def test_photos_of_kinds_that_are_not_read_are_named(scan, suffix):
+    for path in list((scan / "color").iterdir()):
+        path.rename(path.with_suffix(suffix))
+    said = rf"color: 10\{suffix} is of a kind that is not read there; convert the files to \.jpg"
+    with pytest.raises(InputError, match=said):
+        load_scene(scan)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".exr", ".pfm"])
+def test_depth_of_kinds_that_are_not_read_is_named(scan, suffix):
+    for path in list((scan / "depth").iterdir()):
+        path.rename(path.with_suffix(suffix))
+    with pytest.warns(
+        InputWarning, match=rf"depth: 10\{suffix} is of a kind that is not read there.*\(goes on without"
+    ):
+        assert not any(frame.depth for frame in load_scene(scan).frames)

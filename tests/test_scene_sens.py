@@ -221,3 +221,8 @@ def test_mutated_streams_give_a_scene_or_an_input_error(tmp_path_factory, edits,
             assert "fuzzed" in str(error) and "\n" not in str(error)
 
     assert peak_bytes(read) < 20_000_000
+
+
+def test_motion_behind_the_frames_is_passed_over(release, recwarn):
+    data = sens_bytes(FRAMES) + (1).to_bytes(8, "little") + bytes(15 * 8 + 8)  # IMU frames, as ScanNet appends them
+    assert [frame.id for frame in load_scene(release(data)).frames] == [0, 2] and not recwarn.list

@@ -88,3 +88,25 @@ def test_binary_whose_header_begins_with_a_byte_order_mark(tmp_path):
     data[:8] = b"\xef\xbb\xbfsolid"
     (tmp_path / "a.stl").write_bytes(data)
     assert len(read_stl(tmp_path / "a.stl")[1]) == len(ROOM_FACES)
+
+
+@pytest.mark.parametrize(
+    "facets",
+    [
+        "outer loop\nvertex 0 0 0\nvertex 1 0 0\nvertex 1 1 0\nvertex 0 1 0\nendloop\n"
+        "outer loop\nvertex 0 0 0\nvertex 1 0 0\nendloop\n",
+        "outer loop\n" + "vertex 0 0 0\nvertex 1 0 0\nvertex 1 1 0\n" * 2 + "endloop\n",
+        "facet outer loop vertex 0 0 0 vertex 1 0 0 vertex 1 1 0 endloop endfacet\n",
+    ],
+)
+def test_facets_that_are_no_triangles_are_refused(tmp_path, facets):
+    (tmp_path / "a.stl").write_text(f"solid\n{facets}endsolid\n")
+    with pytest.raises(InputError, match=r"a\.stl: an STL file whose facets are no triangles, one line a corner"):
+        read_stl(tmp_path / "a.stl")
+
+
+def test_a_file_longer_than_its_header_says_is_refused(tmp_path):
+    data = trimesh.Trimesh(ROOM_VERTICES, ROOM_FACES, process=False).export(file_type="stl")
+    (tmp_path / "a.stl").write_bytes(data + b"\0\0")
+    with pytest.raises(InputError, match="or longer than its header says"):
+        read_stl(tmp_path / "a.stl")

@@ -467,3 +467,56 @@ def test_null_falls_back_to_what_all_share(write):
 def test_depth_names_that_are_none_are_left_out(write):
     with pytest.warns(InputWarning, match="depth_file_path is not a file name"):
         assert not any(frame.depth for frame in load_scene(write(frame={"depth_file_path": 5})).frames)
+
+
+@pytest.mark.parametrize(
+    ("own", "focal"),
+    [
+        ({"camera_angle_x": np.pi / 2}, (32, 42)),
+        ({"camera_angle_y": np.pi / 2}, (40, 24)),
+        ({"x_fov": 90, "y_fov": 90}, (32, 24)),
+        ({"fl_x": 50, "camera_angle_x": 1.0, "x_fov": 10}, (50, 42)),
+        ({"camera_angle_x": None, "x_fov": None}, (40, 42)),
+    ],
+)
+def test_a_frames_own_field_of_view_goes_before_the_files_focal_length(write, own, focal):
+    camera = load_scene(write(frame=own)).frames[0].camera
+    np.testing.assert_allclose(np.diag(camera.intrinsics)[:2], focal)
+
+
+def test_instant_ngps_field_of_view_in_degrees(write):
+    np.testing.assert_allclose(np.diag(load_scene(write({"x_fov": 90})).frames[0].camera.intrinsics)[:2], (32, 32))
+
+
+def test_a_frames_own_coefficients_go_before_the_files_list(write):
+    listed = {"distortion_params": [0.1, 0.2, 0.3, 0, 0.4, 0.5]}
+    frame = load_scene(write(INTRINSICS | listed, frame={"k1": 0.9, "p2": 0})).frames[0]
+    assert frame.color.distortion == (0.9, 0.2, 0.4, 0, 0.3)
+    frame = load_scene(write(INTRINSICS | {"k1": 0.9, "k5": 0}, frame=listed)).frames[0]
+    assert frame.color.distortion == (0.1, 0.2, 0.4, 0.5, 0.3)
+
+
+def test_axes_of_mitsuba_are_refused(write):
+    with pytest.raises(InputError, match=r"transforms\.json: poses in Mitsuba's axes \(from_mitsuba\) are not read"):
+        load_scene(write(INTRINSICS | {"from_mitsuba": True}))
+    assert load_scene(write(INTRINSICS | {"from_mitsuba": False})).frames
+
+
+@pytest.mark.parametrize("key", ["fl_x", "w", "k1", "camera_angle_x"])
+def test_true_is_no_number(write, key):
+    with pytest.raises(InputError, match=rf"frame \d: {key} is not a number; fix it"):
+        load_scene(write({"fl_y": 40} | {key: True}))
+
+
+def test_a_fisheyes_rim_is_named(write):
+    folder = write(INTRINSICS | {"camera_model": "OPENCV_FISHEYE", "fisheye_crop_radius": 20})
+    with pytest.warns(InputWarning, match=r"its masks \(fisheye_crop_radius\) are not read"):
+        load_scene(folder)
+
+
+def test_shutters_and_normals_are_passed_over(write):
+    plain = load_scene(write()).frames[0]
+    more = {"rolling_shutter": [0, 0, 1, 0], "normal_file_path": "gone.png", "depth_path": "gone.png"}
+    frame = load_scene(write(INTRINSICS | {"rolling_shutter": [0, 0, 1, 0]}, frame=more)).frames[0]
+    np.testing.assert_array_equal(frame.cam_to_world, plain.cam_to_world)
+    np.testing.assert_array_equal(frame.camera.intrinsics, plain.camera.intrinsics)

@@ -283,3 +283,14 @@ def test_lists_of_other_systems(folder):
     assert_photos_fit(scene)
     (folder / "rgb.txt").write_text(text.replace("rgb/3", "/gone/3"))
     assert load_scene(folder).without_photo == ("/gone/3.png",)
+
+
+def test_pairs_and_second_poses_at_one_time_are_passed_over(folder):
+    plain = load_scene(folder).frames
+    (folder / "associations.txt").write_text("0.0 rgb/gone.png 0.0 depth/gone.png\n")
+    path = folder / "groundtruth.txt"
+    rows = [line for line in path.read_text().splitlines() if line and line[0] != "#"]
+    again = [" ".join([row.split()[0], "9 9 9 0 0 0 1"]) for row in rows]
+    path.write_text("\n".join(rows + again) + "\n")
+    for a, b in zip(plain, load_scene(folder).frames, strict=True):
+        np.testing.assert_array_equal(a.cam_to_world, b.cam_to_world)

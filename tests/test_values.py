@@ -22,7 +22,9 @@ def values() -> dict[str, object]:
 
 
 def test_all_that_hold_arrays_are_tried(values):
-    public = {name for name in scenetex.__all__ if dataclasses.is_dataclass(getattr(scenetex, name))}
+    kinds = {name: getattr(scenetex, name) for name in scenetex.__all__}
+    # Arrays have no equality.
+    public = {n for n, kind in kinds.items() if dataclasses.is_dataclass(kind) and not kind.__dataclass_params__.eq}
     assert public <= set(values)
 
 

@@ -28,7 +28,7 @@ PROGRAM = "bench_texture.py"
 CHILD = """
 import json, resource, sys, time
 start = time.perf_counter()
-from scenetex.pipeline import run_stages
+from scenetex import run_stages
 from scenetex.scene.load import load_scene
 from scenetex.scene.mesh_file import read_mesh
 from dataclasses import replace

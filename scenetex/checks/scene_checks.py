@@ -25,17 +25,25 @@ class Checks:
         findings: what does not look right, most telling first; empty for a sound scene.
         figures: what was measured, ready for JSON; None for what cannot be.
         scene: the scene with faces turned towards the cameras that see them, where they are wound otherwise.
+
+    Example:
+        >>> import scenetex
+        >>> checks = scenetex.check_scene(scenetex.load_scene("scenes/sample_room"))
+        >>> checks
+        Checks('sample_room': nothing found)
+        >>> checks.figures["photo_agreement"] > 0.6
+        True
     """
 
     findings: tuple[Finding, ...]
-    figures: dict
+    figures: dict[str, float | None]
     scene: Scene
 
     def __repr__(self) -> str:
         found = ", ".join(finding.check for finding in self.findings) or "nothing found"
         return f"Checks({self.scene.name!r}: {found})"
 
-    def report(self) -> dict:
+    def report(self) -> dict[str, object]:
         """All of it for `report.json`."""
         return {"findings": [{"check": f.check, "message": f.message} for f in self.findings], **self.figures}
 
@@ -49,6 +57,12 @@ def check_scene(scene: Scene) -> Checks:
 
     Args:
         scene: from `load_scene`.
+
+    Example:
+        >>> import scenetex
+        >>> scene = scenetex.load_scene("scenes/sample_room", mesh_scale=0.001)
+        >>> [finding.check for finding in scenetex.check_scene(scene).findings]
+        ['fit']
     """
     if not scene.frames or not np.isfinite(scene.mesh.vertices[scene.mesh.faces]).all((1, 2)).any():
         return Checks((), {}, scene)  # what comes next says so

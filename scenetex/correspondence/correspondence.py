@@ -1,6 +1,6 @@
 """The correspondences of a set of views: which views see each other, and every query's keys at any feature size."""
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import torch
@@ -39,14 +39,28 @@ class Correspondence:
         views: views per scene m.
         pairs: (p, 2) int64 on the CPU, (query view, context view), views numbered 0 .. b m - 1, sorted by query view.
         geometry: depth or rotation geometry of all b m views.
+
+    Example:
+        Two views of a wall two metres off, the second 10 cm further to the right:
+
+        >>> import torch
+        >>> from scenetex.correspondence import from_depth
+        >>> depth, poses = torch.full((1, 2, 32, 32), 2.0), torch.eye(4).repeat(1, 2, 1, 1)
+        >>> poses[0, 1, 0, 3] = 0.1
+        >>> intrinsics = torch.tensor([[[32.0, 0, 15.5], [0, 32, 15.5], [0, 0, 1]]])
+        >>> views = from_depth(depth, intrinsics, poses)
+        >>> views
+        Correspondence(1 x 2 views of 32 x 32, 2 pairs)
+        >>> views.pairs.tolist()
+        [[0, 1], [1, 0]]
     """
 
     batch: int
     views: int
     pairs: torch.Tensor
     geometry: Geometry
-    _matches: dict = field(default_factory=dict, repr=False)
-    _elsewhere: dict = field(default_factory=dict, repr=False)
+    _matches: dict[tuple[int, int, torch.dtype, bool], Matches] = field(default_factory=dict, repr=False)
+    _elsewhere: dict[torch.device, "Correspondence"] = field(default_factory=dict, repr=False)
 
     def __repr__(self) -> str:
         height, width = self.size
@@ -81,16 +95,17 @@ class Correspondence:
         Raises:
             InputError: convention "mvdiffusion" and a size that the released model fails at, or `own`.
         """
-        key = (*size, dtype, own)
+        height, width = size
+        key = height, width, dtype, own
         if key not in self._matches:
             # Found during inference, they may serve in training: no inference tensors.
             with torch.inference_mode(False), torch.no_grad():
-                self._matches[key] = self._find(tuple(size), dtype, own)
+                self._matches[key] = self._find((height, width), dtype, own)
         return self._matches[key]
 
     def nbytes(self) -> int:
         """Bytes held on the device: geometry and all keys found so far."""
-        held = [getattr(self.geometry, f.name) for f in fields(self.geometry)]
+        held = vars(self.geometry).values()
         return sum(t.nbytes for t in held if isinstance(t, torch.Tensor)) + sum(
             m.nbytes() for m in self._matches.values()
         )

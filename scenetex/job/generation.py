@@ -55,6 +55,15 @@ class Generation:
             instead of views along its trajectory.
         upscale: how many times larger to make the images once they are there; 1 = leave them.
         upscale_tile: side of the tiles that this works on, pixels of the large images; None = whole images.
+
+    Example:
+        >>> import scenetex
+        >>> scenetex.Generation("a bedroom with sage green walls", image_size=(320, 240)).model
+        'mini'
+        >>> scenetex.Generation("a bedroom", between=-1)
+        Traceback (most recent call last):
+            ...
+        scenetex.errors.InputError: between -1 is out of range; choose 0 to ...
     """
 
     prompt: Annotated[str, PROMPT]

@@ -5,9 +5,11 @@ import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import cache, partial
-from typing import Annotated
+from inspect import signature
+from pathlib import Path
+from typing import Annotated, Any
 
 import cv2
 import numpy as np
@@ -50,6 +52,13 @@ class Result:
         refinement: what refinement found, or None if it was not asked for.
         seconds: time spent per stage; unwrapping runs beside the stages before the bake.
         checks: what `check_scene` said of the scene.
+
+    Example:
+        >>> import scenetex
+        >>> scene = scenetex.load_scene("scenes/sample_room")
+        >>> result = scenetex.run_stages(scene, keyframes="2", texture_size=512, refine_poses=False)
+        >>> len(result.images), result.keyframe, "paint" in result.seconds
+        (2, (True, True), True)
     """
 
     mesh: TexturedMesh
@@ -64,25 +73,127 @@ class Result:
         return f"Result({self.mesh!r}, {self.views!r})"
 
 
-def texture_scene(scene: Scene, **options) -> TexturedMesh:
+def texture_scene(
+    scene: Scene,
+    *,
+    prompt: str | None = None,
+    negative_prompt: str | None = None,
+    model: str = "mini",
+    mvdiffusion_checkpoint: Path | None = None,
+    controlnet: str | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    steps: int | None = None,
+    guidance_scale: float | None = None,
+    image_size: tuple[int, int] = (256, 192),
+    correspondence: bool = True,
+    shared_noise: bool = True,
+    fusion: bool = True,
+    between: int = 1,
+    joint_views: int = 16,
+    panorama: bool = False,
+    upscale: int = 1,
+    upscale_tile: int | None = None,
+    keyframes: str = "auto",
+    refine_poses: bool = True,
+    texture_size: int = 2048,
+    texels_per_metre: float | None = None,
+    packer: Packer = "uvunwrap",
+    strict: bool = False,
+    progress: bool = False,
+    checks: Checks | None = None,
+) -> TexturedMesh:
     """Textures a scene's mesh from its photos, or where there is a `prompt`, from generated images.
 
     What does not fit about the scene (`check_scene`) is an `InputWarning` each. Faces that turn their back to the
-    cameras are turned around in the result.
+    cameras are turned around in the result. `run_stages` does the same and tells more of it.
 
     Args:
         scene: from `load_scene`.
-        options: as in `run_stages`, or those of `Generation`: `prompt="...", model="..."`.
+        prompt: what the room is to look like; None = paint with the trajectory's own photos.
+        negative_prompt: what it is not to look like.
+        model: folder in diffusers layout or Hub id: Stable Diffusion with depth, or one with multi-view weights.
+        mvdiffusion_checkpoint: released MVDiffusion weights to use as the model's UNet.
+        controlnet: folder or Hub id of a depth ControlNet, for models that do not take depth.
+        seed: 0 or more; the same seed gives the same images on as many threads of the same machine.
+        device: where to generate: "auto", "cpu", "cuda", or "cuda:N" for one of several GPUs.
+        steps: of the denoising; None = the model's own number.
+        guidance_scale: how closely to follow the prompt, 1 = no guidance; None = the model's own.
+        image_size: (width, height) of the generated images, pixels.
+        correspondence: let the views attend to each other where they show the same surface.
+        shared_noise: start places that show the same surface from the same noise.
+        fusion: let views agree on their shared surface at each step.
+        between: views to generate between any two consecutive keyframes.
+        joint_views: most views to generate at once; fewer need less memory.
+        panorama: generate the views of a panorama (square, as wide as `image_size`) from a point inside the scene,
+            instead of views along its trajectory.
+        upscale: how many times larger to make the generated images; 1 = leave them.
+        upscale_tile: side of the tiles that this works on, pixels of the large images; None = whole images.
+        keyframes: which frames: "auto" (photos: all, or the best 120 of more; generated: as many as see the scene with
+            overlap), "all", a number, "every:N", or ids "0,16,32".
+        refine_poses: refine cameras photometrically where that lowers the error enough; generated images need none.
+        texture_size: side of a texture page, texels.
+        texels_per_metre: density to keep, on as many pages as that takes; None = the highest that one page holds.
+        packer: what cuts and packs the charts: "uvunwrap", or "xatlas" (extra ``[xatlas]``).
+        strict: raise what does not look right about the scene as an `InputError`, before anything is generated.
+        progress: show progress bars on stderr.
+        checks: what `check_scene` said of the scene; None = it is asked.
 
     Raises:
-        InputError: as in `run_stages`.
+        InputError: as in `run_stages`; options of generation without a prompt.
+
+    Example:
+        >>> import scenetex
+        >>> scene = scenetex.load_scene("scenes/sample_room")
+        >>> room = scenetex.texture_scene(scene, keyframes="2", texture_size=512, refine_poses=False)
+        >>> room.textures[0].shape
+        (512, 512, 3)
+
+        From a sentence, by the small model that comes with the package (one step is far too few, but quick):
+
+        >>> room = scenetex.texture_scene(
+        ...     scene, prompt="a bedroom with sage green walls", steps=1, image_size=(64, 48), keyframes="2", between=0,
+        ...     texture_size=512, device="cpu",
+        ... )
+        >>> room.textures[0].shape
+        (512, 512, 3)
     """
-    names = {f.name for f in fields(Generation)} & set(options)
-    if names:
-        if "prompt" not in names:
-            raise InputError(f"texture_scene: {', '.join(sorted(names))} given, but no prompt; add prompt='...'")
-        options["generation"] = Generation(**{name: options.pop(name) for name in names})
-    result = run_stages(scene, **options)
+    generating: dict[str, Any] = {
+        "negative_prompt": negative_prompt,
+        "model": model,
+        "mvdiffusion_checkpoint": mvdiffusion_checkpoint,
+        "controlnet": controlnet,
+        "seed": seed,
+        "device": device,
+        "steps": steps,
+        "guidance_scale": guidance_scale,
+        "image_size": image_size,
+        "correspondence": correspondence,
+        "shared_noise": shared_noise,
+        "fusion": fusion,
+        "between": between,
+        "joint_views": joint_views,
+        "panorama": panorama,
+        "upscale": upscale,
+        "upscale_tile": upscale_tile,
+    }
+    if prompt is None:
+        usual = signature(texture_scene).parameters
+        given = [name for name, value in sorted(generating.items()) if value != usual[name].default]
+        if given:
+            raise InputError(f"texture_scene: {', '.join(given)} given, but no prompt; add prompt='...'")
+    result = run_stages(
+        scene,
+        generation=None if prompt is None else Generation(prompt, **generating),
+        keyframes=keyframes,
+        refine_poses=refine_poses,
+        texture_size=texture_size,
+        texels_per_metre=texels_per_metre,
+        packer=packer,
+        strict=strict,
+        progress=progress,
+        checks=checks,
+    )
     for finding in result.checks.findings:
         warnings.warn(f"{scene.name}: {finding.message}", InputWarning, stacklevel=2)
     return result.mesh
@@ -122,6 +233,13 @@ def run_stages(
     Raises:
         InputError: an option out of range, a scene without photos, a photo that cannot be read, a trajectory that sees
             nothing of the mesh, a model that cannot be loaded; with `strict`, a scene that does not look right.
+
+    Example:
+        >>> import scenetex
+        >>> scene = scenetex.load_scene("scenes/sample_room")
+        >>> result = scenetex.run_stages(scene, keyframes="0,12", texture_size=512, refine_poses=False)
+        >>> result.views.frame_ids
+        (0, 12)
     """
     stages = stages or Stages(bars if progress else silent)
     refinement = None

@@ -60,6 +60,14 @@ def overlap_psnr(
 
     Raises:
         InputError: images that do not match the views.
+
+    Example:
+        >>> import scenetex
+        >>> scene = scenetex.load_scene("scenes/sample_room")
+        >>> views = scenetex.render_views(scene, [0, 12])
+        >>> score = scenetex.overlap_psnr(views, [scene.frame(i).read_color() for i in views.frame_ids])
+        >>> score.pairs.tolist(), score.mean > 25
+        ([[0, 1]], True)
     """
     return overlap_scores(views, [images], pairs, least, done)[0]
 
@@ -91,7 +99,9 @@ def overlap_scores(
     return [OverlapScore(kept, psnr[:, k]) for k in range(len(image_sets))]
 
 
-def _pair_errors(views: ViewSet, image_sets, i: int, j: int, least: float) -> list[float] | None:
+def _pair_errors(
+    views: ViewSet, image_sets: Sequence[Sequence[np.ndarray]], i: int, j: int, least: float
+) -> list[float] | None:
     """Mean squared error of each image set over both directions; None for a pair that overlaps too little."""
     step = lattice_step(views)
     for a, b in ((i, j), (j, i)):

@@ -4,13 +4,14 @@ import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from os import PathLike
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from diffusers import ConfigMixin, ModelMixin, UNet2DConditionModel
 from diffusers.configuration_utils import register_to_config
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 from ..correspondence import Correspondence
 from ..errors import InputError
@@ -18,6 +19,8 @@ from .condition import ConditionBranch
 from .correspondence_block import CorrespondenceBlock, limit_memory
 from .patch_unet import PatchUNet
 from .precision import ExactFrequencies
+
+OnTensor = Callable[[torch.Tensor], torch.Tensor]
 
 # Components of the cue: depth error, or displacement in columns and rows.
 _CUE_SIZE = {"depth": 1, "panorama": 2}
@@ -42,6 +45,22 @@ class MultiViewUNet(ExactFrequencies, ModelMixin, ConfigMixin):
 
     Raises:
         InputError: an unknown kind, a UNet with widths that are not divisible by 4.
+
+    Example:
+        Two views of a scene, around any UNet of diffusers, here a tiny one:
+
+        >>> import torch
+        >>> from diffusers import UNet2DConditionModel
+        >>> import scenetex
+        >>> unet = UNet2DConditionModel(
+        ...     in_channels=5, block_out_channels=(32, 64), cross_attention_dim=32, attention_head_dim=4,
+        ...     down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        ...     up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        ... )
+        >>> model = scenetex.MultiViewUNet.from_unet(unet)
+        >>> out = model(torch.randn(1, 2, 5, 8, 8), timestep=10, encoder_hidden_states=torch.randn(1, 2, 7, 32))
+        >>> out.sample.shape
+        torch.Size([1, 2, 4, 8, 8])
     """
 
     _supports_gradient_checkpointing = True
@@ -50,7 +69,7 @@ class MultiViewUNet(ExactFrequencies, ModelMixin, ConfigMixin):
     @register_to_config
     def __init__(
         self,
-        unet_config: dict,
+        unet_config: dict[str, Any],
         kind: str = "depth",
         residual_blocks: bool = True,
         condition_channels: int = 5,
@@ -75,7 +94,7 @@ class MultiViewUNet(ExactFrequencies, ModelMixin, ConfigMixin):
         self.condition_branch = ConditionBranch(self.unet, condition_channels) if condition_channels else None
 
     @classmethod
-    def from_unet(cls, unet: UNet2DConditionModel, kind: str = "depth", **options) -> "MultiViewUNet":
+    def from_unet(cls, unet: UNet2DConditionModel, kind: str = "depth", **options: Any) -> "MultiViewUNet":
         """Fresh blocks around `unet`, which is taken as it is, not copied; `options` as for the class, and a condition
         branch for latents of the UNet's channels unless they say otherwise."""
         config = {key: value for key, value in unet.config.items() if not key.startswith("_")}
@@ -86,8 +105,8 @@ class MultiViewUNet(ExactFrequencies, ModelMixin, ConfigMixin):
     @classmethod
     def from_mvdiffusion(
         cls,
-        checkpoint: str | PathLike | Mapping[str, torch.Tensor],
-        unet_config: Mapping | None = None,
+        checkpoint: str | PathLike[str] | Mapping[str, torch.Tensor],
+        unet_config: Mapping[str, Any] | None = None,
         kind: str = "depth",
     ) -> "MultiViewUNet":
         """A released MVDiffusion model, in float32.
@@ -179,7 +198,9 @@ class MultiViewUNet(ExactFrequencies, ModelMixin, ConfigMixin):
             )[0].unflatten(0, (b, m))
         return UNet2DConditionOutput(sample=out) if return_dict else (out,)
 
-    def _insert(self, sample: torch.Tensor, correspondence: Correspondence | None, condition: torch.Tensor | None):
+    def _insert(
+        self, sample: torch.Tensor, correspondence: Correspondence | None, condition: torch.Tensor | None
+    ) -> Iterator[RemovableHandle]:
         """Hooks the blocks into the base UNet, for one call; yields the handles that take them out again."""
         middle = self.unet.mid_block
         if condition is not None:
@@ -195,12 +216,12 @@ class MultiViewUNet(ExactFrequencies, ModelMixin, ConfigMixin):
         self._check(correspondence, sample)
         correspondence = correspondence.to(sample.device)
 
-        def run(block: CorrespondenceBlock) -> Callable[[torch.Tensor], torch.Tensor]:
-            return lambda x: block(x, correspondence.at(tuple(x.shape[2:]), x.dtype))
+        def run(block: nn.Module) -> OnTensor:
+            return lambda x: block(x, correspondence.at((x.shape[2], x.shape[3]), x.dtype))
 
         for block, added in zip(self.unet.down_blocks, self.down_correspondence, strict=True):
             yield run_before(block.downsamplers, run(added)) if block.downsamplers else run_after(block, run(added))
-        if middle is not None:
+        if middle is not None and self.mid_correspondence is not None:
             yield run_after(middle if self.config.kind == "depth" else middle.resnets[0], run(self.mid_correspondence))
         for block, added in zip(self.unet.up_blocks, self.up_correspondence, strict=True):
             yield run_before(block.upsamplers, run(added)) if block.upsamplers else run_after(block, run(added))
@@ -229,20 +250,20 @@ def base_unet(unet: nn.Module) -> nn.Module:
     return unet.unet if isinstance(unet, MultiViewUNet) else unet
 
 
-def _add_to_input(block: nn.Module, value: torch.Tensor):
+def _add_to_input(block: nn.Module, value: torch.Tensor) -> RemovableHandle:
     """Adds `value` to the block's input in place: the skip connection that holds the same tensor gets it too, as in
     MVDiffusion, whose weights count on that."""
 
-    def hook(_, args, kwargs):
+    def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         (args[0] if args else kwargs["hidden_states"]).add_(value)
 
     return block.register_forward_pre_hook(hook, with_kwargs=True)
 
 
-def run_on_input(block: nn.Module, run: Callable[[torch.Tensor], torch.Tensor]):
+def run_on_input(block: nn.Module, run: OnTensor) -> RemovableHandle:
     """On a block's input, but not on the skip connection that holds the same tensor."""
 
-    def hook(_, args, kwargs):
+    def hook(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         return (
             ((run(args[0]), *args[1:]), kwargs)
             if args
@@ -252,12 +273,12 @@ def run_on_input(block: nn.Module, run: Callable[[torch.Tensor], torch.Tensor]):
     return block.register_forward_pre_hook(hook, with_kwargs=True)
 
 
-def run_before(samplers: nn.ModuleList, run: Callable[[torch.Tensor], torch.Tensor]):
+def run_before(samplers: nn.ModuleList, run: OnTensor) -> RemovableHandle:
     """After a block's layers and before its sampler, so that the block's own skip connections do not get it."""
     return samplers[0].register_forward_pre_hook(lambda _, args: (run(args[0]), *args[1:]))
 
 
-def run_after(block: nn.Module, run: Callable[[torch.Tensor], torch.Tensor]):
+def run_after(block: nn.Module, run: OnTensor) -> RemovableHandle:
     """On a block's output (down blocks return their skip connections beside it)."""
     return block.register_forward_hook(
         lambda _, args, out: (run(out[0]), *out[1:]) if isinstance(out, tuple) else run(out)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from diffusers import ConfigMixin, ModelMixin, UNet2DConditionModel
@@ -10,13 +10,14 @@ from diffusers.configuration_utils import register_to_config
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionOutput
 from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import nn
+from torch.utils.hooks import RemovableHandle
 
 from ..correspondence import Correspondence, Matches
 from ..correspondence.matches import own_matches
 from ..errors import InputError
 from .correspondence_block import CorrespondenceBlock, limit_memory
 from .low_resolution import LowResolutionFeatures
-from .multiview_unet import run_after, run_before, run_on_input
+from .multiview_unet import OnTensor, run_after, run_before, run_on_input
 from .precision import ExactFrequencies
 
 
@@ -38,13 +39,29 @@ class SuperResolutionUNet(ExactFrequencies, ModelMixin, ConfigMixin):
 
     Raises:
         InputError: a factor that is no such power of 2, a UNet with widths that are not divisible by 4.
+
+    Example:
+        >>> import torch
+        >>> from diffusers import UNet2DConditionModel
+        >>> import scenetex
+        >>> unet = UNet2DConditionModel(
+        ...     in_channels=4, block_out_channels=(32, 64), cross_attention_dim=32, attention_head_dim=4,
+        ...     down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        ...     up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        ... )
+        >>> model = scenetex.SuperResolutionUNet.from_unet(unet, factor=2)
+        >>> low = model.read_low(torch.randn(1, 2, 4, 8, 8))
+        >>> model(torch.randn(1, 2, 4, 16, 16), 10, torch.randn(1, 2, 7, 32), low).sample.shape
+        torch.Size([1, 2, 4, 16, 16])
     """
 
     _supports_gradient_checkpointing = True
     ignore_for_config: ClassVar = ["unet"]
 
     @register_to_config
-    def __init__(self, unet_config: dict, factor: int = 4, enlarge: int = 1, unet: UNet2DConditionModel | None = None):
+    def __init__(
+        self, unet_config: dict[str, Any], factor: int = 4, enlarge: int = 1, unet: UNet2DConditionModel | None = None
+    ):
         super().__init__()
         if factor < 2 or factor & (factor - 1) or enlarge < 1 or enlarge & (enlarge - 1) or enlarge > factor:
             raise InputError(
@@ -151,28 +168,35 @@ class SuperResolutionUNet(ExactFrequencies, ModelMixin, ConfigMixin):
             ].unflatten(0, (b, m))
         return UNet2DConditionOutput(sample=out) if return_dict else (out,)
 
-    def _insert(self, sample, low, correspondence: Correspondence | None, corner: tuple[int, int] | None):
+    def _insert(
+        self,
+        sample: torch.Tensor,
+        low: Sequence[torch.Tensor],
+        correspondence: Correspondence | None,
+        corner: tuple[int, int] | None,
+    ) -> Iterator[RemovableHandle]:
         """Hooks the blocks into the base UNet, for one call; yields the handles that take them out again."""
         if correspondence is not None:
             correspondence = correspondence.to(sample.device)
 
         def matches(x: torch.Tensor, level: int, own: bool) -> Matches:
-            whole = tuple(low[level].shape[-2:])
+            whole = low[level].shape[-2], low[level].shape[-1]
+            part = x.shape[-2], x.shape[-1]
             if correspondence is None:
                 found = own_matches(len(low[level].flatten(0, 1)), whole, x[:0])
             else:
                 found = correspondence.at(whole, x.dtype, own)
-            if tuple(x.shape[-2:]) == whole:
+            if corner is None or part == whole:
                 return found
             here = (corner[0] // 2**level, corner[1] // 2**level)
-            return found.window(here, tuple(x.shape[-2:]), context=not own)
+            return found.window(here, part, context=not own)
 
-        def guide(level: int):
+        def guide(level: int) -> OnTensor:
             # Guidance halves share the low-resolution features.
             context = low[level].repeat(len(sample) // len(low[level]), 1, 1, 1, 1).flatten(0, 1)
             return lambda x: self.low_attention[level](x, matches(x, level, own=True), context)
 
-        def join(i: int):
+        def join(i: int) -> OnTensor:
             # Decoder blocks work on the grids of the encoder blocks, last first.
             level = len(low) - 1 - i
             return lambda x: self.up_correspondence[i](x, matches(x, level, own=False))
@@ -185,7 +209,12 @@ class SuperResolutionUNet(ExactFrequencies, ModelMixin, ConfigMixin):
             yield run_before(block.upsamplers, join(i)) if block.upsamplers else run_after(block, join(i))
 
     def _check(
-        self, sample, hidden, low, correspondence: Correspondence | None, corner: tuple[int, int] | None
+        self,
+        sample: torch.Tensor,
+        hidden: torch.Tensor,
+        low: Sequence[torch.Tensor],
+        correspondence: Correspondence | None,
+        corner: tuple[int, int] | None,
     ) -> None:
         if sample.ndim != 5:
             raise InputError(f"sample is {tuple(sample.shape)}; pass (scenes, views, channels, height, width)")

@@ -33,6 +33,16 @@ class SurfaceAutoencoder(ModelMixin, ConfigMixin):
         guide_channels: g below; those of `surface_fields`.
         latent_noise: standard deviation of the noise on latents that the decoder was trained to bear.
         scaling_factor, shift_factor: as in diffusers, between its latents and those that a UNet sees.
+
+    Example:
+        >>> import torch
+        >>> import scenetex
+        >>> vae = scenetex.SurfaceAutoencoder()
+        >>> latents = vae.encode(torch.zeros(1, 3, 64, 48)).latent_dist.mode()
+        >>> latents.shape
+        torch.Size([1, 4, 8, 6])
+        >>> vae.decode(latents, surface=torch.zeros(1, 5, 64, 48)).sample.shape
+        torch.Size([1, 3, 64, 48])
     """
 
     @register_to_config
@@ -54,7 +64,9 @@ class SurfaceAutoencoder(ModelMixin, ConfigMixin):
         self.post_quant_conv = nn.Conv2d(latent_channels, latent_channels, 1)
         self.decoder = _Decoder(latent_channels, decoder_widths, decoder_layers, guide_channels)
 
-    def encode(self, x: torch.Tensor, return_dict: bool = True) -> AutoencoderKLOutput | tuple:
+    def encode(
+        self, x: torch.Tensor, return_dict: bool = True
+    ) -> AutoencoderKLOutput | tuple[DiagonalGaussianDistribution]:
         """(n, 3, h, w) in -1..1 to the distribution of (n, c, h / f, w / f) latents."""
         mean = self.quant_conv(self.encoder(x))
         spread = torch.full_like(mean, 2 * log(self.config.latent_noise))
@@ -63,7 +75,7 @@ class SurfaceAutoencoder(ModelMixin, ConfigMixin):
 
     def decode(
         self, z: torch.Tensor, return_dict: bool = True, surface: torch.Tensor | None = None
-    ) -> DecoderOutput | tuple:
+    ) -> DecoderOutput | tuple[torch.Tensor]:
         """(n, c, h / f, w / f) latents to (n, 3, h, w) in -1..1, along a surface (n, g, h, w), see `surface_fields`."""
         out = self.decoder(self.post_quant_conv(z), surface)
         return DecoderOutput(sample=out) if return_dict else (out,)
@@ -117,8 +129,8 @@ class _Residual(nn.Module):
         super().__init__()
         self.first = nn.Conv2d(width, width, 3, padding=1)
         self.second = nn.Conv2d(width, width, 3, padding=1)
-        nn.init.zeros_(self.second.weight)
-        nn.init.zeros_(self.second.bias)
+        for value in self.second.parameters():
+            nn.init.zeros_(value)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x + self.second(F.silu(self.first(F.silu(x))))

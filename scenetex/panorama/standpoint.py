@@ -1,6 +1,7 @@
 """The ring of views from a point inside a scene, with the depth that a panorama of the scene is conditioned on."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ..errors import InputError
 from ..scene.scene import Scene
@@ -12,7 +13,7 @@ _GLANCE = 12  # pixels along each side of the eight views that are cast from eac
 _ROOM = 0.9  # radii of the mesh, about 2 m in a room; things nearer than that hide the room behind them
 
 
-def panorama_views(scene: Scene, position=None, size: int = 512) -> ViewSet:
+def panorama_views(scene: Scene, position: ArrayLike | None = None, size: int = 512) -> ViewSet:
     """Ray-casts the eight views of a panorama from a point in the scene.
 
     The ring is level. Its first view looks where the trajectory's camera nearest to the point looks.
@@ -28,14 +29,20 @@ def panorama_views(scene: Scene, position=None, size: int = 512) -> ViewSet:
 
     Raises:
         InputError: a position that is not three numbers or sees nothing of the mesh, a size that is not positive.
+
+    Example:
+        >>> import scenetex
+        >>> scene = scenetex.load_scene("scenes/sample_room")
+        >>> scenetex.panorama_views(scene, position=(0, 0, 1.5), size=32)
+        ViewSet(8 views of 32 x 32, frames 0 to 7)
     """
     if size < 1:
         raise InputError(f"panorama_views: size {size} is not a positive number of pixels")
-    position = choose_position(scene) if position is None else _checked(position)
-    views = _look_around(scene, position[None], size)
+    place = choose_position(scene) if position is None else _checked(position)
+    views = _look_around(scene, place[None], size)
     if not (views.face_id >= 0).any():
-        place = ",".join(f"{x:g}" for x in position)
-        raise InputError(f"{scene.name}: nothing of the mesh is seen from position {place}; choose one inside the room")
+        said = ",".join(f"{x:g}" for x in place)
+        raise InputError(f"{scene.name}: nothing of the mesh is seen from position {said}; choose one inside the room")
     return views
 
 
@@ -85,9 +92,9 @@ def _level(scene: Scene, position: np.ndarray) -> np.ndarray:
     return np.stack([np.cross(down, forward), down, forward], 1)
 
 
-def _checked(position) -> np.ndarray:
+def _checked(given: ArrayLike) -> np.ndarray:
     try:
-        position = np.asarray(position, np.float64)
+        position = np.asarray(given, np.float64)
     except (TypeError, ValueError):
         position = np.empty(0)
     if position.shape != (3,) or not np.isfinite(position).all():

@@ -25,6 +25,19 @@ class MVDiffusionPipeline(MultiViewPipeline):
     Raises:
         InputError: a UNet that neither takes depth nor comes with a ControlNet, or is made for panoramas; an unknown
             convention.
+
+    Example:
+        With the small model that comes with the package (two steps are far too few, but quick):
+
+        >>> import torch
+        >>> import scenetex
+        >>> pipe = scenetex.MVDiffusionPipeline.from_pretrained("mini")
+        >>> pipe.set_progress_bar_config(disable=True)
+        >>> scene = scenetex.load_scene("scenes/sample_room")
+        >>> views = scenetex.render_views(scene, [0, 12], size=(64, 48))
+        >>> seeded = torch.Generator().manual_seed(0)
+        >>> pipe("a red room", views, num_inference_steps=2, generator=seeded).images.shape
+        (2, 48, 64, 3)
     """
 
     @torch.no_grad()

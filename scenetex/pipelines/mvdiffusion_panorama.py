@@ -48,6 +48,19 @@ class MVDiffusionPanoramaPipeline(MultiViewPipeline):
     `MultiViewUNet.from_mvdiffusion(file, kind="panorama")` with `convention="mvdiffusion"`, or any Stable Diffusion
     UNet, whose views then agree by shared noise and fusion alone. Models that take depth, or come with a depth
     ControlNet, make panoramas of scenes; there, models of kind "depth" serve, too.
+
+    Example:
+        With the small model that comes with the package (one step is far too few, but quick):
+
+        >>> import torch
+        >>> import scenetex
+        >>> pipe = scenetex.MVDiffusionPanoramaPipeline.from_pretrained("mini")
+        >>> pipe.set_progress_bar_config(disable=True)
+        >>> views = scenetex.panorama_views(scenetex.load_scene("scenes/sample_room"), size=64)
+        >>> seeded = torch.Generator().manual_seed(0)
+        >>> out = pipe("a red room", views=views, num_inference_steps=1, generator=seeded)
+        >>> out.images.shape, out.panorama.shape
+        ((8, 64, 64, 3), (128, 256, 3))
     """
 
     @classmethod

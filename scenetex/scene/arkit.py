@@ -26,7 +26,6 @@ from .pose import checked_intrinsics
 from .scannet import camera_for, split_lost
 
 Y_UP_TO_Z_UP = np.array([[1.0, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
 _ARKIT_TO_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
 _SAME_SHAPE = 0.02
 _OFF_CENTRE = 0.15  # of the photo's side; a phone's principal point is off by a hundredth

@@ -13,6 +13,13 @@ class Camera:
         intrinsics: (3, 3) float64, pixels; the centre of the top-left pixel is (0, 0) (ScanNet's convention).
         width: image width, pixels.
         height: image height, pixels.
+
+    Example:
+        >>> import numpy as np
+        >>> import scenetex
+        >>> camera = scenetex.Camera(np.array([[500.0, 0, 319.5], [0, 500, 239.5], [0, 0, 1]]), 640, 480)
+        >>> camera.resized((320, 240))
+        Camera(320 x 240, fx=250, fy=250, cx=159.5, cy=119.5)
     """
 
     intrinsics: np.ndarray

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, shown
 from ..process.memory import need
 
 _MAGIC = 20000630
@@ -28,10 +28,12 @@ HEADER_BYTES = 1 << 16
 
 @dataclass(frozen=True)
 class _Header:
-    """What is needed of a header: size, numpy's type by channel in the file's order, lines of a block, its end."""
+    """What is needed of a header: size, numpy's type by channel in the file's order, the channel of depth, lines of a
+    block, its end."""
 
     size: tuple[int, int]
     channels: dict[str, str]
+    depth: str
     first_line: int
     compression: int
     end: int
@@ -43,16 +45,16 @@ def exr_size(data: bytes, label: str) -> tuple[int, int]:
 
 
 def decode_exr(data: bytes, size: tuple[int, int], label: str) -> np.ndarray:
-    """Depth (h, w) float32 as stored, of `size` (width, height): channel Z, R or Y, or the only one.
+    """Depth (h, w) float32 as stored, of `size` (width, height): channel Z, of whatever layer, R or Y, or the only one.
 
     Raises:
-        InputError: damaged, of another size, tiled, or of another compression.
+        InputError: damaged, of another size, tiled, of another compression, or of several channels, none of depth.
     """
     header = _header(data, label)
     if header.size != tuple(size):
         raise InputError(f"{label}: image is {header.size[0]}x{header.size[1]}, its camera {size[0]}x{size[1]}")
     width, height = size
-    name = next((name for name in _DEPTH if name in header.channels), next(iter(header.channels)))
+    name = header.depth
     widths = {key: width * np.dtype(kind).itemsize for key, kind in header.channels.items()}
     start = sum(part for key, part in widths.items() if key < name)
     line, lines = sum(widths.values()), _LINES[header.compression]
@@ -79,6 +81,17 @@ def decode_exr(data: bytes, size: tuple[int, int], label: str) -> np.ndarray:
     if not seen.all():
         raise InputError(f"{label}: image is damaged or cut short; replace it or delete it")
     return out
+
+
+def _depth_channel(names: list[str], label: str) -> str:
+    of_layers = [name for name in names if name.endswith(".Z")]
+    chosen = [name for name in _DEPTH if name in names] or (of_layers if len(of_layers) == 1 else names)
+    if chosen is names and len(names) > 1:
+        said = shown(", ".join(names[:4]), 60)
+        raise InputError(
+            f"{label}: which of its channels ({said}) is depth is not known; store it as Z, or as 16-bit PNG"
+        )
+    return chosen[0]
 
 
 def _block(data: bytes, expected: int, compression: int) -> bytes:
@@ -114,6 +127,7 @@ def _header(data: bytes, label: str) -> _Header:
             at += 4 + length
         left, top, right, bottom = struct.unpack("<4i", attributes[b"dataWindow"])
         size = right - left + 1, bottom - top + 1
+        is_cropped = attributes.get(b"displayWindow", attributes[b"dataWindow"]) != attributes[b"dataWindow"]
         compression = attributes[b"compression"][0]
         channels = _channels(attributes[b"channels"])
     except (struct.error, ValueError, LookupError):
@@ -122,9 +136,13 @@ def _header(data: bytes, label: str) -> _Header:
         kind = _COMPRESSIONS[compression] if compression < len(_COMPRESSIONS) else compression
         what = "tiles or parts" if version & _UNREAD else f"compression {kind}"
         raise InputError(f"{label}: OpenEXR with {what} is not read; store it in scan lines with ZIP, or as 16-bit PNG")
+    if is_cropped:
+        raise InputError(
+            f"{label}: OpenEXR that is cropped (its data and display windows differ) is not read; crop nothing"
+        )
     if not all(0 < side <= _LARGEST_SIDE for side in size):
         raise InputError(f"{label}: {size[0]}x{size[1]} is not a size of an image; replace it or delete it")
-    return _Header(size, channels, top, compression, at + 1)
+    return _Header(size, channels, _depth_channel(list(channels), label), top, compression, at + 1)
 
 
 def _channels(data: bytes) -> dict[str, str]:

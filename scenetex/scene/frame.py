@@ -24,6 +24,14 @@ class Frame:
         depth: sensor depth, or None.
         depth_camera: the depth camera, which may differ from the colour camera in size and intrinsics, or None.
         depth_cam_to_world: (4, 4) float64 pose of the depth camera, or None.
+
+    Example:
+        >>> import scenetex
+        >>> frame = scenetex.load_scene("scenes/sample_room").frame(12)
+        >>> frame
+        Frame(12, Camera(640 x 480, ...), photo, depth)
+        >>> frame.read_color().shape
+        (480, 640, 3)
     """
 
     id: int

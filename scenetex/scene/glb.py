@@ -51,11 +51,11 @@ def read_gltf(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
 
 def _read(file: GltfFile, kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     try:
-        worlds = _worlds(file)
-        places = list(_places(file, worlds))
-        _check_copies(file, places)
-        parts = [part for place in places for part in _parts(file, place, worlds)]
-        return _joined(parts)
+        with np.errstate(invalid="ignore"):  # NaN, and quaternions of zero length
+            worlds, hidden = _worlds(file)
+            places = list(_places(file, {index: world for index, world in worlds.items() if index not in hidden}))
+            _check_copies(file, places)
+            return _joined([part for place in places for part in _parts(file, place, worlds)])
     except InputError:
         raise
     except Exception as error:  # JSON of any shape
@@ -79,8 +79,9 @@ def _joined(parts: list) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     return np.concatenate(vertices), np.concatenate(faces), whole
 
 
-def _worlds(file: GltfFile) -> dict[int, np.ndarray]:
-    """(4, 4) float64 node to world, of every node of the scene that is to be seen, in the tree's order."""
+def _worlds(file: GltfFile) -> tuple[dict[int, np.ndarray], set[int]]:
+    """(4, 4) float64 node to world, of every node of the scene in the tree's order, and those that are not to be seen:
+    hidden bones still move what is bound to them."""
     nodes, scenes = file.header.get("nodes", []), file.header.get("scenes", [])
     if scenes:
         roots = scenes[file.header.get("scene", 0)].get("nodes", [])
@@ -88,20 +89,24 @@ def _worlds(file: GltfFile) -> dict[int, np.ndarray]:
         below = {child for node in nodes for child in node.get("children", [])}
         roots = [i for i in range(len(nodes)) if i not in below]
     worlds: dict[int, np.ndarray] = {}
-    level, depth = [(root, np.eye(4)) for root in roots], 0
+    hidden: set[int] = set()
+    level, depth = [(root, np.eye(4), True) for root in roots], 0
     while level:
         if depth > _DEEPEST:
             raise _too_many(file.path)
         deeper = []
-        for index, parent in level:
-            node = nodes[index]
+        for index, parent, shown in level:
             # A node has one parent; where the JSON goes in a circle, that ends it.
-            if index in worlds or not node.get("extensions", {}).get("KHR_node_visibility", {}).get("visible", True):
+            if index in worlds:
                 continue
+            node = nodes[index]
             worlds[index] = parent @ _local(node)
-            deeper += [(child, worlds[index]) for child in node.get("children", [])]
+            shown = shown and node.get("extensions", {}).get("KHR_node_visibility", {}).get("visible", True)
+            if not shown:
+                hidden.add(index)
+            deeper += [(child, worlds[index], shown) for child in node.get("children", [])]
         level, depth = deeper, depth + 1
-    return worlds
+    return worlds, hidden
 
 
 def _local(node: dict) -> np.ndarray:
@@ -137,7 +142,7 @@ def _places(file: GltfFile, worlds: dict[int, np.ndarray]) -> Iterator[_Place]:
 def _instances(file: GltfFile, copies: dict) -> np.ndarray:
     attributes = copies["attributes"]
     given = {key: file.accessor(attributes[key.upper()]) for key in _REST if key.upper() in attributes}
-    count = len(next(iter(given.values())))
+    count = int(file.header["accessors"][next(iter(attributes.values()))]["count"])
     return _transforms(*(given.get(key, np.tile(rest, (count, 1))) for key, rest in _REST.items()))
 
 
@@ -206,6 +211,8 @@ def _triangles(corners: np.ndarray, mode: int) -> np.ndarray:
 def _bent(file: GltfFile, primitive: dict, points: np.ndarray, skin: int, worlds: dict[int, np.ndarray]) -> np.ndarray:
     """(n, 3) float64: the points where the bones of a skin put them in its pose of rest."""
     about, attributes = file.header["skins"][skin], primitive["attributes"]
+    if not worlds.keys() >= set(about["joints"]):
+        raise InputError(f"{file.path}: bones of a mesh lie in another scene than the mesh; export one scene alone")
     bones = np.stack([worlds[joint] for joint in about["joints"]])
     if "inverseBindMatrices" in about:
         bones = bones @ file.accessor(about["inverseBindMatrices"]).reshape(-1, 4, 4).transpose(0, 2, 1)

@@ -30,7 +30,7 @@ _COMPRESSION = {
 _READ = {"KHR_mesh_quantization", "EXT_mesh_gpu_instancing", "KHR_node_visibility"}
 # These say nothing of where the surface is: materials, images, light, what belongs to a face.
 _OF_NO_SHAPE = re.compile(
-    r"_(materials?|textures?|lights?|image|xmp|animation|audio|metadata|features?|physics|ngon_encoding|outline)(_|$)"
+    r"_(materials?|textures?|lights?|image|xmp|animation|audio|metadata|features?|physics|interactivity|selectability|hoverability|manifold|ngon_encoding|outline)(_|$)"
 )
 
 
@@ -180,7 +180,8 @@ def _check(header: dict, path: Path, size: int) -> None:
     version = str(header.get("asset", {}).get("version", "2.0"))
     if version.startswith(("0.", "1.")):
         raise _too_old(path)
-    least = str(header.get("asset", {}).get("minVersion", "2.0"))
+    # Where a file does not say what the oldest reader is, its own major version counts.
+    least = str(header.get("asset", {}).get("minVersion", "2.0" if version.startswith("2.") else version))
     if least != "2.0":
         raise InputError(f"{path}: asks for a reader of glTF {shown(least, 20)}; export it as glTF 2.0")
     for name in header.get("extensionsRequired", []):

@@ -18,7 +18,7 @@ from .image_header import ImageHeader, no_photo, read_header
 from .lzfse_depth import decode_lzfse
 from .netpbm import brightest_value, scaled
 from .npy_image import decode_npy, npy_size
-from .tiff import without_alpha
+from .tiff import as_stored, tiff_compression
 
 # A photo of one flat colour takes 1 byte for some 400 pixels as JPEG or PNG; a header that promises far more is
 # damaged, and is not worth the memory it asks for.
@@ -222,9 +222,14 @@ def _decode(data: bytes, size: tuple[int, int], flags: int, label: str) -> np.nd
     brightest = brightest_value(data) if as_photo else None
     image = None
     if found[0] * found[1] <= _MAX_PIXELS_PER_BYTE * len(data) and not _is_cut_jpeg(data) and not _is_cut_png(data):
-        image = _decoded(without_alpha(data), found, flags | (cv2.IMREAD_ANYDEPTH if brightest else 0), label)
+        stored = as_stored(data, upright=not flags & cv2.IMREAD_IGNORE_ORIENTATION)
+        image = _decoded(stored, found, flags | (cv2.IMREAD_ANYDEPTH if brightest else 0), label)
     if image is None and as_photo and header.mode == "I":
         raise no_photo(label)
+    if image is None and (compression := tiff_compression(data)):
+        raise InputError(
+            f"{label}: is a TIFF compressed by {compression}, which is not read; convert it to JPEG or PNG"
+        )
     # Two readers may take one file in two ways. Whether it is smaller on purpose, its flags tell.
     asked = flags & ~cv2.IMREAD_IGNORE_ORIENTATION
     if image is None or (asked not in _SMALLER and sorted(image.shape[:2]) != sorted(size)):

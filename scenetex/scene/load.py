@@ -70,6 +70,14 @@ def load_scene(
             is absent, damaged, empty, without faces or all NaN, a missing or malformed pose or intrinsic matrix, no
             frame with a finite pose, no frame with both pose and photo, a `.sens` file that is cut short, a name or
             symlink that leads out of the scene's folder; a scale that is not positive.
+
+    Example:
+        >>> import scenetex
+        >>> scene = scenetex.load_scene("scenes/sample_room")
+        >>> print(scene)
+        Scene 'sample_room', read from scenes/sample_room
+        mesh: ... faces, ... vertices, ... m
+        trajectory: 36 frames, ids 0 to 420, Camera(640 x 480, ...), with 36 photos and 36 depth images
     """
     if not 0 < mesh_scale < math.inf:
         raise InputError(f"load_scene: mesh_scale {mesh_scale} is not a positive number")

@@ -2,10 +2,22 @@
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from .extent import Extent, extent_of
+
+
+class MeshLike(Protocol):
+    """Anything with vertices (n, 3) and triangles (f, 3), such as a `trimesh.Trimesh`."""
+
+    @property
+    def vertices(self) -> ArrayLike: ...
+
+    @property
+    def faces(self) -> ArrayLike: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,6 +30,18 @@ class Mesh:
         colors: (n, 3) uint8 sRGB per vertex, or None.
         axis_alignment: (4, 4) float64 rigid transform from this mesh's frame to a gravity-aligned one (z up), ScanNet's
             ``axisAlignment``. It is not applied to `vertices`; exporters to y-up formats use it.
+
+    Example:
+        >>> import numpy as np
+        >>> import scenetex
+        >>> square = np.array([[0, 0, 0], [2, 0, 0], [2, 2, 0], [0, 2, 0]], np.float64)
+        >>> mesh = scenetex.Mesh(square, np.array([[0, 1, 2], [0, 2, 3]], np.int32))
+        >>> mesh
+        Mesh(2 faces, 4 vertices)
+        >>> mesh.face_areas.tolist()
+        [2.0, 2.0]
+        >>> mesh.face_normals[0].tolist()
+        [0.0, 0.0, 1.0]
     """
 
     vertices: np.ndarray
@@ -81,7 +105,7 @@ class Mesh:
         return np.divide(total, length, out=np.zeros_like(total), where=length > 0)
 
     @classmethod
-    def of(cls, mesh) -> "Mesh":
+    def of(cls, mesh: MeshLike) -> "Mesh":
         """This class from itself, a `trimesh.Trimesh`, or anything with `vertices` and `faces`."""
         if isinstance(mesh, cls):
             return mesh

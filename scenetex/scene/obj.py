@@ -6,17 +6,22 @@ material files and images that the OBJ names.
 
 import codecs
 import re
+import warnings
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, InputWarning
 from ..files.reading import MESH_BYTES, read_bytes
 from .ply_elements import parse_numbers
 from .polygons import triangulate
 
 _VERTEX = re.compile(rb"^[ \t]*v[ \t]+([^\n#]*)", re.MULTILINE)
 _FACE = re.compile(rb"^[ \t]*fo?[ \t]+([^\n#]*)", re.MULTILINE)
+_LEFT_OUT = (
+    (re.compile(rb"^[ \t]*(?:surf|bsp|bzp|cdp|res)[ \t]", re.MULTILINE), "free-form surfaces"),
+    (re.compile(rb"^[ \t]*(?:call|csh)[ \t]", re.MULTILINE), "files and programs that it calls"),
+)
 # Of these lines alone: a comment, or the name of a file, may end with a backslash, and the vertex below it counts.
 _CONTINUED = re.compile(rb"^[ \t]*(?:v|fo?)[ \t](?:[^\n#]*\\\n)+", re.MULTILINE)
 
@@ -32,6 +37,9 @@ def read_obj(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if b"\\\n" in data:
         data = _CONTINUED.sub(lambda line: line[0].replace(b"\\\n", b" "), data)
+    for line, what in _LEFT_OUT:
+        if line.search(data):
+            warnings.warn(f"{path}: {what} are left out; export all of it as polygons", InputWarning, stacklevel=3)
     vertices, colors = _vertices(_VERTEX.findall(data), path)
     lines = _FACE.findall(data)
     counts = np.array([len(line.split()) for line in lines], np.int64)

@@ -14,7 +14,7 @@ _LOOKED_AT = 8  # photos, evenly spread: those of one scene mostly come from one
 
 
 def warn_of_photos(frames: Sequence[Frame]) -> None:
-    """An `InputWarning` each where photos have a colour profile other than sRGB, and where they are transparent.
+    """An `InputWarning` each where photos say that their colours are not sRGB, and where they are transparent.
 
     Looks at the headers of a few; what is damaged says so when it is read.
     """
@@ -32,11 +32,11 @@ def warn_of_photos(frames: Sequence[Frame]) -> None:
 
 def _remarks(source: ImageSource) -> dict[str, str]:
     label, found = str(source.path), {}
-    profile = image_header(source, label).profile
-    if profile:
+    header = image_header(source, label)
+    colors = f"{header.profile} (ICC profile)" if header.profile else header.colors
+    if colors:
         found["profile"] = (
-            f"colours are in {profile} (ICC profile) and are taken for sRGB, which turns them a little; convert the "
-            "photos to sRGB"
+            f"colours are in {colors} and are taken for sRGB, which turns them a little; convert the photos to sRGB"
         )
     if is_transparent(source, label):
         found["transparent"] = (

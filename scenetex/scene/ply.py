@@ -76,7 +76,7 @@ def _corners(columns: dict, path: Path) -> tuple[np.ndarray, np.ndarray]:
     counts, numbers = next((lists[name] for name in _CORNER_NAMES if name in lists), (None, None))
     if counts is None:
         raise InputError(f"{path}: its faces have no vertex_indices; export the mesh again")
-    if numbers.dtype.kind == "f" and not (np.abs(numbers) < 2**53).all():
+    if numbers.dtype.kind == "f" and not ((np.abs(numbers) < 2**53) & (numbers == np.rint(numbers))).all():
         raise InputError(f"{path}: a face refers to a vertex that is not there; export the mesh again")
     return counts.astype(np.int64), numbers.astype(np.int64)
 
@@ -94,6 +94,6 @@ def _colors(columns: dict) -> np.ndarray | None:
     colors = np.stack(channels, 1)
     if colors.dtype.kind == "f" and np.nanmax(colors, initial=0) <= 1:
         colors = colors * 255
-    elif all(channel.dtype.itemsize == 2 for channel in channels):
+    elif all(channel.dtype.itemsize == 2 for channel in channels) and colors.max(initial=0) > 255:
         colors = colors / 257.0
     return np.clip(np.nan_to_num(np.rint(colors)), 0, 255).astype(np.uint8)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError, shown
+from ..errors import InputError, InputWarning, shown
 
 LARGEST_HEADER = 1 << 20
 _LARGEST_ROW = 1 << 30  # bytes; NumPy's types end at twice that
@@ -51,9 +51,12 @@ def parse_header(data: bytes, path: Path) -> tuple[str | None, list[Element], in
         raise InputError(f"{path}: not a PLY file, or cut within its header; export the mesh again")
     order, elements = "", []
     try:
-        for line in data[: end.start()].decode("latin-1").splitlines()[1:]:
+        # Not `splitlines`, which would end a comment at a byte within one of its letters.
+        for line in re.split(r"[\r\n]+", data[: end.start()].decode("latin-1"))[1:]:
             words = line.split()
             if words[:1] == ["format"]:
+                if words[2:3] not in ([], ["1.0"]):
+                    raise ValueError
                 order = {"ascii": None, "binary_little_endian": "<", "binary_big_endian": ">"}[words[1]]
             elif words[:1] == ["element"]:
                 elements.append(Element(words[1], int(words[2]), []))
@@ -68,8 +71,11 @@ def parse_header(data: bytes, path: Path) -> tuple[str | None, list[Element], in
                 elements[-1].properties.append(_Property(words[2], _TYPES[words[1]]))
     except (KeyError, IndexError, ValueError):
         raise InputError(f"{path}: PLY header has a line that makes no sense: {line[:60]!r}; export it again") from None
-    if order == "" or any(len({p.name for p in e.properties}) < len(e.properties) for e in elements):
-        raise InputError(f"{path}: PLY header lacks its format or repeats a property; export the mesh again")
+    names = [[element.name for element in elements], *([p.name for p in element.properties] for element in elements)]
+    if order == "" or any(len(set(within)) < len(within) for within in names):
+        raise InputError(
+            f"{path}: PLY header lacks its format or repeats a property or an element; export the mesh again"
+        )
     return order, elements, end.end()
 
 
@@ -100,6 +106,9 @@ def read_elements(data: bytes, path: Path) -> Iterator[tuple[str, dict]]:
         columns = body.read(element)
         if element.count:
             yield element.name, columns
+    if left := body.left():
+        said = f"holds more than its header announces ({left}), which is left out"
+        warnings.warn(f"{path}: {said}; if parts are missing, export the mesh again", InputWarning, stacklevel=2)
 
 
 class _Binary:
@@ -107,6 +116,11 @@ class _Binary:
 
     def __init__(self, data: bytes, at: int, order: str, path: Path):
         self._data, self._at, self._order, self._path = data, at, order, path
+
+    def left(self) -> str:
+        """What stands behind the last element; nothing where that is white space or padding."""
+        rest = len(self._data) - self._at
+        return f"{rest} bytes" if self._data[self._at :].strip(b"\0 \t\r\n") else ""
 
     def read(self, element: Element) -> dict:
         types = [(np.dtype(self._order + p.dtype), p.count_dtype) for p in element.properties]
@@ -194,6 +208,10 @@ class _Ascii:
             self._numbers = parse_numbers(body)
         except ValueError:
             raise InputError(f"{path}: PLY body holds something that is not a number; export the mesh again") from None
+
+    def left(self) -> str:
+        rest = len(self._numbers) - self._at
+        return f"{rest} numbers" if rest else ""
 
     def read(self, element: Element) -> dict:
         numbers = self._numbers[self._at :]

@@ -14,7 +14,6 @@ import numpy as np
 
 from ..errors import InputError, InputWarning
 from .arkit import (
-    PHOTO_SUFFIXES,
     Y_UP_TO_Z_UP,
     Shot,
     files_by_suffix,
@@ -24,6 +23,7 @@ from .arkit import (
     read_frames,
     read_record,
 )
+from .image_header import PHOTO_SUFFIXES
 from .image_source import ImageSource
 from .mesh import Mesh
 from .mesh_file import read_mesh

@@ -7,13 +7,15 @@ them are for photos of `w` times `h`, and photos may be larger (nerfstudio's `re
 Depth is in metres, as floats: EXR, or `dw` times `dh` numbers that LZFSE has compressed.
 """
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from ..errors import InputError, extra
-from .arkit import PHOTO_SUFFIXES, Y_UP_TO_Z_UP, Shot, find_app_mesh, numbers, pinhole, read_frames, read_record
+from ..errors import InputError, InputWarning, extra
+from .arkit import Y_UP_TO_Z_UP, Shot, find_app_mesh, numbers, pinhole, read_frames, read_record
+from .image_header import PHOTO_SUFFIXES
 from .image_source import ImageSource
 from .lzfse_depth import can_decode
 from .mesh_file import read_mesh
@@ -47,6 +49,9 @@ def load_record3d(folder: Path, metadata: Path, name: str) -> Scene:
     if not isinstance(poses, list) or not poses:
         raise InputError(f"{metadata}: holds no poses; record with the LiDAR camera and a recent Record3D")
     if not isinstance(coefficients, list) or len(coefficients) != len(poses):
+        if coefficients:
+            said = "has no perFrameIntrinsicCoeffs for each of its poses; K is taken for all"
+            warnings.warn(f"{metadata}: {said}, which is less exact", InputWarning, stacklevel=3)
         coefficients = None
     size, depth = _size(record, ("w", "h"), str(metadata)), _depths(folder, record)
     shared = None if coefficients else _matrix(record, metadata)

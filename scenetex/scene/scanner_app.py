@@ -10,7 +10,8 @@ import re
 from pathlib import Path
 
 from ..errors import InputError
-from .arkit import PHOTO_SUFFIXES, Y_UP_TO_Z_UP, Shot, files_by_suffix, find_app_mesh, numbers, read_frames, read_record
+from .arkit import Y_UP_TO_Z_UP, Shot, files_by_suffix, find_app_mesh, numbers, read_frames, read_record
+from .image_header import PHOTO_SUFFIXES
 from .image_source import ImageSource
 from .mesh_file import read_mesh
 from .scene import Scene

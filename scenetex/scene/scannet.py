@@ -8,6 +8,7 @@ import numpy as np
 from ..errors import InputError
 from .camera import Camera
 from .frame import Frame
+from .image_header import PHOTO_SUFFIXES
 from .image_source import ImageSource, depth_size, image_size, same_shape
 from .mesh_file import find_mesh, mesh_files
 from .optional_depth import optional_depth
@@ -17,7 +18,12 @@ from .scene import Scene
 from .tsdf_fusion import read_or_fuse_mesh
 
 _MOST_DIGITS = 18
-_COLOR_SUFFIXES = (".jpg", ".jpeg", ".png")
+_DEPTH_SUFFIXES = (".png", ".tif", ".tiff", ".pgm")
+# Of images, but not read in these folders: where there are no others, nothing would say that there are any.
+_UNREAD_SUFFIXES = (
+    *(".heic", ".heif", ".avif", ".jxl", ".jp2", ".gif", ".tga", ".dng", ".raw", ".bin"),
+    *(".exr", ".hdr", ".pfm", ".npy", ".npz"),
+)
 
 
 def load_extracted(folder: Path, name: str) -> Scene:
@@ -31,8 +37,8 @@ def load_extracted(folder: Path, name: str) -> Scene:
     Raises:
         InputError: what `load_scene` says of this layout.
     """
-    colors = numbered_files(folder / "color", _COLOR_SUFFIXES)
-    depths = optional_depth(folder, lambda: numbered_files(folder / "depth", (".png",))) or {}
+    colors = numbered_files(folder / "color", PHOTO_SUFFIXES)
+    depths = optional_depth(folder, lambda: numbered_files(folder / "depth", _DEPTH_SUFFIXES)) or {}
     poses = numbered_files(folder / "pose", (".txt",))
     if not (folder / "pose").is_dir():
         raise InputError(f"{folder / 'pose'}: missing; a scene needs its camera poses there, as <frame>.txt")
@@ -72,17 +78,18 @@ def numbered_files(folder: Path, suffixes: tuple[str, ...]) -> dict[int, Path]:
     """The files `<number>.<suffix>` of a folder by number; none where there is no such folder.
 
     Other things with such names (folders, pipes, which would be waited for) are passed over, and so are numbers beyond
-    what fits in 64 bits.
+    what fits in 64 bits. Of several files with one number that whose suffix comes first counts.
 
     Raises:
-        InputError: the folder has files of that kind, but none is named by a number.
+        InputError: the folder has files of that kind, but none is named by a number; all its images are of other kinds.
     """
-    found, others = {}, []
-    entries = sorted(os.scandir(folder), key=lambda entry: entry.name) if folder.is_dir() else ()
-    for entry in entries:
-        file_name = entry.name
-        stem, suffix = os.path.splitext(file_name)
-        if suffix.lower() not in suffixes or not entry.is_file():
+    found, others, unread = {}, [], []
+    names = sorted(entry.name for entry in os.scandir(folder) if entry.is_file()) if folder.is_dir() else []
+    parts = [(*os.path.splitext(name), name) for name in names]
+    kinds = {suffix: rank for rank, suffix in enumerate(suffixes)}
+    for stem, suffix, file_name in sorted(parts, key=lambda part: kinds.get(part[1].lower(), 0)):
+        if suffix.lower() not in kinds:
+            unread += [file_name] * (suffix.lower() in _UNREAD_SUFFIXES)
             continue
         if stem.isascii() and stem.isdigit() and len(stem) <= _MOST_DIGITS:
             found.setdefault(int(stem), folder / file_name)
@@ -90,6 +97,10 @@ def numbered_files(folder: Path, suffixes: tuple[str, ...]) -> dict[int, Path]:
             others.append(file_name)
     if others and not found:
         raise InputError(f"{folder}: {others[0]} is not named <frame number>{suffixes[0]}; rename the files")
+    if unread and not found:
+        raise InputError(
+            f"{folder}: {unread[0]} is of a kind that is not read there; convert the files to {suffixes[0]}"
+        )
     return found
 
 

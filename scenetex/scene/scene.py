@@ -25,6 +25,14 @@ class Scene:
         path: where it was read from, or None.
         without_photo: names of photos that are not there; their frames were left out.
         damaged: what is wrong with files of frames, or of depth images, that were left out for it, a line each.
+
+    Example:
+        >>> import scenetex
+        >>> scene = scenetex.load_scene("scenes/sample_room")
+        >>> scene
+        Scene('sample_room', Mesh(...), 36 frames)
+        >>> [frame.id for frame in scene.frames[:3]]
+        [0, 12, 24]
     """
 
     name: str

@@ -13,6 +13,7 @@ from .ply_elements import parse_numbers
 
 _HEAD = 84  # bytes before the triangles of a binary file
 _ROW = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
+_LOOP = re.compile(rb"\bouter[ \t]+loop\b", re.IGNORECASE)
 _VERTEX = re.compile(rb"^[ \t]*vertex[ \t]+([^\n]*)", re.MULTILINE | re.IGNORECASE)
 
 
@@ -33,7 +34,7 @@ def read_stl(path: Path) -> tuple[np.ndarray, np.ndarray, None]:
     elif text[:6].lower().startswith(b"solid") and b"\0" not in text[:1024]:
         corners = _ascii_corners(text.replace(b"\r", b"\n"), path)
     else:
-        raise InputError(f"{path}: not an STL file, or cut short; export the mesh again")
+        raise InputError(f"{path}: not an STL file, or cut short, or longer than its header says; export it again")
     with np.errstate(invalid="ignore"):
         corners = corners.astype(np.float64) + 0.0  # no negative zeros
     return *_joined(corners), None
@@ -47,6 +48,13 @@ def _ascii_corners(data: bytes, path: Path) -> np.ndarray:
         numbers = np.zeros(0)
     if len(numbers) != 3 * len(lines) or len(lines) % 3 or b"endsolid" not in data[-1024:].lower():
         raise InputError(f"{path}: an STL file that is cut short, or whose vertices are not x y z; export it again")
+    corner_at, loop_at = (
+        np.fromiter((match.start() for match in what.finditer(data)), np.int64) for what in (_VERTEX, _LOOP)
+    )
+    if (np.diff(np.searchsorted(corner_at, np.r_[0, loop_at, len(data)]))[1:] != 3).any() or len(lines) != 3 * len(
+        loop_at
+    ):
+        raise InputError(f"{path}: an STL file whose facets are no triangles, one line a corner; export it again")
     return numbers.reshape(-1, 3)
 
 

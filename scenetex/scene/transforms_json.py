@@ -40,6 +40,7 @@ _ALL_DISTORTION = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")
 _LIST = "distortion_params"
 _LISTED = ("k1", "k2", "k3", "k4", "p1", "p2")  # nerfstudio's order (cameras/camera_utils.py)
 _OTHER_LENSES = ("ftheta_p0", "latlong", "equirectangular", "orthographic")  # instant-ngp's
+_MASKS = ("mask_path", "fisheye_crop_radius")
 _MISSING_SUFFIXES = (".png", ".jpg", ".jpeg")
 _LARGEST_SIDE = 1 << 16
 _LONGEST_NAME = 1024
@@ -65,12 +66,16 @@ class _Fields:
         if value is None:
             return default
         try:
-            number = float(value)
+            number = math.nan if isinstance(value, bool) else float(value)
         except (TypeError, ValueError, OverflowError):
             number = math.nan
         if not math.isfinite(number):
             raise InputError(f"{self.where}: {key} is not a number; fix it")
         return number
+
+    def levels(self) -> tuple["_Fields", "_Fields"]:
+        """What the frame says by itself, and what all share."""
+        return _Fields(self.own, {}, self.where), _Fields({}, self.common, self.where)
 
     def flag(self, key: str) -> bool:
         value = self.value(key)
@@ -144,8 +149,9 @@ def load_transforms(path: Path, name: str) -> Scene:
         )
         for i, pose in zip(tracked, to_world @ _OPENGL_TO_OPENCV, strict=True)
     ]
-    if any(part.get("mask_path") for part in (meta, *entries)):
-        said = "its masks (mask_path) are not read, and what they hide is painted, too; leave such frames out"
+    mask = next((key for key in _MASKS if any(part.get(key) for part in (meta, *entries))), None)
+    if mask:
+        said = f"its masks ({mask}) are not read, and what they hide is painted, too; leave such frames out"
         warnings.warn(f"{path}: {said}, or paint the photos over there", InputWarning, stacklevel=2)
     lost = tuple(numbers[i] for i in skipped)
     return Scene(name, _mesh(meta, path, name, frames), tuple(frames), lost, folder, without_photo)
@@ -163,6 +169,8 @@ def _parse(path: Path) -> tuple[dict, list[dict]]:
         if not isinstance(model, str) or model not in _PINHOLE_MODELS | {_FISHEYE}:
             said = repr(model[:40]) if isinstance(model, str) else f"of {type(model).__name__}"
             raise InputError(f"{path}: camera model {said} is not a pinhole; {_cure(model)}")
+        if part.get("from_mitsuba"):
+            raise InputError(f"{path}: poses in Mitsuba's axes (from_mitsuba) are not read; turn them to OpenGL's")
         other = next((key for key in _OTHER_LENSES if part.get(key)), None)
         if other:
             raise InputError(f"{path}: the lens that {other} says is no pinhole; {_cure(other)}")
@@ -218,7 +226,14 @@ def _lens(fields: _Fields) -> dict:
 
 def _distortion(fields: _Fields) -> dict[str, float]:
     """Coefficients by name; a list of them goes before single ones, as in nerfstudio's `nerfstudio_dataparser.py`."""
-    given = {key: fields.number(key, 0.0) for key in _ALL_DISTORTION}
+    own, common = (_coefficients(level) for level in fields.levels())
+    return dict.fromkeys(_ALL_DISTORTION, 0.0) | common | own
+
+
+def _coefficients(fields: _Fields) -> dict[str, float]:
+    """Those that one level gives."""
+    given = {key: fields.number(key) for key in _ALL_DISTORTION}
+    given = {key: value for key, value in given.items() if value is not None}
     listed = fields.value(_LIST)
     if listed is None:
         return given
@@ -264,9 +279,7 @@ def _camera(fields: _Fields, photo: Path | None, sizes: dict) -> Camera:
     width, height = given
     if not all(0 < side < _LARGEST_SIDE and side == int(side) for side in given):
         raise InputError(f"{fields.where}: w and h are not an image size; fix them")
-    fx, fy = fields.number("fl_x"), fields.number("fl_y")
-    fx = _focal(fields.number("camera_angle_x"), width) if fx is None else fx
-    fy = _focal(fields.number("camera_angle_y"), height) if fy is None else fy
+    fx, fy = _focal(fields, "x", width), _focal(fields, "y", height)
     if fx is None and fy is None:
         raise InputError(f"{fields.where}: has no focal length; add fl_x or camera_angle_x")
     fx, fy = fy if fx is None else fx, fx if fy is None else fy
@@ -277,8 +290,17 @@ def _camera(fields: _Fields, photo: Path | None, sizes: dict) -> Camera:
     return camera_for(matrix, size, found, fields.where)
 
 
-def _focal(angle: float | None, side: float) -> float | None:
-    return None if angle is None or not _NARROWEST < angle < math.pi else 0.5 * side / math.tan(0.5 * angle)
+def _focal(fields: _Fields, axis: str, side: float) -> float | None:
+    """Pixels along an axis; what a frame says by itself goes before what all share, whichever way it is said."""
+    for level in fields.levels():
+        length = level.number(f"fl_{axis}")
+        if length is not None:
+            return length
+        degrees = level.number(f"{axis}_fov")
+        angle = level.number(f"camera_angle_{axis}", None if degrees is None else math.radians(degrees))
+        if angle is not None and _NARROWEST < angle < math.pi:
+            return 0.5 * side / math.tan(0.5 * angle)
+    return None
 
 
 def _size_once(path: Path, key, sizes: dict, like: tuple[int, int] | None = None) -> tuple[int, int]:

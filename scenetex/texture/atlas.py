@@ -18,6 +18,15 @@ class Atlas:
         size: page side, texels.
         pages: number of pages.
         texels_per_metre: density on the surface.
+
+    Example:
+        >>> import trimesh
+        >>> import scenetex
+        >>> atlas = scenetex.unwrap(trimesh.creation.box(), size=256)
+        >>> atlas
+        Atlas(12 faces in 6 charts, 1 page of 256 x 256 texels, ... texels/m)
+        >>> atlas.uv[atlas.faces].shape  # of every corner of every face
+        (12, 3, 2)
     """
 
     uv: np.ndarray

@@ -1,13 +1,14 @@
 """Back-project images onto the surface: the stage between views and a textured mesh."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..errors import InputError
 from ..process.memory import need
-from ..scene.mesh import Mesh
+from ..scene.mesh import Mesh, MeshLike
 from ..views.viewset import ViewSet, cast_views
 from .atlas import Atlas
 from .blend import blend
@@ -16,12 +17,15 @@ from .projection import Photo, Surface, photos
 from .refine import refine_cameras
 from .selection import Choice, choose
 from .subdivide import Patches, patches
-from .texels import rasterize
+from .texels import Texels, rasterize
 from .textured_mesh import TexturedMesh
 from .twins import surface_faces
 from .weld import usual
 from .winding import turned_to_views, with_faces_turned
 from .working_frame import WorkingFrame
+
+if TYPE_CHECKING:
+    import PIL.Image
 
 _PATCHES_ACROSS = 60  # faces longer than this part of the square root of the area are split for all local decisions
 _LOOK_PER_WIDTH = 1 / 320  # sigma at which photos are compared: two pixels of a 640-pixel image
@@ -34,10 +38,10 @@ _RAMP_PER_WIDTH = 3 / 64  # thirty pixels of a 640-pixel image
 
 
 def bake(
-    mesh,
+    mesh: MeshLike,
     atlas: Atlas,
     views: ViewSet,
-    images,
+    images: "Sequence[np.ndarray | PIL.Image.Image] | np.ndarray",
     *,
     refine_poses: bool = False,
     done: Callable[[], None] = lambda: None,
@@ -59,6 +63,15 @@ def bake(
 
     Raises:
         InputError: counts or sizes that do not match, or views that see nothing of the mesh.
+
+    Example:
+        >>> import scenetex
+        >>> scene = scenetex.load_scene("scenes/sample_room")
+        >>> views = scenetex.render_views(scene, [0, 12], size=(160, 120))
+        >>> photos = [scene.frame(i).read_color() for i in views.frame_ids]
+        >>> atlas = scenetex.unwrap(scene.mesh, size=512)
+        >>> scenetex.bake(scene.mesh, atlas, views, photos)
+        TexturedMesh(Mesh(...), Atlas(...), ...% of the texels seen)
     """
     mesh = Mesh.of(mesh)
     if len(atlas.faces) != len(mesh.faces):
@@ -134,9 +147,9 @@ def paint(mesh: Mesh, atlas: Atlas, seen_by: Survey, done: Callable[[], None] = 
     return _pages(mesh, atlas, texels, color, seen)
 
 
-def as_images(images, views: ViewSet) -> list[np.ndarray]:
+def as_images(given: "Sequence[np.ndarray | PIL.Image.Image] | np.ndarray", views: ViewSet) -> list[np.ndarray]:
     """Checked uint8 images, one per view."""
-    images = [np.asarray(image) for image in images]
+    images = [np.asarray(image) for image in given]
     if len(images) != len(views):
         raise InputError(f"bake: {len(images)} images for {len(views)} views; pass one image per view")
     out = []
@@ -159,7 +172,7 @@ def as_images(images, views: ViewSet) -> list[np.ndarray]:
     return out
 
 
-def _continue(mesh: Mesh, texels, color: np.ndarray, seen: np.ndarray) -> np.ndarray:
+def _continue(mesh: Mesh, texels: Texels, color: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """(v, 3) float32 vertex colours: means of the seen texels around, diffused over the rest of the surface."""
     # Each texel counts for the corner it is nearest to.
     b = texels.bary[seen]
@@ -170,7 +183,7 @@ def _continue(mesh: Mesh, texels, color: np.ndarray, seen: np.ndarray) -> np.nda
     return diffuse(mesh.vertices, mesh.faces, total / np.maximum(count, 1)[:, None], count > 0).astype(np.float32)
 
 
-def _pages(mesh: Mesh, atlas: Atlas, texels, color: np.ndarray, seen: np.ndarray) -> TexturedMesh:
+def _pages(mesh: Mesh, atlas: Atlas, texels: Texels, color: np.ndarray, seen: np.ndarray) -> TexturedMesh:
     """Writes the texels into padded pages."""
     shape = (atlas.pages, atlas.size, atlas.size)
     texture, painted, coverage = np.zeros((*shape, 3), np.uint8), np.zeros(shape, bool), np.zeros(shape, bool)

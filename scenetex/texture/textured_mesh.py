@@ -24,6 +24,18 @@ class TexturedMesh:
         textures: one (size, size, 3) uint8 sRGB image per page, row 0 at the top (v = 1).
         coverage: one (size, size) bool image per page: texels that some view saw; the others are filled in.
         texels: number of texels whose centre lies on a chart, or None if nobody counted.
+
+    Example:
+        >>> import numpy as np
+        >>> import trimesh
+        >>> import scenetex
+        >>> box = scenetex.Mesh.of(trimesh.creation.box())
+        >>> atlas = scenetex.unwrap(box, size=64)
+        >>> red = np.full((64, 64, 3), (200, 30, 30), np.uint8)
+        >>> painted = scenetex.TexturedMesh(box, atlas, (red,), (np.ones((64, 64), bool),))
+        >>> painted.export("box.glb", texture_format="png")
+        >>> painted.to_trimesh().visual.uv.shape[1]
+        2
     """
 
     mesh: Mesh
@@ -37,12 +49,12 @@ class TexturedMesh:
         part = f", {seen / self.texels:.1%} of the texels seen" if self.texels else ""
         return f"TexturedMesh({self.mesh!r}, {self.atlas!r}{part})"
 
-    def export(self, path: str | Path, **options) -> None:
+    def export(self, path: str | Path, **options: str | int) -> None:
         """Writes the mesh in the format that the file's suffix names; the file appears whole or not at all.
 
         Args:
             path: `.glb` (y up, unlit, textures inside) or `.obj` (the mesh's own coordinates; MTL and PNG beside it).
-            options: of `gltf.write_glb` (``texture_format``, ``quality``) or `obj.write_obj` (none).
+            options: of `write_glb` (``texture_format``, ``quality``) or `write_obj` (none).
 
         Raises:
             InputError: an unknown suffix, an option out of range, no face to write, or a file that cannot be written.

@@ -7,24 +7,27 @@ import numpy as np
 
 from ..errors import InputError, InputWarning, extra
 from ..limits import DENSITY, TEXTURE, Between, checked
-from ..scene.mesh import Mesh
+from ..scene.mesh import Mesh, MeshLike
 from .atlas import Atlas
 from .twins import corner_places, one_of_each
 from .weld import face_adjacency, oversized, solid_faces, weld
 
 Packer = Literal["uvunwrap", "xatlas"]
+Packing = Literal["fast", "shape"]
+# uv (n, 2), corner rows (k, 3), chart (k,), page (k,), page count, texels per metre.
+_Layout = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int, float]
 _FEW_ALONE, _SHARE_ALONE = 1000, 0.2  # faces without neighbour that no scan has, in number and as a part of all
 
 
 @checked
 def unwrap(
-    mesh,
+    mesh: MeshLike,
     size: Annotated[int, TEXTURE] = 2048,
     *,
     texels_per_metre: Annotated[float | None, DENSITY] = None,
     packer: Packer = "uvunwrap",
     padding: Annotated[int, Between(0, 4096)] = 8,
-    packing: Literal["fast", "shape"] = "fast",
+    packing: Packing = "fast",
 ) -> Atlas:
     """UV atlas of a mesh, dirty scans included (duplicate vertices, non-manifold edges, faces without area, NaN).
 
@@ -40,6 +43,14 @@ def unwrap(
 
     Raises:
         InputError: no face with area, or an option out of range.
+
+    Example:
+        >>> import trimesh
+        >>> import scenetex
+        >>> scenetex.unwrap(trimesh.creation.icosphere(), size=256).pages
+        1
+        >>> scenetex.unwrap(trimesh.creation.box(), size=128, texels_per_metre=100.0).pages > 1
+        True
     """
     mesh = Mesh.of(mesh)
     if padding > size // 4:
@@ -105,8 +116,10 @@ def _warn_of_scattered(faces: np.ndarray) -> None:
         )
 
 
-def _uvunwrap(positions, faces, size, density, padding, packing):
-    """uvunwrap's charts: uv (n, 2), corner rows (k, 3), chart (k,), page (k,), page count, texels per metre."""
+def _uvunwrap(
+    positions: np.ndarray, faces: np.ndarray, size: int, density: float | None, padding: int, packing: Packing
+) -> _Layout:
+    """uvunwrap's charts."""
     from uvunwrap import UnwrapError
 
     try:
@@ -137,31 +150,42 @@ def _uvunwrap(positions, faces, size, density, padding, packing):
     raise InputError(f"unwrap: {str(trouble).split(';')[0]}; try a larger size or a lower texels_per_metre")
 
 
-def _lay_out(positions, faces, parts, size, density, padding, packing):
+def _lay_out(
+    positions: np.ndarray,
+    faces: np.ndarray,
+    parts: list[np.ndarray],
+    size: int,
+    density: float | None,
+    padding: int,
+    packing: Packing,
+) -> _Layout:
     """One atlas of several sets of faces (`parts`), in which no chart joins faces of two sets."""
     import uvunwrap
 
     meshes = []
     for part in parts:
-        used, corner = slice(None), faces
+        own, corner = positions, faces
         if len(parts) > 1:
             used, corner = np.unique(faces[part], return_inverse=True)
-        meshes.append(uvunwrap.Mesh(positions[used], corner.reshape(-1, 3).astype(np.uint32)))
+            own = positions[used]
+        meshes.append(uvunwrap.Mesh(own, corner.reshape(-1, 3).astype(np.uint32)))
     result = uvunwrap.generate(meshes, page_size=size, texels_per_unit=density, padding=padding, packing=packing)
     uvs, corners = [], np.empty((len(faces), 3), np.int64)
     chart, page = np.empty((2, len(faces)), np.int32)
     rows = charts = 0
     for part, out in zip(parts, result.meshes, strict=True):
         uvs.append(np.asarray(out.uv, np.float32).reshape(-1, 2))
-        own = np.asarray(out.indices, np.int64).reshape(-1, 3)
-        corners[part] = own + rows
-        page[part] = np.asarray(out.page, np.int32)[own[:, 0]]
-        chart[part] = np.unique(np.asarray(out.chart)[own[:, 0]], return_inverse=True)[1] + charts
+        indices = np.asarray(out.indices, np.int64).reshape(-1, 3)
+        corners[part] = indices + rows
+        page[part] = np.asarray(out.page, np.int32)[indices[:, 0]]
+        chart[part] = np.unique(np.asarray(out.chart)[indices[:, 0]], return_inverse=True)[1] + charts
         rows, charts = rows + len(uvs[-1]), int(chart[part].max()) + 1
     return np.concatenate(uvs), corners, chart, page, result.page_count, float(result.texels_per_unit)
 
 
-def _xatlas(positions, faces, size, density, padding, packing):
+def _xatlas(
+    positions: np.ndarray, faces: np.ndarray, size: int, density: float | None, padding: int, packing: Packing
+) -> _Layout:
     """The same from xatlas, whose charts may be mirrored."""
     try:
         import xatlas
@@ -187,7 +211,7 @@ def _xatlas(positions, faces, size, density, padding, packing):
     _, corners, uv = atlas.get_mesh(0)
     corners = corners.astype(np.int64)
     page, chart = (np.asarray(x).astype(np.int32)[corners[:, 0]] for x in atlas.get_mesh_vertex_assignment(0))
-    uv = uv * np.float32([atlas.width / size, atlas.height / size])
+    uv = uv * np.array([atlas.width / size, atlas.height / size], np.float32)
     # Charts larger than a page are shrunk without a word.
     if density and _density(positions, faces, uv[corners] * size) < 0.9 * density:
         raise InputError(

@@ -4,6 +4,7 @@ import bisect
 import operator
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import SupportsIndex
 
 import numpy as np
 
@@ -57,6 +58,14 @@ def select_keyframes(
     Raises:
         InputError: more than one of `count`, `every` and `ids`; a value out of its range; an id that the scene does not
             have; a trajectory that sees nothing of the mesh; a photo that cannot be read.
+
+    Example:
+        >>> import scenetex
+        >>> scene = scenetex.load_scene("scenes/sample_room")
+        >>> scenetex.select_keyframes(scene, every=9)
+        [0, 108, 216, 324]
+        >>> len(scenetex.select_keyframes(scene, count=3, sharpness=False))
+        3
     """
     if sum(option is not None for option in (count, every, ids)) > 1:
         raise InputError("select_keyframes: count, every and ids exclude each other; give one of them")
@@ -72,7 +81,7 @@ def select_keyframes(
     return [scene.frames[i].id for i in _by_sight(scene, count, overlap, sharpness, connected)]
 
 
-def _whole(value, name: str, least: int) -> int:
+def _whole(value: SupportsIndex, name: str, least: int) -> int:
     try:
         number = operator.index(value)
     except TypeError:

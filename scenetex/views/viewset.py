@@ -33,6 +33,17 @@ class ViewSet:
         face_id: (m, h, w) int32 face seen, -1 = no surface.
         face_normals: (f, 3) float32 unit normals of the mesh's faces, world frame.
         axis_alignment: (4, 4) float64, world to gravity-aligned frame (z up).
+
+    Example:
+        >>> import scenetex
+        >>> scene = scenetex.load_scene("scenes/sample_room")
+        >>> views = scenetex.render_views(scene, [0, 12, 24], size=(64, 48))
+        >>> views
+        ViewSet(3 views of 64 x 48, frames 0 to 24)
+        >>> views.normal.shape
+        (3, 48, 64, 3)
+        >>> views.at([2]).frame_ids
+        (24,)
     """
 
     frame_ids: tuple[int, ...]
@@ -103,13 +114,21 @@ def render_views(
 
     Raises:
         InputError: an id the scene does not have, an empty list, or a size that is not positive.
+
+    Example:
+        >>> import scenetex
+        >>> scene = scenetex.load_scene("scenes/sample_room")
+        >>> views = scenetex.render_views(scene, [0, 12], size=(64, 48))
+        >>> views.depth.shape, bool((views.depth > 0).any())
+        ((2, 48, 64), True)
     """
     frames = scene.frames if frame_ids is None else [scene.frame(i) for i in frame_ids]
     if not frames:
         raise InputError(f"{scene.name}: no frames to render; pass at least one frame id")
-    size = tuple(size or frames[0].camera.size)
-    if len(size) != 2 or min(size) < 1:
-        raise InputError(f"render_views: size {size} is not a (width, height) of positive numbers")
+    given = tuple(size or frames[0].camera.size)
+    if len(given) != 2 or min(given) < 1:
+        raise InputError(f"render_views: size {given} is not a (width, height) of positive numbers")
+    size = given[0], given[1]
     intrinsics = np.stack([resize_intrinsics(f.camera.intrinsics, f.camera.size, size) for f in frames])
     poses = np.stack([f.cam_to_world for f in frames])
     return cast_views(scene.mesh, intrinsics, poses, size, tuple(f.id for f in frames), done)
