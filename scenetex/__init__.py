@@ -16,6 +16,7 @@ _HOME = {
     "Camera": "scene.camera",
     "Mesh": "scene.mesh",
     "load_scene": "scene.load",
+    "regions": "scene.regions",
     "select_keyframes": "views.keyframes",
     "ViewSet": "views.viewset",
     "render_views": "views.viewset",
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from .scene.frame import Frame
     from .scene.load import load_scene
     from .scene.mesh import Mesh
+    from .scene.regions import regions
     from .scene.scene import Scene
     from .texture.atlas import Atlas
     from .texture.bake import bake

@@ -1,4 +1,4 @@
-"""Writes a room as a scan in ScanNet's layout, together with the recipe that rebuilds it exactly."""
+"""Writes a room as a scan in ScanNet's layout, labels included, together with the recipe that rebuilds it exactly."""
 
 import json
 import os
@@ -15,6 +15,7 @@ from ..files.output import output_folder
 from ..process.console import bar
 from ..scene.camera import Camera
 from ..scene.mesh import Mesh
+from .labels import write_labels
 from .room import Room, RoomSettings, make_room
 from .room_images import render_room
 from .scan_noise import ScanNoise, scan_mesh
@@ -140,6 +141,7 @@ def _write_all(room: Room, folder: Path, name: str, settings: ScanSettings, prog
     mesh = scan_mesh(room, _between(poses, 3), color_camera, settings.noise, rng, progress)
     world = room.world_from_room
     write_ply(folder / f"{name}_vh_clean_2.ply", replace(mesh, vertices=mesh.vertices @ world[:3, :3].T + world[:3, 3]))
+    write_labels(room, mesh.vertices, folder, name)
     exposure = np.exp(settings.exposure_jitter * rng.standard_normal(len(poses)))
     glass = room.face_part == room.parts.index("window")
     glass &= room.surface.glow[room.surface.face_patch] > 0
