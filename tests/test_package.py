@@ -121,6 +121,7 @@ OPENING |= {"load_file", "safe_open", "torch.load", "np.load", "json.load", "fro
 # what was looked at by `files.check_regular` or `check_folder` before a library opens it.
 KNOWN = {
     "report/html.py read_text",
+    "scene/regions.py np.load",
     "job/source_hash.py read_bytes",
     "job/stage_cache.py np.load",
     "process/memory.py read_text",

@@ -78,7 +78,7 @@ def check_scene(scene: Scene, keyframes: Annotated[str, KEYFRAMES] = "auto") -> 
     look = look_at(scene)
     turned, share = turn_faces(scene, look)
     sounded = soundings(scene, look)
-    depth, agreed = sounded and sounded.agreement(), agreement(look)
+    depth, agreed = None if sounded is None else sounded.agreement(), agreement(look)
     cameras = check_cameras(scene)
     evidence = Evidence(scene, look, agreed, sounded, depth)
     fit = check_fit(evidence, search=cameras is None)
