@@ -18,6 +18,7 @@ _HOME = {
     "load_scene": "scene.load",
     "regions": "scene.regions",
     "select_keyframes": "views.keyframes",
+    "select_views": "views.next_views",
     "ViewSet": "views.viewset",
     "render_views": "views.viewset",
     "Atlas": "texture.atlas",
@@ -75,6 +76,7 @@ if TYPE_CHECKING:
     from .texture.textured_mesh import TexturedMesh
     from .texture.unwrap import unwrap
     from .views.keyframes import select_keyframes
+    from .views.next_views import select_views
     from .views.viewset import ViewSet, render_views
 
 

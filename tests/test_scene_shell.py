@@ -14,7 +14,7 @@ from scenetex.scene.mesh import Mesh
 from scenetex.scene.scene import Scene
 from scenetex.scene.shell import find_shell
 from scenetex.synthetic import walk
-from scenetex.synthetic.scan import ScanNoise, scan_mesh
+from scenetex.synthetic.scan_noise import ScanNoise, scan_mesh
 
 NEUTRAL = {"window", "door", "skirting", "rug", "picture", "curtains"}  # flat on a wall or floor, or set into it
 
