@@ -13,7 +13,7 @@ from numbers import Integral, Real
 from os import PathLike
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -250,7 +250,7 @@ def read_image_size(text: str, name: str) -> tuple[int, int]:
     return sides
 
 
-def read_keyframes(text: str, name: str) -> dict:
+def read_keyframes(text: str, name: str) -> dict[str, Any]:
     """What an option for keyframes asks of `select_keyframes`; empty for "auto" and "all".
 
     Raises:

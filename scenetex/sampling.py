@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Annotated
+from typing import Annotated, Any
 
 from .limits import GUIDANCE, SEED, STEPS, check_options
 
@@ -43,11 +43,11 @@ class Sampling:
     shared_noise: bool = True
     fusion: bool = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_options(self, flags=False)
 
     @classmethod
-    def of(cls, options: Mapping[str, object]) -> "Sampling":
+    def of(cls, options: Mapping[str, Any]) -> "Sampling":
         """The settings among options by name, whatever else there is; those that are not there stay as they are."""
         return cls(**{f.name: options[f.name] for f in fields(cls) if f.name in options})
 
@@ -56,7 +56,7 @@ class Sampling:
         """Whether negative prompts count."""
         return self.guidance_scale is not None and self.guidance_scale > 1
 
-    def keywords(self) -> dict[str, object]:
+    def keywords(self) -> dict[str, Any]:
         """What pipelines are called with, by the names of diffusers: what is left to the model is left out, and the
         generator is a new one every time."""
         import torch

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
@@ -78,7 +78,7 @@ class Generation:
     upscale: Annotated[int, UPSCALE] = 1
     upscale_tile: Annotated[int | None, TILE] = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_options(self, flags=False)
         if self.upscale > 1 and self.panorama:
             raise InputError(f"upscale {self.upscale} (--upscale): not for panoramas")
@@ -86,7 +86,7 @@ class Generation:
             raise InputError(f"upscale_tile {self.upscale_tile} (--upscale-tile): only with --upscale")
 
     @classmethod
-    def of(cls, options: Mapping[str, object]) -> "Generation":
+    def of(cls, options: Mapping[str, Any]) -> "Generation":
         """The settings among options by name, whatever else there is; those of `Sampling` may stand beside them."""
         own = {f.name: options[f.name] for f in fields(cls) if f.name in options}
         sampling = vars(own.get("sampling", Sampling()))
@@ -168,8 +168,8 @@ def generate_images(
     stages.used |= {name: found[name] for name in _LEFT_OPEN}
     if generation.upscale > 1:
         with stages.stage("render large"):
-            fine = tuple(max(1, side * generation.upscale // _DEPTH_SHARE) for side in views.size)
-            views = render_views(scene, list(views.frame_ids), fine)
+            width, height = (max(1, side * generation.upscale // _DEPTH_SHARE) for side in views.size)
+            views = render_views(scene, list(views.frame_ids), (width, height))
     return views, list(found["images"]), is_key
 
 
@@ -188,10 +188,12 @@ def _around(
         with stages.stage("generate"):
             pipe = model()
             pipe.set_progress_bar_config(disable=not progress, desc="generate", leave=False)
-            prompts = {"prompt": generation.prompt, "negative_prompt": generation.negative_prompt}
+            prompts: dict[str, Any] = {"prompt": generation.prompt, "negative_prompt": generation.negative_prompt}
 
-            def attempt(_) -> np.ndarray:
-                return pipe(**prompts, views=views, **generation.sampling.keywords()).images
+            def attempt(_: int) -> np.ndarray:
+                # Any: never the tuple of return_dict=False.
+                made: Any = pipe(**prompts, views=views, **generation.sampling.keywords())
+                return made.images
 
             # All views of a panorama are generated together: only the attention can do with less.
             images = with_less_memory(pipe, len(views), LEAST_JOINT, attempt, stages.notes.append)
@@ -201,7 +203,7 @@ def _around(
     return views, list(found["images"]), (True,) * len(views)
 
 
-def _used(generation: Generation) -> dict:
+def _used(generation: Generation) -> dict[str, Any]:
     """What `_LEFT_OPEN` names, as it was used."""
     from ..pipelines.loading import resolve_device
     from ..pipelines.multiview import MultiViewPipeline
@@ -221,7 +223,7 @@ def _generated(
         return small["images"]
     joint = generation.joint_views
 
-    def run(call, name: str, views: ViewSet, *args) -> np.ndarray:
+    def run(call: Callable[..., Any], name: str, views: ViewSet, *args: Any) -> np.ndarray:
         pipe.set_progress_bar_config(disable=not progress, desc=name, leave=False)
 
         def attempt(joint_views: int) -> np.ndarray:
@@ -259,13 +261,15 @@ def _upscaled(
     """(m, H, W, 3) uint8, the images (m, h, w, 3) made larger."""
     # Steps and guidance are those that super-resolution was trained with, not those of the small images.
     sampling = replace(generation.sampling, steps=None, guidance_scale=None)
-    options = {"factor": generation.upscale, "tile": generation.upscale_tile}
+    options: dict[str, Any] = {"factor": generation.upscale, "tile": generation.upscale_tile}
     options |= {"negative_prompt": generation.negative_prompt}
     pipe.set_progress_bar_config(disable=not progress, desc="upscale", leave=False)
 
     def attempt(joint_views: int) -> np.ndarray:
         less = options | {"joint_views": joint_views}
-        return pipe.upscale(generation.prompt, views, images, **less, **sampling.keywords()).images
+        # Any: never the tuple of return_dict=False.
+        made: Any = pipe.upscale(generation.prompt, views, images, **less, **sampling.keywords())
+        return made.images
 
     with stages.stage("upscale"):
         large = with_less_memory(pipe, len(views), generation.joint_views, attempt, stages.notes.append)

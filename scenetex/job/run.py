@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from functools import cache, partial
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import cv2
 import numpy as np
@@ -40,7 +40,8 @@ _DEPTH_SHARE = 2  # photos over the depth maps they are baked with: costs 0.02 d
 _PAINTED = 60  # bytes for each pixel of the photo that is being painted
 _DEPTH_SIDES = 400, 2400  # pixels of the maps' shorter and longer side, beyond which photos of 100 megapixels leave off
 
-Layout = Future | Callable[[], Atlas]
+T = TypeVar("T")
+Layout = Future[Atlas] | Callable[[], Atlas]
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,7 +198,7 @@ def texture_scene(
         progress=progress,
         checks=checks,
     )
-    for finding in result.checks.findings:
+    for finding in result.checks.findings if result.checks else ():
         warnings.warn(f"{scene.name}: {finding.message}", InputWarning, stacklevel=2)
     return result.mesh
 
@@ -216,7 +217,7 @@ def run_stages(
     progress: bool = False,
     checks: Checks | None = None,
     stages: Stages | None = None,
-    model: Callable[[Generation], object] = load_model,
+    model: "Callable[[Generation], MVDiffusionPipeline | MVDiffusionPanoramaPipeline]" = load_model,
 ) -> Result:
     """Runs scene -> keyframes -> views -> images -> atlas -> texture.
 
@@ -250,13 +251,12 @@ def run_stages(
     if strict:
         refuse(checks)
     scene = checks.scene
-    layout = partial(lay_out, scene, stages, texture_size, texels_per_metre, packer)
+    unwrapping = partial(lay_out, scene, stages, texture_size, texels_per_metre, packer)
     with _beside() as beside, stages.stage("total"):
         if generation is not None:
             pipe = prepare_model(generation, stages, model)
-        if threads() != 1:
-            # uvunwrap works outside Python's lock: it has a core of its own while images are made and cameras refined.
-            layout = beside.submit(layout)
+        # uvunwrap works outside Python's lock: it has a core of its own while images are made and cameras refined.
+        layout: Layout = unwrapping if threads() == 1 else beside.submit(unwrapping)
         if generation is None:
             views, pictures, refinement = _photos(scene, keyframes, refine_poses, stages)
             is_key = (True,) * len(views)
@@ -294,7 +294,7 @@ def _beside() -> Iterator[ThreadPoolExecutor]:
     pool.shutdown()
 
 
-def lay_out(scene: Scene, stages: Stages, texture_size: int, texels_per_metre: float | None, packer: str) -> Atlas:
+def lay_out(scene: Scene, stages: Stages, texture_size: int, texels_per_metre: float | None, packer: Packer) -> Atlas:
     """The atlas, `unwrap` as a stage."""
     with stages.stage("unwrap"):
         found = stages.recall("unwrap")
@@ -305,11 +305,11 @@ def lay_out(scene: Scene, stages: Stages, texture_size: int, texels_per_metre: f
     return atlas
 
 
-def prepare_model(generation: Generation, stages: Stages, model: Callable[[Generation], object]) -> Callable:
+def prepare_model(generation: Generation, stages: Stages, model: Callable[[Generation], T]) -> Callable[[], T]:
     """What gives the pipeline; it is loaded right away, so that its errors come first, unless all images are there."""
 
     @cache
-    def pipe():
+    def pipe() -> T:
         with stages.stage("model"):
             return model(generation)
 
@@ -331,7 +331,9 @@ def make_images(
     return generate_images(pipe, scene, frame_ids, generation, stages, progress)
 
 
-def _photos(scene: Scene, keyframes: str, refine_poses: bool, stages: Stages):
+def _photos(
+    scene: Scene, keyframes: str, refine_poses: bool, stages: Stages
+) -> tuple[ViewSet, list[np.ndarray], RefinedCameras | None]:
     """Views, photos and what refinement found."""
     frame_ids = _frames(scene, keyframes, stages, photos=True)
     with stages.stage("photos", len(frame_ids)) as done:
@@ -352,7 +354,8 @@ def depth_size(size: tuple[int, int]) -> tuple[int, int]:
     """(width, height) of the depth maps that photos of `size` are baked with."""
     shortest, longest = _DEPTH_SIDES
     share = max(_DEPTH_SHARE, min(min(size) / shortest, max(size) / longest))
-    return tuple(max(1, int(side // share)) for side in size)
+    width, height = (max(1, int(side // share)) for side in size)
+    return width, height
 
 
 def _frames(scene: Scene, keyframes: str, stages: Stages, photos: bool) -> list[int]:
@@ -400,7 +403,7 @@ def choose_frames(scene: Scene, keyframes: Annotated[str, KEYFRAMES], photos: bo
         return [frame.id for frame in scene.frames]
     if keyframes == "auto":
         return select_keyframes(scene, count=MOST_PHOTOS, connected=False)
-    by_sight = {"sharpness": photos, "connected": not photos} if "count" in asked else {}
+    by_sight: dict[str, Any] = {"sharpness": photos, "connected": not photos} if "count" in asked else {}
     return select_keyframes(scene, **asked, **by_sight)
 
 
@@ -437,7 +440,9 @@ def read_photos(scene: Scene, frame_ids: list[int], done: Done = lambda: None) -
     ]
 
 
-def _final_views(scene, frame_ids, size, refinement: RefinedCameras | None, done) -> ViewSet:
+def _final_views(
+    scene: Scene, frame_ids: list[int], size: tuple[int, int], refinement: RefinedCameras | None, done: Done
+) -> ViewSet:
     if refinement is None or not refinement.accepted:
         return render_views(scene, frame_ids, size, done=done)
     glance = refinement.size

@@ -245,7 +245,7 @@ class MultiViewUNet(ExactFrequencies, ModelMixin, ConfigMixin):
             )
 
 
-def base_unet(unet: nn.Module) -> nn.Module:
+def base_unet(unet: MultiViewUNet | UNet2DConditionModel) -> UNet2DConditionModel:
     """The UNet that the blocks are around; `unet` itself, where there are none."""
     return unet.unet if isinstance(unet, MultiViewUNet) else unet
 

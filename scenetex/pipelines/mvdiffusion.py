@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import torch
@@ -59,7 +59,7 @@ class MVDiffusionPipeline(MultiViewPipeline):
         negative_prompt_embeds: torch.Tensor | None = None,
         pooled_prompt_embeds: torch.Tensor | None = None,
         negative_pooled_prompt_embeds: torch.Tensor | None = None,
-        images: Sequence | None = None,
+        images: Sequence[Any] | np.ndarray | None = None,
         correspondence: bool = True,
         shared_noise: bool = True,
         fusion: bool = True,
@@ -68,9 +68,9 @@ class MVDiffusionPipeline(MultiViewPipeline):
         controlnet_conditioning_scale: Annotated[float, WEIGHT] = 1.0,
         output_type: str = "np",
         return_dict: bool = True,
-        callback_on_step_end: Callable | None = None,
+        callback_on_step_end: Callable[..., Any] | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
-    ) -> ImagePipelineOutput | tuple:
+    ) -> ImagePipelineOutput | tuple[Any, ...]:
         """Images of all views, generated together.
 
         Up to `joint_views` views are denoised at once. Of more, the first ones are; the others follow in windows that
@@ -124,9 +124,9 @@ class MVDiffusionPipeline(MultiViewPipeline):
         self,
         prompt: str | Sequence[str] | None = None,
         views: ViewSet | None = None,
-        images: Sequence = (),
-        **options,
-    ) -> ImagePipelineOutput | tuple:
+        images: Sequence[Any] | np.ndarray = (),
+        **options: Any,
+    ) -> ImagePipelineOutput | tuple[Any, ...]:
         """Images of views between anchors, each generated together with the two anchors around it.
 
         Anchors and views between are told apart by the condition branch, where the UNet has one; without it anchors
@@ -156,7 +156,7 @@ class MVDiffusionPipeline(MultiViewPipeline):
         self,
         prompt: str | Sequence[str] | None = None,
         views: ViewSet | None = None,
-        images: Sequence = (),
+        images: Sequence[Any] | np.ndarray = (),
         factor: Annotated[int | None, UPSCALE] = None,
         negative_prompt: str | Sequence[str] | None = None,
         num_inference_steps: Annotated[int, STEPS] = 20,
@@ -176,9 +176,9 @@ class MVDiffusionPipeline(MultiViewPipeline):
         eta: Annotated[float, SHARE] = 0.0,
         output_type: str = "np",
         return_dict: bool = True,
-        callback_on_step_end: Callable | None = None,
+        callback_on_step_end: Callable[..., Any] | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
-    ) -> ImagePipelineOutput | tuple:
+    ) -> ImagePipelineOutput | tuple[Any, ...]:
         """Large images of views whose small images are there; needs the optional part `upscale_unet`, or
         `detail_decoder`, or better both.
 

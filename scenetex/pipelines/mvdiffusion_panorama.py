@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import numpy as np
 import PIL.Image
@@ -27,6 +27,10 @@ from .task import Task
 BLOCKS = "panorama"  # the folder in a model's folder that holds blocks of that kind for its UNet
 _CELLS = 64  # Stable Diffusion's latents, for models that do not say what they were trained at
 
+# In the forms of `output_type`.
+Images = list[PIL.Image.Image] | np.ndarray | torch.Tensor
+Image = PIL.Image.Image | np.ndarray | torch.Tensor
+
 
 @dataclass
 class PanoramaOutput(BaseOutput):
@@ -37,8 +41,8 @@ class PanoramaOutput(BaseOutput):
         panorama: (H, 2 H, 3), equirectangular; the first view is in the middle. None for "latent".
     """
 
-    images: list[PIL.Image.Image] | np.ndarray | torch.Tensor
-    panorama: PIL.Image.Image | np.ndarray | torch.Tensor | None
+    images: Images
+    panorama: Image | None
 
 
 class MVDiffusionPanoramaPipeline(MultiViewPipeline):
@@ -64,7 +68,7 @@ class MVDiffusionPanoramaPipeline(MultiViewPipeline):
     """
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | PathLike, **kwargs) -> Self:
+    def from_pretrained(cls, pretrained_model_name_or_path: str | PathLike[str], **kwargs: Any) -> Self:
         """As for every pipeline here; blocks in the folder's ``panorama`` take the place of the UNet's."""
         pipe = super().from_pretrained(pretrained_model_name_or_path, **kwargs)
         folder = Path(locate_model(pretrained_model_name_or_path)) / BLOCKS
@@ -78,7 +82,7 @@ class MVDiffusionPanoramaPipeline(MultiViewPipeline):
     def __call__(
         self,
         prompt: str | Sequence[str] | None = None,
-        image=None,
+        image: PIL.Image.Image | np.ndarray | None = None,
         views: ViewSet | None = None,
         size: Annotated[int | None, SIDE] = None,
         height: Annotated[int | None, ROWS] = None,
@@ -98,9 +102,9 @@ class MVDiffusionPanoramaPipeline(MultiViewPipeline):
         controlnet_conditioning_scale: Annotated[float, WEIGHT] = 1.0,
         output_type: str = "np",
         return_dict: bool = True,
-        callback_on_step_end: Callable | None = None,
+        callback_on_step_end: Callable[..., Any] | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
-    ) -> PanoramaOutput | tuple:
+    ) -> PanoramaOutput | tuple[Any, ...]:
         """A panorama, its eight views generated together.
 
         Args:
@@ -156,9 +160,9 @@ class MVDiffusionPanoramaPipeline(MultiViewPipeline):
             raise InputError("views of a scene, but this model takes no depth; pass a depth ControlNet or a depth UNet")
         return ring
 
-    def _stitch(self, images, height: int | None, output_type: str):
+    def _stitch(self, images: Images, height: int | None, output_type: str) -> Image:
         """The panorama as `output_type` says, of images in that form."""
-        if output_type == "pt":
+        if isinstance(images, torch.Tensor):
             images = images.permute(0, 2, 3, 1).cpu().numpy()
         panorama = stitch(images, height)
         if output_type == "pil":

@@ -29,11 +29,20 @@ class Scenery(Protocol):
         fused_share: of the steps, in which fused views agree in everything, see `Fusion`.
     """
 
-    names: tuple[int, ...]
-    noise_seeds: list[int]
-    size: tuple[int, int]
-    surface: ViewSet | None
-    fused_share: float
+    @property
+    def names(self) -> tuple[int, ...]: ...
+
+    @property
+    def noise_seeds(self) -> list[int]: ...
+
+    @property
+    def size(self) -> tuple[int, int]: ...
+
+    @property
+    def surface(self) -> ViewSet | None: ...
+
+    @property
+    def fused_share(self) -> float: ...
 
     def __len__(self) -> int: ...
 
@@ -60,7 +69,7 @@ class SceneViews:
     fused_share = 0.3
 
     @classmethod
-    def of(cls, views: ViewSet) -> "SceneViews":
+    def of(cls, views: ViewSet | None) -> "SceneViews":
         """Raises InputError unless these are views."""
         if not isinstance(views, ViewSet):
             raise InputError(f"views: {type(views).__name__} is not a ViewSet; make one with scenetex.render_views")
