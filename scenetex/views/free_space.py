@@ -168,7 +168,9 @@ def _grid(scene: Scene, eyes: np.ndarray, spacing: float) -> tuple[np.ndarray, n
     corners = np.concatenate([scene.mesh.triangles.reshape(-1, 3), eyes])
     near = np.linalg.norm(corners - scene.mesh.extent.middle, axis=1) < 12 * max(scene.mesh.extent.radius, 1e-9)
     upright = corners[near] @ to_room[:3, :3].T + to_room[:3, 3]
-    low, high = (upright.min(0), upright.max(0)) if len(upright) else (np.zeros(3), np.zeros(3))
+    if not len(scene.mesh.faces) or not len(upright):
+        return np.zeros((0, 3)), np.zeros((0, 2), np.int64)
+    low, high = upright.min(0), upright.max(0)
     spacing = max(spacing, float(np.prod(np.maximum(high - low, spacing)) / _MOST) ** (1 / 3))
     counts = np.maximum(((high - low) / spacing).astype(int), 1)
     first = (low + high - (counts - 1) * spacing) / 2
