@@ -14,6 +14,8 @@ from .latent_fusion import Fusion, noise_level
 from .prompts import Embeddings
 from .task import Request
 
+_JUMPS = (0.35, 0.6)  # of the steps, from which views that are known in part are painted again
+
 
 @dataclass(frozen=True, eq=False)
 class Part:
@@ -22,8 +24,8 @@ class Part:
     Attributes:
         which: (n,) the views' numbers, ascending by frame id.
         noise: (n, c, h, w) N(0, 1), to start from.
-        anchors: (n, c, h, w) latents of the views that are there already; anything elsewhere.
-        is_anchor: (n,) bool, which views those are.
+        anchors: (n, c, h, w) latents of what is there already; anything elsewhere.
+        known: (n, 1, h, w) bool, which cells those are: all of an anchor's, part of other views'.
         embeddings: of the prompts, with guidance negative ones before them.
         fusion: None = off.
         generators: one per view, for schedulers that draw noise at every step.
@@ -34,11 +36,17 @@ class Part:
     which: list[int]
     noise: torch.Tensor
     anchors: torch.Tensor
-    is_anchor: torch.Tensor
+    known: torch.Tensor
     embeddings: Embeddings
     fusion: Fusion | None
     generators: list[torch.Generator]
     on_step: Callable[[int, torch.Tensor, torch.Tensor], torch.Tensor | None]
+
+    @property
+    def partial(self) -> bool:
+        """Whether some view is there in part."""
+        of_view = self.known.flatten(1)
+        return bool((of_view.any(1) & ~of_view.all(1)).any())
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,19 +77,22 @@ class Denoiser:
         scheduler: any of diffusers'.
         controlnet: a depth ControlNet, or None.
         empty_condition: the condition branch gets zeros where nothing is there already, not nothing at all.
+        partial_condition: the condition branch was trained on views that are there in part, too; without it is told of
+            whole ones alone.
     """
 
     unet: MultiViewUNet | UNet2DConditionModel
     scheduler: SchedulerMixin
     controlnet: ControlNetModel | None
     empty_condition: bool
+    partial_condition: bool
 
     def denoise(self, part: Part, inputs: Inputs, request: Request) -> torch.Tensor:
         """Clean latents (n, c, h, w)."""
         condition = self.condition(part)
         # With a condition branch, anchors are generated again, as the model has learned it. Without one, their latents
         # with as much noise as the others stand in for them; fusion needs them exact, too.
-        exact = part.fusion is not None or condition is None
+        exact = part.fusion is not None or condition is None or part.partial
 
         def predict(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
             return self.predict(x, t, inputs, condition, request)
@@ -91,9 +102,10 @@ class Denoiser:
     def condition(self, part: Part) -> torch.Tensor | None:
         """(1, n, c + 1, h, w) for the condition branch: anchors' latents and masks, zeros for views to be generated."""
         branch = isinstance(self.unet, MultiViewUNet) and self.unet.condition_branch is not None
-        if not branch or not (part.is_anchor.any() or self.empty_condition):
+        if not branch or not (part.known.any() or self.empty_condition):
             return None
-        mask = part.is_anchor[:, None, None, None].to(part.anchors.dtype).expand_as(part.anchors[:, :1])
+        known = part.known if self.partial_condition else part.known.all((1, 2, 3), keepdim=True).expand_as(part.known)
+        mask = known.to(part.anchors.dtype)
         return torch.cat([torch.where(mask > 0, part.anchors, 0), mask], 1)[None]
 
     def predict(
@@ -167,30 +179,46 @@ def denoise(
     Returns:
         (n, c, h, w); the anchors' latents as they were.
     """
-    scheduler.set_timesteps(request.sampling.steps, device=part.noise.device)
-    timesteps = scheduler.timesteps
-    latents = part.noise * scheduler.init_noise_sigma
     accepted = inspect.signature(scheduler.step).parameters
     extra = {"eta": request.eta, "generator": part.generators}
     extra = {name: value for name, value in extra.items() if name in accepted}
-    exact_anchors = exact_anchors and bool(part.is_anchor.any())
-    for step, t in enumerate(timesteps):
-        x = scheduler.scale_model_input(latents, t)
-        output = predict(x, t)
-        if part.fusion is not None or exact_anchors:
-            level = noise_level(scheduler, step, t)
-            if exact_anchors:
-                exact = level.output(x.float(), part.anchors.float()).to(output.dtype)
-                output = torch.where(part.is_anchor[:, None, None, None], exact, output)
-            if part.fusion is not None:
-                coarse = step >= part.fusion.share * len(timesteps)
-                output = part.fusion.apply(x, output, level, coarse)
-        latents = scheduler.step(output, t, latents, **extra, return_dict=False)[0]
-        go_on = part.on_step(step, t, latents)
-        if go_on is None:
-            break
-        latents = go_on
-    return torch.where(part.is_anchor[:, None, None, None], part.anchors, latents)
+    exact_anchors = exact_anchors and bool(part.known.any())
+    steps, done = request.sampling.steps, 0
+    for first in starts(scheduler, part, steps):
+        scheduler.set_timesteps(steps, device=part.noise.device)
+        timesteps = scheduler.timesteps
+        if first == 0:
+            latents = part.noise * scheduler.init_noise_sigma
+        else:
+            scheduler.set_begin_index(first)
+            latents = scheduler.add_noise(latents, part.noise, timesteps[first : first + 1])
+        for step in range(first, len(timesteps)):
+            t = timesteps[step]
+            x = scheduler.scale_model_input(latents, t)
+            output = predict(x, t)
+            if part.fusion is not None or exact_anchors:
+                level = noise_level(scheduler, step, t)
+                if exact_anchors:
+                    exact = level.output(x.float(), part.anchors.float()).to(output.dtype)
+                    output = torch.where(part.known, exact, output)
+                if part.fusion is not None:
+                    coarse = step >= part.fusion.share * len(timesteps)
+                    output = part.fusion.apply(x, output, level, coarse)
+            latents = scheduler.step(output, t, latents, **extra, return_dict=False)[0]
+            go_on = part.on_step(done, t, latents)
+            if go_on is None:
+                return torch.where(part.known, part.anchors, latents)
+            latents, done = go_on, done + 1
+        latents = torch.where(part.known, part.anchors, latents)
+    return torch.where(part.known, part.anchors, latents)
+
+
+def starts(scheduler: SchedulerMixin, part: Part, steps: int) -> list[int]:
+    """The steps at which denoising starts: at the first, and where views are there in part, again at later ones, for
+    which what was made gets noise anew: what is painted comes to fit what is known (as in RePaint, Lugmayr et al. 2022,
+    section 4.2, in few long jumps). Schedulers that cannot begin in between start once."""
+    jumps = hasattr(scheduler, "set_begin_index") and hasattr(scheduler, "add_noise") and part.partial
+    return [0, *(first for first in (round(share * steps) for share in _JUMPS) if jumps and 0 < first < steps)]
 
 
 def _added(inputs: Inputs, halves: int) -> dict[str, torch.Tensor] | None:

@@ -74,14 +74,15 @@ class Fusion:
     Args:
         correspondence: of the m views; convention "visible".
         shape: (h, w) of the latents.
-        is_anchor: (m,) bool, views that are there already: the others come to them, they do not move.
+        known: (m, 1, h, w) bool, cells that are there already, all of an anchor's and part of other views': the others
+            come to them, they do not move.
         share: of the steps, in which views agree in everything, while the large shapes form; then each has its own
-            fine detail, which averaging would blur. That of an anchor is there to be taken over.
+            fine detail, which averaging would blur. That of what is known is there to be taken over.
     """
 
-    def __init__(self, correspondence: Correspondence, shape: tuple[int, int], is_anchor: torch.Tensor, share: float):
+    def __init__(self, correspondence: Correspondence, shape: tuple[int, int], known: torch.Tensor, share: float):
         self._matches = correspondence.at(shape)
-        self._is_anchor = is_anchor
+        self._known = known.flatten()
         self.share = share
 
     def fuse(self, clean: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -91,21 +92,22 @@ class Fusion:
             clean: (m, c, h, w).
 
         Returns:
-            tokens (n,) int64, numbered view * h * w + cell; their latents (n, c) float32; and (n,) bool, whether an
-            anchor is among their partners.
+            tokens (n,) int64, numbered view * h * w + cell; their latents (n, c) float32; and (n,) bool, whether a
+            known cell is among their partners.
         """
-        cells = clean.shape[2] * clean.shape[3]
         table = clean.float().permute(0, 2, 3, 1).reshape(-1, clean.shape[1])
-        is_anchor = self._is_anchor.to(table.device)
-        tokens, values, anchored = [table.new_zeros(0, dtype=torch.long)], [table[:0]], [is_anchor[:0]]
+        known = self._known.to(table.device)
+        tokens, values, anchored = [table.new_zeros(0, dtype=torch.long)], [table[:0]], [known[:0]]
         for group in self._matches.groups:
             seen = group.keys.sample(table)
-            there = is_anchor[group.keys.texel[..., 0].long() // cells]
+            # Of the four cells that a key lies between, the one that it lies nearest to.
+            nearest = group.keys.weight.argmax(-1, keepdim=True)
+            there = known[group.keys.texel.gather(-1, nearest)[..., 0].long()]
             weight = torch.where(there, _ANCHOR_WEIGHT, 1.0)
             if group.valid is not None:
                 weight, there = weight * group.valid, there & group.valid
             total = table[group.query] + (weight[..., None] * seen).sum(1)
-            moves = ~is_anchor[group.query // cells]
+            moves = ~known[group.query]
             tokens.append(group.query[moves])
             values.append((total / (1 + weight.sum(1, keepdim=True)))[moves])
             anchored.append(there.any(1)[moves])
@@ -115,7 +117,7 @@ class Fusion:
         """The model's output (m, c, h, w) with fused clean latents; cells without a partner are left as they are.
 
         Args:
-            coarse: views come to agree in what is not fine alone, but for places that an anchor shows, too: of the
+            coarse: views come to agree in what is not fine alone, but for places that are known elsewhere, too: of the
                 change, its smooth part is made.
         """
         clean = level.clean(x.float(), output.float())

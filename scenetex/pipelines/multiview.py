@@ -46,6 +46,7 @@ class MultiViewPipeline(WindowedPipeline):
         convention: of the correspondence the UNet was trained with: "visible", or "mvdiffusion" for released weights.
         empty_condition: whether the UNet was trained with an empty condition (zeros, mask 0) where nothing is given, or
             with none at all, as released weights are used.
+        partial_condition: whether the UNet's condition branch was trained on views that are there in part, too.
         default_steps, default_guidance: steps and guidance scale where a call gives none.
 
     Raises:
@@ -76,6 +77,7 @@ class MultiViewPipeline(WindowedPipeline):
         detail_decoder: DetailDecoder | None = None,
         convention: str = "visible",
         empty_condition: bool = False,
+        partial_condition: bool = False,
         default_steps: int = 50,
         default_guidance: float = 9.0,
     ):
@@ -98,6 +100,7 @@ class MultiViewPipeline(WindowedPipeline):
         self.register_to_config(
             convention=convention,
             empty_condition=empty_condition,
+            partial_condition=partial_condition,
             default_steps=default_steps,
             default_guidance=default_guidance,
         )
@@ -196,13 +199,13 @@ class MultiViewPipeline(WindowedPipeline):
             if latent:
                 return latents
             surface = task.views.surface
-            images = self._images(latents, task)
+            images = _with_known(self._images(latents, task), task)
             # Nothing is carried over in a call that was interrupted: its images are no images yet.
             if not request.sampling.fusion or surface is None or self.interrupt:
                 return images
             is_anchor = np.array([anchor is not None for anchor in task.anchors])
             carried = carry_over(images.permute(0, 2, 3, 1).cpu().numpy(), is_anchor, surface)
-            return torch.from_numpy(carried).permute(0, 3, 1, 2).to(images)
+            return _with_known(torch.from_numpy(carried).permute(0, 3, 1, 2).to(images), task)
 
         return self._finish(run, request, output_type)
 
@@ -229,7 +232,13 @@ class MultiViewPipeline(WindowedPipeline):
         device, dtype = self._execution_device, self.unet.dtype
         surface = views.surface
         guide = make_guide(surface, self.guide_channels, factor).to(device, dtype) if self.takes_depth else None
-        denoiser = Denoiser(self.unet, self.scheduler, self.controlnet, self.config.empty_condition)
+        denoiser = Denoiser(
+            self.unet,
+            self.scheduler,
+            self.controlnet,
+            self.config.empty_condition,
+            self.config.partial_condition,
+        )
 
         def denoise(part: Part) -> torch.Tensor:
             control = None
@@ -246,8 +255,12 @@ class MultiViewPipeline(WindowedPipeline):
             return denoiser.denoise(part, inputs, request)
 
         anchors = {i: self.encode_image(image) for i, image in enumerate(task.anchors) if image is not None}
+        partly = {
+            i: (self.encode_image(known.filled()), torch.from_numpy(known.cells(factor)))
+            for i, known in task.partly.items()
+        }
         width, height = views.size
-        return self._window_by_window(views, request, (height // factor, width // factor), anchors, denoise)
+        return self._window_by_window(views, request, (height // factor, width // factor), anchors, denoise, partly)
 
     def _finish(self, run: Callable[[bool], torch.Tensor], request: Request, output_type: str):
         """What `run` gives, latents or images (m, 3, H, W) -1..1, as `output_type` says."""
@@ -260,3 +273,13 @@ class MultiViewPipeline(WindowedPipeline):
             images = self.image_processor.postprocess(images, output_type=output_type)
         self.maybe_free_model_hooks()
         return images
+
+
+def _with_known(images: torch.Tensor, task: Task) -> torch.Tensor:
+    """Images (m, 3, H, W) -1..1 with the pixels that were known in their place."""
+    depth = None if task.views.surface is None else task.views.surface.depth
+    for i, known in task.partly.items():
+        made = images[i].permute(1, 2, 0).cpu().numpy() / 2 + 0.5
+        pasted = known.pasted(made, None if depth is None else depth[i])
+        images[i] = torch.from_numpy(pasted).permute(2, 0, 1).to(images) * 2 - 1
+    return images

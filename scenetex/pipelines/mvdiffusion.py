@@ -14,6 +14,7 @@ from ..models import MultiViewUNet
 from ..views.viewset import ViewSet
 from .cross_view import agree
 from .images import picture
+from .known_pixels import partly_known
 from .multiview import MultiViewPipeline
 from .scenery import SceneViews
 from .task import Request, Task
@@ -60,6 +61,7 @@ class MVDiffusionPipeline(MultiViewPipeline):
         pooled_prompt_embeds: torch.Tensor | None = None,
         negative_pooled_prompt_embeds: torch.Tensor | None = None,
         images: Sequence[Any] | np.ndarray | None = None,
+        known: Sequence[np.ndarray | None] | np.ndarray | None = None,
         correspondence: bool = True,
         shared_noise: bool = True,
         fusion: bool = True,
@@ -88,6 +90,8 @@ class MVDiffusionPipeline(MultiViewPipeline):
                 pooled_prompt_embeds, negative_pooled_prompt_embeds: (1 or m, p), for Stable Diffusion XL; all of them
                 as `encode_prompt` gives them.
             images: m entries, the anchors, which are there already; None for the others; see `interpolate`.
+            known: m masks (H, W) bool, which pixels of `images` are there: the others are painted, to go on from them;
+                None = all of an image. Known pixels come back as they were, those around them come to meet them.
             correspondence: use the UNet's correspondence attention.
             shared_noise: corresponding places of different views start from the same noise.
             fusion: at each step, views agree on the clean latents they are heading for; after the first third of the
@@ -117,7 +121,9 @@ class MVDiffusionPipeline(MultiViewPipeline):
                 f"{len(anchors)} images for {len(scenery)} views; pass one image per view, None where there is none"
             )
         anchors = [None if image is None else picture(image, scenery.size, i) for i, image in enumerate(anchors)]
-        found = self._generate(Task(scenery, tuple(anchors)), request, output_type)
+        partly = {} if known is None else partly_known(anchors, known)
+        whole = tuple(None if i in partly else image for i, image in enumerate(anchors))
+        found = self._generate(Task(scenery, whole, partly), request, output_type)
         return ImagePipelineOutput(found) if return_dict else (found,)
 
     def interpolate(

@@ -1,13 +1,14 @@
 """What is asked of a pipeline: which views, and how to generate them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 import torch
 
 from ..errors import InputError
 from ..sampling import KEYWORDS, MODELS_OWN, Sampling
+from .known_pixels import Known
 from .prompts import one_per_view
 from .scenery import Scenery
 
@@ -19,10 +20,12 @@ class Task:
     Attributes:
         views: m views.
         anchors: m entries, the image of a view that is there already, (h, w, 3) float32 0..1, or None.
+        partly: views of which some pixels are there already, by number.
     """
 
     views: Scenery
     anchors: tuple[np.ndarray | None, ...]
+    partly: Mapping[int, Known] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)

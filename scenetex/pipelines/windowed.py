@@ -11,7 +11,7 @@ from tqdm import tqdm
 from ..errors import InputError
 from ..models.multiview_unet import base_unet
 from ..sampling import Sampling
-from .denoise import Part
+from .denoise import Part, starts
 from .latent_fusion import Fusion
 from .noise import draw_noise, share_noise, view_generators
 from .prompts import EMBEDS, Embeddings, TextEncoder, embed, for_each_view, one_per_view
@@ -90,6 +90,7 @@ class WindowedPipeline(DiffusionPipeline):
         shape: tuple[int, int],
         anchors: Mapping[int, torch.Tensor],
         denoise: Callable[[Part], torch.Tensor],
+        partly: Mapping[int, tuple[torch.Tensor, torch.Tensor]] | None = None,
     ) -> torch.Tensor:
         """Latents (m, c, h, w) of all views, in their order: window after window, from noise that they share.
 
@@ -98,6 +99,7 @@ class WindowedPipeline(DiffusionPipeline):
             shape: (h, w) of the latents.
             anchors: latents (c, h, w) of the views that are there already.
             denoise: gives the clean latents of the views of a window.
+            partly: latents (c, h, w) of views of which some cells are there already, and which those are, (h, w) bool.
 
         Raises:
             InputError: prompts or latents that do not fit.
@@ -110,25 +112,33 @@ class WindowedPipeline(DiffusionPipeline):
         latents = torch.zeros((len(views), *shape), dtype=dtype, device=device)
         for i, value in anchors.items():
             latents[i] = value.to(dtype)
+        known = torch.zeros((len(views), 1, *shape[1:]), dtype=torch.bool, device=device)
+        for i, (value, cells) in (partly or {}).items():
+            latents[i], known[i, 0] = value.to(dtype), cells.to(device)
         self._num_timesteps = sampling.steps * len(plan.windows)
         with self.progress_bar(total=self._num_timesteps) as bar:
-            for number, window in enumerate(plan.windows):
+            begun = 0
+            for window in plan.windows:
                 which = list(window.views)
-                is_anchor = torch.tensor([i in window.anchors for i in which], device=device)
+                there = known[which]
+                there[[i in window.anchors for i in which]] = True
                 fusion = None
                 if sampling.fusion and len(which) > 1:
                     places = plan.places if which == plan.order else views.places(which)
-                    fusion = Fusion(places.to(device), shape[1:], is_anchor, views.fused_share)
+                    fusion = Fusion(places.to(device), shape[1:], there, views.fused_share)
                 part = Part(
                     which=which,
                     noise=noise[which].to(device, dtype),
                     anchors=latents[which],
-                    is_anchor=is_anchor,
+                    known=there,
                     embeddings=embeddings.at(which),
                     fusion=fusion,
                     generators=view_generators(sampling.seed + 1, [views.noise_seeds[i] for i in which]),
-                    on_step=partial(self._after_step, request, bar, number * sampling.steps),
+                    on_step=partial(self._after_step, request, bar, begun),
                 )
+                again = sum(sampling.steps - first for first in starts(self.scheduler, part, sampling.steps)[1:])
+                begun += sampling.steps + again
+                bar.total = self._num_timesteps = self._num_timesteps + again
                 latents[which] = denoise(part)
                 if self.interrupt:
                     break
