@@ -24,6 +24,7 @@ from scenetex.files.manifest import MANIFEST
 from scenetex.job.generation import Generation
 from scenetex.job.options import TextureOptions
 from scenetex.job.stages import Stages
+from scenetex.sampling import Sampling
 from scenetex.scene.scene import Scene
 
 COMMON = dict(texture_size=64, texels_per_metre=4.0, preview=False, formats="obj", quiet=True, device="cpu")
@@ -38,7 +39,7 @@ TEXTS = {
     "negative_prompt": "red",
     "device": "nowhere",
 }
-GENERATING = {field.name for field in fields(Generation)} | {"images", "keyframes"}
+GENERATING = {field.name for kind in (Generation, Sampling) for field in fields(kind)} | {"images", "keyframes"}
 PANORAMA = ("frames.id", "frames.cam_to_world", "frames.color.path")
 RUNS = ("seconds", "reused", "notes", "peak_memory_mb", "key")  # of a report, what is of the run
 

@@ -1,5 +1,7 @@
 """Views between anchors."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -79,14 +81,20 @@ def test_condition_holds_latents_and_masks(pipe, anchors):
 
     class Part:
         anchors = torch.stack([first, torch.ones(4, 6, 8), second])
-        is_anchor = torch.tensor([True, False, True])
+        known = torch.tensor([True, False, True])[:, None, None, None].expand(3, 1, 6, 8)
 
-    denoiser = Denoiser(pipe.unet, pipe.scheduler, None, empty_condition=False)
+    denoiser = Denoiser(pipe.unet, pipe.scheduler, None, empty_condition=False, partial_condition=False)
     condition = denoiser.condition(Part)
     assert condition.shape == (1, 3, 5, 6, 8)
     assert torch.equal(condition[0, [0, 2], :4], Part.anchors[[0, 2]]) and (condition[0, [0, 2], 4] == 1).all()
     assert (condition[0, 1] == 0).all()
-    Part.is_anchor = torch.zeros(3, dtype=torch.bool)
+    # Of what is there in part it is told by models alone that have learned it.
+    Part.known = Part.known.clone()
+    Part.known[0, :, :3] = False
+    assert (denoiser.condition(Part)[0, 0] == 0).all() and (denoiser.condition(Part)[0, 2, 4] == 1).all()
+    part = replace(denoiser, partial_condition=True).condition(Part)
+    assert torch.equal(part[0, 0, :4, 3:], first[:, 3:]) and (part[0, 0, :, :3] == 0).all()
+    Part.known = torch.zeros(3, 1, 6, 8, dtype=torch.bool)
     assert denoiser.condition(Part) is None
 
 

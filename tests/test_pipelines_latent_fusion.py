@@ -20,7 +20,14 @@ PREDICTIONS = ["epsilon", "v_prediction", "sample"]
 def fusion_of(views, given=None, size=SIZE):
     m = len(views)
     correspondence = correspondence_of(views, range(m), overlap=SHARED_OVERLAP)
-    return Fusion(correspondence, size, torch.zeros(m, dtype=torch.bool) if given is None else torch.tensor(given), 0.3)
+    known = torch.zeros(m, dtype=torch.bool) if given is None else torch.as_tensor(given)
+    known = known[:, None, None, None].expand(m, 1, *size) if known.ndim == 1 else known
+    return Fusion(correspondence, size, known, 0.3)
+
+
+def nearest(keys, row: int, k: int) -> int:
+    """The token that a key lies nearest to."""
+    return int(keys.texel[row, k, keys.weight[row, k].argmax()])
 
 
 def loops(fusion, clean):
@@ -35,27 +42,31 @@ def loops(fusion, clean):
                 if group.valid is not None and not group.valid[row, k]:
                     continue
                 texel, share = group.keys.texel[row, k].tolist(), group.keys.weight[row, k].tolist()
-                trust = 4.0 if fusion._is_anchor[texel[0] // (h * w)] else 1.0
+                trust = 4.0 if fusion._known[nearest(group.keys, row, k)] else 1.0
                 total += trust * sum(s * flat[t] for s, t in zip(share, texel, strict=True))
                 weight += trust
-            if not fusion._is_anchor[token // (h * w)]:
+            if not fusion._known[token]:
                 out[token] = total / weight
     return out
 
 
 def with_painted_partner(fusion) -> set[int]:
-    """Tokens with a valid key in a given view, by plain loops."""
-    cells, out = fusion._matches.size[0] * fusion._matches.size[1], set()
+    """Tokens with a valid key among known cells, by plain loops."""
+    out = set()
     for group in fusion._matches.groups:
         for row, token in enumerate(group.query.tolist()):
             for k in range(group.shape[1]):
                 valid = group.valid is None or group.valid[row, k]
-                if valid and fusion._is_anchor[int(group.keys.texel[row, k, 0]) // cells]:
+                if valid and fusion._known[nearest(group.keys, row, k)]:
                     out.add(token)
     return out
 
 
-@pytest.mark.parametrize("given", [None, [False, True, False, False]])
+PARTLY = torch.zeros(4, 1, *SIZE, dtype=torch.bool)
+PARTLY[1:3, :, : SIZE[0] // 2] = True
+
+
+@pytest.mark.parametrize("given", [None, [False, True, False, False], PARTLY])
 def test_fusion_is_the_loop_written_mean(given):
     torch.manual_seed(0)
     clean = torch.randn(4, 4, *SIZE)

@@ -46,7 +46,8 @@ def info(folder: Path) -> dict[str, str]:
 def test_the_folder_has_scannets_layout(written):
     folder, _ = written
     assert sorted(p.name for p in folder.iterdir()) == [
-        *(MANIFEST, "color", "depth", "intrinsic", "pose", "room.json", "study_07.txt", "study_07_vh_clean_2.ply")
+        *(MANIFEST, "color", "depth", "intrinsic", "pose", "room.json", "study_07.aggregation.json", "study_07.txt"),
+        *("study_07_vh_clean_2.0.010000.segs.json", "study_07_vh_clean_2.ply"),
     ]
     ids = [0, 10, 20, 30, 40]
     for sub, suffix in (("color", "jpg"), ("depth", "png"), ("pose", "txt")):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from diffusers import ControlNetModel, UNet2DConditionModel
+from diffusers import ControlNetModel, DDIMScheduler, DDPMScheduler, UNet2DConditionModel
 from diffusers.schedulers import SchedulerMixin
 
 from ..correspondence import Correspondence
@@ -14,6 +14,7 @@ from .latent_fusion import Fusion, noise_level
 from .prompts import Embeddings
 from .task import Request
 
+_MEMORYLESS = (DDIMScheduler, DDPMScheduler)  # go by the timestep alone: they can begin anywhere
 _JUMPS = (0.35, 0.6)  # of the steps, from which views that are known in part are painted again
 
 
@@ -190,7 +191,8 @@ def denoise(
         if first == 0:
             latents = part.noise * scheduler.init_noise_sigma
         else:
-            scheduler.set_begin_index(first)
+            if not isinstance(scheduler, _MEMORYLESS):
+                scheduler.set_begin_index(first)
             latents = scheduler.add_noise(latents, part.noise, timesteps[first : first + 1])
         for step in range(first, len(timesteps)):
             t = timesteps[step]
@@ -217,7 +219,7 @@ def starts(scheduler: SchedulerMixin, part: Part, steps: int) -> list[int]:
     """The steps at which denoising starts: at the first, and where views are there in part, again at later ones, for
     which what was made gets noise anew: what is painted comes to fit what is known (as in RePaint, Lugmayr et al. 2022,
     section 4.2, in few long jumps). Schedulers that cannot begin in between start once."""
-    jumps = hasattr(scheduler, "set_begin_index") and hasattr(scheduler, "add_noise") and part.partial
+    jumps = part.partial and (hasattr(scheduler, "set_begin_index") or isinstance(scheduler, _MEMORYLESS))
     return [0, *(first for first in (round(share * steps) for share in _JUMPS) if jumps and 0 < first < steps)]
 
 
