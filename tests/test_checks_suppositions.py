@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import cv2
 import numpy as np
+import pytest
 from broken_scans import AXES, BROKEN, as_steps, sample, with_cameras, with_own_photos, without_depth
 
 from scenetex.checks import check_scene
@@ -12,16 +13,17 @@ from scenetex.checks.plausibility import check_cameras
 from scenetex.scene.camera import Camera
 
 
-def test_focal_lengths_that_are_swapped(tmp_path):
-    """Photos that were squeezed, so that their pixels are not square."""
-    squeezed = (576, 480)
+@pytest.mark.parametrize(("width", "focal"), [(576, 472), (608, 499)])
+def test_focal_lengths_that_are_swapped(tmp_path, width, focal):
+    """Photos that were squeezed, so that their pixels are not square; little, and they agree more or less."""
+    squeezed = (width, 480)
     scene = with_own_photos(sample(), tmp_path, lambda photo, _: cv2.resize(photo, squeezed))
     k = sample().frames[0].camera.intrinsics.copy()
-    k[0] *= 0.9
+    k[0] *= width / 640
     k[[0, 1], [0, 1]] = k[[1, 0], [1, 0]]
     scene = replace(scene, frames=tuple(replace(f, camera=Camera(k, *squeezed)) for f in scene.frames))
     (finding,) = check_scene(scene).findings
-    assert "fx and fy are swapped; give fx about 472 and fy about 525 in intr" in finding.message
+    assert f"fx and fy are swapped; give fx about {focal} and fy about 525 in intr" in finding.message
 
 
 def test_centre_swapped_in_wide_photos():

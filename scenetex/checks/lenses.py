@@ -150,8 +150,8 @@ def lens_cure(scene: Scene, lens: Lens) -> str:
         fx, fy = (fx if abs(size) < 0.01 else np.sqrt(fx * fy),) * 2 if square else (fx, fy)
         says.append(
             f"the focal lengths {first} {camera.intrinsics[0, 0]:.0f} and {second} {camera.intrinsics[1, 1]:.0f} do "
-            f"not suit the photos{': their pixels look square' if square else ', which look squashed or stretched'}; give "
-            f"{first} about {fx:.0f}, {second} about {fy:.0f}, cx {cx:.0f}, cy {cy:.0f}{place} (where photos were "
+            f"not suit the photos{': their pixels look square' if square else ', which look squashed or stretched'}; "
+            f"give {first} about {fx:.0f}, {second} about {fy:.0f}, cx {cx:.0f}, cy {cy:.0f}{place} (where photos were "
             "cropped, both focal lengths scale alike, and the centre moves by what was cut off)"
         )
     elif size:
