@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
+import cv2
 import numpy as np
 from scipy.spatial.transform import Rotation
 
@@ -52,6 +53,16 @@ def with_photos(scene: Scene, order) -> Scene:
     """Each frame with the photo of another."""
     colors = [scene.frames[i].color for i in order]
     return replace(scene, frames=tuple(replace(f, color=c) for f, c in zip(scene.frames, colors, strict=True)))
+
+
+def with_own_photos(scene: Scene, folder: Path, change: Callable[[np.ndarray, int], np.ndarray]) -> Scene:
+    """The scene with photos (h, w, 3), sRGB, that are changed and written anew."""
+    frames = []
+    for frame in scene.frames:
+        path = folder / f"{frame.id}.png"
+        cv2.imwrite(str(path), np.ascontiguousarray(change(frame.read_color(), frame.id)[..., ::-1]))
+        frames.append(replace(frame, color=replace(frame.color, path=path)))
+    return replace(scene, frames=tuple(frames))
 
 
 def with_cameras(scene: Scene, change: Callable[[np.ndarray], np.ndarray]) -> Scene:
@@ -106,6 +117,30 @@ def _flat(k: np.ndarray) -> np.ndarray:
 def _centre_too_low(k: np.ndarray) -> np.ndarray:
     k[1, 2] += 60
     return k
+
+
+def _centre_swapped(k: np.ndarray) -> np.ndarray:
+    k[:2, 2] = k[1::-1, 2]
+    return k
+
+
+def as_steps(poses: np.ndarray) -> np.ndarray:
+    """Poses (m, 4, 4) as odometry has them: the motion since the frame before, in that camera's axes."""
+    return np.concatenate([poses[:1], np.linalg.inv(poses[:-1]) @ poses[1:]])
+
+
+def _as_steps_of_the_world(poses: np.ndarray) -> np.ndarray:
+    return np.concatenate([poses[:1], poses[1:] @ np.linalg.inv(poses[:-1])])
+
+
+def _as_inverted_steps(poses: np.ndarray) -> np.ndarray:
+    return np.concatenate([poses[:1], np.linalg.inv(as_steps(poses)[1:])])
+
+
+def in_another_frame(scene: Scene) -> Scene:
+    """Poses that begin at the identity, as the sample room's do, and a mesh that was turned and moved."""
+    turn = Rotation.from_rotvec([70, 40, -50], degrees=True).as_matrix()
+    return with_vertices(scene, lambda v: v @ turn.T + [3.0, -2.0, 1.0])
 
 
 def with_distortion(scene: Scene, k1: float) -> Scene:
@@ -338,6 +373,27 @@ BROKEN: dict[str, tuple[Callable[[Scene], Scene], str, str]] = {
         "fit",
         "the photos look bent the other way round once their distortion is undone",
     ),
+    "cx and cy swapped": (
+        lambda s: with_intrinsics(s, _centre_swapped),
+        "fit",
+        "cx and cy are swapped; give cx about 322 and cy about 237 in intrinsic/intrinsic_color.txt$",
+    ),
+    "poses are steps": (
+        lambda s: with_cameras(s, as_steps),
+        "fit",
+        r"the poses are steps from frame to frame; chain them: .* T\[i\] = T\[i - 1\] @ P\[i\] is its pose",
+    ),
+    "poses are inverted steps": (
+        lambda s: without_depth(with_cameras(s, _as_inverted_steps)),
+        "fit",
+        r"poses are inverted steps from frame to frame; .* T\[i\] = T\[i - 1\] @ inv\(P\[i\]\) is its pose",
+    ),
+    "poses are steps of the world": (
+        lambda s: without_depth(with_cameras(s, _as_steps_of_the_world)),
+        "fit",
+        r"the poses are steps from frame to frame; .* T\[i\] = P\[i\] @ T\[i - 1\] is its pose",
+    ),
+    "poses of the first camera": (in_another_frame, "fit", "first pose is the identity: the poses look to be relative"),
     "focal length": (
         lambda s: with_intrinsics(s, _longer(1.3)),
         "fit",

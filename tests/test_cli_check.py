@@ -13,6 +13,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 import scenetex
+from scenetex.checks import picture
 from scenetex.cli.check import main
 from scenetex.cli.texture import main as texture
 from scenetex.report.page import _warnings
@@ -97,6 +98,19 @@ def test_picture_is_replaced_only_if_it_is_ours(room, capsys):
     Path("room-check.png").unlink()
     Path("room-check.png").symlink_to("nowhere.png")
     assert main([str(room)]) == 2 and Path("room-check.png").is_symlink()
+
+
+def test_picture_shows_the_frames_that_are_looked_at(room, capsys, monkeypatch):
+    drawn = []
+    column = picture._column
+    monkeypatch.setattr(picture, "_column", lambda scene, i: drawn.append(scene.frames[i].id) or column(scene, i))
+    assert main([str(room), "--keyframes", "36,72,108,144,180,216"]) == 0
+    assert "12 frames; looked at are the 6 of --keyframes" in capsys.readouterr().out
+    assert drawn == [36, 108, 144, 216]
+    drawn.clear()
+    assert main([str(room), "--keyframes", "0,"]) == 0
+    assert "12 frames; those of --keyframes tell too little, all are looked at" in capsys.readouterr().out
+    assert drawn == [36, 144, 252, 360]
 
 
 def test_two_outputs_are_two_files(room, capsys):

@@ -12,10 +12,11 @@ from .look import Look
 from .orders import matched_by_depth, matched_by_photos, order_cure, with_poses_of
 from .placement import PROMISING, SURE, TURN_GAIN, quick_agreement, tuned_cure, turned_far
 from .sensor_depth import DepthAgreement, Soundings
-from .suppositions import Supposition, suppositions
+from .suppositions import Supposition, suppositions, swapped_intrinsics
 
 GOOD = 0.3  # correlation of photos that agree more or less; poses that miss by 2 cm and half a degree leave 0.4
 _QUICK = 16  # frames of a quick look
+_AS_WELL = 0.03  # by which a lens of any numbers may agree better than one whose numbers were swapped
 _FILLED = 0.5  # part of the rays that hit the mesh; then it stands around the cameras
 _GAIN = 0.1  # by which photos that agree more or less have to agree better for a cause to be named
 _DEPTH_GAIN = 0.15  # the same for sensor depth, part of the pixels
@@ -28,7 +29,8 @@ class Evidence:
     """What there is to judge a scene by.
 
     Attributes:
-        scene: the scene.
+        scene: the scene, with the frames that are asked for alone.
+        whole: the same with all its frames.
         look: its photos.
         now: how they agree as it is.
         sounded: its sensor depth, or None.
@@ -36,6 +38,7 @@ class Evidence:
     """
 
     scene: Scene
+    whole: Scene
     look: Look
     now: Agreement
     sounded: Soundings | None = None
@@ -91,7 +94,7 @@ def _usual(evidence: Evidence) -> str | None:
     """The supposition with which photos and depth agree best."""
     best, score = None, 0.0
     photos_alone = evidence.photos_alone or (evidence.sound and not evidence.depth_misses)
-    for group in suppositions(evidence.scene, photos_alone, evidence.depth is not None):
+    for group in suppositions(evidence.whole, photos_alone, evidence.depth is not None):
         for supposed in group:
             found = _value(evidence, supposed) if _promises(evidence, supposed) else None
             if found is not None and found[0] > score:
@@ -169,8 +172,14 @@ def _places(look: Look, match: dict[int, int]) -> list[int]:
 
 
 def _lens(evidence: Evidence) -> str | None:
-    """Whether photos were taken with another lens than is said."""
+    """Whether photos were taken with another lens than is said, or one whose numbers were swapped."""
     if not evidence.now.plenty:
         return None
     lens = find_lens(evidence.look, max(evidence.needed, SURE if evidence.sound else GOOD), _GAIN)
-    return None if lens is None else lens_cure(evidence.scene, lens)
+    if lens is None:
+        return None
+    for supposed in swapped_intrinsics(evidence.scene):
+        found = agreement(supposed.change(evidence.look))
+        if found.measured and found.correlation > lens.correlation - _AS_WELL:
+            return supposed.cure
+    return lens_cure(evidence.scene, lens)

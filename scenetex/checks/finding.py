@@ -14,7 +14,8 @@ class Finding:
     """Something about a scene that does not look right, though it can be worked on.
 
     Attributes:
-        check: which one found it: "frames", "cameras", "fit" (photos, poses and mesh), "depth", "size" or "faces".
+        check: which one found it: "frames", "cameras", "fit" (photos, poses and mesh), "depth", "size", "faces" or
+            "colours".
         message: one line with the likely cure.
     """
 
@@ -37,13 +38,18 @@ def layout(scene: Scene) -> str | None:
 
 
 def intrinsics_place(scene: Scene) -> str:
-    """Where the photos' intrinsics stand, to follow a verb; empty where it is not known."""
+    """Where the photos' intrinsics stand, to follow what is to be changed; empty where it is not known."""
     return {
         SCANNET: " in intrinsic/intrinsic_color.txt",
-        TRANSFORMS: " as fl_x, fl_y, cx, cy in transforms.json",
+        TRANSFORMS: " in transforms.json",
         COLMAP: " in the model's cameras file",
         TUM: " in calibration.txt",
     }.get(layout(scene), "")
+
+
+def focal_names(scene: Scene) -> tuple[str, str]:
+    """What the layout calls the two focal lengths."""
+    return ("fl_x", "fl_y") if layout(scene) == TRANSFORMS else ("fx", "fy")
 
 
 def size_place(scene: Scene) -> str:

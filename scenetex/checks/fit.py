@@ -5,6 +5,7 @@ from .causes import Evidence, find_cause
 from .finding import Finding
 from .look import Look
 from .placement import beside, is_centred, other_scale, turned_far
+from .steps import starts_at_identity
 from .stretches import check_stretch
 
 _BEYOND_DOUBT = 0.85
@@ -33,6 +34,10 @@ _WEAK_FIT = (
 _MOVED_TO_ORIGIN = (
     "the mesh is centred (its middle is the origin), the poses do not look to be; use the mesh as it was before, or "
     "move it back by what was taken off"
+)
+_RELATIVE = (
+    "the first pose is the identity: the poses look to be relative to the first camera, and the mesh is in another "
+    "frame; multiply each from the left by the first frame's pose in the mesh's frame, or use the mesh of these poses"
 )
 NOTHING_SEEN = (
     "the cameras hardly see the mesh; check that mesh and poses share one frame, up axis and unit (metres), and that "
@@ -65,6 +70,8 @@ def check_fit(evidence: Evidence, search: bool = True) -> Finding | None:
         if cause is None and is_centred(scene.mesh) and (now.plenty or now.seen < _SEEN):
             cause = _MOVED_TO_ORIGIN
         cause = cause or other_scale(scene, look, evidence.quick, evidence.needed)
+        if cause is None and starts_at_identity(evidence.whole) and (now.plenty or now.seen < _SEEN):
+            cause = _RELATIVE
     if cause is not None:
         return Finding("fit", f"photos, poses and mesh do not fit: {cause}")
     return _unexplained(evidence) if search or not sound else None

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..scene.scene import Scene
 from .agreement import Sightings, sample, sightings
-from .finding import COLMAP, TRANSFORMS, intrinsics_place, layout
+from .finding import COLMAP, TRANSFORMS, focal_names, intrinsics_place, layout
 from .look import Look
 
 _TRIED = 20_000  # sightings
@@ -133,7 +133,7 @@ def lens_cure(scene: Scene, lens: Lens) -> str:
     camera = scene.frames[0].camera
     fx, fy = camera.intrinsics[0, 0] * np.exp(size), camera.intrinsics[1, 1] * np.exp(size + aspect)
     cx, cy = camera.intrinsics[:2, 2] + lens.numbers[2:4] * camera.size
-    place = intrinsics_place(scene)
+    place, (first, second) = intrinsics_place(scene), focal_names(scene)
     if bend and scene.frames[0].color is not None and scene.frames[0].color.distortion is not None:
         said = f"the photos look bent the other way round once their distortion is undone (k1 off by {bend:.2f}); they"
         return f"{said} may be undistorted already: leave the coefficients out, or check them"
@@ -149,15 +149,16 @@ def lens_cure(scene: Scene, lens: Lens) -> str:
         square = abs(np.log(fx / fy)) < 0.03
         fx, fy = (fx if abs(size) < 0.01 else np.sqrt(fx * fy),) * 2 if square else (fx, fy)
         says.append(
-            f"the focal lengths fx {camera.intrinsics[0, 0]:.0f} and fy {camera.intrinsics[1, 1]:.0f} do not suit the "
-            f"photos{': their pixels look square' if square else ', which look squashed or stretched'}; give fx about "
-            f"{fx:.0f}, fy about {fy:.0f}, cx {cx:.0f}, cy {cy:.0f}{place} (where photos were cropped, both focal "
-            "lengths scale alike, and the centre moves by what was cut off)"
+            f"the focal lengths {first} {camera.intrinsics[0, 0]:.0f} and {second} {camera.intrinsics[1, 1]:.0f} do "
+            f"not suit the photos{': their pixels look square' if square else ', which look squashed or stretched'}; "
+            f"give {first} about {fx:.0f}, {second} about {fy:.0f}, cx {cx:.0f}, cy {cy:.0f}{place} (where photos were "
+            "cropped, both focal lengths scale alike, and the centre moves by what was cut off)"
         )
     elif size:
         factor = float(np.exp(-size))
         times = f"{factor:.4g} times too large" if factor > 1 else f"{1 / factor:.4g} times too small"
-        says.append(f"the focal length is about {times}; check it{place}")
+        check = f"check {first} and {second}" if layout(scene) == TRANSFORMS else "check it"
+        says.append(f"the focal length is about {times}; {check}{place}")
     if (across or down) and not aspect:
         says.append(
             f"the principal point is off, as where photos were cropped; give cx about {cx:.0f} and cy about {cy:.0f}"

@@ -6,9 +6,10 @@ from ..errors import shown
 from ..scene.camera import Camera
 from ..scene.mesh import Mesh
 from ..scene.scene import Scene
-from .finding import Finding, intrinsics_place, size_place
+from .finding import Finding, focal_names, intrinsics_place, size_place
 
 _OFF_CENTRE = 0.2  # of the image's side; photos that were cropped are off by less
+_SWAPPED = 0.05  # the same of two coordinates that are told to be swapped
 _SAME_FACTOR = 0.15  # by which both coordinates of the centre are off: then the image size is another one
 _FOCAL = 0.18, 6.0  # over the image's longer side: 140 degrees of view, 10 degrees
 _SQUARE = 1.6  # most by which pixels are longer one way than the other
@@ -48,18 +49,26 @@ def _wrong(scene: Scene, camera: Camera) -> str | None:
             cure = f"give those of {width} x {height}{intrinsics_place(scene)}"
             cure += f", or that size as {size_place(scene)}" if size_place(scene) else ""
             return f"{place}; the intrinsics are for images of about {size}; {cure}"
+        if max(abs((cy + 0.5) / width - 0.5), abs((cx + 0.5) / height - 0.5)) < _SWAPPED:
+            return f"{place}; {swapped_cure(('cx', 'cy'), (cx, cy))}{intrinsics_place(scene)}"
         near = f"near {width / 2:.0f} and {height / 2:.0f}"
         return f"{place}; give cx and cy{intrinsics_place(scene)} in pixels of the photos, {near}"
-    longest = max(width, height)
+    longest, focals = max(width, height), " and ".join(focal_names(scene))
     if not _FOCAL[0] <= min(fx, fy) / longest <= max(fx, fy) / longest <= _FOCAL[1]:
         return (
-            f"focal lengths {fx:.6g} and {fy:.6g} are absurd for a photo of {width} x {height}; give them"
+            f"focal lengths {fx:.6g} and {fy:.6g} are absurd for a photo of {width} x {height}; give {focals}"
             f"{intrinsics_place(scene)} in pixels of the photos (a phone has about {0.8 * longest:.0f})"
         )
     if max(fx / fy, fy / fx) > _SQUARE:
         said = f"focal lengths {fx:.6g} and {fy:.6g} differ too much for pixels that are square"
-        return f"{said}; check fx and fy{intrinsics_place(scene)}"
+        return f"{said}; check {focals}{intrinsics_place(scene)}"
     return None
+
+
+def swapped_cure(names: tuple[str, str], values: tuple[float, float]) -> str:
+    """What is wrong if two numbers of the intrinsics, as they are now, stand in each other's place."""
+    first, second = names
+    return f"{first} and {second} are swapped; give {first} about {values[1]:.0f} and {second} about {values[0]:.0f}"
 
 
 def _where(across: float, down: float) -> str:

@@ -7,10 +7,12 @@ import numpy as np
 
 from ..errors import InputError
 from ..limits import KEYFRAMES, checked, read_keyframes
+from ..scene.frame import Frame
 from ..scene.scene import Scene
 from ..views.keyframes import select_keyframes
 from .agreement import agreement
 from .causes import Evidence, is_sound
+from .colors import check_colors, color_agreement
 from .faces import check_faces, turn_faces
 from .finding import Finding
 from .fit import NOTHING_SEEN, check_fit, misfit
@@ -27,6 +29,8 @@ class Checks:
         findings: what does not look right, most telling first; empty for a sound scene.
         figures: what was measured, ready for JSON; None for what cannot be.
         scene: the scene with faces turned towards the cameras that see them, where they are wound otherwise.
+        frames: those among which was looked: the ones asked for, or all.
+        fell_back: the frames asked for tell too little, so that all were taken.
 
     Example:
         >>> import scenetex
@@ -40,6 +44,8 @@ class Checks:
     findings: tuple[Finding, ...]
     figures: dict[str, float | None]
     scene: Scene
+    frames: tuple[Frame, ...] = ()
+    fell_back: bool = False
 
     def __repr__(self) -> str:
         found = ", ".join(finding.check for finding in self.findings) or "nothing found"
@@ -73,22 +79,26 @@ def check_scene(scene: Scene, keyframes: Annotated[str, KEYFRAMES] = "auto") -> 
         ['fit']
     """
     if not scene.frames or not np.isfinite(scene.mesh.vertices[scene.mesh.faces]).all((1, 2)).any():
-        return Checks((), {}, scene)  # what comes next says so
-    whole, scene = scene, _used(scene, keyframes)
+        return Checks((), {}, scene, scene.frames)  # what comes next says so
+    whole, (scene, fell_back) = scene, _used(scene, keyframes)
     look = look_at(scene)
     turned, share = turn_faces(scene, look)
     sounded = soundings(scene, look)
     depth, agreed = None if sounded is None else sounded.agreement(), agreement(look)
     cameras = check_cameras(scene)
-    evidence = Evidence(scene, look, agreed, sounded, depth)
+    evidence = Evidence(scene, whole, look, agreed, sounded, depth)
     fit = check_fit(evidence, search=cameras is None)
     frames, size = check_frames(whole), check_size(scene, evidence.sound or evidence.photos_alone)
+    colors = color_agreement(scene, look)
     # Wrong cameras see the wrong things, and so do those in the wrong place.
-    found = [cameras or fit] if cameras or fit else [size or check_depth(scene, depth), _faces(evidence, share)]
+    found = [cameras or fit]
+    if not (cameras or fit):
+        found = [size or check_depth(scene, depth), _faces(evidence, share), check_colors(colors)]
     figures = {
         "photos_compared": int(look.shows.sum()),
         "photo_agreement": round(agreed.correlation, 3) if agreed.measured else None,
         "photo_error": round(agreed.error, 2) if agreed.measured else None,
+        "color_agreement": round(colors.correlation, 3) if colors else None,
         "mesh_in_view": round(agreed.seen, 6),
         "depth_ratio": round(depth.ratio, 4) if depth else None,
         "depth_near": round(depth.near, 3) if depth else None,
@@ -97,18 +107,19 @@ def check_scene(scene: Scene, keyframes: Annotated[str, KEYFRAMES] = "auto") -> 
         "frames_without_photo": len(whole.without_photo),
         "files_damaged": len(whole.damaged),
     }
-    return Checks(tuple(f for f in (*found, frames) if f), figures, replace(turned, frames=whole.frames))
+    said = tuple(f for f in (*found, frames) if f)
+    return Checks(said, figures, replace(turned, frames=whole.frames), scene.frames, fell_back)
 
 
-def _used(scene: Scene, keyframes: str) -> Scene:
-    """The scene with the frames that were asked for by name alone, where they tell something."""
+def _used(scene: Scene, keyframes: str) -> tuple[Scene, bool]:
+    """The scene with the frames that were asked for by name alone; where they tell too little, itself, and True."""
     asked = read_keyframes(keyframes, "keyframes")
     if not asked or "count" in asked:
-        return scene
+        return scene, False
     ids = set(select_keyframes(scene, **asked))
     used = replace(scene, frames=tuple(frame for frame in scene.frames if frame.id in ids))
     now = agreement(look_at(used))
-    return used if now.plenty or is_sound(now) else scene
+    return (used, False) if now.plenty or is_sound(now) else (scene, len(used.frames) < len(scene.frames))
 
 
 def _faces(evidence: Evidence, share: float) -> Finding | None:

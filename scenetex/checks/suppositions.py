@@ -8,14 +8,16 @@ from itertools import permutations, product
 import numpy as np
 
 from ..scene.scene import Scene
-from .finding import TRANSFORMS, intrinsics_place, layout
+from .finding import TRANSFORMS, focal_names, intrinsics_place, layout
 from .look import Look
 from .orders import usual_orders, with_poses_of
-from .plausibility import UNITS, is_room, longest_side
+from .plausibility import UNITS, is_room, longest_side, swapped_cure
 from .rotations import Convention, conventions, miswritten
+from .steps import chained_poses
 
 _SCALES = (*UNITS, *(1 / factor for factor in UNITS), 10.0, 0.1)
 _SIZES = 0.5, 2.0, 0.25, 4.0
+_DIFFER = 0.01  # two numbers that are swapped, of the larger one
 # One axis negated, or two swapped: where coordinates go from left-handed to right-handed.
 _MIRRORS = (
     *(((0, 1, 2), signs) for signs in ((-1, 1, 1), (1, -1, 1), (1, 1, -1))),
@@ -53,9 +55,10 @@ def suppositions(scene: Scene, photos_alone: bool = False, depth: bool = False) 
         yield [Supposition(scale_cure(scene, f), partial(scaled, factor=f), f) for f in _SCALES]
         yield list(_turns(scene))
     yield list(_pictures(scene))
-    yield list(_sizes(scene))
+    yield [*swapped_intrinsics(scene), *_sizes(scene)]
     yield list(_orders(scene, depth))
     if not photos_alone:
+        yield list(_steps(scene))
         yield [_of_poses(convention) for convention in miswritten(scene)]
 
 
@@ -153,6 +156,44 @@ def _rolled(look: Look, angle: int) -> Look:
     roll = np.eye(4)
     roll[:2, :2] = [[0, angle], [-angle, 0]]
     return look.with_cameras(look.cam_to_world @ roll)
+
+
+def _steps(scene: Scene) -> Iterator[Supposition]:
+    """Poses that tell how the camera moved from the frame before."""
+    ids = [frame.id for frame in scene.frames]
+    for says, poses in chained_poses(scene):
+        yield Supposition(says, partial(_posed, poses=dict(zip(ids, poses, strict=True))))
+
+
+def _posed(look: Look, poses: dict[int, np.ndarray]) -> Look:
+    """The look with these poses, by the frames' ids."""
+    return look.with_cameras(np.stack([poses[frame.id] for frame in look.frames]))
+
+
+def swapped_intrinsics(scene: Scene) -> Iterator[Supposition]:
+    """Numbers of the intrinsics that stand in each other's place: as where rows and columns were taken for x and y."""
+    (fx, _, cx), (_, fy, cy) = scene.frames[0].camera.intrinsics[:2].tolist()
+    focal, centre, place = (fx, fy), (cx, cy), intrinsics_place(scene)
+    centres = swapped_cure(("cx", "cy"), centre)
+    lengths = swapped_cure(focal_names(scene), focal)
+    differ = [abs(a - b) > _DIFFER * max(a, b) for a, b in (focal, centre)]
+    if differ[1]:
+        yield Supposition(f"{centres}{place}", partial(_swapped, focal=False, centre=True), photos_only=True)
+    if differ[0]:
+        yield Supposition(f"{lengths}{place}", partial(_swapped, focal=True, centre=False), photos_only=True)
+    if all(differ):
+        yield Supposition(
+            f"{centres}{place}; and {lengths}{place}", partial(_swapped, focal=True, centre=True), photos_only=True
+        )
+
+
+def _swapped(look: Look, focal: bool, centre: bool) -> Look:
+    k = look.intrinsics.copy()
+    if focal:
+        k[:, [0, 1], [0, 1]] = k[:, [1, 0], [1, 0]]
+    if centre:
+        k[:, :2, 2] = k[:, 1::-1, 2]
+    return look.with_cameras(intrinsics=k)
 
 
 def _sizes(scene: Scene) -> Iterator[Supposition]:

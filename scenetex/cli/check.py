@@ -3,7 +3,7 @@
 import io
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -71,7 +71,7 @@ def main(arguments: list[str] | None = None, program: str = "scenetex check") ->
             say(line)
         files = {}
         if picture is not None:
-            files[picture] = _png(scene, checks)
+            files[picture] = _png(replace(scene, frames=checks.frames), checks)
         if options.json is not None:
             files[options.json] = (json.dumps({"scene": scene.name, **checks.report()}, indent=2) + "\n").encode()
         write_files(files)
@@ -108,8 +108,12 @@ def _table(scene, checks) -> list[str]:
     """What was measured, and what was found, line by line."""
     from ..checks.plausibility import describe_left_out
 
-    figures = checks.figures
-    rows = [("frames", describe_left_out(scene)), ("mesh", _mesh(scene, figures))]
+    figures, frames = checks.figures, describe_left_out(scene)
+    if checks.fell_back:
+        frames += "; those of --keyframes tell too little, all are looked at"
+    elif len(checks.frames) < len(scene.frames):
+        frames += f"; looked at are the {len(checks.frames)} of --keyframes"
+    rows = [("frames", frames), ("mesh", _mesh(scene, figures))]
     if figures.get("photo_agreement") is not None:
         error = f"error {figures['photo_error']:.1f} grey levels"
         rows.append(("photos agree", f"{figures['photo_agreement']:.2f} of 1 along the mesh's depth, {error}"))
@@ -118,6 +122,8 @@ def _table(scene, checks) -> list[str]:
     if figures.get("depth_ratio") is not None:
         near = f"{100 * figures['depth_near']:.0f} % of the pixels within a tenth"
         rows.append(("sensor depth", f"{figures['depth_ratio']:.3g} times the mesh's, {near}"))
+    if figures.get("color_agreement") is not None:
+        rows.append(("colours agree", f"{figures['color_agreement']:.2f} of 1 with the mesh's own"))
     lines = [f"{name:13} {said}" for name, said in rows]
     found = [f"{finding.check:13} {finding.message}" for finding in checks.findings]
     return [f"{scene.name}:", *lines, *(["", "What does not fit:", *found] if found else ["", "Nothing found."])]
