@@ -66,7 +66,9 @@ class Known:
         return np.where(self.mask[..., None], self.image, met).astype(np.float32)
 
 
-def partly_known(images: Sequence[np.ndarray | None], known: Sequence[np.ndarray | None]) -> dict[int, Known]:
+def partly_known(
+    images: Sequence[np.ndarray | None], known: Sequence[np.ndarray | None] | np.ndarray
+) -> dict[int, Known]:
     """The views of which some pixels are there, by number; those that are there in full are no part of it.
 
     Args:
