@@ -21,7 +21,7 @@ from scenetex.cli.gate import Gate
 from scenetex.cli.texture import main as texture
 from scenetex.cli.view import collect, main, serve
 from scenetex.errors import InputWarning
-from scenetex.scene.glb import read_glb
+from scenetex.scene.gltf_mesh import read_glb
 
 ALIGNMENT = np.array([[0.0, -1, 0, 1], [1, 0, 0, 2], [0, 0, 1, 3], [0, 0, 0, 1]])
 NO_PHOTOS = "colorWidth = 64\ncolorHeight = 48\n"

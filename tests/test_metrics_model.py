@@ -13,7 +13,6 @@ from scenetex.metrics import overlap_psnr
 from scenetex.metrics import prompt_adherence as obedience
 from scenetex.metrics import room_scores as rooms
 from scenetex.metrics.detail_scores import Detail
-from scenetex.metrics.figures import Figure, table, to_json
 from scenetex.metrics.model_report import model_figures, room_rows
 from scenetex.metrics.prompt_adherence import (
     ASKED_FLOORS,
@@ -33,6 +32,7 @@ from scenetex.metrics.room_scores import (
     score_room,
     score_views,
 )
+from scenetex.metrics.score_table import Figure, table, to_json
 from scenetex.synthetic.palette import COLORS, FLOORS, WALLS
 
 SMALL = Settings(rooms=1, views=2, steps=1, size=(64, 48), guidance_scale=1.0)

@@ -10,7 +10,7 @@ from painted_box import box, photograph, pinhole, views_of, walk_around
 
 from scenetex import InputError
 from scenetex.metrics import overlap_psnr, overlap_scores
-from scenetex.views.correspond import correspond
+from scenetex.views.reprojection import correspond
 from scenetex.views.viewset import ViewSet
 
 SIZE = (48, 36)

@@ -12,7 +12,7 @@ from scenetex import InputError
 from scenetex.pipelines.denoise import Denoiser
 from scenetex.pipelines.images import picture
 from scenetex.pipelines.noise import draw_noise, share_noise
-from scenetex.pipelines.scenery import SceneViews
+from scenetex.pipelines.scene_views import SceneViews
 from scenetex.pipelines.windows import noise_turns
 
 VIEWS = room_views(7)

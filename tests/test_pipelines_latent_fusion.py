@@ -11,7 +11,7 @@ from tiny_pipeline import make_pipeline, room_views
 
 from scenetex import InputError
 from scenetex.pipelines.latent_fusion import Fusion, NoiseLevel, noise_level
-from scenetex.pipelines.scenery import SHARED_OVERLAP, correspondence_of
+from scenetex.pipelines.scene_views import SHARED_OVERLAP, correspondence_of
 
 SIZE = (12, 16)
 PREDICTIONS = ["epsilon", "v_prediction", "sample"]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tiny_pipeline import room_views, some_of
 
 from scenetex.pipelines.noise import draw_noise, noise_groups, noise_source, one_to_one, share_noise
-from scenetex.pipelines.scenery import SHARED_OVERLAP, camera_seeds, correspondence_of
+from scenetex.pipelines.scene_views import SHARED_OVERLAP, camera_seeds, correspondence_of
 from scenetex.views.viewset import ViewSet
 
 SIZE = (96, 64)

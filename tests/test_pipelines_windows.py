@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny_pipeline import room_views
 
-from scenetex.pipelines.scenery import SHARED_OVERLAP, correspondence_of
+from scenetex.pipelines.scene_views import SHARED_OVERLAP, correspondence_of
 from scenetex.pipelines.windows import choose_anchors, overlaps, plan_between, plan_keyframes
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from scenetex import InputError
-from scenetex.scene.glb import read_glb, read_gltf
+from scenetex.scene.gltf_mesh import read_glb, read_gltf
 from scenetex.scene.mesh_file import read_mesh
 
 TYPES = {"i1": 5120, "u1": 5121, "i2": 5122, "u2": 5123, "u4": 5125, "f4": 5126}

@@ -70,7 +70,7 @@ def run_batch(paths: list[Path], options: TextureOptions, program: str) -> int:
 
 def _runner(options: TextureOptions):
     if options.ray is not None:
-        from .on_ray import on_ray
+        from .ray_cluster import on_ray
 
         return on_ray
     if options.workers or options.time_limit is not None:

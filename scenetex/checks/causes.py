@@ -7,12 +7,12 @@ import numpy as np
 
 from ..scene.scene import Scene
 from .agreement import Agreement, agreement
+from .known_faults import Supposition, suppositions, swapped_intrinsics
 from .lenses import find_lens, lens_cure
 from .look import Look
 from .orders import matched_by_depth, matched_by_photos, order_cure, with_poses_of
 from .placement import PROMISING, SURE, TURN_GAIN, quick_agreement, tuned_cure, turned_far
 from .sensor_depth import DepthAgreement, Soundings
-from .suppositions import Supposition, suppositions, swapped_intrinsics
 
 GOOD = 0.3  # correlation of photos that agree more or less; poses that miss by 2 cm and half a degree leave 0.4
 _QUICK = 16  # frames of a quick look

@@ -5,7 +5,7 @@ from .causes import Evidence, find_cause
 from .finding import Finding
 from .look import Look
 from .placement import beside, is_centred, other_scale, turned_far
-from .steps import starts_at_identity
+from .relative_poses import starts_at_identity
 from .stretches import check_stretch
 
 _BEYOND_DOUBT = 0.85

@@ -9,8 +9,8 @@ from scipy.spatial.transform import Rotation
 from ..scene.mesh import Mesh
 from ..scene.scene import Scene
 from .agreement import Agreement, agreement, shared_agreement
+from .known_faults import Supposition, moved, scale_cure, scaled
 from .look import Look
-from .suppositions import Supposition, moved, scale_cure, scaled
 
 SURE = 0.55  # correlation that leaves no doubt where the mesh belongs
 PROMISING = 0.15  # of a supposition, at a quick look

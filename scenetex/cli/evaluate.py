@@ -10,7 +10,7 @@ from pathlib import Path
 from ..bundled import locate_model
 from ..errors import InputError
 from ..files.output import check_file, write_files
-from ..metrics.figures import Figure, table, to_json
+from ..metrics.score_table import Figure, table, to_json
 from ..process.console import bar, say
 from ..scene.load import scene_folder
 from .evaluate_options import (

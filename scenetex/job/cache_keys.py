@@ -18,10 +18,10 @@ from .source_hash import PACKAGE, source_hash
 # by the code that read it; photos are read by the stages themselves, those of data sets by `zoo`.
 _CODE = {
     "unwrap": ("texture.unwrap",),
-    "keyframes": ("views.keyframes", "scene.zoo"),
-    "refine": ("texture.refine", "views.viewset", "scene.zoo"),
+    "keyframes": ("views.keyframes", "scene.published_datasets"),
+    "refine": ("texture.refine", "views.viewset", "scene.published_datasets"),
     "images": ("job.generation", "views.keyframes"),
-    "paint": ("texture.bake", "views.viewset", "scene.zoo"),
+    "paint": ("texture.bake", "views.viewset", "scene.published_datasets"),
     "result": ("report.page", "report.preview", "texture.textured_mesh"),
 }
 _STAGES = ("job.run",)

@@ -18,8 +18,8 @@ from ..texture.unwrap import unwrap
 from ..views.viewset import ViewSet, cast_views
 from .atlas_scores import measure_atlas
 from .detail_scores import edge_agreement, measure_detail
-from .figures import Figure
 from .overlap import overlap_scores
+from .score_table import Figure
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,9 +6,9 @@ from functools import partial
 import numpy as np
 
 from .detail_scores import OCTAVES
-from .figures import Figure
 from .prompt_adherence import Answer, obeyed_prompts
 from .room_scores import VARIANTS, RoomScore
+from .score_table import Figure
 
 
 def model_figures(scores: Sequence[RoomScore], answers: Sequence[Answer]) -> list[Figure]:

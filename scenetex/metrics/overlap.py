@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..process.threads import threads
-from ..views.correspond import correspond, lattice_step, taps
+from ..views.reprojection import correspond, lattice_step, taps
 from ..views.viewset import ViewSet
 
 LEAST_OVERLAP = 0.1

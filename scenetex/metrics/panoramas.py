@@ -9,9 +9,9 @@ from ..data.rooms import RingStream
 from ..panorama import VIEWS, stitch
 from ..pipelines import MVDiffusionPanoramaPipeline
 from .detail_scores import measure_detail
-from .figures import Figure
 from .overlap import overlap_scores
 from .room_scores import VARIANTS, Settings, call_pipe, to_bytes
+from .score_table import Figure
 
 NEIGHBOURS = [(i, (i + 1) % VIEWS) for i in range(VIEWS)]
 STEPS_PER_PANORAMA = len(VARIANTS)

@@ -12,9 +12,9 @@ from ..data.sample import Sample
 from ..pipelines import MVDiffusionPipeline
 from ..training.image_losses import structural_similarity
 from .detail_scores import measure_detail
-from .figures import Figure
 from .overlap import overlap_scores
 from .room_scores import VARIANTS, Settings, generate, to_bytes
+from .score_table import Figure
 
 # Ways to larger images: the model, the model with each view by itself, and the plain one.
 WAYS = ("upscaled", "each_alone", "bicubic")

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..models.detail_decoder import bicubic
-from ..views.correspond import correspond, lattice_step
+from ..views.reprojection import correspond, lattice_step
 from ..views.viewset import ViewSet
 
 _OTHERS = 4  # views that are asked what they show of one

@@ -8,6 +8,9 @@ from torch.nn import functional as F
 from ..correspondence import Correspondence
 from ..errors import InputError
 
+# Of the steps, those in which views agree in everything: views of a scene while the large shapes form; those around a
+# point nearly to the end, since what neighbours do not agree on, stitching would blur as well.
+SHARE_IN_SCENES, SHARE_IN_RINGS = 0.3, 0.85
 _COARSE = 1.0  # latent cells, standard deviation of the Gaussian that tells what is not fine
 # A view that is there already counts for more than one that is still forming.
 _ANCHOR_WEIGHT = 4.0

@@ -16,7 +16,7 @@ from .cross_view import agree
 from .images import picture
 from .known_pixels import partly_known
 from .multiview import MultiViewPipeline
-from .scenery import SceneViews
+from .scene_views import SceneViews
 from .task import Request, Task
 from .tiles import Tiles, check_tile
 from .upscale import LargeDenoiser, add_detail, check_detail, enlarged, restore

@@ -11,7 +11,8 @@ from ..correspondence import Correspondence, from_rotation
 from ..errors import InputError
 from ..panorama.ring import VIEWS, ring_intrinsics, ring_rotations
 from ..views.viewset import ViewSet
-from .scenery import SHARED_OVERLAP, camera_seeds, correspondence_of
+from .latent_fusion import SHARE_IN_RINGS
+from .scene_views import SHARED_OVERLAP, camera_seeds, correspondence_of
 from .windows import Window
 
 
@@ -29,7 +30,7 @@ class RingViews:
     surface: ViewSet | None = None
     by_depth: bool = False
     names = tuple(range(VIEWS))
-    fused_share = 0.85  # what neighbours do not agree on, stitching would blur as well
+    fused_share = SHARE_IN_RINGS
 
     @classmethod
     def of(cls, views: ViewSet, by_depth: bool) -> "RingViews":

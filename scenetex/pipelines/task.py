@@ -10,7 +10,7 @@ from ..errors import InputError
 from ..sampling import KEYWORDS, MODELS_OWN, Sampling
 from .known_pixels import Known
 from .prompts import one_per_view
-from .scenery import Scenery
+from .scene_views import Scenery
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from ..models.detail_decoder import DetailDecoder, believed, bicubic
 from .cross_view import evidence
 from .denoise import Part, denoise, guided
 from .noise import draw_noise
-from .scenery import SceneViews
+from .scene_views import SceneViews
 from .task import Request
 from .tiles import Tiles
 

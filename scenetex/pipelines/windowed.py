@@ -15,7 +15,7 @@ from .denoise import Part, starts
 from .latent_fusion import Fusion
 from .noise import draw_noise, share_noise, view_generators
 from .prompts import EMBEDS, Embeddings, TextEncoder, embed, for_each_view, one_per_view
-from .scenery import Plan, Scenery
+from .scene_views import Plan, Scenery
 from .task import Request
 
 

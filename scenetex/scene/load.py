@@ -8,10 +8,10 @@ from pathlib import Path
 from ..errors import InputError, shown
 from ..files.reading import check_inside, check_path, only_inside
 from .colmap import find_model, load_colmap, project_folder
-from .foreign import describe_foreign
 from .mesh_file import MESH_SUFFIXES
 from .photo_warnings import warn_of_photos
 from .polycam import is_polycam, load_polycam
+from .published_datasets import load_zoo, zoo_spec
 from .record3d import find_metadata, load_record3d
 from .scanner_app import is_scanner_app, load_scanner_app
 from .scannet import load_extracted
@@ -19,7 +19,7 @@ from .scannet_release import find_sens, load_release
 from .scene import Scene
 from .transforms_json import load_transforms
 from .tum import is_tum, load_tum
-from .zoo import load_zoo, zoo_spec
+from .unread_layouts import describe_foreign
 
 _MOST_FOLDERS = 100  # in a folder that holds no scene, where one is looked for
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import InputError, pasted
-from .glb import read_glb, read_gltf
+from .gltf_mesh import read_glb, read_gltf
 from .mesh import Mesh
 from .obj import read_obj
 from .ply import read_ply

@@ -11,7 +11,7 @@ from ..data.sample import Sample
 from ..errors import InputError
 from ..pipelines.conditioning import surface_fields
 from ..pipelines.noise import share_noise
-from ..pipelines.scenery import SHARED_OVERLAP
+from ..pipelines.scene_views import SHARED_OVERLAP
 from .encoded import Encoded, EncodedDetail, camera_tensors
 
 _PROMPT_DROPPED = 0.1

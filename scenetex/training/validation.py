@@ -14,7 +14,7 @@ from ..files.seal import seal
 from ..models import SurfaceAutoencoder
 from ..pipelines import MVDiffusionPanoramaPipeline, MVDiffusionPipeline
 from ..pipelines.conditioning import surface_fields
-from ..pipelines.scenery import SceneViews
+from ..pipelines.scene_views import SceneViews
 from ..pipelines.tiles import Tiles
 from ..pipelines.upscale import add_detail
 from ..pipelines.windows import LEAST_JOINT

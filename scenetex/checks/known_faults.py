@@ -12,8 +12,8 @@ from .finding import TRANSFORMS, focal_names, intrinsics_place, layout
 from .look import Look
 from .orders import usual_orders, with_poses_of
 from .plausibility import UNITS, is_room, longest_side, swapped_cure
+from .relative_poses import chained_poses
 from .rotations import Convention, conventions, miswritten
-from .steps import chained_poses
 
 _SCALES = (*UNITS, *(1 / factor for factor in UNITS), 10.0, 0.1)
 _SIZES = 0.5, 2.0, 0.25, 4.0

@@ -24,7 +24,7 @@ from scipy.spatial.transform import Rotation
 from scenetex import InputError, load_scene
 from scenetex.scene.camera import Camera
 from scenetex.scene.load import scene_name
-from scenetex.scene.zoo import _depth_camera, zoo_spec
+from scenetex.scene.published_datasets import _depth_camera, zoo_spec
 
 POSES = walk_around(3)
 SIZE = 160, 120

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tiny_scan import peak_bytes
 
 from scenetex import InputError
-from scenetex.scene.glb import read_glb
+from scenetex.scene.gltf_mesh import read_glb
 
 
 def glb(scene) -> bytes:

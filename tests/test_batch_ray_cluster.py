@@ -10,7 +10,7 @@ import pytest
 from batch_runs import left, rooms, texture
 
 from scenetex import InputError
-from scenetex.batch import on_ray
+from scenetex.batch import ray_cluster as on_ray
 from scenetex.batch.outcome import Outcome
 from scenetex.batch.scenes import SceneQueue
 from scenetex.job.options import TextureOptions

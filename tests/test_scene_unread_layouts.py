@@ -6,7 +6,7 @@ import pytest
 from tiny_scan import write_ply
 
 from scenetex import InputError, load_scene
-from scenetex.scene.foreign import describe_foreign
+from scenetex.scene.unread_layouts import describe_foreign
 
 FOLDERS = {
     "scene.r3d": r"Record3D: unpack it \(unzip .*scene\.r3d -d OUT\)",

@@ -12,6 +12,7 @@ import torch
 from ..correspondence import Correspondence, from_depth
 from ..errors import InputError
 from ..views.viewset import ViewSet
+from .latent_fusion import SHARE_IN_SCENES
 from .windows import Window, noise_turns, overlaps, plan_between, plan_keyframes
 
 # Noise and fusion gain from every view that shows the same surface; attention keeps to those it was trained on.
@@ -66,7 +67,7 @@ class SceneViews:
     """Views of a scene, whose depth and poses tell where they show the same surface; see `Scenery`."""
 
     views: ViewSet
-    fused_share = 0.3
+    fused_share = SHARE_IN_SCENES
 
     @classmethod
     def of(cls, views: ViewSet | None) -> "SceneViews":
