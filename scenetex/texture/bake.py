@@ -134,14 +134,27 @@ def survey(mesh: Mesh, views: ViewSet, images: list[np.ndarray]) -> Survey:
     return Survey(work, surface, shots, choice, blur, shared, ramp)
 
 
-def paint(mesh: Mesh, atlas: Atlas, seen_by: Survey, done: Callable[[], None] = lambda: None) -> TexturedMesh:
-    """Second half of `bake`: blends the images into the atlas's texels and fills the rest."""
+def paint(
+    mesh: Mesh,
+    atlas: Atlas,
+    seen_by: Survey,
+    done: Callable[[], None] = lambda: None,
+    behind: TexturedMesh | None = None,
+) -> TexturedMesh:
+    """Second half of `bake`: blends the images into the atlas's texels and fills the rest.
+
+    What is covered in `behind`, painted into the same atlas before, stays to the bit: the images come in behind it.
+    """
     need(_TEXEL * atlas.pages * atlas.size**2, f"{atlas.pages} pages of {atlas.size} x {atlas.size} texels:")
     work = seen_by.patches.mesh
     texels = rasterize(work, seen_by.patches.layout(atlas))
     color, seen = blend(
         seen_by.surface, texels, seen_by.shots, seen_by.choice, seen_by.blur, seen_by.shared, seen_by.ramp, done
     )
+    if behind is not None:
+        kept = np.stack(behind.coverage).reshape(-1)[texels.pixel]
+        color[kept] = np.stack(behind.textures).reshape(-1, 3)[texels.pixel[kept]]
+        seen = seen | kept
     unseen = np.flatnonzero(~seen)
     color[unseen] = texels.interpolate(_continue(work, texels, color, seen)[work.faces], unseen)
     return _pages(mesh, atlas, texels, color, seen)

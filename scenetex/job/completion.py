@@ -1,0 +1,114 @@
+"""Painting what no photo saw: views that the trajectory never had, of which the painted part is known."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..errors import InputError
+from ..pipelines import MVDiffusionPipeline
+from ..sampling import Sampling
+from ..scene.scene import Scene
+from ..texture.bake import paint, survey
+from ..texture.render import render_many
+from ..texture.texels import rasterize
+from ..texture.textured_mesh import TexturedMesh
+from ..views.free_space import FreeSpace
+from ..views.next_views import select_views
+from ..views.viewset import ViewSet
+
+MOST_VIEWS = 40
+
+
+@dataclass(frozen=True, eq=False)
+class Completed:
+    """A texture without gaps, and how it came about.
+
+    Attributes:
+        mesh: the textured mesh; what was seen before is the same to the bit.
+        views: the views that were painted.
+        images: one (h, w, 3) uint8 image for each.
+        known: one (h, w) bool mask for each, which of its pixels were there before.
+        reachable: part of the reachable surface that is painted now, 0..1, by area.
+    """
+
+    mesh: TexturedMesh
+    views: ViewSet
+    images: list[np.ndarray]
+    known: list[np.ndarray]
+    reachable: float
+
+
+def complete(
+    scene: Scene,
+    textured: TexturedMesh,
+    pipe: MVDiffusionPipeline,
+    prompt: str = "",
+    sampling: Sampling | None = None,
+    size: tuple[int, int] = (256, 192),
+    most: int = MOST_VIEWS,
+    joint_views: int = 16,
+    done: Callable[[], None] = lambda: None,
+) -> Completed:
+    """Paints the surface that no view saw, from views that `select_views` chooses, into which what is painted already
+    is rendered as known pixels.
+
+    Args:
+        scene: whose mesh it is, its faces turned the right way.
+        textured: of which `coverage` says what was seen; that stays as it is.
+        pipe: generates.
+        prompt: what is there to see; "": what is known speaks alone.
+        sampling: seed, steps and the like.
+        size: (width, height) of the views, pixels.
+        most: views at most.
+        joint_views: most views to generate at once.
+        done: called after each view that is painted into the atlas.
+
+    Raises:
+        InputError: the mesh is another than the scene's, or nothing of it was seen.
+    """
+    if len(textured.mesh.faces) != len(scene.mesh.faces):
+        raise InputError(f"{scene.name}: the textured mesh is another than the scene's; texture this very scene first")
+    seen = seen_share(textured)
+    if not seen.any():
+        raise InputError(f"{scene.name}: nothing was seen; there is nothing to go on from")
+    space = FreeSpace(scene)
+    reachable = space.reachable()
+    views = select_views(scene, np.where(reachable, seen, 1.0), size, most, space)
+    if not len(views):
+        return Completed(textured, views, [], [], _painted(scene, seen, reachable))
+    before, known = rendered(textured, views)
+    made = pipe(
+        prompt,
+        views,
+        images=before,
+        known=known,
+        joint_views=joint_views,
+        **(sampling or Sampling()).keywords(),
+    ).images
+    images = [np.round(image * 255).astype(np.uint8) for image in made]
+    mesh = paint(scene.mesh, textured.atlas, survey(scene.mesh, views, images), done, behind=textured)
+    return Completed(mesh, views, images, known, _painted(scene, seen_share(mesh), reachable))
+
+
+def seen_share(textured: TexturedMesh) -> np.ndarray:
+    """(f,) float64 per face, which part of its texels some view saw; 1 for faces without any."""
+    texels = rasterize(textured.mesh, textured.atlas)
+    seen = np.concatenate([page.ravel() for page in textured.coverage])[texels.pixel]
+    count = np.bincount(texels.face, minlength=len(textured.mesh.faces))
+    share = np.bincount(texels.face, seen, len(count)) / np.maximum(count, 1)
+    return np.where(count > 0, share, 1.0)
+
+
+def rendered(textured: TexturedMesh, views: ViewSet) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """What views see of a texture: (h, w, 3) uint8 images, and (h, w) bool masks of pixels whose texels all were seen."""
+    cameras = views.intrinsics, views.cam_to_world, views.size
+    white = tuple(np.repeat(page[..., None] * np.uint8(255), 3, 2) for page in textured.coverage)
+    covered = replace(textured, textures=white)
+    known = [mask[..., 0] == 255 for mask in render_many(covered, *cameras)]
+    return list(render_many(textured, *cameras)), known
+
+
+def _painted(scene: Scene, seen: np.ndarray, reachable: np.ndarray) -> float:
+    area = np.nan_to_num(scene.mesh.face_areas) * reachable
+    return float((area * seen).sum() / max(area.sum(), 1e-12))
