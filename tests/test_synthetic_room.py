@@ -1,6 +1,7 @@
 """Rooms: the same for the same seed, obeying what is asked, with a true colour at every point."""
 
 import re
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -127,7 +128,7 @@ def test_true_colour_is_that_of_the_nearest_point_in_the_world_frame():
     turn = np.linalg.qr(rng.standard_normal((3, 3)))[0]
     world = np.eye(4)
     world[:3, :3], world[:3, 3] = turn * np.sign(np.linalg.det(turn)), (1, -2, 3)
-    moved = type(room)(**{**room.__dict__, "world_from_room": world})
+    moved = replace(room, world_from_room=world)
     off = points + 0.0005 * room.mesh.face_normals[faces]
     got = moved.true_color(off @ world[:3, :3].T + world[:3, 3])
     same = np.abs(got - exact).max(1) < 3
