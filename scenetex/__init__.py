@@ -41,6 +41,7 @@ _HOME = {
     "Result": "job.run",
     "run_stages": "job.run",
     "texture_scene": "job.run",
+    "complete": "job.completion",
     "Sampling": "sampling",
 }
 
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from .checks.scene_checks import Checks, check_scene
     from .correspondence.correspondence import Correspondence
     from .errors import InputError, InputWarning
+    from .job.completion import complete
     from .job.generation import Generation
     from .job.run import Result, run_stages, texture_scene
     from .metrics.overlap import overlap_psnr

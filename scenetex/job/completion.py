@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -38,6 +39,9 @@ class Completed:
     known: list[np.ndarray]
     reachable: float
 
+    def __repr__(self) -> str:
+        return f"Completed({len(self.views)} views, {self.reachable:.1%} of the reachable surface painted)"
+
 
 def complete(
     scene: Scene,
@@ -66,27 +70,43 @@ def complete(
 
     Raises:
         InputError: the mesh is another than the scene's, or nothing of it was seen.
+
+    Example:
+        From photos of a part of the room, by the small model that comes with the package (one step of tiny views is far
+        too little, but quick):
+
+        >>> import scenetex
+        >>> scene = scenetex.load_scene("scenes/sample_room")
+        >>> room = scenetex.texture_scene(scene, keyframes="0,12,24", texture_size=256, refine_poses=False)
+        >>> pipe = scenetex.MVDiffusionPipeline.from_pretrained("mini")
+        >>> pipe.set_progress_bar_config(disable=True)
+        >>> few = scenetex.Sampling(steps=1)
+        >>> done = scenetex.complete(scene, room, pipe, "a living room", few, size=(64, 48), most=2)
+        >>> done
+        Completed(2 views, ... of the reachable surface painted)
+        >>> seen = room.coverage[0]
+        >>> bool((done.mesh.textures[0][seen] == room.textures[0][seen]).all())
+        True
     """
     if len(textured.mesh.faces) != len(scene.mesh.faces):
         raise InputError(f"{scene.name}: the textured mesh is another than the scene's; texture this very scene first")
-    seen = seen_share(textured)
-    if not seen.any():
+    if not any(page.any() for page in textured.coverage):
         raise InputError(f"{scene.name}: nothing was seen; there is nothing to go on from")
-    space = FreeSpace(scene)
+    seen, space = seen_share(textured), FreeSpace(scene)
     reachable = space.reachable()
     views = select_views(scene, np.where(reachable, seen, 1.0), size, most, space)
     if not len(views):
         return Completed(textured, views, [], [], _painted(scene, seen, reachable))
     before, known = rendered(textured, views)
-    made = pipe(
+    made: Any = pipe(
         prompt,
         views,
         images=before,
         known=known,
         joint_views=joint_views,
         **(sampling or Sampling()).keywords(),
-    ).images
-    images = [np.round(image * 255).astype(np.uint8) for image in made]
+    )
+    images = [np.round(image * 255).astype(np.uint8) for image in made.images]
     mesh = paint(scene.mesh, textured.atlas, survey(scene.mesh, views, images), done, behind=textured)
     return Completed(mesh, views, images, known, _painted(scene, seen_share(mesh), reachable))
 
@@ -101,7 +121,7 @@ def seen_share(textured: TexturedMesh) -> np.ndarray:
 
 
 def rendered(textured: TexturedMesh, views: ViewSet) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """What views see of a texture: (h, w, 3) uint8 images, and (h, w) bool masks of pixels whose texels all were seen."""
+    """What views see of a texture, (h, w, 3) uint8, and (h, w) bool masks of pixels whose texels all were seen."""
     cameras = views.intrinsics, views.cam_to_world, views.size
     white = tuple(np.repeat(page[..., None] * np.uint8(255), 3, 2) for page in textured.coverage)
     covered = replace(textured, textures=white)
