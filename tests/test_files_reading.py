@@ -42,7 +42,7 @@ def test_no_more_is_read_than_was_asked_for(tmp_path):
 def test_a_pointer_of_git_lfs_is_not_taken_for_the_file(tmp_path, buffering):
     path = tmp_path / "x"
     path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 12\n")
-    with pytest.raises(OSError, match="Git LFS pointer.*git lfs pull"):
+    with pytest.raises(OSError, match=r"Git LFS pointer.*git lfs pull"):
         open_file(path, buffering)
     path.write_bytes(b"version")
     with open_file(path, buffering) as file:
