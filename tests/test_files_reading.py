@@ -38,6 +38,17 @@ def test_no_more_is_read_than_was_asked_for(tmp_path):
     assert read_bytes("/proc/kmsg", 1 << 20) == b"" if os.access("/proc/kmsg", os.R_OK) else True
 
 
+@pytest.mark.parametrize("buffering", [-1, 0])
+def test_a_pointer_of_git_lfs_is_not_taken_for_the_file(tmp_path, buffering):
+    path = tmp_path / "x"
+    path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 12\n")
+    with pytest.raises(OSError, match=r"Git LFS pointer.*git lfs pull"):
+        open_file(path, buffering)
+    path.write_bytes(b"version")
+    with open_file(path, buffering) as file:
+        assert file.read() == b"version"
+
+
 def test_text_is_utf_8(tmp_path):
     (tmp_path / "x").write_bytes(b"gr\xf6\xdfe")
     with pytest.raises(ValueError):

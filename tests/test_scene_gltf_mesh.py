@@ -67,6 +67,7 @@ def test_nodes_move_their_meshes_and_mirrors_keep_the_outside_out(tmp_path):
         (lambda h: h["accessors"][0].update(count=4_000_000_000), "not a GLB 2.0 file"),
         (lambda h: h["accessors"][0].update(count=-1), "not a GLB 2.0 file"),
         (lambda h: h["accessors"][1].pop("bufferView"), "holds no positions"),
+        (lambda h: h["accessors"][1].update(count=2), "a face refers to a vertex that is not there"),
         (lambda h: h["buffers"][0].update(uri="other.bin"), "refers to other files"),
         (lambda h: h["buffers"][0].update(uri="file:///etc/hostname"), "refers to other files"),
         (lambda h: h["buffers"][0].update(uri=7), "not a readable GLB"),

@@ -213,6 +213,7 @@ def test_json_that_is_none(tmp_path, text, message):
     ("change", "says"),
     [
         ({"camera_model": [[]] * 3}, "camera model of list is not a pinhole"),
+        ({"camera_angle_x": 60.0, "camera_angle_y": None, "fl_x": None, "fl_y": None}, "in radians"),
         ({"camera_angle_x": 5e-324, "camera_angle_y": 5e-324, "fl_x": None, "fl_y": None}, "has no focal length"),
         ({"mesh": "a" * 300 + ".ply"}, "mesh is not a file name"),
         ({"mesh": "\ud800.ply"}, "mesh is not a file name"),

@@ -55,3 +55,12 @@ def test_mistakes_are_one_line(name, capsys):
     assert tool(name).main([flag, "0"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"{name}.py: ") and ("at least 1" in line or "choose 1 to" in line)
+
+
+@pytest.mark.parametrize(
+    "given", [("--width", "nan"), ("--width", "0"), ("--views", "0"), ("--image-size", "0", "0")], ids=" ".join
+)
+def test_what_cannot_be_measured_is_refused_before_any_work(given, capsys):
+    assert tool("bench_training").main([*given]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"bench_training.py: {given[0]} ") and "choose" in line

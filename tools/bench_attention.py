@@ -12,7 +12,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from scenetex.correspondence import Correspondence, from_depth, from_rotation
 from scenetex.errors import InputError
+from scenetex.limits import SIDE, THREADS, Between, check_options
 from scenetex.models import MultiViewUNet, SuperResolutionUNet
 from scenetex.panorama import ring_intrinsics, ring_rotations
 
@@ -33,21 +34,21 @@ _FACTOR = 4  # of super-resolution
 class Config:
     """Settings of the benchmark."""
 
-    views: int = 12
+    views: Annotated[int, Between(1, 10_000)] = 12
     """Number of views."""
-    size: tuple[int, int] = (192, 256)
+    size: tuple[Annotated[int, SIDE], Annotated[int, SIDE]] = (192, 256)
     """Image height and width, pixels."""
     channels: tuple[int, ...] | None = None
     """Widths of the UNet's blocks; default: 64 128 256 256, for super-resolution 64 128 192."""
     convention: Literal["visible", "mvdiffusion"] = "visible"
     """Convention of the correspondence."""
-    device: str = "cpu"
-    """"cpu" or "cuda"."""
+    device: Literal["cpu", "cuda"] = "cpu"
+    """Where to compute."""
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
     """Precision of weights and features."""
-    threads: int = 2
+    threads: Annotated[int, THREADS] = 2
     """CPU threads."""
-    rounds: int = 7
+    rounds: Annotated[int, Between(1, 10_000)] = 7
     """Timed rounds of both models; the median of the rounds' ratios counts."""
     module: Literal["depth", "super-resolution", "panorama"] = "depth"
     """Generation of images of `size` with depth, of images four times as large from them, or of a panorama's eight
@@ -55,6 +56,7 @@ class Config:
 
 
 def main(config: Config) -> None:
+    check_options(config)
     if config.device == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: no CUDA device is available; use --device cpu")
     torch.set_num_threads(config.threads)

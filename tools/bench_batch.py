@@ -91,18 +91,18 @@ def _throughput(root: Path, options: Options) -> bool:
         ways["ray, 2 CPUs"] = ("--ray", "local", "--workers", "2")
     elif options.ray:
         print("Ray is not installed: left out")
-    seconds, hashes = {}, {}
+    seconds, results = {}, {}
     for name, way in ways.items():
         output = fresh(options.work / name.replace(" ", "_").replace(",", ""))
         start = time.perf_counter()
         code = texture(root, output, *way).wait()
-        seconds[name], hashes[name] = time.perf_counter() - start, hashes(output)
+        seconds[name], results[name] = time.perf_counter() - start, hashes(output)
         print(f"{name:12} {seconds[name]:8.1f} s  {options.scenes / seconds[name]:6.2f} scenes/s  exit code {code}")
         _memory(output)
     print(f"2 workers over 1: {seconds['1 worker'] / seconds['2 workers']:.2f} times the throughput")
     if "ray, 2 CPUs" in ways:
         print(f"overhead of Ray over --workers 2: {seconds['ray, 2 CPUs'] - seconds['2 workers']:.1f} s")
-    return check("all ways come to the same", len({json.dumps(h) for h in hashes.values()}) == 1)
+    return check("all ways come to the same", len({json.dumps(h) for h in results.values()}) == 1)
 
 
 def _memory(output: Path) -> None:

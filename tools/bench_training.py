@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from scenetex.cli.guarded import guarded
 from scenetex.cli.parsing import parse
 from scenetex.data.rooms import RoomStream
+from scenetex.limits import SIDE, Between, check_options
 from scenetex.models import MultiViewUNet
 from scenetex.pipelines.conditioning import depth_channel
 from scenetex.training.encoded import Encoded
@@ -62,9 +63,9 @@ _TEXT = {
 class Options:
     """Measures multi-view training steps."""
 
-    views: int = 4
+    views: Annotated[int, Between(1, 10_000)] = 4
     """Views in a step."""
-    image_size: tuple[int, int] = (256, 192)
+    image_size: tuple[Annotated[int, SIDE], Annotated[int, SIDE]] = (256, 192)
     """Width and height of the images, pixels."""
     steps: int = 1
     """Steps; the last one's seconds are printed."""
@@ -74,7 +75,7 @@ class Options:
     """Compute parts of the model twice instead of keeping what is between."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train."""
-    width: float = 1.0
+    width: Annotated[float, Between(0.01, 4)] = 1.0
     """Share of the backbone's channels, for a quick try."""
 
 
@@ -83,6 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     def work() -> int:
         options = parse(Options, PROGRAM, arguments)
+        check_options(options)
         loop = LoopOptions(steps=options.steps, precision=options.precision, device=options.device)
         loop.check()
         measure(options, loop)

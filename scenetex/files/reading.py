@@ -17,6 +17,8 @@ from ..errors import InputError, OutsideError, shown
 MESH_BYTES = 1 << 33  # most bytes of a mesh,
 IMAGE_BYTES = 1 << 30  # of an image,
 TEXT_BYTES = 1 << 24  # and of a text that people write
+_POINTER = b"version https://git-lfs.github.com/spec/"  # what stands for a file in a clone made without Git LFS
+_POINTER_BYTES = 1024  # less than that, by its specification
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,14 @@ def open_file(path: str | Path, buffering: int = -1) -> BinaryIO:
     """
     check_inside(path)
     check_regular(path)
-    return open(path, "rb", buffering)
+    file = open(path, "rb", buffering)
+    if os.fstat(file.fileno()).st_size < _POINTER_BYTES:
+        start = file.read(len(_POINTER))
+        if start == _POINTER:
+            file.close()
+            raise OSError(errno.ENODATA, "a Git LFS pointer to the file; fetch it: git lfs pull", str(path))
+        file.seek(0)
+    return file
 
 
 def check_path(path: str | Path, name: str = "") -> None:

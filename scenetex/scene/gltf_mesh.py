@@ -55,7 +55,7 @@ def _read(file: GltfFile, kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray
             worlds, hidden = _worlds(file)
             places = list(_places(file, {index: world for index, world in worlds.items() if index not in hidden}))
             _check_copies(file, places)
-            return _joined([part for place in places for part in _parts(file, place, worlds)])
+            return _joined(file.path, [part for place in places for part in _parts(file, place, worlds)])
     except InputError:
         raise
     except Exception as error:  # JSON of any shape
@@ -65,12 +65,12 @@ def _read(file: GltfFile, kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray
         raise InputError(f"{file.path}: not a readable {kind} file ({name}); export the mesh again") from None
 
 
-def _joined(parts: list) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+def _joined(path: Path, parts: list) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     vertices, faces, start = [np.zeros((0, 3))], [np.zeros((0, 3), np.int64)], 0
     for points, triangles, _ in parts:
         if len(triangles) and not 0 <= triangles.min() <= triangles.max() < len(points):
             # Moved behind the parts before it, a wrong index would become a right one of another part.
-            raise ValueError("index out of range")
+            raise InputError(f"{path}: a face refers to a vertex that is not there; export the mesh again")
         vertices.append(points)
         faces.append(triangles + start)
         start += len(points)

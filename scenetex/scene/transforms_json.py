@@ -281,7 +281,7 @@ def _camera(fields: _Fields, photo: Path | None, sizes: dict) -> Camera:
         raise InputError(f"{fields.where}: w and h are not an image size; fix them")
     fx, fy = _focal(fields, "x", width), _focal(fields, "y", height)
     if fx is None and fy is None:
-        raise InputError(f"{fields.where}: has no focal length; add fl_x or camera_angle_x")
+        raise InputError(f"{fields.where}: has no focal length; add fl_x, or camera_angle_x in radians, below pi")
     fx, fy = fy if fx is None else fx, fx if fy is None else fy
     cx, cy = fields.number("cx", width / 2) - 0.5, fields.number("cy", height / 2) - 0.5
     matrix = checked_intrinsics(np.array([[fx, 0, cx], [0, fy, cy], [0, 0, 1.0]]), fields.where)
