@@ -34,9 +34,8 @@ def run_alone(path: Path, options: TextureOptions) -> int:
             break
     for warning in outcome.warnings:
         say(f"{outcome.name}: {warning}", error=True)
-    if not options.quiet:
-        for note in outcome.notes:
-            say(f"{outcome.name}: {note}", error=True)
+    for note in outcome.notes:
+        say(f"{outcome.name}: {note}", error=True)
     say(line(outcome, options.output))
     _write_overview(options)
     return 0
