@@ -41,6 +41,12 @@ def test_faces_belong_to_what_two_of_their_corners_do(room):
     assert labels == ["label:chair", "label:wall", "instance:0", "instance:2", "instance:17"]
 
 
+def test_labels_may_be_numbers(room):
+    write(room, [7, 7, 7, 7, 9, 9, 3, 3], [(0, "wall", [7]), (1, "40", [9]), (2, "5", [3])])
+    labels = [name for name in regions(scenetex.load_scene(room)) if ":" in name]
+    assert labels == ["label:40", "label:5", "label:wall", "instance:0", "instance:1", "instance:2"]
+
+
 def test_the_sample_room_knows_its_furniture():
     scene = scenetex.load_scene(SAMPLE)
     found, area = regions(scene), scene.mesh.face_areas

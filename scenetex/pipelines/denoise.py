@@ -212,7 +212,7 @@ def denoise(
                 return torch.where(part.known, part.anchors, latents)
             latents, done = go_on, done + 1
         latents = torch.where(part.known, part.anchors, latents)
-    return torch.where(part.known, part.anchors, latents)
+    return latents
 
 
 def starts(scheduler: SchedulerMixin, part: Part, steps: int) -> list[int]:

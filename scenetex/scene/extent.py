@@ -38,12 +38,14 @@ def extent_of(triangles: np.ndarray) -> Extent:
     most = weight[weight <= np.quantile(weight, 0.9)].sum()
     weight = np.repeat(np.minimum(weight, max(_CAP * most, weight.min())), 3)
     corners = triangles.reshape(-1, 3)
-    middle = np.array([_median(axis, weight) for axis in corners.T])
-    return Extent(middle, _median(np.linalg.norm(corners - middle, axis=1), weight))
+    middle = np.array([weighted_quantile(axis, weight, 0.5) for axis in corners.T])
+    return Extent(middle, weighted_quantile(np.linalg.norm(corners - middle, axis=1), weight, 0.5))
 
 
-def _median(values: np.ndarray, weight: np.ndarray) -> float:
-    """The value that half of the weight does not exceed."""
+def weighted_quantile(values: np.ndarray, weight: np.ndarray, share: float) -> float:
+    """The value that `share` of the weight does not exceed; NaN where there is no weight."""
+    if not weight.sum() > 0:
+        return np.nan
     order = np.argsort(values)
-    share = np.cumsum(weight[order])
-    return float(values[order[np.searchsorted(share, 0.5 * share[-1])]])
+    total = np.cumsum(weight[order])
+    return float(values[order[np.searchsorted(total, share * total[-1])]])

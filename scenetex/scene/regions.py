@@ -1,6 +1,5 @@
 """Regions of a scene's surface by name: floor, walls, ceiling; what a scan's labels say; a box; a mask in a file."""
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -70,23 +69,18 @@ def find_region(scene: Scene, name: str, known: Mapping[str, np.ndarray] | None 
 
 
 def _labelled(segments: Segments, faces: np.ndarray) -> dict[str, np.ndarray]:
+    """Regions by label, then those of single objects."""
     of_face = segments.face_instance(faces)
+    objects = {number: of_face == number for number in sorted(segments.labels)}
     found: dict[str, np.ndarray] = {}
-    for number, label in segments.labels.items():
-        mask = found[f"instance:{number}"] = of_face == number
-        found[f"label:{label}"] = found.get(f"label:{label}", False) | mask
-    return dict(sorted(found.items(), key=lambda entry: [int(t) if t.isdigit() else t for t in _pieces(entry[0])]))
-
-
-def _pieces(name: str) -> list[str]:
-    kind, _, rest = name.partition(":")
-    # Labels come first, then objects by their numbers.
-    return ["0" if kind == "label" else "1", rest if kind == "instance" else "0", rest if kind == "label" else ""]
+    for number, label in sorted(segments.labels.items(), key=lambda entry: entry[1]):
+        found[f"label:{label}"] = found.get(f"label:{label}", False) | objects[number]
+    return found | {f"instance:{number}": mask for number, mask in objects.items()}
 
 
 def _in_box(scene: Scene, name: str) -> np.ndarray:
     try:
-        corners = np.array([float(part) for part in re.split(",", name.removeprefix("box:"))]).reshape(2, 3)
+        corners = np.array([float(part) for part in name.removeprefix("box:").split(",")]).reshape(2, 3)
     except ValueError:
         corners = np.full((2, 3), np.nan)
     if not np.isfinite(corners).all():

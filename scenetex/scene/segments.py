@@ -1,5 +1,6 @@
 """Labels and instances of a scan's surface, in ScanNet's two files: segments of vertices, and groups of segments."""
 
+import glob
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,14 +72,10 @@ def read_segments(scene: Scene) -> Segments | None:
 
 def _first(folder: Path, name: str) -> Path | None:
     for pattern in _GROUPS:
-        found = sorted(folder.glob(pattern.format(_escaped(name))))
+        found = sorted(folder.glob(pattern.format(glob.escape(name))))
         if found:
             return found[0]
     return None
-
-
-def _escaped(name: str) -> str:
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
 
 
 def _group(group, path: Path) -> tuple[int, str, np.ndarray]:

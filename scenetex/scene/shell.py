@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from .extent import weighted_quantile
 from .scene import Scene
 
 _LEVEL = np.cos(np.radians(30))  # how far a floor's or ceiling's faces may lean
@@ -40,19 +41,19 @@ def find_shell(scene: Scene) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     eye = np.median(cameras[:, 2]) if len(cameras) else np.inf
     z = centre[:, 2]
     # Seen from below, whatever the winding, is what lies above the cameras.
-    floor = _level(z, area * ((np.abs(normal[:, 2]) > _LEVEL) & (z < eye)), lowest=True)
+    floor = _level(z, area * ((np.abs(normal[:, 2]) > _LEVEL) & (z < eye)))
     is_floor = (area > 0) & (np.abs(normal[:, 2]) > _LEVEL) & (np.abs(z - floor) < _THICK)
     above = area * ((np.abs(normal[:, 2]) > _LEVEL) & (z > max(floor + _LEAST_HIGH, eye if len(cameras) else floor)))
-    ceiling = _level(-z, above, lowest=True, least=0.5)
+    ceiling = _level(-z, above, least=0.5)
     is_ceiling = (area > 0) & (np.abs(normal[:, 2]) > _LEVEL) & (np.abs(z + ceiling) < _THICK)
-    top = -ceiling if np.isfinite(ceiling) else _quantile(z, area, 0.99)
+    top = -ceiling if np.isfinite(ceiling) else weighted_quantile(z, area, 0.99)
     # Large triangles reach higher than their centres.
     high = np.nan_to_num(scene.mesh.triangles @ to_room[2, :3] + to_room[2, 3]).max(1)
     is_wall = _walls(centre, high, normal, area, floor if np.isfinite(floor) else z.min(initial=0), top, cameras)
     return is_floor, is_wall & ~is_floor & ~is_ceiling, is_ceiling
 
 
-def _level(z: np.ndarray, weight: np.ndarray, lowest: bool, least: float = 0.2) -> float:
+def _level(z: np.ndarray, weight: np.ndarray, least: float = 0.2) -> float:
     """The height of the lowest level with at least a share of the largest one's area; NaN where there is none."""
     used = weight > 0
     if weight.sum() < least:
@@ -65,7 +66,7 @@ def _level(z: np.ndarray, weight: np.ndarray, lowest: bool, least: float = 0.2) 
     while peak + 1 < len(smooth) and smooth[peak + 1] > smooth[peak]:
         peak += 1
     near = used & (np.abs(z - (start + (peak + 0.5) * _BIN)) < 1.5 * _BIN)
-    return _quantile(z[near], weight[near], 0.5)
+    return weighted_quantile(z[near], weight[near], 0.5)
 
 
 def _walls(centre, high, normal, area, floor: float, top: float, cameras: np.ndarray) -> np.ndarray:
@@ -133,7 +134,7 @@ def _on_plane(place: np.ndarray, normal: np.ndarray, direction: np.ndarray, dist
 
 
 def _comes_up(z: np.ndarray, area: np.ndarray, floor: float, top: float) -> bool:
-    return _quantile(z, area, 0.97) > floor + _REACH * (top - floor)
+    return weighted_quantile(z, area, 0.97) > floor + _REACH * (top - floor)
 
 
 def _hides(plane, others, centre: np.ndarray, area: np.ndarray, cameras: np.ndarray) -> bool:
@@ -144,7 +145,7 @@ def _hides(plane, others, centre: np.ndarray, area: np.ndarray, cameras: np.ndar
     side = np.sign(np.median(cameras[:, :2] @ direction) - distance)
     along = np.array([-direction[1], direction[0]])
     spread = centre[mine, :2] @ along
-    low, high = _quantile(spread, area[mine], 0.02), _quantile(spread, area[mine], 0.98)
+    low, high = weighted_quantile(spread, area[mine], 0.02), weighted_quantile(spread, area[mine], 0.98)
     for other_direction, other_distance, theirs in others:
         turn = 1.0 if other_direction @ direction > 0 else -1.0
         behind = side * (distance - turn * other_distance)
@@ -153,16 +154,7 @@ def _hides(plane, others, centre: np.ndarray, area: np.ndarray, cameras: np.ndar
         reach = centre[theirs, :2] @ along
         if area[theirs].sum() < area[mine].sum():
             continue
-        shared = min(high, _quantile(reach, area[theirs], 0.98)) - max(low, _quantile(reach, area[theirs], 0.02))
-        if shared > 0.6 * (high - low):
+        first, last = (weighted_quantile(reach, area[theirs], share) for share in (0.02, 0.98))
+        if min(high, last) - max(low, first) > 0.6 * (high - low):
             return True
     return False
-
-
-def _quantile(values: np.ndarray, weight: np.ndarray, share: float) -> float:
-    """The value that `share` of the weight does not exceed; NaN without any."""
-    if not len(values) or not weight.sum() > 0:
-        return np.nan
-    order = np.argsort(values)
-    total = np.cumsum(weight[order])
-    return float(values[order[np.searchsorted(total, share * total[-1])]])

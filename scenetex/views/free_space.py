@@ -11,8 +11,8 @@ from .raycast import RayCaster
 from .viewset import render_views
 
 SPACING = 0.25  # metres between places that are tried
-_FAR = 4.0  # metres from which a surface is still looked at,
-_STEEP = np.cos(np.radians(75))  # and how far off its normal
+FAR = 4.0  # metres from which a surface is still looked at,
+STEEP = np.cos(np.radians(75))  # and how far off its normal
 _INSIDE = 0.5  # of the directions from a place inside that meet a surface's front,
 _BEHIND = 0.25  # and most that may meet a back: behind a wall all do
 _MOST = 1 << 21  # places
@@ -79,7 +79,7 @@ class FreeSpace:
             return out
         left = np.flatnonzero(np.isfinite(centre).all(1) & (self._mesh.face_areas > 0))
         count = min(_NEAREST, len(self.places))
-        far, near = cKDTree(self.places).query(centre[left], k=count, distance_upper_bound=_FAR)
+        far, near = cKDTree(self.places).query(centre[left], k=count, distance_upper_bound=FAR)
         far, near = far.reshape(len(left), count), near.reshape(len(left), count)
         for k in range(count):
             tried = np.isfinite(far[:, k]) & ~out[left]
@@ -87,14 +87,14 @@ class FreeSpace:
         rng = np.random.default_rng(0)
         for place in self.places[rng.permutation(len(self.places))[:_SCATTERED]]:
             rest = left[~out[left]]
-            rest = rest[np.linalg.norm(centre[rest] - place, axis=1) < _FAR]
+            rest = rest[np.linalg.norm(centre[rest] - place, axis=1) < FAR]
             out[rest] = self._sees(np.broadcast_to(place, (len(rest), 3)), centre[rest], normal[rest])
         return out
 
     def _sees(self, place: np.ndarray, centre: np.ndarray, normal: np.ndarray) -> np.ndarray:
         way = place - centre
         length = np.linalg.norm(way, axis=1)
-        out = np.einsum("ij,ij->i", way, normal) > _STEEP * length
+        out = np.einsum("ij,ij->i", way, normal) > STEEP * length
         out[out] = ~self.caster.blocked(place[out] - self._middle, centre[out] - place[out], 1 - _TOUCH)
         return out
 

@@ -7,7 +7,7 @@ import numpy as np
 from ..errors import InputError
 from ..scene.camera import resize_intrinsics
 from ..scene.scene import Scene
-from .free_space import FreeSpace, sphere
+from .free_space import FAR, STEEP, FreeSpace, sphere
 from .viewset import ViewSet, cast_views
 
 _PLACES = 160  # that are looked around from
@@ -16,8 +16,8 @@ _YAWS = 12
 _PITCHES = np.radians((-50.0, -25.0, 0.0, 25.0))  # up is positive
 _ROOMY = 0.3  # metres to the nearest surface, for a camera
 _PATCH = 0.12  # metres, side of the pieces of surface that are counted
-_STEEP, _SQUARE = np.cos(np.radians(75)), np.cos(np.radians(45))  # off a face's normal: counts nothing, and in full
-_NEAR, _FAR = 0.35, 4.0  # metres
+_SQUARE = np.cos(np.radians(45))  # off a face's normal, up to which it counts in full
+_NEAR = 0.35  # metres
 _KNOWN = 0.2  # of a view that has to be there already, to go on from
 _LEAST = 0.02  # square metres that a view has to add, or
 _LEAST_SHARE = 0.003  # of what is missing
@@ -144,7 +144,7 @@ def _look_around(space: FreeSpace, places: np.ndarray, directions: np.ndarray, p
         front = (face >= 0) & (facing > 0)
         rings.seen[i] = front
         rings.patch[i] = np.where(front, patch[face], -1)
-        good = np.clip((facing - _STEEP) / (_SQUARE - _STEEP), 0, 1) * ((distance > _NEAR) & (distance < _FAR))
+        good = np.clip((facing - STEEP) / (_SQUARE - STEEP), 0, 1) * ((distance > _NEAR) & (distance < FAR))
         # Half as far is twice as fine, but what is finer than from two metres gains nothing.
         good *= np.minimum(1, 2 / np.maximum(distance, 1e-6))
         times = np.bincount(rings.patch[i][front], minlength=int(patch.max(initial=0)) + 1)
