@@ -1,14 +1,17 @@
 """Fixtures shared by all tests."""
 
+import os
 from pathlib import Path
 
 import pytest
 import tiny_scan
 from hypothesis import settings
 
-# What takes longer than usual was made on a machine that had other work to do.
-settings.register_profile("shared machines", deadline=None)
-settings.load_profile("shared machines")
+# The same examples every time, so that a change is judged by what it changed; `HYPOTHESIS_PROFILE=explore` looks for new
+# ones. What takes longer than usual was made on a machine that had other work to do.
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.register_profile("explore", deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 _SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
 

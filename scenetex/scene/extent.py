@@ -33,8 +33,9 @@ def extent_of(triangles: np.ndarray) -> Extent:
         return Extent(np.zeros(3), 0.0)
     edges = triangles[:, 1:] - triangles[:, :1]
     area = np.linalg.norm(np.cross(edges[:, 0], edges[:, 1]), axis=1)
-    # Where nothing has an area, all count alike.
-    weight = np.sqrt(area) if area.any() else np.ones(len(area))
+    # Faces without area would pull down what nine in ten count for. Where nothing has an area, all count alike.
+    solid = area > 0 if area.any() else np.ones(len(area), bool)
+    triangles, weight = triangles[solid], np.sqrt(area[solid]) if area.any() else np.ones(len(area))
     most = weight[weight <= np.quantile(weight, 0.9)].sum()
     weight = np.repeat(np.minimum(weight, max(_CAP * most, weight.min())), 3)
     corners = triangles.reshape(-1, 3)
