@@ -206,6 +206,23 @@ def check_prompt(text: str, name: str) -> None:
         raise InputError(f"{name} is empty; say in a few words what the room is to look like")
 
 
+def read_paint(text: str, name: str) -> tuple[str, str]:
+    """The region and the words of ``REGION: WORDS``. Raises InputError for other text."""
+    found = re.fullmatch(r"\s*(.*\.npy|(?:label|instance|box):[^:]+|[^:]+?)\s*:\s*(\S.*)", text, re.DOTALL)
+    if not found:
+        raise InputError(
+            f"{name} '{shown(text, _LONGEST_SHOWN)}' is not understood; give 'REGION: WORDS', like 'floor: oak planks'"
+        )
+    check_prompt(found[2], name)
+    return found[1], found[2]
+
+
+def check_region(text: str, name: str) -> None:
+    """Raises InputError for what can be no region's name."""
+    if not text.strip():
+        raise InputError(f"{name} is empty; give a region, like floor, label:chair or faces.npy")
+
+
 def check_name(text: str, name: str) -> None:
     """Raises InputError for what cannot tell a result's folder from others."""
     if not text or not all(c.isalnum() or c in "-_" for c in text):
@@ -315,4 +332,6 @@ KEYFRAMES = Reads(read_keyframes)
 NAME = Reads(check_name)
 POSITION = Reads(read_position)
 PROMPT = Reads(check_prompt)
+PAINT = Reads(read_paint)
+REGION = Reads(check_region)
 WORDS = Reads(check_words)

@@ -10,7 +10,7 @@ from tiny_scan import write_extracted
 
 import scenetex
 from scenetex.errors import InputError
-from scenetex.scene.regions import find_region, regions
+from scenetex.scene.regions import find_regions, regions
 
 SAMPLE = Path(__file__).resolve().parents[1] / "scenes" / "sample_room"
 
@@ -60,11 +60,11 @@ def test_the_sample_room_knows_its_furniture():
 def test_boxes_and_masks(room):
     scene = scenetex.load_scene(room)
     centre = scene.mesh.triangles.mean(1)
-    inside = find_region(scene, "box:0,-9,-9,9,9,9")
+    inside = find_regions(scene, ["box:0,-9,-9,9,9,9"])["box:0,-9,-9,9,9,9"]
     assert (inside == (centre[:, 0] >= 0)).all() and inside.any() and not inside.all()
-    assert (find_region(scene, "box:9,9,9,0,-9,-9") == inside).all()
+    assert (find_regions(scene, ["box:9,9,9,0,-9,-9"])["box:9,9,9,0,-9,-9"] == inside).all()
     np.save(room / "mask.npy", inside)
-    assert (find_region(scene, str(room / "mask.npy")) == inside).all()
+    assert (find_regions(scene, [str(room / "mask.npy")])[str(room / "mask.npy")] == inside).all()
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_boxes_and_masks(room):
 )
 def test_names_that_mean_nothing(room, name, says):
     with pytest.raises(InputError, match=says):
-        find_region(scenetex.load_scene(room), name)
+        find_regions(scenetex.load_scene(room), [name])
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_names_that_mean_nothing(room, name, says):
 def test_masks_that_do_not_fit(room, mask, says):
     np.save(room / "mask.npy", mask, allow_pickle=True)
     with pytest.raises(InputError, match=says):
-        find_region(scenetex.load_scene(room), str(room / "mask.npy"))
+        find_regions(scenetex.load_scene(room), [str(room / "mask.npy")])
 
 
 @pytest.mark.parametrize(

@@ -34,12 +34,14 @@ class ImageCamera:
         size: (width, height) of the image, pixels.
         intrinsics: (3, 3) float64, for images of that size.
         cam_to_world: (4, 4) float64, OpenCV axes, in the result's own frame, metres.
+        keyframe: whether the image is a keyframe's.
     """
 
     frame_id: int
     size: tuple[int, int]
     intrinsics: np.ndarray
     cam_to_world: np.ndarray
+    keyframe: bool = True
 
 
 class ResultFolder:
@@ -142,8 +144,9 @@ class ResultFolder:
                 (int(about["width"]), int(about["height"])),
                 np.array(about["intrinsics"], np.float64).reshape(3, 3),
                 np.array(about["cam_to_world"], np.float64).reshape(4, 4),
+                about.get("keyframe") is not False,
             )
-        except (KeyError, TypeError, ValueError, OverflowError):
+        except (AttributeError, KeyError, TypeError, ValueError, OverflowError):
             camera = None
         if camera is None or not _is_sound(camera):
             raise InputError(f"{self.cameras_path}: camera '{shown(name, 40)}' is not one; {_AGAIN}")

@@ -1,6 +1,7 @@
 """Regions of a scene's surface by name: floor, walls, ceiling; what a scan's labels say; a box; a mask in a file."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -40,29 +41,32 @@ def regions(scene: Scene) -> dict[str, np.ndarray]:
     return {name: mask for name, mask in found.items() if mask.any()}
 
 
-def find_region(scene: Scene, name: str, known: Mapping[str, np.ndarray] | None = None) -> np.ndarray:
-    """(f,) bool per face, the region that `name` means.
+def find_regions(scene: Scene, names: Iterable[str]) -> dict[str, np.ndarray]:
+    """(f,) bool per face of `scene.mesh`, for each of the regions that are named.
 
     Args:
-        scene: of the region.
-        name: one of `regions`; ``box:X0,Y0,Z0,X1,Y1,Z1``, two opposite corners in metres in the scene's frame, of faces
-            whose centre lies in it; or the path of a ``.npy`` file with a bool per face.
-        known: what `regions` gave, if it was asked before.
+        scene: of the regions.
+        names: each one of `regions`; ``box:X0,Y0,Z0,X1,Y1,Z1``, two opposite corners in metres in the scene's frame, of
+            faces whose centre lies in it; or the path of a ``.npy`` file with a bool per face.
 
     Raises:
         InputError: a name that means nothing, a region without any face, a file that does not fit the mesh.
     """
+    known = cache(partial(regions, scene))
+    return {name: _find(scene, name, known) for name in names}
+
+
+def _find(scene: Scene, name: str, known: Callable[[], dict[str, np.ndarray]]) -> np.ndarray:
     if name.startswith("box:"):
         mask = _in_box(scene, name)
     elif name.endswith(".npy"):
         return _of_file(scene, Path(name))
     else:
-        known = regions(scene) if known is None else known
-        if name not in known:
-            listed = [*list(known)[:_MOST_NAMED], *(["..."] if len(known) > _MOST_NAMED else [])]
+        if name not in known():
+            listed = [*list(known())[:_MOST_NAMED], *(["..."] if len(known()) > _MOST_NAMED else [])]
             more = "box:X0,Y0,Z0,X1,Y1,Z1 or a .npy file of a bool per face"
             raise InputError(f"region '{shown(name, 60)}' is not there; choose {', '.join([*listed, more])}")
-        mask = known[name]
+        mask = known()[name]
     if not mask.any():
         raise InputError(f"region '{shown(name, 60)}' has no face of {scene.name}; check its numbers")
     return mask

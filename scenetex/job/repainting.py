@@ -1,0 +1,81 @@
+"""Painting parts of a scene anew: which faces, and how all the rest stays as it is."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..errors import InputError
+from ..texture.texels import rasterize
+from ..texture.textured_mesh import TexturedMesh
+from .completion import Completed
+
+
+@dataclass(frozen=True)
+class Repainting:
+    """What of a scene is painted anew, as names of regions (`scenetex.regions`).
+
+    Attributes:
+        only: these alone; none = everything.
+        keep: but not these.
+
+    Example:
+        >>> import numpy as np
+        >>> import scenetex
+        >>> floor, sofa = np.array([True, True, False]), np.array([False, True, False])
+        >>> scenetex.Repainting(only=("floor",), keep=("label:sofa",)).faces({"floor": floor, "label:sofa": sofa})
+        array([ True, False, False])
+    """
+
+    only: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
+
+    def faces(self, regions: Mapping[str, np.ndarray]) -> np.ndarray:
+        """(f,) bool, the faces that are painted anew.
+
+        Args:
+            regions: (f,) bool per face, for each name.
+
+        Raises:
+            InputError: there are none.
+        """
+        count = len(next(iter(regions.values())))
+        chosen = np.any([regions[name] for name in self.only], axis=0) if self.only else np.ones(count, bool)
+        for name in self.keep:
+            chosen = chosen & ~regions[name]
+        if not chosen.any():
+            raise InputError("nothing is left to paint anew: what is kept covers all of it; name other regions")
+        return chosen
+
+
+def repainted(textured: TexturedMesh, faces: np.ndarray, paint: Callable[[TexturedMesh], Completed]) -> Completed:
+    """A texture of which some faces are painted anew; texels of all others stay to the bit.
+
+    Args:
+        textured: the texture.
+        faces: (f,) bool, those that are to be painted anew.
+        paint: paints what is not covered, such as `complete`.
+
+    Returns:
+        What `paint` gives, with the marks of what stays as they were.
+    """
+    texels = rasterize(textured.mesh, textured.atlas)
+    shape = np.stack(textured.coverage).shape
+    anew, drawn = np.zeros(shape, bool), np.zeros(shape, bool)
+    drawn.reshape(-1)[texels.pixel] = True
+    anew.reshape(-1)[texels.pixel] = faces[texels.face]
+    # What was filled in elsewhere is no gap now.
+    done = paint(replace(textured, coverage=tuple(~anew)))
+    kept = drawn & ~anew
+
+    def merged(now: tuple[np.ndarray, ...], before: tuple[np.ndarray, ...]) -> tuple[np.ndarray, ...]:
+        # Outside charts the new page holds what spreads from their edges, old and new.
+        masks = kept if now[0].ndim == 2 else kept[..., None]
+        return tuple(np.where(mask, b, n) for mask, n, b in zip(masks, now, before, strict=True))
+
+    mesh = replace(
+        done.mesh,
+        textures=merged(done.mesh.textures, textured.textures),
+        coverage=tuple(np.where(drawn, page, False) for page in merged(done.mesh.coverage, textured.coverage)),
+    )
+    return replace(done, mesh=mesh)
