@@ -42,6 +42,7 @@ def test_what_was_seen_stays_and_the_rest_is_painted(half_painted, pipe):
     assert (np.stack(done.mesh.textures)[new] != np.stack(room.textures)[new]).any(1).mean() > 0.5
     area, seen = scene.mesh.face_areas, seen_share(done.mesh)
     assert 0 < done.reachable <= 1 and (area * seen).sum() > (area * seen_share(room)).sum()
+    assert np.array_equal(np.stack(done.mesh.generated), new), "and marked as generated"
     # The known pixels of the views are what the texture showed there.
     for image, known, view in zip(done.images, done.known, rendered(room, done.views)[0], strict=True):
         assert np.abs(image[known].astype(int) - view[known]).max(initial=0) <= 1

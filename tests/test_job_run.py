@@ -109,6 +109,8 @@ def test_the_report_says_what_was_done(sample):
     assert report["texels"] == len(texel_points(result.mesh.mesh, result.mesh.atlas)[0])
     assert report["pose_refinement"]["accepted"] is False and report["pose_refinement"]["error_before"] < 5
     assert report["texels_seen"] == report["coverage"]
+    filled = report["texels"] - covered
+    assert report["texels_by_source"] == {"photo": covered, "generated": 0, "filled": filled}
     assert report["settings"]["texels_per_metre"] == report["texels_per_metre"] > 0
     assert report["faces_textured"] == report["faces"] - report["faces_without_area"]
     assert report["seconds"]["total_with_reused"] == report["seconds"]["total"]

@@ -62,6 +62,8 @@ def test_command_textures_from_a_prompt(walk, model, tmp_path):
     assert report["model"] == str(model) and report["settings"]["negative_prompt"] == "blue"
     assert (report["images"], report["keyframes"], report["pose_refinement"]) == (5, 3, None)
     assert {"model", "generate", "interpolate", "paint"} <= set(report["seconds"])
+    by = report["texels_by_source"]
+    assert by["photo"] == 0 < by["generated"] and sum(by.values()) == report["texels"]
     assert "torch" in report["versions"]
 
 

@@ -107,7 +107,7 @@ def complete(
         **(sampling or Sampling()).keywords(),
     )
     images = [np.round(image * 255).astype(np.uint8) for image in made.images]
-    mesh = paint(scene.mesh, textured.atlas, survey(scene.mesh, views, images), done, behind=textured)
+    mesh = paint(scene.mesh, textured.atlas, survey(scene.mesh, views, images), done, textured, generated=True)
     return Completed(mesh, views, images, known, _painted(scene, seen_share(mesh), reachable))
 
 

@@ -262,7 +262,7 @@ def run_stages(
             is_key = (True,) * len(views)
         else:
             views, pictures, is_key = make_images(scene, generation, keyframes, stages, pipe, progress)
-        mesh = _bake(scene, layout, views, pictures, stages)
+        mesh = _bake(scene, layout, views, pictures, stages, generated=generation is not None)
     return Result(mesh, views, pictures, is_key, refinement, stages.seconds, checks)
 
 
@@ -450,18 +450,21 @@ def _final_views(
     return cast_views(scene.mesh, intrinsics, refinement.cam_to_world, size, tuple(frame_ids), done=done)
 
 
-def _bake(scene: Scene, layout: Layout, views: ViewSet, pictures: list[np.ndarray], stages: Stages) -> TexturedMesh:
+def _bake(
+    scene: Scene, layout: Layout, views: ViewSet, pictures: list[np.ndarray], stages: Stages, generated: bool
+) -> TexturedMesh:
     """Survey and paint, the two halves of `bake`, as stages; the survey does not need the atlas yet."""
     found = stages.recall("paint")
     if found is not None:
-        pages = tuple(found["textures"]), tuple(found["coverage"])
-        return TexturedMesh(scene.mesh, _await(layout, stages), *pages, found["texels"])
+        pages = {name: tuple(found[name]) for name in ("textures", "coverage", "generated")}
+        return TexturedMesh(scene.mesh, _await(layout, stages), texels=found["texels"], **pages)
     with stages.stage("survey"):
         seen_by = survey(scene.mesh, views, pictures)
     atlas = _await(layout, stages)
     with stages.stage("paint", len(views)) as done:
-        mesh = paint(scene.mesh, atlas, seen_by, done)
-        stages.keep("paint", textures=mesh.textures, coverage=mesh.coverage, texels=mesh.texels)
+        mesh = paint(scene.mesh, atlas, seen_by, done, generated=generated)
+        kept = {name: getattr(mesh, name) for name in ("textures", "coverage", "generated", "texels")}
+        stages.keep("paint", **kept)
     return mesh
 
 

@@ -7,6 +7,7 @@ from importlib import metadata
 import numpy as np
 
 from ..scene.scene import Scene
+from ..texture.sources import texels_by_source
 from ..version import __version__
 from .options import TextureOptions
 from .run import Result
@@ -54,6 +55,7 @@ def summarize(scene: Scene, result: Result, options: TextureOptions, used: dict 
         "texels_per_metre": float(f"{atlas.texels_per_metre:.6g}"),
         "texels_seen": seen,
         "coverage": seen,  # what it was called at first
+        "texels_by_source": texels_by_source(result.mesh),
         "pose_refinement": refinement
         and {
             "accepted": refinement.accepted,

@@ -83,7 +83,7 @@ def bake(
         refined = refine_cameras(mesh, views, pictures)
         if refined.accepted:
             views = cast_views(mesh, refined.intrinsics, refined.cam_to_world, views.size, views.frame_ids)
-    return paint(mesh, atlas, survey(mesh, views, pictures), done)
+    return paint(mesh, atlas, survey(mesh, views, pictures), done, generated=None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,10 +140,13 @@ def paint(
     seen_by: Survey,
     done: Callable[[], None] = lambda: None,
     behind: TexturedMesh | None = None,
+    generated: bool | None = False,
 ) -> TexturedMesh:
     """Second half of `bake`: blends the images into the atlas's texels and fills the rest.
 
-    What is covered in `behind`, painted into the same atlas before, stays to the bit: the images come in behind it.
+    What is covered in `behind`, painted into the same atlas before, stays to the bit, and what of that was generated
+    stays marked so: the images come in behind it. `generated` tells what they are themselves, generated or photos;
+    None: nobody knows.
     """
     need(_TEXEL * atlas.pages * atlas.size**2, f"{atlas.pages} pages of {atlas.size} x {atlas.size} texels:")
     work = seen_by.patches.mesh
@@ -151,13 +154,17 @@ def paint(
     color, seen = blend(
         seen_by.surface, texels, seen_by.shots, seen_by.choice, seen_by.blur, seen_by.shared, seen_by.ramp, done
     )
+    marks = None if generated is None else seen & generated
     if behind is not None:
         kept = np.stack(behind.coverage).reshape(-1)[texels.pixel]
         color[kept] = np.stack(behind.textures).reshape(-1, 3)[texels.pixel[kept]]
         seen = seen | kept
+        if marks is not None:
+            told = np.zeros_like(behind.coverage) if behind.generated is None else np.stack(behind.generated)
+            marks[kept] = told.reshape(-1)[texels.pixel[kept]]
     unseen = np.flatnonzero(~seen)
     color[unseen] = texels.interpolate(_continue(work, texels, color, seen)[work.faces], unseen)
-    return _pages(mesh, atlas, texels, color, seen)
+    return _pages(mesh, atlas, texels, color, seen, marks)
 
 
 def as_images(given: "Sequence[np.ndarray | PIL.Image.Image] | np.ndarray", views: ViewSet) -> list[np.ndarray]:
@@ -196,12 +203,17 @@ def _continue(mesh: Mesh, texels: Texels, color: np.ndarray, seen: np.ndarray) -
     return diffuse(mesh.vertices, mesh.faces, total / np.maximum(count, 1)[:, None], count > 0).astype(np.float32)
 
 
-def _pages(mesh: Mesh, atlas: Atlas, texels: Texels, color: np.ndarray, seen: np.ndarray) -> TexturedMesh:
+def _pages(
+    mesh: Mesh, atlas: Atlas, texels: Texels, color: np.ndarray, seen: np.ndarray, generated: np.ndarray | None
+) -> TexturedMesh:
     """Writes the texels into padded pages."""
     shape = (atlas.pages, atlas.size, atlas.size)
-    texture, painted, coverage = np.zeros((*shape, 3), np.uint8), np.zeros(shape, bool), np.zeros(shape, bool)
+    texture, painted = np.zeros((*shape, 3), np.uint8), np.zeros(shape, bool)
+    coverage, marked = np.zeros(shape, bool), np.zeros(shape, bool)
     texture.reshape(-1, 3)[texels.pixel] = np.round(color).astype(np.uint8)
     painted.reshape(-1)[texels.pixel] = True
     coverage.reshape(-1)[texels.pixel] = seen
+    if generated is not None:
+        marked.reshape(-1)[texels.pixel] = generated
     pages = tuple(pad(page, mask) for page, mask in zip(texture, painted, strict=True))
-    return TexturedMesh(mesh, atlas, pages, tuple(coverage), len(texels))
+    return TexturedMesh(mesh, atlas, pages, tuple(coverage), len(texels), None if generated is None else tuple(marked))

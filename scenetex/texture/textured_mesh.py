@@ -26,6 +26,8 @@ class TexturedMesh:
         textures: one (size, size, 3) uint8 sRGB image per page, row 0 at the top (v = 1).
         coverage: one (size, size) bool image per page: texels that some view saw; the others are filled in.
         texels: number of texels whose centre lies on a chart, or None if nobody counted.
+        generated: one (size, size) bool image per page: of the texels that some view saw, those whose colour was
+            generated, not photographed; None = nobody told.
 
     Example:
         >>> import numpy as np
@@ -45,6 +47,7 @@ class TexturedMesh:
     textures: tuple[np.ndarray, ...]
     coverage: tuple[np.ndarray, ...]
     texels: int | None = None
+    generated: tuple[np.ndarray, ...] | None = None
 
     def __repr__(self) -> str:
         seen = sum(int(page.sum()) for page in self.coverage)
