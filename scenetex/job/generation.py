@@ -13,7 +13,7 @@ from ..limits import (
     BETWEEN,
     DEVICE,
     JOINT,
-    PROMPT,
+    PAINT,
     SIDE,
     TILE,
     UPSCALE,
@@ -40,7 +40,7 @@ class Generation:
     """How images are generated.
 
     Attributes:
-        prompt, negative_prompt: what the room is to look like, and what not.
+        prompt, negative_prompt: what the room is to look like, and what not; "" = what is known of it speaks alone.
         model: folder in diffusers layout or Hub id: Stable Diffusion with depth, or one with multi-view weights.
         mvdiffusion_checkpoint: released MVDiffusion weights to use as the model's UNet, or None.
         controlnet: folder or Hub id of a depth ControlNet, for models that do not take depth, or None.
@@ -53,6 +53,7 @@ class Generation:
             instead of views along its trajectory.
         upscale: how many times larger to make the images once they are there; 1 = leave them.
         upscale_tile: side of the tiles that this works on, pixels of the large images; None = whole images.
+        paint: prompts for single regions, ``"REGION: WORDS"`` each; where regions overlap, the last counts.
 
     Example:
         >>> import scenetex
@@ -64,7 +65,7 @@ class Generation:
         scenetex.errors.InputError: between -1 is out of range; choose 0 to ...
     """
 
-    prompt: Annotated[str, PROMPT]
+    prompt: Annotated[str, WORDS]
     negative_prompt: Annotated[str | None, WORDS] = None
     model: Annotated[str, PathOrName] = "mini"
     mvdiffusion_checkpoint: Path | None = None
@@ -77,6 +78,7 @@ class Generation:
     panorama: bool = False
     upscale: Annotated[int, UPSCALE] = 1
     upscale_tile: Annotated[int | None, TILE] = None
+    paint: Annotated[tuple[str, ...], PAINT] = ()
 
     def __post_init__(self) -> None:
         check_options(self, flags=False)

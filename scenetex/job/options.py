@@ -18,7 +18,9 @@ from ..limits import (
     KEYFRAMES,
     MESH_SCALE,
     NAME,
+    PAINT,
     PROMPT,
+    REGION,
     SEED,
     STEPS,
     TEXTURE,
@@ -29,9 +31,11 @@ from ..limits import (
     Between,
     PathOrName,
     read_image_size,
+    read_paint,
 )
 from ..texture.unwrap import Packer
 from .generation import Generation
+from .repainting import Repainting
 
 FORMATS = ("glb", "obj")
 # Options that mean nothing to photos: whoever gives one wants generated images. None or 1 where they are not given.
@@ -126,6 +130,20 @@ class TextureOptions:
     """Make the generated images this many times larger: what the model was trained for (4, say), or 1."""
     upscale_tile: Annotated[int | None, TILE] = None
     """Side of tiles to do that in, pixels; bounds the memory. Default: whole images."""
+    complete: bool = False
+    """Paint what no image saw, too, from further views: behind photos (--images photos if there is a --prompt), or
+    behind generated images."""
+    only: Annotated[tuple[str, ...], REGION, tyro.conf.UseAppendAction] = ()
+    """Paint only this region anew: floor, walls, ceiling, label:NAME, instance:N, box:X0,Y0,Z0,X1,Y1,Z1, or a .npy file
+    with a bool per face. All else stays, to the bit, as it is in the result that is there, or else in the photos. May
+    be given several times."""
+    keep: Annotated[tuple[str, ...], REGION, tyro.conf.UseAppendAction] = ()
+    """Paint all but this region anew; may be given several times."""
+    paint: Annotated[tuple[str, ...], PAINT, tyro.conf.UseAppendAction] = ()
+    """A prompt for one region, 'floor: dark walnut planks'; without --prompt, only such regions are painted anew. May
+    be given several times; where regions overlap, the last counts."""
+    base: Path | None = None
+    """Folder of the result that --only, --keep and --paint go on from; default: the one that is to be replaced."""
     refine_poses: bool = True
     """Refine camera poses, focal length and centre against the mesh where that lowers the error."""
     texture_size: Annotated[int, TEXTURE] = 2048
@@ -159,10 +177,18 @@ class TextureOptions:
 
     @property
     def source(self) -> str:
-        """What to paint with: "photos", "generated" or "panorama"."""
+        """What to paint with first: "photos", "generated" or "panorama"."""
         if self.images == "auto":
-            return "photos" if self.prompt is None else "generated"
+            return "photos" if self.prompt is None or self.only or self.keep else "generated"
         return self.images
+
+    def repainting(self) -> Repainting | None:
+        """Which parts to paint anew; None where it is the whole scene, or nothing."""
+        if self.only or self.keep:
+            return Repainting(self.only, self.keep)
+        if self.paint and self.source == "photos":
+            return Repainting(tuple(dict.fromkeys(read_paint(text, "--paint")[0] for text in self.paint)))
+        return None
 
     @property
     def panorama(self) -> bool:
@@ -170,21 +196,29 @@ class TextureOptions:
         return self.source == "panorama"
 
     def generation(self) -> Generation | None:
-        """How to generate, from the options of the same names; None for photos.
+        """How to generate, from the options of the same names; None where nothing is generated.
 
         Raises:
             InputError: options that do not go together, or are out of range.
         """
-        if self.source == "photos":
+        repainting = self.repainting()
+        if repainting and self.source != "photos":
+            raise InputError(f"--only and --keep paint parts of a result anew; leave --images {self.images} out")
+        if self.base is not None and repainting is None:
+            raise InputError("--base: nothing is painted anew; name a region with --only, --keep or --paint")
+        if self.source == "photos" and not self.complete and not repainting:
             for name in _GENERATING:
                 if getattr(self, name) not in (None, 1):
                     flag = f"--{name.replace('_', '-')}"
                     raise InputError(f"{flag} is for generated images; add --images generated, or panorama")
             return None
-        if self.prompt is None:
+        if self.source == "photos" and self.upscale > 1:
+            raise InputError("--upscale is for generated images of a whole scene; leave it out")
+        if self.prompt is None and self.source != "photos":
             raise InputError(f"--images {self.images} needs a text; add --prompt '...'")
         read = {"image_size": read_image_size(self.image_size, "--image-size"), "panorama": self.panorama}
-        return Generation.of(vars(self) | read)
+        # Where there are photos, what they show says enough.
+        return Generation.of(vars(self) | read | {"prompt": self.prompt or ""})
 
     def settings(self) -> dict:
         """What decides on the result, ready for JSON."""
@@ -197,7 +231,7 @@ class TextureOptions:
 
     def inputs(self) -> tuple[Path, ...]:
         """Files and folders that are read beside the scenes; Hub ids look like such, but nothing lies there."""
-        models = () if self.source == "photos" else (locate_model(self.model), self.controlnet)
+        models = () if self.generation() is None else (locate_model(self.model), self.controlnet)
         return tuple(Path(path) for path in (*models, self.mvdiffusion_checkpoint, self.list) if path is not None)
 
     def check(self) -> None:

@@ -73,9 +73,11 @@ def repainted(textured: TexturedMesh, faces: np.ndarray, paint: Callable[[Textur
         masks = kept if now[0].ndim == 2 else kept[..., None]
         return tuple(np.where(mask, b, n) for mask, n, b in zip(masks, now, before, strict=True))
 
+    nothing = tuple(np.zeros_like(anew))
     mesh = replace(
         done.mesh,
         textures=merged(done.mesh.textures, textured.textures),
-        coverage=tuple(np.where(drawn, page, False) for page in merged(done.mesh.coverage, textured.coverage)),
+        coverage=merged(done.mesh.coverage, textured.coverage),
+        generated=merged(done.mesh.generated or nothing, textured.generated or nothing),
     )
     return replace(done, mesh=mesh)
