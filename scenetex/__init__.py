@@ -21,6 +21,7 @@ _HOME = {
     "select_views": "views.next_views",
     "ViewSet": "views.viewset",
     "render_views": "views.viewset",
+    "region_masks": "views.region_masks",
     "Atlas": "texture.atlas",
     "unwrap": "texture.unwrap",
     "bake": "texture.bake",
@@ -79,6 +80,7 @@ if TYPE_CHECKING:
     from .texture.unwrap import unwrap
     from .views.keyframes import select_keyframes
     from .views.next_views import select_views
+    from .views.region_masks import region_masks
     from .views.viewset import ViewSet, render_views
 
 

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from diffusers import ControlNetModel, DDIMScheduler, DDPMScheduler, UNet2DConditionModel
@@ -10,8 +10,10 @@ from diffusers.schedulers import SchedulerMixin
 
 from ..correspondence import Correspondence
 from ..models import MultiViewUNet
+from ..models.multiview_unet import base_unet
 from .latent_fusion import Fusion, noise_level
 from .prompts import Embeddings
+from .region_prompts import RegionInputs
 from .task import Request
 
 _MEMORYLESS = (DDIMScheduler, DDPMScheduler)  # go by the timestep alone: they can begin anywhere
@@ -60,6 +62,7 @@ class Inputs:
         control: (n, 3, H, W) for a ControlNet, or None.
         image_size: (width, height), pixels.
         correspondence: what the UNet attends along, or None.
+        regions: texts that act on some pixels instead of the prompt, or None.
     """
 
     embeddings: Embeddings
@@ -67,6 +70,7 @@ class Inputs:
     control: torch.Tensor | None
     image_size: tuple[int, int]
     correspondence: Correspondence | None
+    regions: RegionInputs | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +117,19 @@ class Denoiser:
         self, x: torch.Tensor, t: torch.Tensor, inputs: Inputs, condition: torch.Tensor | None, request: Request
     ) -> torch.Tensor:
         """The guided model output (m, c, h, w) for scaled noisy latents."""
+
+        def output(embeddings: Embeddings) -> torch.Tensor:
+            return self._output(x, t, replace(inputs, embeddings=embeddings), condition, request)
+
+        if inputs.regions is None:
+            return guided(output(inputs.embeddings), request)
+        networks = [base_unet(self.unet), *([] if inputs.control is None else [self.controlnet])]
+        return guided(inputs.regions.predict(networks, output, inputs.embeddings), request)
+
+    def _output(
+        self, x: torch.Tensor, t: torch.Tensor, inputs: Inputs, condition: torch.Tensor | None, request: Request
+    ) -> torch.Tensor:
+        """The model's output (g, m, c, h, w) of its guidance halves for scaled noisy latents."""
         hidden, m = inputs.embeddings.hidden, len(x)
         halves = len(hidden)
         added = _added(inputs, halves)
@@ -131,7 +148,7 @@ class Denoiser:
         if inputs.guide is not None:
             sample = torch.cat([sample, inputs.guide[None].expand(halves, -1, -1, -1, -1)], 2)
         if isinstance(self.unet, MultiViewUNet):
-            output = self.unet(
+            return self.unet(
                 sample,
                 t.reshape(1, 1).expand(halves, m),
                 hidden,
@@ -142,17 +159,15 @@ class Denoiser:
                 mid_block_additional_residual=None if middle is None else middle.unflatten(0, (halves, m)),
                 return_dict=False,
             )[0]
-        else:
-            output = self.unet(
-                sample.flatten(0, 1),
-                t,
-                hidden.flatten(0, 1),
-                added_cond_kwargs=added and {k: v.flatten(0, 1) for k, v in added.items()},
-                down_block_additional_residuals=residuals,
-                mid_block_additional_residual=middle,
-                return_dict=False,
-            )[0].unflatten(0, (halves, m))
-        return guided(output, request)
+        return self.unet(
+            sample.flatten(0, 1),
+            t,
+            hidden.flatten(0, 1),
+            added_cond_kwargs=added and {k: v.flatten(0, 1) for k, v in added.items()},
+            down_block_additional_residuals=residuals,
+            mid_block_additional_residual=middle,
+            return_dict=False,
+        )[0].unflatten(0, (halves, m))
 
 
 def guided(output: torch.Tensor, request: Request) -> torch.Tensor:

@@ -25,6 +25,8 @@ from .cross_view import carry_over
 from .denoise import Denoiser, Inputs, Part
 from .images import decode, encode, told_surface
 from .loading import LOAD_ERRORS, check_model, check_parts, first_line
+from .prompts import Embeddings
+from .region_prompts import RegionInputs, RegionPrompts
 from .task import Request, Task
 from .windowed import WindowedPipeline
 
@@ -232,6 +234,7 @@ class MultiViewPipeline(WindowedPipeline):
         device, dtype = self._execution_device, self.unet.dtype
         surface = views.surface
         guide = make_guide(surface, self.guide_channels, factor).to(device, dtype) if self.takes_depth else None
+        regions = None if task.regions is None else self._region_inputs(task.regions)
         denoiser = Denoiser(
             self.unet,
             self.scheduler,
@@ -251,6 +254,7 @@ class MultiViewPipeline(WindowedPipeline):
                 control=control,
                 image_size=views.size,
                 correspondence=views.attended(part.which, self.config.convention).to(device) if together else None,
+                regions=None if regions is None else regions.at(part.which),
             )
             return denoiser.denoise(part, inputs, request)
 
@@ -261,6 +265,14 @@ class MultiViewPipeline(WindowedPipeline):
         }
         width, height = views.size
         return self._window_by_window(views, request, (height // factor, width // factor), anchors, denoise, partly)
+
+    def _region_inputs(self, regions: RegionPrompts) -> RegionInputs:
+        """What the texts of regions are to the UNet, for all views."""
+        hidden, _, pooled, _ = self.encode_prompt(regions.texts, do_classifier_free_guidance=False)
+        embeddings = Embeddings(hidden[None], None if pooled is None else pooled[None])
+        device = self._execution_device
+        shares = regions.shares(self.vae_scale_factor).to(device)
+        return RegionInputs(embeddings.to(device, self.unet.dtype), shares)
 
     def _finish(self, run: Callable[[bool], torch.Tensor], request: Request, output_type: str):
         """What `run` gives, latents or images (m, 3, H, W) -1..1, as `output_type` says."""

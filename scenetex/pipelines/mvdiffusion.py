@@ -16,6 +16,7 @@ from .cross_view import agree
 from .images import picture
 from .known_pixels import partly_known
 from .multiview import MultiViewPipeline
+from .region_prompts import RegionPrompts
 from .scene_views import SceneViews
 from .task import Request, Task
 from .tiles import Tiles, check_tile
@@ -62,6 +63,8 @@ class MVDiffusionPipeline(MultiViewPipeline):
         negative_pooled_prompt_embeds: torch.Tensor | None = None,
         images: Sequence[Any] | np.ndarray | None = None,
         known: Sequence[np.ndarray | None] | np.ndarray | None = None,
+        region_prompts: Sequence[str] | None = None,
+        region_masks: np.ndarray | None = None,
         correspondence: bool = True,
         shared_noise: bool = True,
         fusion: bool = True,
@@ -92,6 +95,9 @@ class MVDiffusionPipeline(MultiViewPipeline):
             images: m entries, the anchors, which are there already; None for the others; see `interpolate`.
             known: m masks (H, W) bool, which pixels of `images` are there: the others are painted, to go on from them;
                 None = all of an image. Known pixels come back as they were, those around them come to meet them.
+            region_prompts, region_masks: r texts that act on their own pixels instead of the prompt, and which those
+                are, (r, m, H, W) bool, from `scenetex.region_masks`; where masks overlap, the later one counts.
+                Negative prompts act everywhere.
             correspondence: use the UNet's correspondence attention.
             shared_noise: corresponding places of different views start from the same noise.
             fusion: at each step, views agree on the clean latents they are heading for; after the first third of the
@@ -110,8 +116,8 @@ class MVDiffusionPipeline(MultiViewPipeline):
             `.images`, one per view, in the order of the views.
 
         Raises:
-            InputError: prompts or images that do not match the views, views without depth or pose, sizes that do not
-                fit.
+            InputError: prompts, images or masks that do not match the views, views without depth or pose, sizes that do
+                not fit.
         """
         request = self._request(locals())
         scenery = SceneViews.of(views)
@@ -123,7 +129,8 @@ class MVDiffusionPipeline(MultiViewPipeline):
         anchors = [None if image is None else picture(image, scenery.size, i) for i, image in enumerate(anchors)]
         partly = {} if known is None else partly_known(anchors, known)
         whole = tuple(None if i in partly else image for i, image in enumerate(anchors))
-        found = self._generate(Task(scenery, whole, partly), request, output_type)
+        regions = RegionPrompts.of(region_prompts, region_masks, len(scenery), scenery.size)
+        found = self._generate(Task(scenery, whole, partly, regions), request, output_type)
         return ImagePipelineOutput(found) if return_dict else (found,)
 
     def interpolate(

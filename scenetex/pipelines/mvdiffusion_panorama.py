@@ -21,6 +21,7 @@ from ..panorama import VIEWS, stitch
 from ..views.viewset import ViewSet
 from .images import picture
 from .multiview import MultiViewPipeline
+from .region_prompts import RegionPrompts
 from .ring_views import RingViews
 from .task import Task
 
@@ -95,6 +96,8 @@ class MVDiffusionPanoramaPipeline(MultiViewPipeline):
         negative_prompt_embeds: torch.Tensor | None = None,
         pooled_prompt_embeds: torch.Tensor | None = None,
         negative_pooled_prompt_embeds: torch.Tensor | None = None,
+        region_prompts: Sequence[str] | None = None,
+        region_masks: np.ndarray | None = None,
         correspondence: bool = True,
         shared_noise: bool = True,
         fusion: bool = True,
@@ -133,7 +136,9 @@ class MVDiffusionPanoramaPipeline(MultiViewPipeline):
         if height is not None and height % 4:
             raise InputError(f"panorama of {height} rows; pass a multiple of 4")
         first = None if image is None else picture(image, ring.size, 0)
-        images = self._generate(Task(ring, (first, *[None] * (VIEWS - 1))), request, output_type)
+        regions = RegionPrompts.of(region_prompts, region_masks, VIEWS, ring.size)
+        task = Task(ring, (first, *[None] * (VIEWS - 1)), regions=regions)
+        images = self._generate(task, request, output_type)
         panorama = None if output_type == "latent" else self._stitch(images, height, output_type)
         return PanoramaOutput(images, panorama) if return_dict else (images, panorama)
 

@@ -10,6 +10,7 @@ from ..errors import InputError
 from ..sampling import KEYWORDS, MODELS_OWN, Sampling
 from .known_pixels import Known
 from .prompts import one_per_view
+from .region_prompts import RegionPrompts
 from .scene_views import Scenery
 
 
@@ -21,11 +22,13 @@ class Task:
         views: m views.
         anchors: m entries, the image of a view that is there already, (h, w, 3) float32 0..1, or None.
         partly: views of which some pixels are there already, by number.
+        regions: texts that act on some pixels instead of the prompt, or None.
     """
 
     views: Scenery
     anchors: tuple[np.ndarray | None, ...]
     partly: Mapping[int, Known] = field(default_factory=dict)
+    regions: RegionPrompts | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,66 @@
+"""Cross-attention by region: every place of a picture reads its own region's text alone."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from diffusers.models.attention_processor import Attention
+from diffusers.models.transformers.dual_transformer_2d import DualTransformer2DModel
+from diffusers.models.transformers.transformer_2d import Transformer2DModel
+from torch import nn
+from torch.nn.functional import adaptive_avg_pool2d
+
+_UNREAD = -10000.0  # added to what attention makes of a token that is not to be read, as diffusers does
+
+
+def reads_by_region(network: nn.Module) -> bool:
+    """Whether all that a UNet or ControlNet of diffusers is told of a prompt comes through attention that takes masks.
+
+    Stable Diffusion XL's hear of the whole prompt beside it.
+    """
+    if network.config.get("addition_embed_type") is not None:
+        return False
+    parts = list(network.modules())
+    masked = {id(a) for part in parts if isinstance(part, Transformer2DModel) for a in part.modules()}
+    crossing = [part for part in parts if isinstance(part, Attention) and part.is_cross_attention]
+    dual = any(isinstance(part, DualTransformer2DModel) for part in parts)
+    return not dual and all(id(part) in masked for part in crossing)
+
+
+@contextmanager
+def attend_by_region(
+    networks: Sequence[nn.Module], text_of_token: torch.Tensor, shares: torch.Tensor
+) -> Iterator[None]:
+    """Within this context, networks that are given the tokens of several texts in a row read them by region.
+
+    At each resolution a place belongs to the text that has the largest share of it, and its tokens alone does it read.
+    The networks stay as they are, whatever their attention processors: masks come in through hooks.
+
+    Args:
+        networks: UNets and ControlNets of diffusers that `reads_by_region` holds for.
+        text_of_token: (l,) int64, which of t texts each token is of.
+        shares: (n, t, h, w), how much of each latent cell of n pictures belongs to each text.
+    """
+    masks: dict[tuple[int, int], torch.Tensor] = {}
+
+    def mask(x: torch.Tensor) -> torch.Tensor:
+        """(n, h' * w', l) for feature maps (n, c, h', w')."""
+        shape = (x.shape[2], x.shape[3])
+        if shape not in masks:
+            owner = adaptive_avg_pool2d(shares, shape).argmax(1).flatten(1)
+            unread = owner[..., None] != text_of_token
+            masks[shape] = unread.to(x.dtype) * _UNREAD
+        return masks[shape]
+
+    def tell(block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        names = ["encoder_attention_mask"]
+        if any(part.only_cross_attention for part in block.transformer_blocks):
+            names.append("attention_mask")  # there, what is self-attention elsewhere reads the prompt, too
+        return args, kwargs | dict.fromkeys(names, mask(args[0] if args else kwargs["hidden_states"]))
+
+    with ExitStack() as stack:
+        for block in (part for network in networks for part in network.modules()):
+            if isinstance(block, Transformer2DModel):
+                stack.callback(block.register_forward_pre_hook(tell, with_kwargs=True).remove)
+        yield

@@ -1,0 +1,140 @@
+"""Prompts by region: texts of which each acts on its own pixels, beside the prompt for all others."""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.functional import one_hot, pad
+
+from ..errors import InputError, InputWarning, shown
+from ..models.region_attention import attend_by_region, reads_by_region
+from .prompts import Embeddings, one_per_view
+
+
+@dataclass(frozen=True, eq=False)
+class RegionPrompts:
+    """Texts for r regions of m views.
+
+    Attributes:
+        texts: (r,).
+        text_of_pixel: (m, h, w) int64, the text that acts on a pixel, counted from 1; 0 = the prompt.
+    """
+
+    texts: tuple[str, ...]
+    text_of_pixel: np.ndarray
+
+    @classmethod
+    def of(
+        cls, texts: Sequence[str] | None, masks: np.ndarray | None, views: int, size: tuple[int, int]
+    ) -> "RegionPrompts | None":
+        """What a call of a pipeline asks for; None where that is nothing.
+
+        Args:
+            texts: (r,).
+            masks: (r, m, h, w) bool; where they overlap, the later one counts.
+            views: m.
+            size: (w, h) of the views, pixels.
+
+        Raises:
+            InputError: one without the other, what is no text or says nothing, masks that do not fit.
+        """
+        if texts is None and masks is None:
+            return None
+        count = len(texts) if isinstance(texts, Sequence) and not isinstance(texts, str | bytes) else None
+        if texts is None or count is None:
+            said = "none" if texts is None else type(texts).__name__
+            raise InputError(f"region_prompts: {said} for the region_masks; pass a list with a text for each of them")
+        texts = one_per_view(texts, count, "region_prompts")
+        empty = [i for i, text in enumerate(texts) if not text.strip()]
+        if empty:
+            raise InputError(f"region_prompts: text {empty[0]} is empty; say what its region is to look like")
+        wanted = (count, views, size[1], size[0])
+        masks = np.zeros(0) if masks is None else np.asarray(masks)
+        if masks.shape != wanted or masks.dtype.kind not in "bui":
+            said = f"{' x '.join(map(str, masks.shape))} of {masks.dtype}" if masks.size else "none"
+            raise InputError(
+                f"region_masks: {said} for {count} texts and {views} views of {size[0]} x {size[1]} pixels; pass "
+                f"{' x '.join(map(str, wanted))} bools, as scenetex.region_masks makes them"
+            )
+        owner = np.zeros(wanted[1:], np.int64)
+        for number, mask in enumerate(masks.astype(bool), 1):
+            owner[mask] = number
+        _warn(texts, owner)
+        return cls(tuple(texts), owner) if count else None
+
+    def shares(self, factor: int) -> torch.Tensor:
+        """(m, 1 + r, h / factor, w / factor) float32, which part of a latent cell's pixels is each text's."""
+        m, h, w = self.text_of_pixel.shape
+        of_pixel = one_hot(torch.from_numpy(self.text_of_pixel), 1 + len(self.texts))
+        return of_pixel.view(m, h // factor, factor, w // factor, factor, -1).float().mean((2, 4)).movedim(-1, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class RegionInputs:
+    """What the texts of regions are to n views that are denoised together, on the device that computes.
+
+    Attributes:
+        embeddings: of t texts, which stand where others have their views, (1, t, ...).
+        shares: (n, 1 + t, h, w), which part of a latent cell is the prompt's and each text's.
+    """
+
+    embeddings: Embeddings
+    shares: torch.Tensor
+
+    def at(self, views: Sequence[int]) -> "RegionInputs":
+        """Those of some views; texts that act on none of them are left out."""
+        shares = self.shares[list(views)]
+        texts = torch.nonzero(shares[:, 1:].amax((0, 2, 3)))[:, 0].tolist()
+        return RegionInputs(self.embeddings.at(texts), shares[:, [0, *(1 + i for i in texts)]])
+
+    def predict(
+        self, networks: Sequence[nn.Module], predict: Callable[[Embeddings], torch.Tensor], prompts: Embeddings
+    ) -> torch.Tensor:
+        """The model's output (g, n, c, h, w), with every text on its own pixels.
+
+        Where attention is all that tells networks of a prompt, they read all texts in one pass, each place its own;
+        others make a pass for each text, which are mixed by cell.
+
+        Args:
+            networks: those of diffusers that the prompt goes to.
+            predict: the output for some embeddings alone.
+            prompts: (g, n, ...) those of the views, which act where no text does; with guidance, negative ones come
+                first and act everywhere.
+        """
+        if all(map(reads_by_region, networks)):
+            joined, text_of_token, shares = self._joined(prompts)
+            with attend_by_region(networks, text_of_token, shares):
+                return predict(joined)
+        output = predict(prompts)
+        mixed = output[-1] * self.shares[:, :1].to(output.dtype)
+        for i in range(self.shares.shape[1] - 1):
+            text = self.embeddings.at([i] * len(self.shares))
+            mixed = mixed + predict(text)[0] * self.shares[:, 1 + i, None].to(output.dtype)
+        return torch.cat([output[:-1], mixed[None]])
+
+    def _joined(self, prompts: Embeddings) -> tuple[Embeddings, torch.Tensor, torch.Tensor]:
+        """Embeddings (g, n, l, d) of prompts and texts one after the other; which text each token is of, (l,); and the
+        shares (g * n, 1 + t, h, w) of the texts."""
+        negative, hidden, (_, t, length, _) = prompts.hidden[:-1], prompts.hidden[-1], self.embeddings.hidden.shape
+        texts = self.embeddings.hidden.flatten(1, 2).expand(len(hidden), -1, -1)
+        joined = torch.cat([pad(negative, (0, 0, 0, t * length)), torch.cat([hidden, texts], 1)[None]])
+        numbers = torch.arange(1, t + 1, device=joined.device).repeat_interleave(length)
+        everywhere = torch.zeros_like(self.shares)
+        everywhere[:, 0] = 1
+        shares = torch.cat([everywhere] * len(negative) + [self.shares])
+        return Embeddings(joined, None), pad(numbers, (hidden.shape[1], 0)), shares
+
+
+def _warn(texts: Sequence[str], text_of_pixel: np.ndarray) -> None:
+    """Warns of texts that act nowhere."""
+    for i, text in enumerate(texts):
+        if not (text_of_pixel == i + 1).any():
+            warnings.warn(
+                f"region_prompts: '{shown(text, 60)}' acts on no pixel of the views; check its mask, and later ones, "
+                "which count where they overlap",
+                InputWarning,
+                stacklevel=3,
+            )
