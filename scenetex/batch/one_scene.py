@@ -10,12 +10,13 @@ from pathlib import Path
 from ..checks import refuse
 from ..errors import InputError
 from ..files.output import check_replaceable, output_folder
+from ..job.base_result import find_base
 from ..job.cache_keys import cache_keys
 from ..job.content_hash import FileHashes, content_hash
 from ..job.generation import load_model
 from ..job.options import TextureOptions
-from ..job.result_folder import PREVIEW, ResultFolder
-from ..job.run import Result, lay_out, make_images, prepare_model, run_checks, run_stages
+from ..job.result_folder import COMPLETED, PREVIEW, REPAINTED, ResultFolder
+from ..job.run import Result, lay_out, make_images, prepare_model, run_checks, run_stages, with_named
 from ..job.stage_cache import StageCache
 from ..job.stages import Stages, Watch
 from ..job.summary import about_run, summarize
@@ -33,7 +34,7 @@ from .outcome import Outcome
 from .work_folder import work_folder
 
 # Of no use once a scene is done; the outputs of the other stages are kept for runs with other settings.
-_PASSING = ("generate", "paint")
+_PASSING = ("generate", "paint", "repaint", "complete")
 # All scenes of a run share one model: the process that loaded it keeps it from scene to scene.
 _model = lru_cache(maxsize=1)(load_model)
 _log = logging.getLogger(__name__)
@@ -105,18 +106,34 @@ def _process(path: Path, options: TextureOptions, stages: Stages, part: str, wor
         stages.notes.append(f"{len(scene.skipped)} frames without tracking left out")
     stages.warnings.clear()  # of an attempt that ran out of memory
     # Between keyframes, images are generated, too.
-    checks = run_checks(scene, stages, options.keyframes if options.generation() is None else "auto")
+    checks = run_checks(scene, stages, options.keyframes if options.source == "photos" else "auto")
     if options.strict:
         refuse(checks)
     scene = checks.scene
+    generation, repainting = options.generation(), options.repainting()
+    regions = with_named({}, scene, generation, repainting)
+    name = options.result_name(scene.name)
+    final = options.output / name
+    base = None
+    if repainting is not None:
+        repainting.faces(regions)
+        base = find_base(options, scene.name)
+        options = base.like(options) if base else options
     with stages.stage("hash"):
         hashes = FileHashes(work / "inputs.json")
-        keys = cache_keys(scene, options, hashes)
-        # The report says what the checks found; they look at depth, too, which no stage reads.
-        keys["result"] = content_hash(keys["result"], checks.report())
+
+        def keys_over(over: str | None) -> dict[str, str]:
+            """Keys of what is painted over the result with that key."""
+            keys = cache_keys(scene, options, hashes, regions, over)
+            # The report says what the checks found; they look at depth, too, which no stage reads.
+            return keys | {"result": content_hash(keys["result"], checks.report())}
+
+        keys = keys_over(base and base.key)
+        # What was painted over the result that lay here before is not painted over itself.
+        before = ResultFolder(final).known_report() or {}
+        earlier = keys_over(before.get("base")) if repainting and options.base is None else keys
+        keys = earlier if ResultFolder(final).is_finished(earlier["result"]) else keys
         hashes.save()
-    name = options.result_name(scene.name)
-    final, generation = options.output / name, options.generation()
 
     def outcome(state: str, says: str) -> Outcome:
         more = {"notes": tuple(stages.notes), "warnings": tuple(stages.warnings)}
@@ -131,15 +148,22 @@ def _process(path: Path, options: TextureOptions, stages: Stages, part: str, wor
     if part == "layout":
         lay_out(scene, stages, options.texture_size, options.texels_per_metre, options.packer)
         return outcome("partly", "")
+    if part == "images" and options.source == "photos":
+        return outcome("partly", "")
     if part == "images":
         pipe = prepare_model(generation, stages, _model)
-        make_images(scene, generation, options.keyframes, stages, pipe)
+        make_images(scene, generation, options.keyframes, stages, pipe, regions=regions)
         return outcome("partly", "")
     inputs = [*scene.places(), *options.inputs()]
     with output_folder(final, inputs=inputs, work_folder=work) as folder:
         result = run_stages(
             scene,
             generation=generation,
+            images="photos" if options.source == "photos" else "generated",
+            complete=options.complete,
+            repainting=repainting,
+            base=base and base.read(scene, stages),
+            regions=regions,
             keyframes=options.keyframes,
             refine_poses=options.refine_poses,
             texture_size=options.texture_size,
@@ -151,16 +175,22 @@ def _process(path: Path, options: TextureOptions, stages: Stages, part: str, wor
             model=_model,
         )
         stages.notes += [replaced] if replaced else []
-        report = write_results(ResultFolder(folder), scene, result, options, stages, keys["result"], start)
+        report = write_results(ResultFolder(folder), scene, result, options, stages, keys["result"], start, base and base.key)
     stages.cache.drop(*_PASSING)
     forget_failure(options.output, name)
     dropped = report["faces_without_area"]
     return outcome(
         "done",
         f"{report['faces_textured']} faces{f' ({dropped} more have no area)' if dropped else ''}, "
-        f"{len(result.views)} {'photos' if generation is None else 'generated images'}, "
+        f"{len(result.views)} {'photos' if options.source == 'photos' else 'generated images'}{_further(result)}, "
         f"{100 * report['texels_seen']:.1f} % of the texels seen",
     )
+
+
+def _further(result: Result) -> str:
+    """What was painted beside the first images, in words."""
+    done = {"to paint parts anew": result.repainted, "of what these did not see": result.completed}
+    return "".join(f", {len(views.views)} further views {what}" for what, views in done.items() if views)
 
 
 def write_results(
@@ -171,6 +201,7 @@ def write_results(
     stages: Stages,
     key: str,
     start: float,
+    base: str | None = None,
 ) -> dict:
     """Writes meshes, images, preview, page and report, which is returned.
 
@@ -182,6 +213,7 @@ def write_results(
         stages: of the run.
         key: hash of all that the result depends on, for later runs.
         start: of the run, as `time.perf_counter` told.
+        base: key of the result of which parts were painted anew.
     """
     with stages.stage("export"):
         for suffix in options.suffixes():
@@ -189,6 +221,10 @@ def write_results(
             result.mesh.export(folder.path / f"textured.{suffix}", **extra)
     with stages.stage("views"):
         folder.write_views(result.views, result.images, result.keyframe)
+        for views, done in ((REPAINTED, result.repainted), (COMPLETED, result.completed)):
+            if done is not None and done.images:
+                further = ResultFolder(folder.path, folder.path / views)
+                further.write_views(done.views, done.images, [False] * len(done.images))
     if options.preview:
         with stages.stage("preview"):
             sheet = contact_sheet(result.views, result.images, result.mesh)
@@ -201,6 +237,6 @@ def write_results(
     if options.report:
         with stages.stage("report", len(shown_frames(result.keyframe))) as done:
             write_page(folder.path, result, so_far, done)
-    about |= {"key": key, "files": folder.files()}
+    about |= {"key": key, "base": base, "files": folder.files()}
     folder.write_report(so_far())
     return about

@@ -43,76 +43,91 @@ class Base:
         return cls(mesh, cast_views(mesh.mesh, *none), [], ())
 
 
-def describe_atlas(mesh: Mesh, atlas: Atlas, asked: dict) -> dict:
-    """What a report says of an atlas, so that it can be made again: the options it came from, and its hash.
-
-    Args:
-        mesh, atlas: the mesh, and its atlas.
-        asked: options of the job by name.
-    """
-    return {name: asked[name] for name in _LAYOUT} | {"hash": _hash(mesh, atlas)}
-
-
-def layout_options(report: dict, folder: Path) -> dict:
-    """The options that the atlas of a result came from, by name.
-
-    Raises:
-        InputError: its report does not say.
-    """
-    told = report.get("atlas")
-    if not isinstance(told, dict) or not all(name in told for name in (*_LAYOUT, "hash")):
-        raise InputError(f"{folder}: does not say how its atlas was made; {_AGAIN}")
-    return {name: told[name] for name in _LAYOUT}
-
-
-def read_base(folder: ResultFolder, mesh: Mesh, atlas: Atlas, depth_size) -> Base:
-    """Reads a result back: its pages from PNG, and where each of their texels came from.
+class BaseFolder:
+    """A folder with a result of which parts are painted anew.
 
     Args:
         folder: of the result.
-        mesh: the scene's.
-        atlas: unwrapped as `layout_options` says.
-        depth_size: tells the (width, height) of the depth maps that go with images of a (width, height).
 
     Raises:
-        InputError: a result without PNG pages, of another mesh, or one that cannot be read.
+        InputError: there is none, or its report does not say how its atlas was made.
     """
-    if folder.read_report()["atlas"]["hash"] != _hash(mesh, atlas):
-        raise InputError(f"{folder.path}: was made of another mesh, or by another version; {_AGAIN}")
-    textures, coverage, generated = [], [], []
-    size = (atlas.size, atlas.size)
-    for page, marks in zip(*folder.page_paths(atlas.pages), strict=True):
-        for path in (page, marks):
-            if not path.is_file():
-                raise InputError(f"{path}: is not there, but its texels are to be kept; {_AGAIN} (--formats glb,obj)")
-        textures.append(decode_color(ImageSource(page), size, str(page)))
-        seen, made = decode_sources(read_bytes(marks, _MOST_BYTES), atlas.size, str(marks))
-        coverage.append(seen)
-        generated.append(made)
-    cameras = folder.read_cameras()
-    images = [folder.read_image(camera) for camera in cameras]
-    texels = folder.read_report().get("texels")
-    textured = TexturedMesh(
-        mesh,
-        atlas,
-        tuple(textures),
-        tuple(coverage),
-        texels if isinstance(texels, int) else None,
-        tuple(generated),
-    )
-    if not cameras:
-        return Base.of(textured)
-    small = depth_size(cameras[0].size)
-    intrinsics = np.stack([camera.intrinsics for camera in cameras])
-    views = cast_views(
-        mesh,
-        resize_intrinsics(intrinsics, cameras[0].size, small),
-        np.stack([camera.cam_to_world for camera in cameras]),
-        small,
-        tuple(camera.frame_id for camera in cameras),
-    )
-    return Base(textured, views, images, tuple(camera.keyframe for camera in cameras))
+
+    def __init__(self, folder: ResultFolder):
+        self._folder = folder
+        self._report = folder.read_report()
+        self._atlas = self._report.get("atlas")
+        if not isinstance(self._atlas, dict) or not all(name in self._atlas for name in (*_LAYOUT, "hash")):
+            raise InputError(f"{folder.path}: does not say how its atlas was made; {_AGAIN}")
+
+    @property
+    def key(self) -> str:
+        """The hash of all that the result depends on."""
+        return str(self._report.get("key"))
+
+    def like(self, options: TextureOptions) -> TextureOptions:
+        """Options with which the same atlas is made.
+
+        Raises:
+            InputError: the report names values that options cannot have.
+        """
+        found = replace(options, **{name: self._atlas[name] for name in _LAYOUT})
+        check_options(found)
+        return found
+
+    def read(self, scene: Scene, stages: Stages) -> Base:
+        """The result, to the bit.
+
+        Raises:
+            InputError: a result without PNG pages, of another mesh, or one that cannot be read.
+        """
+        folder, atlas = self._folder, lay_out(scene, stages, *(self._atlas[name] for name in _LAYOUT))
+        if self._atlas["hash"] != atlas_hash(scene.mesh, atlas):
+            raise InputError(f"{folder.path}: was made of another mesh, or by another version; {_AGAIN}")
+        textures, marks = [], []
+        for page, sources in zip(*folder.page_paths(atlas.pages), strict=True):
+            for path in (page, sources):
+                if not path.is_file():
+                    raise InputError(f"{path}: is not there, but its texels are to stay; {_AGAIN} (--formats glb,obj)")
+            textures.append(decode_color(ImageSource(page), (atlas.size, atlas.size), str(page)))
+            marks.append(decode_sources(read_bytes(sources, _MOST_BYTES), atlas.size, str(sources)))
+        texels = len(rasterize(scene.mesh, atlas))
+        coverage, generated = zip(*marks, strict=True)
+        mesh = TexturedMesh(scene.mesh, atlas, tuple(textures), coverage, texels, generated)
+        return self._with_views(mesh)
+
+    def _with_views(self, mesh: TexturedMesh) -> Base:
+        cameras = self._folder.read_cameras()
+        if not cameras:
+            return Base.of(mesh)
+        images = [self._folder.read_image(camera) for camera in cameras]
+        size, small = cameras[0].size, depth_size(cameras[0].size)
+        intrinsics = resize_intrinsics(np.stack([camera.intrinsics for camera in cameras]), size, small)
+        poses = np.stack([camera.cam_to_world for camera in cameras])
+        views = cast_views(mesh.mesh, intrinsics, poses, small, tuple(camera.frame_id for camera in cameras))
+        return Base(mesh, views, images, tuple(camera.keyframe for camera in cameras))
 
 
-def _hash(mesh: Mesh, atlas: Atlas) -> str:
+def find_base(options: TextureOptions, scene: str) -> BaseFolder | None:
+    """The result of a scene that options paint parts of anew; None = there is none yet.
+
+    Raises:
+        InputError: the one that they name is not there, or cannot be gone on from.
+    """
+    own = options.result_name(scene)
+    if options.base is None:
+        folder = ResultFolder(options.output / own)
+        return BaseFolder(folder) if folder.known_report() is not None else None
+    named, inside = ResultFolder(options.base), ResultFolder(options.base / own)
+    # A folder of results has one for each scene.
+    return BaseFolder(inside if inside.report_path.is_file() and not named.report_path.is_file() else named)
+
+
+def describe_atlas(mesh: Mesh, atlas: Atlas, options: TextureOptions) -> dict:
+    """What a report says of an atlas, so that it can be made again: the options it came from, and its hash."""
+    return {name: getattr(options, name) for name in _LAYOUT} | {"hash": atlas_hash(mesh, atlas)}
+
+
+def atlas_hash(mesh: Mesh, atlas: Atlas) -> str:
+    """The hash of a mesh's faces and where they lie in its atlas."""
     return content_hash(mesh.vertices, mesh.faces, *parts_of(atlas))

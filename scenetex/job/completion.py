@@ -1,13 +1,12 @@
 """Painting what no photo saw: views that the trajectory never had, of which the painted part is known."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import InputError
-from ..pipelines import MVDiffusionPipeline
 from ..sampling import Sampling
 from ..scene.scene import Scene
 from ..texture.bake import paint, survey
@@ -16,7 +15,11 @@ from ..texture.texels import rasterize
 from ..texture.textured_mesh import TexturedMesh
 from ..views.free_space import FreeSpace
 from ..views.next_views import select_views
+from ..views.region_masks import region_masks
 from ..views.viewset import ViewSet
+
+if TYPE_CHECKING:
+    from ..pipelines import MVDiffusionPipeline
 
 MOST_VIEWS = 40
 
@@ -46,13 +49,17 @@ class Completed:
 def complete(
     scene: Scene,
     textured: TexturedMesh,
-    pipe: MVDiffusionPipeline,
+    pipe: "MVDiffusionPipeline",
     prompt: str = "",
     sampling: Sampling | None = None,
     size: tuple[int, int] = (256, 192),
     most: int = MOST_VIEWS,
     joint_views: int = 16,
     done: Callable[[], None] = lambda: None,
+    *,
+    negative_prompt: str | None = None,
+    region_prompts: Sequence[str] = (),
+    regions: Sequence[np.ndarray] = (),
 ) -> Completed:
     """Paints the surface that no view saw, from views that `select_views` chooses, into which what is painted already
     is rendered as known pixels.
@@ -67,6 +74,9 @@ def complete(
         most: views at most.
         joint_views: most views to generate at once.
         done: called after each view that is painted into the atlas.
+        negative_prompt: what is not there to see.
+        region_prompts: r texts for regions of their own, whose pixels the prompt does not act on.
+        regions: r masks (f,) bool per face of the mesh; where they overlap, the later one counts.
 
     Raises:
         InputError: the mesh is another than the scene's, or nothing of it was seen.
@@ -101,6 +111,9 @@ def complete(
     made: Any = pipe(
         prompt,
         views,
+        negative_prompt=negative_prompt,
+        region_prompts=list(region_prompts) if regions else None,
+        region_masks=region_masks(views, regions) if regions else None,
         images=before,
         known=known,
         joint_views=joint_views,

@@ -20,10 +20,12 @@ from ..limits import (
     WORDS,
     PathOrName,
     check_options,
+    read_paint,
 )
 from ..panorama.standpoint import panorama_views
 from ..sampling import Sampling
 from ..scene.scene import Scene
+from ..views.region_masks import region_masks
 from ..views.viewset import ViewSet, render_views
 from .less_memory import LEAST_JOINT, with_less_memory
 from .stages import Stages
@@ -94,6 +96,29 @@ class Generation:
         sampling = vars(own.get("sampling", Sampling()))
         return cls(**own | {"sampling": Sampling.of(sampling | dict(options))})
 
+    @property
+    def named_regions(self) -> tuple[str, ...]:
+        """The regions that have prompts of their own."""
+        return tuple(read_paint(text, "paint")[0] for text in self.paint)
+
+    @property
+    def region_prompts(self) -> list[str]:
+        """Those prompts."""
+        return [read_paint(text, "paint")[1] for text in self.paint]
+
+    def prompts(self, views: ViewSet, regions: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """What pipelines are told to show, by their keywords.
+
+        Args:
+            views: that are generated.
+            regions: (f,) bool per face of the mesh, those that have prompts of their own.
+        """
+        told: dict[str, Any] = {"prompt": self.prompt, "negative_prompt": self.negative_prompt}
+        if self.paint:
+            told["region_prompts"] = self.region_prompts
+            told["region_masks"] = region_masks(views, [regions[name] for name in self.named_regions])
+        return told
+
 
 def load_model(generation: Generation) -> "MVDiffusionPipeline | MVDiffusionPanoramaPipeline":
     """The pipeline, on the device that is asked for; half precision on a GPU.
@@ -134,6 +159,7 @@ def generate_images(
     generation: Generation,
     stages: Stages,
     progress: bool = False,
+    regions: Mapping[str, np.ndarray] | None = None,
 ) -> tuple[ViewSet, list[np.ndarray], tuple[bool, ...]]:
     """Generates keyframes together, and then what lies between them; or the views of a panorama.
 
@@ -142,6 +168,7 @@ def generate_images(
         keyframes: frame ids; those that see nothing of the mesh are left out. None are needed for a panorama.
         stages: the stages of the run; images that they find on disk are not generated again.
         progress: show progress bars on stderr.
+        regions: (f,) bool per face of the mesh, those that have prompts of their own.
 
     Returns:
         The views in trajectory order; their (h, w, 3) uint8 images; which of them are keyframes.
@@ -149,8 +176,9 @@ def generate_images(
     Raises:
         InputError: nothing of the mesh is seen, an image size the model cannot work at, too little memory.
     """
+    regions = regions or {}
     if generation.panorama:
-        return _around(model, scene, generation, stages, progress)
+        return _around(model, scene, generation, stages, progress, regions)
     with stages.stage("render"):
         frames = frames_between(scene, keyframes, generation.between)
         views = render_views(scene, frames, generation.image_size)
@@ -162,7 +190,7 @@ def generate_images(
         raise InputError(f"{scene.name}: no keyframe sees the mesh; poses and mesh have to share one frame and unit")
     found = stages.recall("images")
     if found is None:
-        images = _generated(model(), views, at, generation, stages, progress)
+        images = _generated(model(), views, at, generation, stages, progress, regions)
         if generation.upscale > 1:
             images = _upscaled(model(), views, images, generation, stages, progress)
         found = {"images": images} | _used(generation)
@@ -181,6 +209,7 @@ def _around(
     generation: Generation,
     stages: Stages,
     progress: bool,
+    regions: Mapping[str, np.ndarray],
 ) -> tuple[ViewSet, list[np.ndarray], tuple[bool, ...]]:
     """`generate_images` for a panorama."""
     with stages.stage("render"):
@@ -190,7 +219,7 @@ def _around(
         with stages.stage("generate"):
             pipe = model()
             pipe.set_progress_bar_config(disable=not progress, desc="generate", leave=False)
-            prompts: dict[str, Any] = {"prompt": generation.prompt, "negative_prompt": generation.negative_prompt}
+            prompts = generation.prompts(views, regions)
 
             def attempt(_: int) -> np.ndarray:
                 # Any: never the tuple of return_dict=False.
@@ -217,7 +246,13 @@ def _used(generation: Generation) -> dict[str, Any]:
 
 
 def _generated(
-    pipe: "MVDiffusionPipeline", views: ViewSet, at: list[int], generation: Generation, stages: Stages, progress: bool
+    pipe: "MVDiffusionPipeline",
+    views: ViewSet,
+    at: list[int],
+    generation: Generation,
+    stages: Stages,
+    progress: bool,
+    regions: Mapping[str, np.ndarray],
 ) -> np.ndarray:
     """(m, h, w, 3) uint8 images of all views; the keyframes are those at the positions `at`."""
     small = stages.recall("small")
@@ -225,13 +260,13 @@ def _generated(
         return small["images"]
     joint = generation.joint_views
 
-    def run(call: Callable[..., Any], name: str, views: ViewSet, *args: Any) -> np.ndarray:
+    def run(call: Callable[..., Any], name: str, views: ViewSet, **given: Any) -> np.ndarray:
         pipe.set_progress_bar_config(disable=not progress, desc=name, leave=False)
+        given |= generation.prompts(views, regions)
 
         def attempt(joint_views: int) -> np.ndarray:
             # The same state for both calls: views between start from the noise of the keyframes.
-            options = {"negative_prompt": generation.negative_prompt, "joint_views": joint_views}
-            return call(generation.prompt, views, *args, **options, **generation.sampling.keywords()).images
+            return call(views=views, joint_views=joint_views, **given, **generation.sampling.keywords()).images
 
         return with_less_memory(pipe, len(views), joint, attempt, stages.notes.append)
 
@@ -245,7 +280,7 @@ def _generated(
             anchors = [None] * len(views)
             for i, image in zip(at, images, strict=True):
                 anchors[i] = image
-            images = run(pipe.interpolate, "interpolate", views, anchors)
+            images = run(pipe.interpolate, "interpolate", views, images=anchors)
     images = np.round(images * 255).astype(np.uint8)
     if generation.upscale > 1:
         stages.keep("small", ("generate", "interpolate"), images=images)

@@ -1,14 +1,17 @@
 """Painting parts of a scene anew: which faces, and how all the rest stays as it is."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..errors import InputError
+from ..scene.scene import Scene
 from ..texture.texels import rasterize
 from ..texture.textured_mesh import TexturedMesh
 from .completion import Completed
+
+Region = str | Sequence[str] | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,45 @@ class Repainting:
         if not chosen.any():
             raise InputError("nothing is left to paint anew: what is kept covers all of it; name other regions")
         return chosen
+
+
+def asked_for(
+    scene: Scene, only: Region, keep: Region, painted: Iterable[str], whole: bool
+) -> tuple[Repainting | None, dict[str, np.ndarray]]:
+    """What regions as Python has them ask for.
+
+    Args:
+        scene: of the regions.
+        only, keep: a name, several, or a mask (f,) bool per face of the mesh; none = ().
+        painted: names of regions that have prompts of their own.
+        whole: where neither `only` nor `keep` says so, the whole scene is painted, not these regions alone.
+
+    Returns:
+        What to paint anew, or None; and the masks, under names that `Repainting` has them by.
+
+    Raises:
+        InputError: a mask that does not fit the mesh.
+    """
+    masks: dict[str, np.ndarray] = {}
+
+    def named(region: Region, what: str) -> tuple[str, ...]:
+        if isinstance(region, str):
+            return (region,)
+        if isinstance(region, np.ndarray):
+            faces = len(scene.mesh.faces)
+            if region.shape != (faces,) or region.dtype.kind not in "bui":
+                raise InputError(
+                    f"{what}: is {region.dtype} of shape {region.shape}, but the mesh has {faces:,} faces; pass a bool "
+                    "for each of them"
+                )
+            masks[f"the mask of {what}"] = region.astype(bool)
+            return (f"the mask of {what}",)
+        return tuple(region)
+
+    chosen, kept = named(only, "only"), named(keep, "keep")
+    if not (chosen or kept) and not whole:
+        chosen = tuple(dict.fromkeys(painted))
+    return (Repainting(chosen, kept) if chosen or kept else None), masks
 
 
 def repainted(textured: TexturedMesh, faces: np.ndarray, paint: Callable[[TexturedMesh], Completed]) -> Completed:

@@ -20,6 +20,7 @@ from .options import TextureOptions
 
 REPORT, PREVIEW = "report.json", "preview.png"
 GLB, OBJ = "textured.glb", "textured.obj"
+REPAINTED, COMPLETED = "repainted", "completed"  # folders of further views, as `views` is
 _VIEWS, _CAMERAS = "views", "cameras.json"
 _AGAIN = "texture the scene again"
 _IMAGES_OF = ("images", "prompt", "negative_prompt", "model", "seed")  # settings that show other images
@@ -69,6 +70,12 @@ class ResultFolder:
     def glb(self) -> Path:
         """The textured mesh."""
         return self.path / GLB
+
+    def page_paths(self, pages: int) -> tuple[list[Path], list[Path]]:
+        """The atlas's pages as PNG, and beside them what tells where each texel came from."""
+        names = [""] if pages == 1 else [f"_{page}" for page in range(pages)]
+        stem = Path(OBJ).stem
+        return [self.path / f"{stem}{name}.png" for name in names], [self.path / f"sources{name}.png" for name in names]
 
     @property
     def report_path(self) -> Path:

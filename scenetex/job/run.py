@@ -2,24 +2,25 @@
 
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from inspect import signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import cv2
 import numpy as np
 
 from ..checks import Checks, check_scene, refuse, refuse_unseen
 from ..errors import InputError, InputWarning
-from ..limits import DENSITY, KEYFRAMES, TEXTURE, checked, read_keyframes
+from ..limits import DENSITY, KEYFRAMES, TEXTURE, check_prompt, checked, read_keyframes
 from ..process.memory import need
 from ..process.threads import threads
 from ..scene.camera import Camera, small_size
+from ..scene.regions import find_regions
 from ..scene.scene import Scene
 from ..texture.atlas import Atlas
 from ..texture.bake import paint, survey
@@ -28,11 +29,17 @@ from ..texture.textured_mesh import TexturedMesh
 from ..texture.unwrap import Packer, unwrap
 from ..views.keyframes import select_keyframes
 from ..views.viewset import ViewSet, cast_views, render_views
+from .base_result import Base
+from .completion import Completed
+from .completion_stage import completion_stage
 from .generation import Generation, generate_images, load_model
+from .repainting import Region, Repainting, asked_for
 from .stages import Done, Stages, bars, silent
 
 if TYPE_CHECKING:
     from ..pipelines import MVDiffusionPanoramaPipeline, MVDiffusionPipeline
+
+    Pipeline = MVDiffusionPipeline | MVDiffusionPanoramaPipeline
 
 MOST_PHOTOS = 120  # more are thinned out to keyframes: they cost time and hardly add detail
 _GLANCE = 160  # width of the depth maps that refinement works with
@@ -40,7 +47,8 @@ _DEPTH_SHARE = 2  # photos over the depth maps they are baked with: costs 0.02 d
 _PAINTED = 60  # bytes for each pixel of the photo that is being painted
 _DEPTH_SIDES = 400, 2400  # pixels of the maps' shorter and longer side, beyond which photos of 100 megapixels leave off
 
-T = TypeVar("T")
+# Views, an image for each, which of them are keyframes, and what refinement found.
+Made = tuple[ViewSet, list[np.ndarray], tuple[bool, ...], RefinedCameras | None]
 Layout = Future[Atlas] | Callable[[], Atlas]
 
 
@@ -56,6 +64,8 @@ class Result:
         refinement: what refinement found, or None if it was not asked for.
         seconds: time spent per stage; unwrapping runs beside the stages before the bake.
         checks: what `check_scene` said of the scene.
+        repainted: how parts were painted anew; None = none were.
+        completed: how what no view saw was painted; None = it was filled in.
 
     Example:
         >>> import scenetex
@@ -72,6 +82,8 @@ class Result:
     refinement: RefinedCameras | None
     seconds: dict[str, float] = field(default_factory=dict)
     checks: Checks | None = None
+    repainted: Completed | None = None
+    completed: Completed | None = None
 
     def __repr__(self) -> str:
         return f"Result({self.mesh!r}, {self.views!r})"
@@ -81,6 +93,12 @@ def texture_scene(
     scene: Scene,
     *,
     prompt: str | None = None,
+    images: Literal["auto", "photos", "generated"] = "auto",
+    complete: bool = False,
+    only: Region = (),
+    keep: Region = (),
+    paint: Mapping[str, str] | None = None,
+    base: TexturedMesh | None = None,
     negative_prompt: str | None = None,
     model: str = "mini",
     mvdiffusion_checkpoint: Path | None = None,
@@ -107,7 +125,8 @@ def texture_scene(
     progress: bool = False,
     checks: Checks | None = None,
 ) -> TexturedMesh:
-    """Textures a scene's mesh from its photos, or where there is a `prompt`, from generated images.
+    """Textures a scene's mesh from its photos, or where there is a `prompt`, from generated images; or paints parts of
+    it anew.
 
     What does not fit about the scene (`check_scene`) is an `InputWarning` each. Faces that turn their back to the
     cameras are turned around in the result. `run_stages` does the same and tells more of it.
@@ -115,6 +134,16 @@ def texture_scene(
     Args:
         scene: from `load_scene`.
         prompt: what the room is to look like; None = paint with the trajectory's own photos.
+        images: what to paint with first: "photos", "generated", or "auto": generated images if there is a prompt, and
+            nothing is painted anew, else photos.
+        complete: paint what no image saw, too, from further views (`scenetex.complete`).
+        only: paint these regions anew and leave all else as it is, to the bit: a name or several (see
+            `scenetex.regions`; ``box:X0,Y0,Z0,X1,Y1,Z1`` or the path of a ``.npy`` file will do, too), or a mask (f,)
+            bool per face of the mesh.
+        keep: paint all but these anew.
+        paint: prompts by region, on which the `prompt` does not act; without a prompt, only these regions are painted
+            anew. Where they overlap, the last counts.
+        base: what is painted anew in parts; None = what the photos give.
         negative_prompt: what it is not to look like.
         model: folder in diffusers layout or Hub id: Stable Diffusion with depth, or one with multi-view weights.
         mvdiffusion_checkpoint: released MVDiffusion weights to use as the model's UNet.
@@ -144,7 +173,7 @@ def texture_scene(
         checks: what `check_scene` said of the scene; None = it is asked.
 
     Raises:
-        InputError: as in `run_stages`; options of generation without a prompt.
+        InputError: as in `run_stages`; options of generation where nothing is generated.
 
     Example:
         >>> import scenetex
@@ -161,6 +190,15 @@ def texture_scene(
         ... )
         >>> room.textures[0].shape
         (512, 512, 3)
+
+        And then another floor:
+
+        >>> other = scenetex.texture_scene(
+        ...     scene, base=room, paint={"floor": "dark walnut planks"}, steps=1, image_size=(64, 48),
+        ... )
+        >>> floor = scenetex.regions(scene)["floor"]
+        >>> bool((other.textures[0] != room.textures[0]).any())
+        True
     """
     generating: dict[str, Any] = {
         "negative_prompt": negative_prompt,
@@ -181,14 +219,29 @@ def texture_scene(
         "upscale": upscale,
         "upscale_tile": upscale_tile,
     }
-    if prompt is None:
+    paint = paint or {}
+    whole = images == "generated" or (images == "auto" and prompt is not None)
+    repainting, masks = asked_for(scene, only, keep, paint, whole)
+    if images == "auto":
+        images = "generated" if whole and not repainting else "photos"
+    if images == "photos" and not complete and not repainting:
         usual = signature(texture_scene).parameters
         given = [name for name, value in sorted(generating.items()) if value != usual[name].default]
-        if given:
-            raise InputError(f"texture_scene: {', '.join(given)} given, but no prompt; add prompt='...'")
+        if given or prompt is not None:
+            said = f"{', '.join(given) or 'prompt'} given, but nothing is generated"
+            raise InputError(f"texture_scene: {said}; add prompt='...', complete=True or only='...'")
+        generation = None
+    else:
+        texts = tuple(f"{region}: {words}" for region, words in paint.items())
+        generation = Generation.of({"prompt": prompt or "", "paint": texts, **generating})
     result = run_stages(
         scene,
-        generation=None if prompt is None else Generation.of({"prompt": prompt, **generating}),
+        generation=generation,
+        images=images,
+        complete=complete,
+        repainting=repainting,
+        base=None if base is None else Base.of(base),
+        regions=masks,
         keyframes=keyframes,
         refine_poses=refine_poses,
         texture_size=texture_size,
@@ -208,6 +261,11 @@ def run_stages(
     scene: Scene,
     *,
     generation: Generation | None = None,
+    images: Literal["photos", "generated"] | None = None,
+    complete: bool = False,
+    repainting: Repainting | None = None,
+    base: Base | None = None,
+    regions: Mapping[str, np.ndarray] | None = None,
     keyframes: Annotated[str, KEYFRAMES] = "auto",
     refine_poses: bool = True,
     texture_size: Annotated[int, TEXTURE] = 2048,
@@ -217,13 +275,20 @@ def run_stages(
     progress: bool = False,
     checks: Checks | None = None,
     stages: Stages | None = None,
-    model: "Callable[[Generation], MVDiffusionPipeline | MVDiffusionPanoramaPipeline]" = load_model,
+    model: "Callable[[Generation], Pipeline]" = load_model,
 ) -> Result:
     """Runs scene -> keyframes -> views -> images -> atlas -> texture.
 
     Args:
         scene: from `load_scene`.
-        generation: how to generate images; None = paint with the trajectory's own photos.
+        generation: how to generate images; None = nothing is generated.
+        images: what to paint with first, the trajectory's own photos or generated images; None = generated ones, if
+            `generation` says how.
+        complete: paint what none of these images saw from further views, by `generation`.
+        repainting: what to paint anew, by `generation`.
+        base: what is painted anew in parts; None = what `images` say.
+        regions: (f,) bool per face of the mesh, the regions that `generation` and `repainting` name; those that are
+            not there are looked up.
         keyframes: which frames: "auto" (photos: all, or the best 120 of more; generated: as many as see the scene with
             overlap), "all", a number, "every:N", or ids "0,16,32".
         refine_poses: refine cameras photometrically where that lowers the error enough; generated images need none.
@@ -246,24 +311,60 @@ def run_stages(
         (0, 12)
     """
     stages = stages or Stages(bars if progress else silent)
-    refinement = None
-    checks = checks or run_checks(scene, stages, keyframes if generation is None else "auto")
+    generated = images == "generated" or (images is None and generation is not None)
+    _check_request(generation, generated, complete, repainting)
+    checks = checks or run_checks(scene, stages, "auto" if generated else keyframes)
     if strict:
         refuse(checks)
     scene = checks.scene
+    regions = with_named(regions or {}, scene, generation, repainting)
+    if repainting is not None:
+        repainting.faces(regions)
     unwrapping = partial(lay_out, scene, stages, texture_size, texels_per_metre, packer)
+    wanted = [name for name, asked in (("repaint", repainting), ("complete", complete)) if asked]
+    further: dict[str, Completed] = {}
     with _beside() as beside, stages.stage("total"):
-        if generation is not None:
-            pipe = prepare_model(generation, stages, model)
-        # uvunwrap works outside Python's lock: it has a core of its own while images are made and cameras refined.
-        layout: Layout = unwrapping if threads() == 1 else beside.submit(unwrapping)
-        if generation is None:
-            views, pictures, refinement = _photos(scene, keyframes, refine_poses, stages)
-            is_key = (True,) * len(views)
+        pipe = prepare_model(generation, stages, model, ["images"] if generated else wanted)
+        if base is None:
+            # uvunwrap works outside Python's lock: it has a core of its own while images are made and cameras refined.
+            layout: Layout = unwrapping if threads() == 1 else beside.submit(unwrapping)
+            if generated and generation is not None:
+                made: Made = make_images(scene, generation, keyframes, stages, pipe, progress, regions)
+            else:
+                made = _photos(scene, keyframes, refine_poses, stages)
+            mesh = _bake(scene, layout, *made[:2], stages, generated)
         else:
-            views, pictures, is_key = make_images(scene, generation, keyframes, stages, pipe, progress)
-        mesh = _bake(scene, layout, views, pictures, stages, generated=generation is not None)
-    return Result(mesh, views, pictures, is_key, refinement, stages.seconds, checks)
+            mesh, made = base.mesh, (base.views, base.images, base.keyframe, None)
+        if wanted and generation is not None:
+            along = replace(generation, panorama=False)
+            pipe = pipe if along == generation else prepare_model(along, stages, model, wanted)
+            for name in wanted:
+                anew = repainting if name == "repaint" else None
+                further[name] = completion_stage(scene, mesh, along, regions, stages, pipe, progress, anew)
+                mesh = further[name].mesh
+    return Result(mesh, *made, stages.seconds, checks, further.get("repaint"), further.get("complete"))
+
+
+def _check_request(
+    generation: Generation | None, generated: bool, complete: bool, repainting: Repainting | None
+) -> None:
+    """Raises InputError for what does not go together."""
+    if generation is None:
+        if generated or complete or repainting:
+            raise InputError("run_stages: something is to be generated; say how with generation=Generation('...')")
+    elif generated:
+        check_prompt(generation.prompt, "prompt")
+    elif not complete and not repainting:
+        raise InputError("run_stages: photos are to be painted with, and nothing is generated; leave generation out")
+
+
+def with_named(
+    regions: Mapping[str, np.ndarray], scene: Scene, generation: Generation | None, repainting: Repainting | None
+) -> dict[str, np.ndarray]:
+    """Regions by name, and with them those that the request names; see `find_regions`."""
+    named = [*(generation.named_regions if generation else ())]
+    named += [*repainting.only, *repainting.keep] if repainting else []
+    return {**regions, **find_regions(scene, dict.fromkeys(name for name in named if name not in regions))}
 
 
 def run_checks(scene: Scene, stages: Stages, keyframes: str = "auto") -> Checks:
@@ -305,15 +406,23 @@ def lay_out(scene: Scene, stages: Stages, texture_size: int, texels_per_metre: f
     return atlas
 
 
-def prepare_model(generation: Generation, stages: Stages, model: Callable[[Generation], T]) -> Callable[[], T]:
-    """What gives the pipeline; it is loaded right away, so that its errors come first, unless all images are there."""
+def prepare_model(
+    generation: Generation | None,
+    stages: Stages,
+    model: "Callable[[Generation], Pipeline]",
+    needed_for: Iterable[str] = ("images",),
+) -> "Callable[[], Pipeline]":
+    """What gives the pipeline; it is loaded right away, so that its errors come first, unless all outputs of the stages
+    that need it are there."""
 
     @cache
-    def pipe() -> T:
+    def pipe() -> "Pipeline":
+        if generation is None:
+            raise InputError("nothing is generated: there is no model")
         with stages.stage("model"):
             return model(generation)
 
-    if not stages.has("images"):
+    if generation is not None and not all(map(stages.has, needed_for)):
         pipe()
     return pipe
 
@@ -323,18 +432,17 @@ def make_images(
     generation: Generation,
     keyframes: str,
     stages: Stages,
-    pipe: "Callable[[], MVDiffusionPipeline | MVDiffusionPanoramaPipeline]",
+    pipe: "Callable[[], Pipeline]",
     progress: bool = False,
-) -> tuple[ViewSet, list[np.ndarray], tuple[bool, ...]]:
+    regions: Mapping[str, np.ndarray] | None = None,
+) -> Made:
     """Keyframes and what `generate_images` makes of them; `pipe` from `prepare_model`."""
     frame_ids = [] if generation.panorama else _frames(scene, keyframes, stages, photos=False)
-    return generate_images(pipe, scene, frame_ids, generation, stages, progress)
+    return *generate_images(pipe, scene, frame_ids, generation, stages, progress, regions), None
 
 
-def _photos(
-    scene: Scene, keyframes: str, refine_poses: bool, stages: Stages
-) -> tuple[ViewSet, list[np.ndarray], RefinedCameras | None]:
-    """Views, photos and what refinement found."""
+def _photos(scene: Scene, keyframes: str, refine_poses: bool, stages: Stages) -> Made:
+    """Views, photos, which are keyframes (all), and what refinement found."""
     frame_ids = _frames(scene, keyframes, stages, photos=True)
     with stages.stage("photos", len(frame_ids)) as done:
         pictures = read_photos(scene, frame_ids, done)
@@ -347,7 +455,7 @@ def _photos(
         coarse = depth_size(size)
         views = _final_views(scene, frame_ids, coarse, refinement, done)
     _check_sight(scene, views)
-    return views, pictures, refinement
+    return views, pictures, (True,) * len(views), refinement
 
 
 def depth_size(size: tuple[int, int]) -> tuple[int, int]:
