@@ -187,6 +187,7 @@ def write_results(
         for suffix in options.suffixes():
             extra = {"texture_format": options.texture_format} if suffix == "glb" else {}
             result.mesh.export(folder.path / f"textured.{suffix}", **extra)
+        folder.write_sources(result.mesh)
     with stages.stage("views"):
         folder.write_views(result.views, result.images, result.keyframe)
     if options.preview:

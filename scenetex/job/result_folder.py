@@ -15,12 +15,14 @@ from ..process.threads import threads
 from ..scene.camera import resize_intrinsics
 from ..scene.image_source import ImageSource, decode_color
 from ..texture.glb_writer import encode_png
+from ..texture.sources import encode_sources
+from ..texture.textured_mesh import TexturedMesh
 from ..views.viewset import ViewSet
 from .options import TextureOptions
 
 REPORT, PREVIEW = "report.json", "preview.png"
 GLB, OBJ = "textured.glb", "textured.obj"
-_VIEWS, _CAMERAS = "views", "cameras.json"
+_VIEWS, _CAMERAS, _SOURCES = "views", "cameras.json", "sources"
 _AGAIN = "texture the scene again"
 _IMAGES_OF = ("images", "prompt", "negative_prompt", "model", "seed")  # settings that show other images
 
@@ -186,6 +188,12 @@ class ResultFolder:
             for i, frame in enumerate(views.frame_ids)
         }
         self.cameras_path.write_text(json.dumps(cameras, indent=1) + "\n")
+
+    def write_sources(self, textured: TexturedMesh) -> None:
+        """Writes where each texel's colour comes from, an indexed PNG per page, see `texture.sources`."""
+        names = textured.atlas.page_names(_SOURCES)
+        for name, data in zip(names, encode_sources(textured), strict=True):
+            (self.path / name).write_bytes(data)
 
     def write_report(self, report: dict) -> None:
         """Writes the report, last of all: what it holds is what JSON can hold."""
