@@ -67,6 +67,7 @@ def test_everything_is_written(sample):
             "views",
             "report.json",
             "preview.png",
+            "sources.png",
             MANIFEST,
         )
     }

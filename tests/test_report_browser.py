@@ -11,6 +11,8 @@ from scenetex.report.overview import write_overview
 from scenetex.report.page import write_page
 from scenetex.scene.camera import Camera
 from scenetex.texture.render import render_textured
+from scenetex.texture.sources import in_false_colors
+from scenetex.texture.textured_mesh import TexturedMesh
 
 pytestmark = pytest.mark.skipif(
     find_chromium() is None, reason="needs Chromium or Chrome (Debian: apt install chromium)"
@@ -52,7 +54,7 @@ def drawn(tab: Tab) -> np.ndarray:
     return tab.picture("#canvas").astype(float)
 
 
-def expected(tab: Tab, cull: bool) -> tuple[np.ndarray, np.ndarray]:
+def expected(tab: Tab, cull: bool, textured: TexturedMesh | None = None) -> tuple[np.ndarray, np.ndarray]:
     """What a ray caster sees from where the viewer looks, and where that is surface."""
     look = tab.run(_LOOK)
     data = tab.run("({middle: data.model.middle})")
@@ -64,7 +66,7 @@ def expected(tab: Tab, cull: bool) -> tuple[np.ndarray, np.ndarray]:
     pose[:3, 3] = np.add(look["eye"], data["middle"])
     pose = np.linalg.inv(result().views.axis_alignment) @ pose
     pictures = [
-        render_textured(result().mesh, intrinsics, pose, (width, height), cull, (level,) * 3).astype(float)
+        render_textured(textured or result().mesh, intrinsics, pose, (width, height), cull, (level,) * 3).astype(float)
         for level in (0, 255)
     ]
     return pictures[0], (pictures[0] == pictures[1]).all(2)
@@ -89,6 +91,19 @@ def test_no_other_script_can_run(tab):
     assert not tab.run("'foreign' in window")
     assert any("Content Security Policy" in line for line in tab.said)
     open_page(tab)
+
+
+def test_the_viewer_shows_where_colours_come_from(tab):
+    tab.click("#outside")
+    plain = drawn(tab)
+    assert tab.run("document.getElementById('legend').offsetHeight") == 0
+    tab.click("#sources")
+    assert tab.run("document.getElementById('legend').offsetHeight") > 0
+    tab.run("document.getElementById('legend').style.opacity = 0")
+    picture, (truth, surface) = drawn(tab), expected(tab, cull=True, textured=in_false_colors(result().mesh))
+    assert np.median(np.abs(picture - truth)[surface]) <= 3 and np.abs(picture - truth)[surface].mean() < 8
+    tab.click("#sources")
+    assert np.array_equal(drawn(tab), plain)
 
 
 def test_the_viewer_shows_the_room_from_above_without_its_near_walls(tab):

@@ -12,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 from painted_report import result
 from painted_sheet import painted_sheet
 
-from scenetex.report.model import _planes, pack_cameras, pack_model
+from scenetex.report.model import _planes, pack_cameras, pack_model, pack_pages
 
 
 def unpack(data: bytes, count: int, column: int) -> tuple[list[int], int]:
@@ -87,6 +87,7 @@ def test_textures_shrink_as_pages_get_many():
         page = np.zeros((size, size, 3), np.uint8)
         textured = replace(painted_sheet(pages), textures=(page,) * pages)
         assert [side(t) for t in pack_model(textured)["textures"]] == [expected] * pages
+        assert [side(t) for t in pack_pages(textured, 1024)] == [min(size, expected // 2 if size > 64 else 64)] * pages
 
 
 def test_cameras_are_in_the_models_frame():

@@ -70,6 +70,10 @@ def test_the_page_tells_what_the_report_tells():
     assert ("href", "textured.glb") in read.attributes and ("href", "../index.html") in read.attributes
     data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL)[1])
     assert [frame["view"] for frame in data["frames"]] == [0, 2, 3, 5] and len(data["cameras"]) == 6
+    assert len(data["model"]["sources"]) == len(data["model"]["textures"]) == 1
+    by = about["texels_by_source"]
+    for key, name in (("photo", "photo"), ("generated", "generated"), ("filled", "unseen, filled in")):
+        assert said.count(f"{name} {100 * by[key] / about['texels']:.1f} %") == 2
     assert result().views.depth[data["inside"]].mean() == result().views.depth.mean((1, 2)).max()
     assert not [value for _, value in read.attributes if value and value.startswith(("http", "//", "file"))]
 

@@ -1,14 +1,15 @@
 """The contact sheet: its parts are where they belong and show what is true."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from painted_sheet import painted_sheet, true_color
 
-from scenetex.report.preview import contact_sheet, dollhouse_camera
+from scenetex.report.preview import contact_sheet, dollhouse_camera, source_legend
 from scenetex.texture.render import render_textured
+from scenetex.texture.sources import COLORS
 from scenetex.views.viewset import cast_views
-
-RED = np.array([214, 60, 50])
 
 
 def looking_down(count: int, size: tuple[int, int]):
@@ -34,7 +35,7 @@ def test_any_number_and_shape_of_views_fits(count, pages, size):
     # Photos may be larger than the views and differ in size.
     images = [np.full((50 + 7 * k, 70, 3), colors[k], np.uint8) for k in range(count)]
     sheet = contact_sheet(views, images, painted_sheet(pages))
-    assert sheet.shape[1:] == (1840, 3) and sheet.dtype == np.uint8 and 400 < sheet.shape[0] < 2600
+    assert sheet.shape[1:] == (1840, 3) and sheet.dtype == np.uint8 and 400 < sheet.shape[0] < 3200
     for k in {0, count - 1}:
         assert contains_color(sheet, colors[k], 500, 0), f"photo {k} is missing"
     # The outer margin stays clean.
@@ -42,19 +43,25 @@ def test_any_number_and_shape_of_views_fits(count, pages, size):
     assert (sheet[-20:] == sheet[0, 0]).all() and (sheet[:, -20:] == sheet[0, 0]).all()
 
 
-def test_unseen_texels_are_red_and_only_in_charts():
+def test_sources_are_shown_in_false_colours_and_only_in_charts():
+    """What a texel's colour comes from: told on the atlas where it lies, with its part of all texels."""
     views, images = looking_down(1, (64, 48)), [np.zeros((48, 64, 3), np.uint8)]
     textured = painted_sheet()
-    textured.textures[0][:] = RED // 2
-    tint = np.rint(0.3 * (RED // 2) + 0.7 * RED)
-    assert not contains_color(contact_sheet(views, images, textured), tint, 1)
-    textured.coverage[0][:] = False
-    sheet = contact_sheet(views, images, textured)
     side = int((1840 - 48 - 20) / (1 + 2 * 64 / 48))
-    red = np.argwhere(np.abs(sheet.astype(int) - tint).max(-1) <= 2)
-    assert len(red) == pytest.approx(0.6 * 0.8 * side**2, rel=0.02)  # the chart's part of the page
-    corner = [len(sheet) - 24 - side / 16, 24 + side / 16]  # its margin from the page's lower left, where v is 0
-    assert np.abs([red[:, 0].max() + 1, red[:, 1].min()] - np.array(corner)).max() <= 2
+
+    def shown(color) -> np.ndarray:
+        sheet = contact_sheet(views, images, textured)[:, : 24 + side]
+        return np.argwhere(np.abs(sheet[-24 - side :].astype(int) - color).max(-1) <= 2)
+
+    assert len(shown(COLORS["photo"])) == pytest.approx(0.6 * 0.8 * side**2, rel=0.02)  # the chart's part of the page
+    textured.coverage[0][:, :22] = False  # of 64 texels; the chart goes from 4 to 42.4
+    filled, photo = shown(COLORS["filled"]), shown(COLORS["photo"])
+    assert len(filled) == pytest.approx(18 / 64 * 0.8 * side**2, rel=0.03)
+    corner = [side - side / 16, 24 + side / 16]  # the chart's margin from the page's lower left, where v is 0
+    assert np.abs([filled[:, 0].max() + 1, filled[:, 1].min()] - np.array(corner)).max() <= 2
+    textured = replace(textured, generated=(textured.coverage[0].copy(),))
+    assert len(shown(COLORS["generated"])) == pytest.approx(len(photo), rel=0.01) and not len(shown(COLORS["photo"]))
+    assert next(text for text, _ in source_legend(textured)) == "photo 0.0 %"
 
 
 def test_views_that_see_nothing_are_shown_empty():

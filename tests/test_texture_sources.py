@@ -1,17 +1,33 @@
 """What is photo, what is generated and what is filled in: told by the texture itself."""
 
+import io
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from painted_box import box, photograph, pinhole, views_of, walk_around
+from painted_sheet import painted_sheet
+from PIL import Image
 
 import scenetex
-from scenetex import bake, unwrap
+from scenetex import InputError, bake, unwrap
 from scenetex.job.stages import Stages
 from scenetex.texture.bake import paint, survey
-from scenetex.texture.sources import texels_by_source
+from scenetex.texture.sources import (
+    COLORS,
+    FILLED,
+    GENERATED,
+    NOTHING,
+    PHOTO,
+    decode_sources,
+    encode_sources,
+    in_false_colors,
+    source_pages,
+    texels_by_source,
+)
 
 SIZE = (80, 60)
 SAMPLE = Path(__file__).resolve().parents[1] / "scenes" / "sample_room"
@@ -82,3 +98,55 @@ def test_marks_are_kept_with_the_stage():
     again = scenetex.run_stages(scene, stages=later, **options).mesh
     assert "paint" in later.reused
     assert np.array_equal(first.generated, again.generated) and np.array_equal(first.textures, again.textures)
+
+
+def test_pages_in_false_colours_say_what_the_numbers_say(half, other_half):
+    mesh, atlas, shown = half
+    both = paint(mesh, atlas, other_half, behind=paint(mesh, atlas, shown), generated=True)
+    pages, count = source_pages(both), texels_by_source(both)
+    for name, index in (("photo", PHOTO), ("generated", GENERATED)):
+        assert (pages == index).sum() == count[name] > 0
+    # Rims of charts are rounded once more: a texel of thousands may come or go.
+    assert abs(int((pages == FILLED).sum()) - count["filled"]) <= 1e-3 * both.texels
+    colors = in_false_colors(both)
+    assert colors.mesh is both.mesh and colors.coverage is both.coverage
+    painted = np.stack(colors.textures)
+    for name, index in (("photo", PHOTO), ("generated", GENERATED), ("filled", FILLED)):
+        assert (painted[pages == index] == COLORS[name]).all()
+    # Around charts their colours go on, so that renders have no dark rims.
+    assert {tuple(color) for color in painted[pages == NOTHING][::97]} <= set(COLORS.values())
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1, 3]), st.sampled_from([64, 33]))
+def test_sources_come_back_from_disk(seed, count, size):
+    rng = np.random.default_rng(seed)
+    coverage = tuple(rng.random((count, size, size)) < 0.6)
+    textured = replace(painted_sheet(count, size), coverage=coverage)
+    textured = replace(textured, generated=tuple(page & (rng.random(page.shape) < 0.4) for page in coverage))
+    files = encode_sources(textured)
+    assert len(files) == count
+    for file, seen, made in zip(files, coverage, textured.generated, strict=True):
+        found = decode_sources(file)
+        assert np.array_equal(found[0], seen) and np.array_equal(found[1], made)
+        assert found[0].dtype == found[1].dtype == bool
+        # Any viewer shows it in false colours.
+        shown = np.asarray(Image.open(io.BytesIO(file)).convert("RGB"))
+        assert (shown[made] == COLORS["generated"]).all() and (shown[seen & ~made] == COLORS["photo"]).all()
+
+
+def test_other_images_are_not_taken_for_sources():
+    def png(array, mode=None) -> bytes:
+        file = io.BytesIO()
+        Image.fromarray(array).convert(mode).save(file, "PNG")
+        return file.getvalue()
+
+    (whole,) = encode_sources(painted_sheet())
+    gray = np.full((8, 8), 2, np.uint8)
+    image = Image.fromarray(gray + 9)
+    image.putpalette(bytes(768))
+    many = io.BytesIO()
+    image.save(many, "PNG")
+    for data in (b"", b"no image", whole[: len(whole) // 2], png(gray), png(np.dstack([gray] * 3)), many.getvalue()):
+        with pytest.raises(InputError, match=r"out/sources\.png: does not say where texels come from") as error:
+            decode_sources(data, "out/sources.png")
+        assert "\n" not in str(error.value)

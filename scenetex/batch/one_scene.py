@@ -175,7 +175,9 @@ def _process(path: Path, options: TextureOptions, stages: Stages, part: str, wor
             model=_model,
         )
         stages.notes += [replaced] if replaced else []
-        report = write_results(ResultFolder(folder), scene, result, options, stages, keys["result"], start, base and base.key)
+        report = write_results(
+            ResultFolder(folder), scene, result, options, stages, keys["result"], start, base and base.key
+        )
     stages.cache.drop(*_PASSING)
     forget_failure(options.output, name)
     dropped = report["faces_without_area"]
@@ -219,6 +221,7 @@ def write_results(
         for suffix in options.suffixes():
             extra = {"texture_format": options.texture_format} if suffix == "glb" else {}
             result.mesh.export(folder.path / f"textured.{suffix}", **extra)
+        folder.write_sources(result.mesh)
     with stages.stage("views"):
         folder.write_views(result.views, result.images, result.keyframe)
         for views, done in ((REPAINTED, result.repainted), (COMPLETED, result.completed)):

@@ -1,46 +1,32 @@
 """The result that is painted over in parts: read back from its folder, to the bit."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import InputError
 from ..files.reading import read_bytes
+from ..limits import check_options
 from ..scene.camera import resize_intrinsics
 from ..scene.image_source import ImageSource, decode_color
 from ..scene.mesh import Mesh
+from ..scene.scene import Scene
 from ..texture.atlas import Atlas
 from ..texture.sources import decode_sources
+from ..texture.texels import rasterize
 from ..texture.textured_mesh import TexturedMesh
-from ..views.viewset import ViewSet, cast_views
+from ..views.viewset import cast_views
 from .content_hash import content_hash, parts_of
+from .options import TextureOptions
+from .repainting import Base
 from .result_folder import ResultFolder
+from .run import depth_size, lay_out
+from .stages import Stages
 
 _LAYOUT = ("texture_size", "texels_per_metre", "packer")  # options that an atlas comes from
 _MOST_BYTES = 1 << 30  # of the marks of one page
 _AGAIN = "texture the scene again, and paint parts of that"
-
-
-@dataclass(frozen=True, eq=False)
-class Base:
-    """What a scene was painted with before.
-
-    Attributes:
-        mesh: the textured mesh.
-        views, images, keyframe: as in `Result`; there may be none.
-    """
-
-    mesh: TexturedMesh
-    views: ViewSet
-    images: list[np.ndarray]
-    keyframe: tuple[bool, ...]
-
-    @classmethod
-    def of(cls, mesh: TexturedMesh) -> "Base":
-        """A mesh of which no views are known."""
-        none = np.zeros((0, 3, 3)), np.zeros((0, 4, 4)), (1, 1), ()
-        return cls(mesh, cast_views(mesh.mesh, *none), [], ())
 
 
 class BaseFolder:
@@ -85,16 +71,23 @@ class BaseFolder:
         if self._atlas["hash"] != atlas_hash(scene.mesh, atlas):
             raise InputError(f"{folder.path}: was made of another mesh, or by another version; {_AGAIN}")
         textures, marks = [], []
-        for page, sources in zip(*folder.page_paths(atlas.pages), strict=True):
+        for page, sources in folder.page_paths(atlas):
             for path in (page, sources):
                 if not path.is_file():
                     raise InputError(f"{path}: is not there, but its texels are to stay; {_AGAIN} (--formats glb,obj)")
             textures.append(decode_color(ImageSource(page), (atlas.size, atlas.size), str(page)))
-            marks.append(decode_sources(read_bytes(sources, _MOST_BYTES), atlas.size, str(sources)))
+            marks.append(self._marks(sources, atlas))
         texels = len(rasterize(scene.mesh, atlas))
         coverage, generated = zip(*marks, strict=True)
         mesh = TexturedMesh(scene.mesh, atlas, tuple(textures), coverage, texels, generated)
         return self._with_views(mesh)
+
+    def _marks(self, path: Path, atlas: Atlas) -> tuple[np.ndarray, np.ndarray]:
+        """Coverage and what was generated, of a page."""
+        seen, generated = decode_sources(read_bytes(path, _MOST_BYTES), str(path))
+        if seen.shape != (atlas.size, atlas.size):
+            raise InputError(f"{path}: is {seen.shape[1]} texels wide, but its page {atlas.size}; {_AGAIN}")
+        return seen, generated
 
     def _with_views(self, mesh: TexturedMesh) -> Base:
         cameras = self._folder.read_cameras()

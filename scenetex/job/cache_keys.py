@@ -1,9 +1,11 @@
 """Keys of kept outputs: what each stage depends on, so that a rerun does only what is missing."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
+
+import numpy as np
 
 from ..bundled import locate_model
 from ..files.folders import files_below
@@ -22,6 +24,7 @@ _CODE = {
     "refine": ("texture.refine", "views.viewset", "scene.published_datasets"),
     "images": ("job.generation", "views.keyframes"),
     "paint": ("texture.bake", "views.viewset", "scene.published_datasets"),
+    "further": ("job.completion_stage",),
     "result": ("report.page", "report.preview", "texture.textured_mesh"),
 }
 _STAGES = ("job.run",)
@@ -32,13 +35,21 @@ _PIXELS = ("color", "depth", "pixels")
 _LATER = {"generate": ("between", "upscale", "upscale_tile"), "small": ("upscale", "upscale_tile")}
 
 
-def cache_keys(scene: Scene, options: TextureOptions, files: FileHashes) -> dict[str, str]:
+def cache_keys(
+    scene: Scene,
+    options: TextureOptions,
+    files: FileHashes,
+    regions: Mapping[str, np.ndarray] | None = None,
+    over: str | None = None,
+) -> dict[str, str]:
     """Per kept stage, and for the whole result, the hash of this package's code and all that goes into the stage.
 
     Args:
         scene: what was read; of the photos, the files' bytes count.
         options: of the command.
         files: hashes of files, remembered from earlier runs.
+        regions: (f,) bool per face of the mesh, those that the options name.
+        over: key of the result of which parts are painted anew; None = there is none yet.
 
     Raises:
         InputError: a photo that cannot be read.
@@ -46,22 +57,30 @@ def cache_keys(scene: Scene, options: TextureOptions, files: FileHashes) -> dict
     shape = content_hash(*parts_of(scene.mesh))
     unwrap = content_hash(_code("unwrap"), shape, options.texture_size, options.texels_per_metre, options.packer)
     keys = {"unwrap": unwrap}
-    generation = options.generation()
+    generation, masks = options.generation(), [part for entry in sorted((regions or {}).items()) for part in entry]
     cameras = [part for frame in scene.frames for part in parts_of(frame, without=_PIXELS)]
-    seen = content_hash(_code("keyframes"), shape, *cameras, options.keyframes, generation is None)
-    if generation is None:
+    seen = content_hash(_code("keyframes"), shape, *cameras, options.keyframes, options.source == "photos")
+    wanted = None if generation is None else _generation_parts(generation, files)
+    if options.source == "photos" or wanted is None:
         seen = content_hash(seen, *(part for frame in scene.frames for part in _photo(frame, files)))
         keys["refine"] = refine = content_hash("refine", _code("refine"), seen)
         images = content_hash(refine, options.refine_poses)
     else:
-        wanted = _generation_parts(generation, files) | {"code": _code("images")}
+        wanted["code"] = _code("images")
+        seen = content_hash(seen, *masks) if masks else seen
         for stage, later in _LATER.items():
             keys[stage] = content_hash(stage, seen, {name: wanted[name] for name in wanted if name not in later})
         images = keys["images"] = content_hash("images", seen, wanted)
     keys["keyframes"] = content_hash("keyframes", seen)
-    keys["paint"] = content_hash("paint", _code("paint"), unwrap, images)
+    last = keys["paint"] = content_hash("paint", _code("paint"), unwrap, images)
+    if wanted is not None:
+        repainting = options.repainting()
+        for stage, asked in (("repaint", repainting and asdict(repainting)), ("complete", options.complete)):
+            if asked:
+                before = over if stage == "repaint" and over is not None else last
+                last = keys[stage] = content_hash(stage, _code("further"), before, seen, wanted, asked, *masks)
     shown = options.settings(), _code("result")
-    keys["result"] = content_hash("result", keys["paint"], *parts_of(scene, without=("mesh", "frames", "path")), *shown)
+    keys["result"] = content_hash("result", last, *parts_of(scene, without=("mesh", "frames", "path")), *shown)
     return keys
 
 

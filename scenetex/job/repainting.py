@@ -9,6 +9,7 @@ from ..errors import InputError
 from ..scene.scene import Scene
 from ..texture.texels import rasterize
 from ..texture.textured_mesh import TexturedMesh
+from ..views.viewset import ViewSet, cast_views
 from .completion import Completed
 
 Region = str | Sequence[str] | np.ndarray
@@ -49,6 +50,27 @@ class Repainting:
         if not chosen.any():
             raise InputError("nothing is left to paint anew: what is kept covers all of it; name other regions")
         return chosen
+
+
+@dataclass(frozen=True, eq=False)
+class Base:
+    """What a scene was painted with before.
+
+    Attributes:
+        mesh: the textured mesh.
+        views, images, keyframe: as in `Result`; there may be none.
+    """
+
+    mesh: TexturedMesh
+    views: ViewSet
+    images: list[np.ndarray]
+    keyframe: tuple[bool, ...]
+
+    @classmethod
+    def of(cls, mesh: TexturedMesh) -> "Base":
+        """A mesh of which no views are known."""
+        none = np.zeros((0, 3, 3)), np.zeros((0, 4, 4)), (1, 1), ()
+        return cls(mesh, cast_views(mesh.mesh, *none), [], ())
 
 
 def asked_for(

@@ -1,7 +1,7 @@
 """The folder of a scene's result: what lies in it under which name; written, read back and checked in one place."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,14 +14,17 @@ from ..files.manifest import is_whole
 from ..process.threads import threads
 from ..scene.camera import resize_intrinsics
 from ..scene.image_source import ImageSource, decode_color
+from ..texture.atlas import Atlas
 from ..texture.glb_writer import encode_png
+from ..texture.sources import encode_sources
+from ..texture.textured_mesh import TexturedMesh
 from ..views.viewset import ViewSet
 from .options import TextureOptions
 
 REPORT, PREVIEW = "report.json", "preview.png"
 GLB, OBJ = "textured.glb", "textured.obj"
 REPAINTED, COMPLETED = "repainted", "completed"  # folders of further views, as `views` is
-_VIEWS, _CAMERAS = "views", "cameras.json"
+_VIEWS, _CAMERAS, _SOURCES = "views", "cameras.json", "sources"
 _AGAIN = "texture the scene again"
 _IMAGES_OF = ("images", "prompt", "negative_prompt", "model", "seed")  # settings that show other images
 
@@ -71,11 +74,10 @@ class ResultFolder:
         """The textured mesh."""
         return self.path / GLB
 
-    def page_paths(self, pages: int) -> tuple[list[Path], list[Path]]:
-        """The atlas's pages as PNG, and beside them what tells where each texel came from."""
-        names = [""] if pages == 1 else [f"_{page}" for page in range(pages)]
-        stem = Path(OBJ).stem
-        return [self.path / f"{stem}{name}.png" for name in names], [self.path / f"sources{name}.png" for name in names]
+    def page_paths(self, atlas: Atlas) -> Iterator[tuple[Path, Path]]:
+        """The pages of the atlas as PNG, each with what tells where its texels come from."""
+        for names in zip(atlas.page_names(Path(OBJ).stem), atlas.page_names(_SOURCES), strict=True):
+            yield self.path / names[0], self.path / names[1]
 
     @property
     def report_path(self) -> Path:
@@ -120,6 +122,8 @@ class ResultFolder:
             raise InputError(
                 f"{self.path}: is the result of scene {shown(str(whose[0]))}; choose another --name or output folder"
             )
+        if options.repainting() and options.base is None:
+            return "painted parts of the earlier result anew"
         now = options.settings()
         if all(settings.get(name) == now[name] for name in _IMAGES_OF):
             return None
@@ -196,6 +200,12 @@ class ResultFolder:
             for i, frame in enumerate(views.frame_ids)
         }
         self.cameras_path.write_text(json.dumps(cameras, indent=1) + "\n")
+
+    def write_sources(self, textured: TexturedMesh) -> None:
+        """Writes where each texel's colour comes from, an indexed PNG per page, see `texture.sources`."""
+        names = textured.atlas.page_names(_SOURCES)
+        for name, data in zip(names, encode_sources(textured), strict=True):
+            (self.path / name).write_bytes(data)
 
     def write_report(self, report: dict) -> None:
         """Writes the report, last of all: what it holds is what JSON can hold."""

@@ -29,11 +29,10 @@ from ..texture.textured_mesh import TexturedMesh
 from ..texture.unwrap import Packer, unwrap
 from ..views.keyframes import select_keyframes
 from ..views.viewset import ViewSet, cast_views, render_views
-from .base_result import Base
 from .completion import Completed
 from .completion_stage import completion_stage
 from .generation import Generation, generate_images, load_model
-from .repainting import Region, Repainting, asked_for
+from .repainting import Base, Region, Repainting, asked_for
 from .stages import Done, Stages, bars, silent
 
 if TYPE_CHECKING:

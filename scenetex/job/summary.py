@@ -9,6 +9,7 @@ import numpy as np
 from ..scene.scene import Scene
 from ..texture.sources import texels_by_source
 from ..version import __version__
+from .base_result import describe_atlas
 from .options import TextureOptions
 from .run import Result
 from .stages import Stages
@@ -21,11 +22,11 @@ def summarize(scene: Scene, result: Result, options: TextureOptions, used: dict 
     """
     atlas, refinement = result.mesh.atlas, result.refinement
     texels = result.mesh.texels or 0
-    height, width = result.images[0].shape[:2]
+    height, width = result.images[0].shape[:2] if result.images else (0, 0)
     settings = options.settings() | (used or {}) | {"texels_per_metre": float(f"{atlas.texels_per_metre:.6g}")}
     if options.panorama:
         settings["image_size"] = f"{width}x{height}"  # square, whatever was asked for
-    generated = options.source != "photos"
+    generated = options.generation() is not None
     libraries = ["numpy", "scipy", "opencv-python-headless", "uvunwrap", "embreex"]
     libraries += ["torch", "diffusers", "transformers"] * generated
     seen = round(sum(int(c.sum()) for c in result.mesh.coverage) / max(texels, 1), 5)
@@ -56,6 +57,12 @@ def summarize(scene: Scene, result: Result, options: TextureOptions, used: dict 
         "texels_seen": seen,
         "coverage": seen,  # what it was called at first
         "texels_by_source": texels_by_source(result.mesh),
+        "further_views": {
+            name: {"views": len(done.views), "reachable_painted": round(done.reachable, 5)}
+            for name, done in (("repainted", result.repainted), ("completed", result.completed))
+            if done is not None
+        },
+        "atlas": describe_atlas(scene.mesh, atlas, options),
         "pose_refinement": refinement
         and {
             "accepted": refinement.accepted,

@@ -32,7 +32,7 @@ def pack_model(textured: TexturedMesh) -> dict:
         one, `heading` the direction, radians, that the view from above looks along.
     """
     mesh, atlas = textured.mesh, textured.atlas
-    pages = [page for page in range(atlas.pages) if (atlas.page == page).any()]
+    pages = _used_pages(textured)
     rows, corners = np.unique(
         np.concatenate([atlas.faces[atlas.page == page] for page in pages]).ravel(), return_inverse=True
     )
@@ -50,7 +50,6 @@ def pack_model(textured: TexturedMesh) -> dict:
     step = max(_STEP * mesh.extent.radius, float(np.abs(points).max()) / 2**29)
     u, v = np.rint(np.clip(atlas.uv[rows], 0, 1) * _UV_STEPS).astype(np.int64).T
     columns = [*np.rint(points / step).T, u, _UV_STEPS - v, corners]
-    side = _TEXTURE // int(np.ceil(np.sqrt(len(pages))))
     gaze = mesh.axis_alignment[:3, :3] @ dollhouse_camera(textured, (4, 3))[1][:3, 2]
     return {
         "arrays": base64.b64encode(zlib.compress(b"".join(map(_planes, columns)))).decode(),
@@ -59,11 +58,22 @@ def pack_model(textured: TexturedMesh) -> dict:
         "step": step,
         "metre": _METRE * mesh.extent.radius,
         "uv_steps": _UV_STEPS,
-        "textures": [picture_uri(textured.textures[page], side, 88) for page in pages],
+        "textures": pack_pages(textured),
         "middle": middle.tolist(),
         "reach": ((high - low) / 2).tolist(),
         "heading": float(np.arctan2(gaze[1], gaze[0])),
     }
+
+
+def pack_pages(textured: TexturedMesh, side: int = _TEXTURE) -> list[str]:
+    """The pages that faces lie on as JPEG data URIs, together of at most `side` x `side` texels."""
+    pages = _used_pages(textured)
+    each = side // int(np.ceil(np.sqrt(len(pages))))
+    return [picture_uri(textured.textures[page], each, 88) for page in pages]
+
+
+def _used_pages(textured: TexturedMesh) -> list[int]:
+    return [page for page in range(textured.atlas.pages) if (textured.atlas.page == page).any()]
 
 
 def pack_cameras(views: ViewSet, middle: Sequence[float]) -> list[dict]:

@@ -39,6 +39,10 @@ async function openViewer() {
   toggle("turning", turning);
   toggle("walls", (on) => (shown.hideBacks = on));
   toggle("cameras", (on) => (shown.cameras = on));
+  toggle("sources", (on) => {
+    shown.bySource = on;
+    part("legend").hidden = !on;
+  });
   part("whole").addEventListener("click", () => {
     if (document.fullscreenElement) document.exitFullscreen();
     else stage.requestFullscreen();

@@ -7,14 +7,17 @@ import numpy as np
 
 from ..job.result_folder import GLB, OBJ, PREVIEW, REPORT
 from ..job.run import Result
+from ..texture.sources import in_false_colors
+from ..texture.textured_mesh import TexturedMesh
 from .frames import frame_pictures, shown_frames
 from .html import document, encode_jpeg, encode_page, picture_uri, table, text
-from .model import pack_cameras, pack_model
-from .preview import dollhouse_camera, page_pictures, short, smooth_render
+from .model import pack_cameras, pack_model, pack_pages
+from .preview import dollhouse_camera, page_picture, short, smooth_render, source_legend
 
 _FILES = {GLB: "GLB", OBJ: "OBJ", PREVIEW: "Preview"}
 PAGE, THUMBNAIL = "report.html", "thumbnail.jpg"
 _MOST_PAGES = 9
+_SOURCES_SIDE = 1024  # of a square that all pages in false colours together may fill
 Report = dict | Callable[[], dict]
 _THUMBNAIL_SIZE = (480, 360)
 
@@ -43,7 +46,8 @@ def write_page(folder: Path, result: Result, report: Report, done: Callable[[], 
 def scene_page(result: Result, report: Report, links: dict[str, str], done: Callable[[], None] = lambda: None) -> str:
     """The page as HTML; `links`: other files by their paths, with what to call them; the rest as in `write_page`."""
     shown = shown_frames(result.keyframe)
-    model = pack_model(result.mesh)
+    marked = in_false_colors(result.mesh)
+    model = pack_model(result.mesh) | {"sources": pack_pages(marked, _SOURCES_SIDE)}
     frames = frame_pictures(result.mesh, result.views, result.images, shown, done)
     data = {
         "model": model,
@@ -57,12 +61,12 @@ def scene_page(result: Result, report: Report, links: dict[str, str], done: Call
     body = "\n".join(
         [
             _header(report, links),
-            _VIEWER,
+            _VIEWER.format(legend=_legend(result)),
             _warnings(report),
             _facts(report),
             _frames(frames, kind, len(shown), report["keyframes"]),
             '<div class="columns">',
-            _atlas(result),
+            _atlas(result, marked),
             _times(report),
             _section("Settings", report["settings"].items()),
             f"<div>{_section('Result', _details(report))}{_section('Versions', report['versions'].items())}</div>",
@@ -92,8 +96,10 @@ _VIEWER = """<div id="stage">
 <div><button id="outside" aria-pressed="true">From above</button><button id="inside" aria-pressed="false">Inside</button></div>
 <div><button id="turning" aria-pressed="true">Turn</button><button id="walls" aria-pressed="true"
  title="Leave out what turns its back: walls and ceiling between you and the room">Cutaway</button><button
- id="cameras" aria-pressed="false">Cameras</button><button id="whole">Full screen</button></div>
+ id="cameras" aria-pressed="false">Cameras</button><button id="sources" aria-pressed="false"
+ title="Where the colours come from">Sources</button><button id="whole">Full screen</button></div>
 </div>
+<p class="legend" id="legend" hidden>{legend}</p>
 </div>
 <p class="faint mouse">Drag to turn, right-drag to move, W A S D to walk. Click, then scroll to zoom.</p>
 <p class="faint touch">Drag to turn, two fingers to move and zoom.</p>
@@ -164,17 +170,27 @@ def _frames(frames: dict, kind: str, shown: int, all_of_them: int) -> str:
     )
 
 
-def _atlas(result: Result) -> str:
+def _atlas(result: Result, marked: TexturedMesh) -> str:
     pages = min(result.mesh.atlas.pages, _MOST_PAGES)
     side = 768 if pages == 1 else 512
     figures = []
     for page in range(pages):
-        plain, marked = (
-            f'<img src="{picture_uri(picture, side)}" alt="">' for picture in page_pictures(result.mesh, page, side)
+        plain, sources = (
+            f'<img src="{picture_uri(page_picture(textured, page, side), side)}" alt="">'
+            for textured in (result.mesh, marked)
         )
-        figures.append(f"<figure>{_compare(plain, marked, ('Colours', 'Unseen in red'))}</figure>")
+        figures.append(f"<figure>{_compare(plain, sources, ('Colours', 'Sources'))}</figure>")
     part = f" <small>{pages} of {result.mesh.atlas.pages} pages</small>" if pages < result.mesh.atlas.pages else ""
-    return f'<section><h2>Atlas{part}</h2><div class="pages pages{pages}">{"".join(figures)}</div></section>'
+    shown = f'<div class="pages pages{pages}">{"".join(figures)}</div>'
+    return f'<section><h2>Atlas{part}</h2>{shown}<p class="legend">{_legend(result)}</p></section>'
+
+
+def _legend(result: Result) -> str:
+    """What the false colours of sources say."""
+    return "".join(
+        f'<span><i style="background:rgb{color}"></i>{text(words)}</span>'
+        for words, color in source_legend(result.mesh)
+    )
 
 
 def _times(report: dict) -> str:

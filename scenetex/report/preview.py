@@ -10,18 +10,21 @@ from PIL import Image, ImageDraw, ImageFont
 from ..process.threads import threads
 from ..scene.camera import resize_intrinsics
 from ..texture.render import render_textured
+from ..texture.sources import COLORS, in_false_colors, texels_by_source
 from ..texture.textured_mesh import TexturedMesh
 from ..views.raycast import RayCaster
 from ..views.viewset import ViewSet
 
 _LONGEST = 16  # times as long as wide at the most are pictures shown; a strip would be but a line
 _WIDTH, _MARGIN, _GAP, _LINE = 1840, 24, 10, 26
-_PAPER, _SLOT, _INK, _FAINT, _UNSEEN = (32, 33, 36), (44, 45, 49), (232, 234, 237), (154, 160, 166), (214, 60, 50)
+_PAPER, _SLOT, _INK, _FAINT = (32, 33, 36), (44, 45, 49), (232, 234, 237), (154, 160, 166)
 _MAX_VIEWS, _MAX_PAGES = 8, 9
+_SOURCES = {"photo": "photo", "generated": "generated", "filled": "unseen, filled in"}
 
 
 def contact_sheet(views: ViewSet, images: Sequence[np.ndarray], textured: TexturedMesh) -> np.ndarray:
-    """Keyframes with their depth, the atlas pages with what no view saw, and two renders of the result.
+    """Keyframes with their depth; the atlas pages and two renders of the result, in its colours and in false colours of
+    where these come from.
 
     Args:
         views: the m views that were baked.
@@ -43,7 +46,8 @@ def contact_sheet(views: ViewSet, images: Sequence[np.ndarray], textured: Textur
     photos_at = _MARGIN + 2 * _LINE
     depth_at = photos_at + tile[1] + _GAP
     result_at = depth_at + tile[1] + 2 * _GAP + _LINE
-    sheet = Image.new("RGB", (_WIDTH, result_at + large + _MARGIN), _PAPER)
+    sources_at = result_at + large + _GAP + _LINE
+    sheet = Image.new("RGB", (_WIDTH, sources_at + large + _MARGIN), _PAPER)
     draw = ImageDraw.Draw(sheet)
 
     def label(x: int, above: int, text: str, ink: tuple[int, int, int] = _INK) -> None:
@@ -70,20 +74,26 @@ def contact_sheet(views: ViewSet, images: Sequence[np.ndarray], textured: Textur
 
     part = f", {_MAX_PAGES} of {atlas.pages} pages" if atlas.pages > _MAX_PAGES else ""
     best = max(shown, key=lambda view: np.count_nonzero(views.depth[view]))
-    intrinsics = resize_intrinsics(views.intrinsics[best], views.size, inside)
+    inner_camera = resize_intrinsics(views.intrinsics[best], views.size, inside), views.cam_to_world[best]
+    outer_camera = dollhouse_camera(textured, slot)
     with ThreadPoolExecutor(threads()) as pool:
-        from_frame = pool.submit(smooth_render, textured, intrinsics, views.cam_to_world[best], inside, False)
-        from_above = pool.submit(smooth_render, textured, *dollhouse_camera(textured, slot), slot, True)
-        results = [
-            (f"atlas{part} (red: unseen, filled in)", _atlas_picture(textured, large)),
-            (f"result, from frame {views.frame_ids[best]}", _fit(from_frame.result(), slot)),
-            ("result, from above", from_above.result()),
-        ]
-    x = _MARGIN
-    for text, picture in results:
+        for above, painted in ((result_at, textured), (sources_at, in_false_colors(textured))):
+            from_frame = pool.submit(smooth_render, painted, *inner_camera, inside, False)
+            from_above = pool.submit(smooth_render, painted, *outer_camera, slot, True)
+            pictures = [_atlas_picture(painted, large), _fit(from_frame.result(), slot), from_above.result()]
+            for column, picture in enumerate(pictures):
+                place(_MARGIN + (column > 0) * (large + _GAP) + (column > 1) * (slot[0] + _GAP), above, picture)
+    for x, text in (
+        (_MARGIN, f"atlas{part}"),
+        (_MARGIN + large + _GAP, f"result, from frame {views.frame_ids[best]}"),
+        (_MARGIN + large + slot[0] + 2 * _GAP, "result, from above"),
+    ):
         label(x, result_at, text)
-        place(x, result_at, picture)
-        x += picture.shape[1] + _GAP
+    x = _MARGIN
+    for text, color in source_legend(textured):
+        draw.rectangle((x, sources_at - 19, x + 12, sources_at - 7), color)
+        label(x + 20, sources_at, text)
+        x += 44 + round(draw.textlength(text, ImageFont.load_default(15)))
     return np.asarray(sheet)
 
 
@@ -134,26 +144,29 @@ def smooth_render(textured, intrinsics, cam_to_world, size, cull_backfaces) -> n
 
 
 def _atlas_picture(textured: TexturedMesh, side: int) -> np.ndarray:
-    """(side, side, 3) uint8: the pages in a grid; dark outside charts, red over texels that no view saw."""
+    """(side, side, 3) uint8: the pages in a grid; dark outside charts."""
     pages = min(textured.atlas.pages, _MAX_PAGES)
     columns = int(np.ceil(np.sqrt(pages)))
     cell = (side - (columns - 1) * 4) // columns
     picture = np.full((side, side, 3), _PAPER, np.uint8)
     for page in range(pages):
         y, x = (cell + 4) * (page // columns), (cell + 4) * (page % columns)
-        picture[y : y + cell, x : x + cell] = page_pictures(textured, page, cell)[1]
+        picture[y : y + cell, x : x + cell] = page_picture(textured, page, cell)
     return picture
 
 
-def page_pictures(textured: TexturedMesh, page: int, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """A page as it is, and with red over texels that no view saw: (side, side, 3) uint8, dark outside charts."""
+def page_picture(textured: TexturedMesh, page: int, side: int) -> np.ndarray:
+    """(side, side, 3) uint8: a page, dark outside charts."""
     color = cv2.resize(textured.textures[page], (side, side), interpolation=cv2.INTER_AREA).astype(np.float32)
-    seen = cv2.resize(textured.coverage[page].astype(np.float32), (side, side), interpolation=cv2.INTER_AREA)
     inside = _chart_area(textured, page, side)[..., None]
-    unseen = (0.7 * np.clip(1 - seen, 0, 1))[..., None]
-    tinted = color * (1 - unseen) + np.float32(_UNSEEN) * unseen
-    plain, marked = (np.rint(p * inside + np.float32(_SLOT) * (1 - inside)).astype(np.uint8) for p in (color, tinted))
-    return plain, marked
+    return np.rint(color * inside + np.float32(_SLOT) * (1 - inside)).astype(np.uint8)
+
+
+def source_legend(textured: TexturedMesh) -> list[tuple[str, tuple[int, int, int]]]:
+    """What the false colours of `in_false_colors` say, with the part of the texels, and these colours."""
+    texels = texels_by_source(textured)
+    total = max(sum(texels.values()), 1)
+    return [(f"{_SOURCES[name]} {100 * count / total:.1f} %", COLORS[name]) for name, count in texels.items()]
 
 
 def _chart_area(textured: TexturedMesh, page: int, side: int) -> np.ndarray:

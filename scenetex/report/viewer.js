@@ -66,8 +66,9 @@ async function makeTexture(gl, source) {
 // A function that draws the model; `lines` are end points, three numbers each.
 async function makeScene(gl, model, lines) {
   const { vertices, corners } = await unpack(model);
-  const textures = [];
-  for (const source of model.textures) textures.push(await makeTexture(gl, source));
+  const textures = [], sources = []; // the same pages in their colours, and in those of where these come from
+  for (const page of model.textures) textures.push(await makeTexture(gl, page));
+  for (const page of model.sources) sources.push(await makeTexture(gl, page));
   const surface = makeProgram(
     gl,
     "layout(location=0) in vec3 at; layout(location=1) in vec2 uv; uniform mat4 view; out vec2 place;" +
@@ -98,7 +99,7 @@ async function makeScene(gl, model, lines) {
   gl.vertexAttribPointer(0, 3, gl.FLOAT, false, 12, 0);
   gl.enable(gl.DEPTH_TEST);
 
-  return (matrix, hideBacks, cameras) => {
+  return (matrix, { hideBacks, bySource }, cameras) => {
     gl.viewport(0, 0, gl.drawingBufferWidth, gl.drawingBufferHeight);
     gl.clearColor(0, 0, 0, 0);
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
@@ -107,7 +108,7 @@ async function makeScene(gl, model, lines) {
     gl.uniformMatrix4fv(gl.getUniformLocation(surface, "view"), false, matrix);
     gl.bindVertexArray(arrays[0]);
     model.pages.reduce((start, faces, page) => {
-      gl.bindTexture(gl.TEXTURE_2D, textures[page]);
+      gl.bindTexture(gl.TEXTURE_2D, (bySource ? sources : textures)[page]);
       gl.drawElements(gl.TRIANGLES, 3 * faces, gl.UNSIGNED_INT, 12 * start);
       return start + faces;
     }, 0);
@@ -142,7 +143,7 @@ async function startViewer(canvas, model, cameras) {
   const paint = await makeScene(gl, model, lines);
   // yaw and pitch of the line of sight, and roll about it; slopes of the edges of what has to be in the picture.
   const look = { inside: false, yaw: 0, pitch: 0, roll: 0, target: [0, 0, 0], distance: 1, eye: [0, 0, 0] };
-  const shown = { hideBacks: true, cameras: false, chosen: -1, turning: false };
+  const shown = { hideBacks: true, bySource: false, cameras: false, chosen: -1, turning: false };
   let asked = false;
 
   const axes = () => {
@@ -179,7 +180,7 @@ async function startViewer(canvas, model, cameras) {
       wires.push({ first: 0, count: FRUSTUM * cameras.length, color: CAMERA_COLOR });
       if (shown.chosen >= 0) wires.push({ first: FRUSTUM * shown.chosen, count: FRUSTUM, color: CHOSEN_COLOR });
     }
-    paint(matrix(), shown.hideBacks, wires);
+    paint(matrix(), shown, wires);
   };
   const redraw = () => {
     if (!asked) requestAnimationFrame(draw);

@@ -42,3 +42,7 @@ class Atlas:
         faces, charts = int((self.page >= 0).sum()), len(np.unique(self.chart[self.chart >= 0]))
         pages = f"{self.pages} page{'' if self.pages == 1 else 's'} of {self.size} x {self.size} texels"
         return f"Atlas({faces:,} faces in {charts:,} charts, {pages}, {self.texels_per_metre:.4g} texels/m)"
+
+    def page_names(self, stem: str) -> list[str]:
+        """What the PNG files of the pages are called: `stem.png`, or of several `stem_0.png` and so on."""
+        return [f"{stem}.png"] if self.pages == 1 else [f"{stem}_{page}.png" for page in range(self.pages)]

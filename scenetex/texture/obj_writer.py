@@ -31,7 +31,7 @@ def write_obj(path: Path, mesh: Mesh, atlas: Atlas, textures: Sequence[np.ndarra
     """
     path = Path(path)
     stem = re.sub(r"[^\w.-]", "_", path.stem, flags=re.ASCII).lstrip(".-") or "texture"
-    names = [f"{stem}.png" if atlas.pages == 1 else f"{stem}_{page}.png" for page in range(atlas.pages)]
+    names = atlas.page_names(stem)
     if not (atlas.page >= 0).any():
         raise InputError("the mesh has no face with area, so there is nothing to export; check the input mesh")
     with ThreadPoolExecutor(threads()) as pool:  # OpenCV encodes outside the GIL, while the text is made
