@@ -43,6 +43,7 @@ _HOME = {
     "run_stages": "job.run",
     "texture_scene": "job.run",
     "complete": "job.completion",
+    "Repainting": "job.repainting",
     "Sampling": "sampling",
 }
 
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from .errors import InputError, InputWarning
     from .job.completion import complete
     from .job.generation import Generation
+    from .job.repainting import Repainting
     from .job.run import Result, run_stages, texture_scene
     from .metrics.overlap import overlap_psnr
     from .models.multiview_unet import MultiViewUNet
