@@ -7,7 +7,7 @@ import pytest
 import tiny_scan
 from hypothesis import settings
 
-# The same examples every time, so that a change is judged by what it changed; `HYPOTHESIS_PROFILE=explore` looks for new
+# The same examples every time: a change is judged by what it changed. `HYPOTHESIS_PROFILE=explore` looks for new
 # ones. What takes longer than usual was made on a machine that had other work to do.
 settings.register_profile("same", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, print_blob=True)
