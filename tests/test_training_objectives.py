@@ -112,7 +112,9 @@ def test_sets_are_scored_set_by_set_with_one_level_for_all_views(conditioned):
     objective = MultiViewObjective(unet, pipe.text_encoder, plan, conditioned, "visible")
     batch = sets()
     if conditioned:
-        batch["given"] = torch.tensor([[True, False, True, False], [False] * 4])
+        batch["given"] = torch.tensor([[True, False, True, False], [False] * 4])[:, :, None, None, None].expand(
+            2, 4, 1, 6, 8
+        )
     total = 0.0
     for i in range(2):
         levels = batch["timesteps"][i].expand(4)
@@ -122,8 +124,7 @@ def test_sets_are_scored_set_by_set_with_one_level_for_all_views(conditioned):
         condition = None
         if conditioned:
             rows = [
-                torch.cat([batch["latents"][i, k] * float(given), torch.full((1, 6, 8), float(given))])
-                for k, given in enumerate(batch["given"][i])
+                torch.cat([batch["latents"][i, k] * given, given]) for k, given in enumerate(batch["given"][i].float())
             ]
             condition = torch.stack(rows)[None]
         hidden = pipe.text_encoder(batch["input_ids"][i])[0]

@@ -113,7 +113,7 @@ def _process(path: Path, options: TextureOptions, stages: Stages, part: str, wor
     meant_photos = options.images == "auto" and all(frame.color is not None for frame in scene.frames)
     if options.complete and options.source == "generated" and meant_photos:
         stages.notes.append(
-            "everything is generated, as there is a --prompt; --images photos keeps the photos and paints what they lack"
+            "all is generated, as there is a --prompt; --images photos keeps the photos and paints what they lack"
         )
     generation, repainting = options.generation(), options.repainting()
     regions = with_named({}, scene, generation, repainting)

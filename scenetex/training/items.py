@@ -13,6 +13,7 @@ from ..pipelines.conditioning import surface_fields
 from ..pipelines.noise import share_noise
 from ..pipelines.scene_views import SHARED_OVERLAP
 from .encoded import Encoded, EncodedDetail, camera_tensors
+from .partial_masks import partial_masks
 
 _PROMPT_DROPPED = 0.1
 # Share of the sets whose views start from common noise, as the pipelines let them if asked to.
@@ -119,17 +120,25 @@ def detail_items(encoded: EncodedDetail, rng: np.random.Generator, shape: tuple[
 
 
 def multi_view_item(
-    encoded: Encoded, rng: np.random.Generator, tokenize: Callable, levels: int, between: bool | None
+    encoded: Encoded,
+    rng: np.random.Generator,
+    tokenize: Callable,
+    levels: int,
+    between: bool | None,
+    partly: bool = False,
 ) -> Item:
     """All views of `encoded` together, at one noise level.
 
     Args:
         between: True = every second view is given (interpolation), False = none is, None = there is no condition.
+        partly: of all views some cells are given instead (completion).
     """
     m, (h, w) = len(encoded.latents), encoded.latents.shape[-2:]
     item = _set_item(encoded, rng, tokenize, levels, (h, w))
     if between is not None:
-        item["given"] = (torch.arange(m) % 2 == int(rng.integers(2))) & between
+        item["given"] = _cells((torch.arange(m) % 2 == int(rng.integers(2))) & between, (h, w))
+    if partly:
+        item["given"] = torch.from_numpy(partial_masks(encoded, rng))[:, None]
     return item
 
 
@@ -144,8 +153,13 @@ def ring_item(
     m, (h, w) = len(encoded.latents), encoded.latents.shape[-2:]
     item = _set_item(encoded, rng, tokenize, levels, (h, w), ring=True)
     if outpaint is not None:
-        item["given"] = (torch.arange(m) == int(rng.integers(m))) & outpaint
+        item["given"] = _cells((torch.arange(m) == int(rng.integers(m))) & outpaint, (h, w))
     return item
+
+
+def _cells(views: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
+    """(m, 1, h, w) bool of views (m,) that are given in full, or not at all."""
+    return views[:, None, None, None].expand(-1, 1, *shape).clone()
 
 
 def super_resolution_item(

@@ -89,14 +89,14 @@ class MultiViewObjective(nn.Module):
     def forward(self, batch: Batch) -> torch.Tensor:
         """As for single views with (b, m, ...) in place of (n, ...), one of `timesteps` (b,) for all views of a set.
 
-        Further `depth` (b, m, H, W), `intrinsics`, `cam_to_world`; and, when conditioned, `given` (b, m) bool, the key
-        views.
+        Further `depth` (b, m, H, W), `intrinsics`, `cam_to_world`; and, when conditioned, `given` (b, m, 1, h, w)
+        bool, the cells that are there already.
         """
         noisy, target, timesteps, hidden = _noised_sets(self, batch)
         condition = None
         if "given" in batch:
             latents = batch["latents"]
-            mask = batch["given"][:, :, None, None, None].to(latents).expand_as(latents[:, :, :1])
+            mask = batch["given"].to(latents)
             condition = torch.cat([latents * mask, mask], 2)
         out = self.unet(
             torch.cat([noisy, batch["guide"]], 2),

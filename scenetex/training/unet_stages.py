@@ -68,12 +68,14 @@ def multi_view(options: TrainOptions, data: Data, device: torch.device) -> Stage
     objective = MultiViewObjective(pipe.unet, pipe.text_encoder, pipe.scheduler, conditioned, pipe.config.convention)
 
     def make(encoded: Encoded, number: int) -> list[Item]:
+        # In turn: from nothing, between keys, from nothing, of views that are there in part.
         between = number % 2 == 1 if conditioned else None
-        return [multi_view_item(encoded, data.schedule.rng(number), *reading(pipe), between)]
+        partly = conditioned and number % 4 == 3
+        return [multi_view_item(encoded, data.schedule.rng(number), *reading(pipe), between, partly)]
 
     def trained(average: MultiViewObjective) -> MVDiffusionPipeline:
-        empty = pipe.config.empty_condition or conditioned
-        return with_parts(pipe, unet=average.unet, empty_condition=empty)
+        learned = {"empty_condition": True, "partial_condition": True} if conditioned else {}
+        return with_parts(pipe, unet=average.unet, **learned)
 
     cache = _surface_cache(options, data, pipe, device)
     return diffusion_stage(options, data, pipe, objective, cache, make, trained)
