@@ -74,9 +74,10 @@ def test_modules_of_public_names_are_type_checked():
 def generation_and_stages() -> dict[str, object]:
     """The defaults of all options that `texture_scene` passes on."""
     stages = signature(scenetex.run_stages).parameters
-    inside = {"scene", "generation", "stages", "model"}
+    inside = {"scene", "generation", "repainting", "regions", "stages", "model"}
+    asked = {"prompt": None, "images": "auto", "only": (), "keep": (), "paint": None}  # of which those are made
     found = {name: p.default for name, p in stages.items() if name not in inside}
-    return found | flat(scenetex.Generation) | {"prompt": None}
+    return found | flat(scenetex.Generation) | asked
 
 
 def flat(kind: type) -> dict[str, object]:
