@@ -43,27 +43,26 @@ class RegionPrompts:
         """
         if texts is None and masks is None:
             return None
-        count = len(texts) if isinstance(texts, Sequence) and not isinstance(texts, str | bytes) else None
-        if texts is None or count is None:
+        if not isinstance(texts, Sequence) or isinstance(texts, str | bytes):
             said = "none" if texts is None else type(texts).__name__
             raise InputError(f"region_prompts: {said} for the region_masks; pass a list with a text for each of them")
-        texts = one_per_view(texts, count, "region_prompts")
+        texts = one_per_view(texts, len(texts), "region_prompts")
         empty = [i for i, text in enumerate(texts) if not text.strip()]
         if empty:
             raise InputError(f"region_prompts: text {empty[0]} is empty; say what its region is to look like")
-        wanted = (count, views, size[1], size[0])
-        masks = np.zeros(0) if masks is None else np.asarray(masks)
+        wanted = (len(texts), views, size[1], size[0])
+        masks = np.zeros(wanted, bool) if masks is None and not texts else np.asarray(masks)
         if masks.shape != wanted or masks.dtype.kind not in "bui":
-            said = f"{' x '.join(map(str, masks.shape))} of {masks.dtype}" if masks.size else "none"
+            said = f"{' x '.join(map(str, masks.shape)) or 'one'} of {masks.dtype}"
             raise InputError(
-                f"region_masks: {said} for {count} texts and {views} views of {size[0]} x {size[1]} pixels; pass "
+                f"region_masks: {said} for {len(texts)} texts and {views} views of {size[0]} x {size[1]} pixels; pass "
                 f"{' x '.join(map(str, wanted))} bools, as scenetex.region_masks makes them"
             )
         owner = np.zeros(wanted[1:], np.int64)
         for number, mask in enumerate(masks.astype(bool), 1):
             owner[mask] = number
         _warn(texts, owner)
-        return cls(tuple(texts), owner) if count else None
+        return cls(tuple(texts), owner) if texts else None
 
     def shares(self, factor: int) -> torch.Tensor:
         """(m, 1 + r, h / factor, w / factor) float32, which part of a latent cell's pixels is each text's."""
