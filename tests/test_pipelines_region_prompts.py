@@ -12,7 +12,7 @@ from tiny_pipeline import MultiViewUNet, make_pipeline, make_unet, room_views, r
 from scenetex import InputError, InputWarning
 from scenetex.models.region_attention import reads_by_region
 from scenetex.pipelines import region_prompts as module
-from scenetex.pipelines.region_prompts import RegionPrompts
+from scenetex.pipelines.region_prompts import RegionPrompts, region_prompt
 
 VIEWS = room_views(3)
 TEXTS = ("an oak floor", "red walls")
@@ -196,7 +196,7 @@ def test_shares_of_cells():
         (
             ["a"],
             None,
-            "region_masks: one of object for 1 texts and 3 views of 64 x 48 pixels; pass 1 x 3 x 48 x 64 bools",
+            "region_masks: one of object for 1 texts and 3 views of 64 x 48 pixels; pass 1 x 3 x 48 x 64",
         ),
         (None, whole([0]), "region_prompts: none for the region_masks"),
         ("red walls", whole([0]), "region_prompts: str for the region_masks; pass a list"),
@@ -222,3 +222,30 @@ def test_a_text_that_acts_nowhere_is_named(blocks):
         warnings.simplefilter("error", InputWarning)
         expected = latents(blocks, region_prompts=TEXTS[1:], region_masks=masks[1:])
     assert torch.allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("region", "words", "text"),
+    [
+        ("floor", "dark walnut planks", "a floor of dark walnut planks"),
+        ("floor", "white", "a white floor"),
+        ("floor", " oak parquet ", "an oak parquet floor"),
+        ("floor", "a chequered tile floor", "a chequered tile floor"),
+        ("floor", "frosted glass", "a frosted glass floor"),
+        ("walls", "white", "white walls"),
+        ("walls", "red brick", "red brick walls"),
+        ("walls", "white tiles", "white tiles on the walls"),
+        ("walls", "walls painted sage green", "walls painted sage green"),
+        ("ceiling", "oak boards", "a ceiling of oak boards"),
+        ("label:sofa", "green velvet", "a green velvet sofa"),
+        ("label:sofa", "a red", "a red sofa"),
+        ("label:coffee table", "white marble", "a white marble coffee table"),
+        ("label:curtains", "blue", "blue curtains"),
+        ("label:otherfurniture", "blue cloth", "blue cloth"),
+        ("instance:17", "green velvet", "green velvet"),
+        ("box:0,0,0,1,1,1", "a red rug", "a red rug"),
+        ("faces.npy", "a red rug", "a red rug"),
+    ],
+)
+def test_the_text_of_a_region_says_what_it_is(region, words, text):
+    assert region_prompt(region, words) == f"a room with {text}"

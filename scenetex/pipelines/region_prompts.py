@@ -1,5 +1,6 @@
 """Prompts by region: texts of which each acts on its own pixels, beside the prompt for all others."""
 
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,52 @@ from torch.nn.functional import one_hot, pad
 
 from ..errors import InputError, InputWarning, shown
 from ..models.region_attention import attend_by_region, reads_by_region
+from ..scene.regions import SHELL
 from .prompts import Embeddings, one_per_view
+
+_UNSAID = ("object", "prop", "structure", "unannotated", "furniture")  # ends of labels that say not what a thing is
+_ARTICLE = re.compile(r"(an?|the|some)\s", re.IGNORECASE)
+
+
+def region_prompt(region: str, words: str) -> str:
+    """The text for a region of which a user says in words what it is to look like.
+
+    A sentence about a room, as models know them: told the words alone, they follow them less. What the region is, its
+    name says, unless the words do.
+
+    Args:
+        region: its name, see `scenetex.regions`.
+        words: a colour or material, or a whole thing.
+
+    Example:
+        >>> from scenetex.pipelines.region_prompts import region_prompt
+        >>> region_prompt("floor", "dark walnut planks")
+        'a room with a floor of dark walnut planks'
+        >>> region_prompt("walls", "white")
+        'a room with white walls'
+        >>> region_prompt("label:sofa", "green velvet")
+        'a room with a green velvet sofa'
+    """
+    words, noun = words.strip(), _noun(region)
+    if noun is None or re.search(rf"\b{re.escape(noun.removesuffix('s'))}", words, re.IGNORECASE):
+        return f"a room with {words}"
+    stuff = re.search(r"[^sua]s$", words) is not None  # planks, tiles: not glass, canvas or hibiscus
+    if stuff and noun in ("floor", "ceiling"):
+        return f"a room with a {noun} of {words}"
+    if stuff and noun == "walls":
+        return f"a room with {words} on the walls"
+    whole = f"{words} {noun}"
+    if not noun.endswith("s") and not _ARTICLE.match(whole):
+        whole = f"{'an' if whole[0].lower() in 'aeiou' else 'a'} {whole}"
+    return f"a room with {whole}"
+
+
+def _noun(region: str) -> str | None:
+    """What a region shows, in a word or two; None where its name does not say."""
+    kind, _, label = region.partition(":")
+    if kind == "label":
+        return None if label.endswith(_UNSAID) else label
+    return region if region in SHELL else None
 
 
 @dataclass(frozen=True, eq=False)
