@@ -11,8 +11,10 @@ from tiny_pipeline import make_pipeline
 from scenetex.cli import texture as texture_command
 from scenetex.cli.main import main
 from scenetex.metrics import prompt_adherence as obedience
+from scenetex.metrics import prompt_regions as regions
 from scenetex.metrics import room_scores as rooms
 from scenetex.metrics.prompt_adherence import Answer
+from scenetex.metrics.prompt_regions import PaintedPart
 
 
 @pytest.fixture
@@ -80,6 +82,7 @@ def test_a_model_is_measured(tmp_path, capsys, monkeypatch, quickly_taught):
     monkeypatch.setattr(rooms, "Settings", lambda **given: small(**given, size=(64, 48)))
     answers = [Answer(0, "floor", "oak", "oak", np.ones(3), np.ones(3))]
     monkeypatch.setattr(obedience, "ask_room", lambda pipe, settings, k, done: answers)
+    monkeypatch.setattr(regions, "paint_room", lambda *given: [PaintedPart(answers[0], 3.0, 4.0)])
     options = ["--rooms", "1", "--views", "2", "--steps", "1", "--device", "cpu", "--quiet"]
     assert main(["evaluate", "model", str(folder), *options, "--output", str(output)]) == 0
     printed = capsys.readouterr().out
@@ -88,6 +91,8 @@ def test_a_model_is_measured(tmp_path, capsys, monkeypatch, quickly_taught):
     # One was given, the other left to the model.
     assert (held["settings"]["steps"], held["settings"]["guidance_scale"]) == (1, 9.0)
     assert held["figures"]["obeyed"]["value"] == 1 and "goal 0.917  reached" in printed
+    assert held["figures"]["painted_floor"]["value"] == 1 and held["figures"]["painted_floor_ratio"]["value"] == 0.75
+    assert len(held["painted"]) == 8 and held["painted"][0]["unpainted"] == 4
 
 
 def test_workers_share_the_rooms(tmp_path, capsys):

@@ -131,6 +131,7 @@ def _photos(options: PhotosOptions) -> tuple[list[Figure], dict]:
 def _model(options: ModelOptions) -> tuple[list[Figure], dict]:
     from ..metrics.model_report import model_figures, room_rows
     from ..metrics.prompt_adherence import PROMPTS, ask_room
+    from ..metrics.prompt_regions import PAIRS, paint_room, painted_figures, painted_rows
     from ..metrics.room_scores import STEPS_PER_ROOM, score_room
 
     settings = _settings(options, views=options.views)
@@ -139,8 +140,11 @@ def _model(options: ModelOptions) -> tuple[list[Figure], dict]:
         scores = _shared(options, load, score_room, settings, options.rooms, STEPS_PER_ROOM, done)
     with _bar("prompts", PROMPTS, options.quiet) as done:
         answers = _shared(options, load, ask_room, settings, PROMPTS, 1, done)
-    answers = list(chain.from_iterable(answers))
-    return model_figures(scores, answers), room_rows(scores, answers)
+    with _bar("regions", len(PAIRS), options.quiet) as done:
+        painted = _shared(options, load, paint_room, settings, len(PAIRS), 1, done)
+    answers, painted = (list(chain.from_iterable(found)) for found in (answers, painted))
+    figures = model_figures(scores, answers) + painted_figures(painted)
+    return figures, room_rows(scores, answers) | {"painted": painted_rows(painted)}
 
 
 def _panoramas(options: PanoramaOptions) -> tuple[list[Figure], dict]:

@@ -89,18 +89,7 @@ def room_rows(scores: Sequence[RoomScore], answers: Sequence[Answer]) -> dict:
         }
         for s in scores
     ]
-    asked = [
-        {
-            "prompt": a.prompt,
-            "part": a.part,
-            "asked": a.asked,
-            "nearest": a.nearest,
-            "color": [round(float(c), 1) for c in a.color],
-            "wanted": [round(float(c), 1) for c in a.wanted],
-        }
-        for a in answers
-    ]
-    return {"rooms": rooms, "prompts": asked}
+    return {"rooms": rooms, "prompts": [a.row() for a in answers]}
 
 
 def _share(answers: Sequence[Answer]) -> float:

@@ -1,14 +1,16 @@
 """Prompt obedience of a model: rooms of asked floors, walls and sofas, baked, and their mean colours compared."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..pipelines import MVDiffusionPipeline
 from ..scene.camera import Camera
+from ..scene.mesh import Mesh
 from ..synthetic import Room, RoomSettings, make_room, render_room, walk
 from ..synthetic.palette import COLORS, FLOORS, WALLS
+from ..texture.atlas import Atlas
 from ..texture.bake import bake
 from ..texture.unwrap import unwrap
 from ..views.viewset import ViewSet
@@ -69,6 +71,11 @@ class Answer:
     def obeyed(self) -> bool:
         return self.nearest == self.asked
 
+    def row(self) -> dict:
+        """The same for JSON."""
+        colors = {name: [round(float(c), 1) for c in getattr(self, name)] for name in ("color", "wanted")}
+        return {"prompt": self.prompt, "part": self.part, "asked": self.asked, "nearest": self.nearest} | colors
+
 
 def obeyed_prompts(answers: Sequence[Answer]) -> int:
     """Number of prompts of which every part that they name came out nearest to what was asked for."""
@@ -82,7 +89,7 @@ def ask_room(
     """An answer for each part that one of the prompts names: floor and walls, walls and sofa, or all three.
 
     The colours to choose from are eight materials' own in this room's light: each times what light makes of the asked
-    one, which is its mean colour in a bake of the true images over its own. What no view saw does not count.
+    one. What no view saw does not count.
 
     Args:
         pipe: a `MVDiffusionPipeline`.
@@ -102,28 +109,70 @@ def ask_room(
 
 
 def _ask(pipe: MVDiffusionPipeline, settings: Settings, k: int, asked: dict[str, str]) -> list[Answer]:
+    kind, room = asked_room(settings, k, asked)
+    images = generate(pipe, room.views, sentence(kind, asked), settings, settings.seed + k, **VARIANTS["generated"])
+    return room.answers(images, asked, k)
+
+
+@dataclass(frozen=True, eq=False)
+class AskedRoom:
+    """A room of known materials, in whose light others are told apart.
+
+    Attributes:
+        mesh: the room.
+        atlas: to bake into; mean colours need no large one.
+        views: of it.
+        faces: (f,) bool of each part that is asked about: those that the views see.
+        light: (3,) what light makes of each part's material: its mean colour in a bake of the true images over its own.
+    """
+
+    mesh: Mesh
+    atlas: Atlas
+    views: ViewSet
+    faces: dict[str, np.ndarray]
+    light: dict[str, np.ndarray]
+
+    @classmethod
+    def of(
+        cls,
+        mesh: Mesh,
+        views: ViewSet,
+        truth: Sequence[np.ndarray],
+        faces: Mapping[str, np.ndarray],
+        materials: Mapping[str, str],
+    ) -> "AskedRoom":
+        """Of m views, their true images (h, w, 3) uint8, and by part all of its faces and its true material."""
+        atlas = unwrap(mesh, _TEXTURE, padding=2)
+        seen = np.zeros(len(mesh.faces), bool)
+        seen[views.face_id[views.face_id >= 0]] = True
+        seen_faces = {part: seen & mask for part, mask in faces.items()}
+        true = bake(mesh, atlas, views, list(truth))
+        light = {part: mean_color(true, seen_faces[part]) / _color(part, name) for part, name in materials.items()}
+        return cls(mesh, atlas, views, seen_faces, light)
+
+    def answers(self, images: list[np.ndarray], asked: Mapping[str, str], k: int) -> list[Answer]:
+        """What the parts that the prompt of number k asked for came out like in images (h, w, 3) uint8 of the views."""
+        baked = bake(self.mesh, self.atlas, self.views, images)
+        answers = []
+        for part, name in asked.items():
+            names, color = _names(part), mean_color(baked, self.faces[part])
+            choices = np.array([np.clip(_color(part, n) * self.light[part], 0, 255) for n in names])
+            best = nearest_color(color, choices) if np.isfinite(choices).all() else -1
+            wanted = _color(part, name) * self.light[part]
+            answers.append(Answer(k, part, name, names[best] if best >= 0 else None, color, wanted))
+        return answers
+
+
+def asked_room(settings: Settings, k: int, asked: Mapping[str, str]) -> tuple[str, AskedRoom]:
+    """The kind of a procedural room, and the room, the same for the same seed and k: it really has what is asked."""
     rng = np.random.default_rng([settings.seed, 8, k])
     room, views, truth = _room(rng, settings, k, asked)
-    images = generate(
-        pipe, views, sentence(room.facts.kind, asked), settings, settings.seed + k, **VARIANTS["generated"]
-    )
-    atlas = unwrap(room.mesh, _TEXTURE, padding=2)
-    baked, true = (bake(room.mesh, atlas, views, pictures) for pictures in (images, truth))
-    seen = np.zeros(len(room.mesh.faces), bool)
-    seen[views.face_id[views.face_id >= 0]] = True
-    answers = []
-    for part, name in asked.items():
-        names, own = _colors(part)
-        # These rooms know their parts; by normals and height, curtains and pictures would count as walls.
-        faces = seen & _faces(room, part)
-        color, wanted = (mean_color(mesh, faces) for mesh in (baked, true))
-        light = wanted / own[names.index(name)]
-        best = nearest_color(color, np.clip(own * light, 0, 255)) if np.isfinite(light).all() else -1
-        answers.append(Answer(k, part, name, names[best] if best >= 0 else None, color, wanted))
-    return answers
+    # These rooms know their parts; by normals and height, curtains and pictures would count as walls.
+    faces = {part: _faces(room, part) for part in asked}
+    return room.facts.kind, AskedRoom.of(room.mesh, views, truth, faces, asked)
 
 
-def sentence(kind: str, asked: dict[str, str]) -> str:
+def sentence(kind: str, asked: Mapping[str, str]) -> str:
     """A prompt that names the asked parts of a room, and nothing else of it."""
     floor = [f"a floor of {asked['floor']}"] if "floor" in asked else []
     walls = [f"{asked['walls']} walls"] if "walls" in asked else []
@@ -132,7 +181,7 @@ def sentence(kind: str, asked: dict[str, str]) -> str:
     return f"a {kind} with {', '.join([first, *rest[:-1]])} and {rest[-1]}"
 
 
-def _room(rng: np.random.Generator, settings: Settings, k: int, asked: dict[str, str]) -> tuple[Room, ViewSet, list]:
+def _room(rng: np.random.Generator, settings: Settings, k: int, asked: Mapping[str, str]) -> tuple[Room, ViewSet, list]:
     """The first room of those drawn that has what was asked for in sight, and its true views."""
     # A kitchen has no carpet, and furniture all along its walls; sofas stand in living rooms.
     kind = "living room" if "sofa" in asked else ("living room", "bedroom")[k % 2]
@@ -156,11 +205,15 @@ def _faces(room: Room, part: str) -> np.ndarray:
     return np.isin(room.face_part, which)
 
 
-def _colors(part: str) -> tuple[tuple[str, ...], np.ndarray]:
-    """Names to choose from, and their own colours (8, 3)."""
-    names = {"floor": ASKED_FLOORS, "walls": ASKED_WALLS, "sofa": ASKED_SOFAS}[part]
+def _names(part: str) -> tuple[str, ...]:
+    """Names to choose from."""
+    return {"floor": ASKED_FLOORS, "walls": ASKED_WALLS, "sofa": ASKED_SOFAS}[part]
+
+
+def _color(part: str, name: str) -> np.ndarray:
+    """(3,) float64 sRGB 0..255 of a material by itself."""
     looks = {"floor": FLOORS, "walls": WALLS}.get(part)
-    return names, np.array([COLORS[n] if looks is None else looks[n].color for n in names], float)
+    return np.array(COLORS[name] if looks is None else looks[name].color, float)
 
 
 def _camera(size: tuple[int, int]) -> Camera:

@@ -1,5 +1,6 @@
 """Prompts by region: texts of which each acts on its own pixels, beside the prompt for all others."""
 
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,52 @@ from torch.nn.functional import one_hot, pad
 
 from ..errors import InputError, InputWarning, shown
 from ..models.region_attention import attend_by_region, reads_by_region
+from ..scene.regions import SHELL
 from .prompts import Embeddings, one_per_view
+
+_UNSAID = ("object", "prop", "structure", "unannotated", "furniture")  # ends of labels that say not what a thing is
+_ARTICLE = re.compile(r"(an?|the|some)\s", re.IGNORECASE)
+
+
+def region_prompt(region: str, words: str) -> str:
+    """The text for a region of which a user says in words what it is to look like.
+
+    A sentence about a room, as models know them: told the words alone, they follow them less. What the region is, its
+    name says, unless the words do.
+
+    Args:
+        region: its name, see `scenetex.regions`.
+        words: a colour or material, or a whole thing.
+
+    Example:
+        >>> from scenetex.pipelines.region_prompts import region_prompt
+        >>> region_prompt("floor", "dark walnut planks")
+        'a room with a floor of dark walnut planks'
+        >>> region_prompt("walls", "white")
+        'a room with white walls'
+        >>> region_prompt("label:sofa", "green velvet")
+        'a room with a green velvet sofa'
+    """
+    words, noun = words.strip(), _noun(region)
+    if noun is None or re.search(rf"\b{re.escape(noun.removesuffix('s'))}", words, re.IGNORECASE):
+        return f"a room with {words}"
+    stuff = re.search(r"[^sua]s$", words) is not None  # planks, tiles: not glass, canvas or hibiscus
+    if stuff and noun in ("floor", "ceiling"):
+        return f"a room with a {noun} of {words}"
+    if stuff and noun == "walls":
+        return f"a room with {words} on the walls"
+    whole = f"{words} {noun}"
+    if not noun.endswith("s") and not _ARTICLE.match(whole):
+        whole = f"{'an' if whole[0].lower() in 'aeiou' else 'a'} {whole}"
+    return f"a room with {whole}"
+
+
+def _noun(region: str) -> str | None:
+    """What a region shows, in a word or two; None where its name does not say."""
+    kind, _, label = region.partition(":")
+    if kind == "label":
+        return None if label.endswith(_UNSAID) else label
+    return region if region in SHELL else None
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,27 +89,26 @@ class RegionPrompts:
         """
         if texts is None and masks is None:
             return None
-        count = len(texts) if isinstance(texts, Sequence) and not isinstance(texts, str | bytes) else None
-        if texts is None or count is None:
+        if not isinstance(texts, Sequence) or isinstance(texts, str | bytes):
             said = "none" if texts is None else type(texts).__name__
             raise InputError(f"region_prompts: {said} for the region_masks; pass a list with a text for each of them")
-        texts = one_per_view(texts, count, "region_prompts")
+        texts = one_per_view(texts, len(texts), "region_prompts")
         empty = [i for i, text in enumerate(texts) if not text.strip()]
         if empty:
             raise InputError(f"region_prompts: text {empty[0]} is empty; say what its region is to look like")
-        wanted = (count, views, size[1], size[0])
-        masks = np.zeros(0) if masks is None else np.asarray(masks)
+        wanted = (len(texts), views, size[1], size[0])
+        masks = np.zeros(wanted, bool) if masks is None and not texts else np.asarray(masks)
         if masks.shape != wanted or masks.dtype.kind not in "bui":
-            said = f"{' x '.join(map(str, masks.shape))} of {masks.dtype}" if masks.size else "none"
+            said = f"{' x '.join(map(str, masks.shape)) or 'one'} of {masks.dtype}"
             raise InputError(
-                f"region_masks: {said} for {count} texts and {views} views of {size[0]} x {size[1]} pixels; pass "
+                f"region_masks: {said} for {len(texts)} texts and {views} views of {size[0]} x {size[1]} pixels; pass "
                 f"{' x '.join(map(str, wanted))} bools, as scenetex.region_masks makes them"
             )
         owner = np.zeros(wanted[1:], np.int64)
         for number, mask in enumerate(masks.astype(bool), 1):
             owner[mask] = number
         _warn(texts, owner)
-        return cls(tuple(texts), owner) if count else None
+        return cls(tuple(texts), owner) if texts else None
 
     def shares(self, factor: int) -> torch.Tensor:
         """(m, 1 + r, h / factor, w / factor) float32, which part of a latent cell's pixels is each text's."""
