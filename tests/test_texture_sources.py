@@ -150,3 +150,14 @@ def test_other_images_are_not_taken_for_sources():
         with pytest.raises(InputError, match=r"out/sources\.png: does not say where texels come from") as error:
             decode_sources(data, "out/sources.png")
         assert "\n" not in str(error.value)
+
+
+def test_the_colour_blind_tell_the_colours_apart():
+    """As the two frequent kinds of dichromats see them (Vienot, Brettel and Mollon 1999), and on light and dark paper."""
+    protan = np.array([[0.11238, 0.88762, 0], [0.11238, 0.88762, -0.00001], [0.00401, -0.00401, 1]])
+    deutan = np.array([[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02234, 1]])
+    colors = np.array([*COLORS.values(), (44, 45, 49), (232, 234, 238)]) / 255
+    for matrix in (np.eye(3), protan, deutan):
+        seen = np.clip((colors**2.2) @ matrix.T, 0, 1) ** (1 / 2.2) * 255
+        apart = np.linalg.norm(seen[:, None] - seen[None], axis=2)
+        assert apart[np.triu_indices(5, 1)].min() > 60
