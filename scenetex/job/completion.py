@@ -11,6 +11,8 @@ from ..pipelines import MVDiffusionPipeline
 from ..sampling import Sampling
 from ..scene.scene import Scene
 from ..texture.bake import paint, survey
+from ..texture.continuation import continued, settled
+from ..texture.fill import pad
 from ..texture.render import render_many
 from ..texture.texels import rasterize
 from ..texture.textured_mesh import TexturedMesh
@@ -97,17 +99,22 @@ def complete(
     views = select_views(scene, np.where(reachable, seen, 1.0), size, most, space)
     if not len(views):
         return Completed(textured, views, [], [], _painted(scene, seen, reachable))
+    told = continued(textured)
     before, known = rendered(textured, views)
+    # What is as good as known speaks to the model like what is known.
+    guess, given = rendered(told.trusted(textured), views)
+    before = [np.where(k[..., None], b, g) for k, b, g in zip(known, before, guess, strict=True)]
     made: Any = pipe(
         prompt,
         views,
         images=before,
-        known=known,
+        known=given,
         joint_views=joint_views,
         **(sampling or Sampling()).keywords(),
     )
     images = [np.round(image * 255).astype(np.uint8) for image in made.images]
-    mesh = paint(scene.mesh, textured.atlas, survey(scene.mesh, views, images), done, behind=textured)
+    made = paint(scene.mesh, textured.atlas, survey(scene.mesh, views, images), done, behind=textured)
+    mesh = settled(made, told)
     return Completed(mesh, views, images, known, _painted(scene, seen_share(mesh), reachable))
 
 
@@ -123,8 +130,12 @@ def seen_share(textured: TexturedMesh) -> np.ndarray:
 def rendered(textured: TexturedMesh, views: ViewSet) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """What views see of a texture, (h, w, 3) uint8, and (h, w) bool masks of pixels whose texels all were seen."""
     cameras = views.intrinsics, views.cam_to_world, views.size
-    white = tuple(np.repeat(page[..., None] * np.uint8(255), 3, 2) for page in textured.coverage)
-    covered = replace(textured, textures=white)
+    texels = rasterize(textured.mesh, textured.atlas)
+    drawn = np.zeros(np.stack(textured.coverage).shape, bool)
+    drawn.reshape(-1)[texels.pixel] = True
+    # Padded as colours are: at the charts' edges lookups reach over them.
+    white = [pad(np.repeat(page[..., None] * np.uint8(255), 3, 2), mask) for page, mask in zip(textured.coverage, drawn)]
+    covered = replace(textured, textures=tuple(white))
     known = [mask[..., 0] == 255 for mask in render_many(covered, *cameras)]
     return list(render_many(textured, *cameras)), known
 

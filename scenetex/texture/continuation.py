@@ -1,0 +1,196 @@
+"""What surface that no view saw is likely to look like, by what was seen: the colours of similar surface nearby, and on
+planes their pattern."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.spatial import cKDTree
+
+from .fill import pad
+from .planes import find_planes
+from .patterns import find_pattern
+from .rim import level_rim
+from .texels import Texels, rasterize
+from .textured_mesh import TexturedMesh
+
+_CELL = 0.1  # metres, side of the pieces of surface whose mean colours are continued
+_MOST_NODES = 24_000
+# What counts as far: surface that is a metre away, as far off the plane as this, or turned so.
+_OFF_PLANE, _TURNED = 10.0, 6.0
+_SOFT, _FALL = 0.02, 3.0
+_NEIGHBOURS, _LIKE = 8, 0.25  # pieces that a texel lies between, and metres that another normal counts for
+_SURE = 1.0
+_TRUSTED = 0.6
+_BLOCK = 512
+
+
+@dataclass(frozen=True, eq=False)
+class Continuation:
+    """What a texture's texels look like, the unseen ones by a guess.
+
+    Attributes:
+        texels: all n of them.
+        place, normal: (n, 3) float32, where each lies, metres from the mesh's middle, and its face's normal.
+        pieces: small pieces of surface that they belong to.
+        seen: (n,) bool, which the texture has colours of.
+        color: (n, 3) float32 0..255; of those that are seen their own.
+        sure: (n,) float32 0..1, how near known surface of the same kind is; 1 where seen.
+        patterned: (n,) bool, on a plane with a pattern that goes on.
+    """
+
+    texels: Texels
+    place: np.ndarray
+    normal: np.ndarray
+    pieces: "Pieces"
+    seen: np.ndarray
+    color: np.ndarray
+    sure: np.ndarray
+    patterned: np.ndarray
+
+    def painted(self, textured: TexturedMesh) -> TexturedMesh:
+        """The texture with these colours where nothing was seen; what was seen stays, `coverage` too."""
+        pages = np.stack(textured.textures)
+        unseen = self.texels.pixel[~self.seen]
+        pages.reshape(-1, 3)[unseen] = np.rint(np.clip(self.color[~self.seen], 0, 255)).astype(np.uint8)
+        return replace(textured, textures=tuple(pages))
+
+
+    def trusted(self, textured: TexturedMesh) -> TexturedMesh:
+        """The same, with what is as good as known counted as seen."""
+        pages = np.stack(textured.coverage)
+        pages.reshape(-1)[self.texels.pixel[self.sure > _TRUSTED]] = True
+        return replace(self.painted(textured), coverage=tuple(pages))
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """Small pieces of surface of one side each: k of them.
+
+    Attributes:
+        of: (n,) int64, the piece of each texel.
+        place, normal: (k, 3) float32, means.
+        texels: (k,) float64, how many there are,
+        seen: (k,) float64, and how many of them are seen.
+    """
+
+    of: np.ndarray
+    place: np.ndarray
+    normal: np.ndarray
+    texels: np.ndarray
+    seen: np.ndarray
+
+    def mean(self, values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """(k, c) means of (n, c) values by weight (n,); 0 where there is no weight."""
+        count = np.bincount(self.of, weight, len(self.place))
+        sums = [np.bincount(self.of, weight * values[:, c], len(self.place)) for c in range(values.shape[1])]
+        return (np.stack(sums, 1) / np.maximum(count, 1e-12)[:, None]).astype(np.float32)
+
+
+def continued(textured: TexturedMesh) -> Continuation:
+    """Guesses the unseen texels of a texture. Some must be seen."""
+    mesh, texels = textured.mesh, rasterize(textured.mesh, textured.atlas)
+    seen = np.stack(textured.coverage).reshape(-1)[texels.pixel]
+    color = np.stack(textured.textures).reshape(-1, 3)[texels.pixel].astype(np.float32)
+    place = texels.interpolate((mesh.triangles - mesh.extent.middle).astype(np.float32))
+    normal = mesh.face_normals[texels.face].astype(np.float32)
+    pieces = _pieces(place, normal, seen)
+    base = color.copy()
+    detail, patterned = np.zeros_like(color), np.zeros(len(color), bool)
+    spacing = max(1 / textured.atlas.texels_per_metre, 0.008)
+    for plane in find_planes(pieces.place, pieces.normal, pieces.texels):
+        own = np.flatnonzero(plane.holds[pieces.of])
+        if seen[own].all() or not seen[own].any():
+            continue
+        found = find_pattern(plane.flat(place[own]), color[own], seen[own], spacing)
+        if found is not None:
+            base[own], detail[own], patterned[own] = found.base, found.detail, found.certain > 0
+    known = seen.astype(np.float64)
+    flat, near = _regress(pieces, pieces.mean(base, known), pieces.seen > 0)
+    told, sure = _between(pieces, place[~seen], normal[~seen], flat, near)
+    color[~seen] = told + detail[~seen]
+    out = np.ones(len(color), np.float32)
+    out[~seen] = sure
+    return Continuation(texels, place, normal, pieces, seen, np.clip(color, 0, 255), out, patterned)
+
+
+def settled(made: TexturedMesh, told: Continuation) -> TexturedMesh:
+    """A texture in which the texels that nothing was known of were generated, made to fit what is known.
+
+    Where surface of the same kind is near, its colour is right and the generated one a fantasy: the smooth part is
+    corrected, the less the farther that is. On planes with a pattern the detail is the pattern's.
+    """
+    texels, pieces = told.texels, told.pieces
+    pages = np.stack(made.textures)
+    painted = np.stack(made.coverage).reshape(-1)[texels.pixel] & ~told.seen
+    color = told.color.copy()
+    there = pages.reshape(-1, 3)[texels.pixel[painted]].astype(np.float32)
+    weight = painted.astype(np.float64)
+    change = np.zeros_like(color)
+    change[painted] = there - color[painted]
+    nothing = np.zeros(len(pieces.place), np.float32)
+    smooth, _ = _between(pieces, told.place[painted], told.normal[painted], pieces.mean(change, weight), nothing)
+    grain = np.where(told.patterned[painted, None], 0, change[painted] - smooth)
+    color[painted] += (1 - told.sure[painted, None]) * smooth + grain
+    new = ~told.seen
+    color[new] = level_rim(color, told.seen, texels, made.atlas)[new]
+    pages.reshape(-1, 3)[texels.pixel[new]] = np.rint(np.clip(color[new], 0, 255)).astype(np.uint8)
+    drawn = np.zeros(pages.shape[:3], bool)
+    drawn.reshape(-1)[texels.pixel] = True
+    return replace(made, textures=tuple(pad(page, mask) for page, mask in zip(pages, drawn, strict=True)))
+
+
+def _pieces(place: np.ndarray, normal: np.ndarray, seen: np.ndarray) -> Pieces:
+    side = np.abs(normal).argmax(1) * 2 + (np.take_along_axis(normal, np.abs(normal).argmax(1)[:, None], 1)[:, 0] > 0)
+    cell = _CELL
+    while True:
+        key = np.column_stack([np.floor(place / cell).astype(np.int64), side])
+        key -= key.min(0)
+        wide = key.max(0) + 1
+        number = ((key[:, 0] * wide[1] + key[:, 1]) * wide[2] + key[:, 2]) * wide[3] + key[:, 3]
+        kept, of = np.unique(number, return_inverse=True)
+        if len(kept) <= _MOST_NODES:
+            break
+        cell *= 1.3
+    count = np.bincount(of)
+    pieces = Pieces(of, np.zeros((len(count), 3)), np.zeros(0), count.astype(np.float64), np.bincount(of, seen))
+    ones = np.ones(len(of))
+    turned = pieces.mean(normal, ones)
+    turned /= np.maximum(np.linalg.norm(turned, axis=1, keepdims=True), 1e-9)
+    return replace(pieces, place=pieces.mean(place, ones), normal=turned)
+
+
+def _regress(pieces: Pieces, color: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(k, 3) colours of all pieces, those not `known` (k,) by the known ones, the more alike the more (Shepard 1968);
+    and (k,) how unlike the most alike one is, square metres."""
+    out, unlike = color.copy(), np.zeros(len(color), np.float32)
+    place, normal, given = pieces.place[known], pieces.normal[known], color[known]
+    weight = pieces.seen[known].astype(np.float32)
+    unknown = np.flatnonzero(~known)
+    for start in range(0, len(unknown), _BLOCK):
+        at = unknown[start : start + _BLOCK]
+        far = _unlike(pieces.place[at], pieces.normal[at], place, normal)
+        share = weight * (far + _SOFT) ** -_FALL
+        out[at] = share @ given / share.sum(1, keepdims=True)
+        unlike[at] = far.min(1)
+    return out, unlike
+
+
+def _unlike(place: np.ndarray, normal: np.ndarray, others: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    """(a, b) square metres, how unlike the surface at a places is to that at b others."""
+    squares = (place**2).sum(1)[:, None] + (others**2).sum(1) - 2 * place @ others.T
+    mine = np.einsum("ij,ij->i", place, normal)[:, None] - normal @ others.T
+    theirs = place @ normals.T - np.einsum("ij,ij->i", others, normals)
+    off = np.maximum(np.abs(mine), np.abs(theirs))
+    return np.maximum(squares, 0) + _OFF_PLANE * off**2 + _TURNED * (1 - normal @ normals.T)
+
+
+def _between(pieces: Pieces, place: np.ndarray, normal: np.ndarray, color: np.ndarray, unlike: np.ndarray):
+    """Colours (n, 3) and certainty (n,) of texels between pieces, which blend into each other."""
+    tree = cKDTree(np.concatenate([pieces.place, _LIKE * pieces.normal], 1))
+    count = min(_NEIGHBOURS, len(color))
+    far, which = tree.query(np.concatenate([place, _LIKE * normal], 1), k=count, workers=1)
+    far, which = far.reshape(len(place), count), which.reshape(len(place), count)
+    share = np.exp(-0.5 * (far / (0.7 * _CELL)) ** 2 + 0.5 * (far[:, :1] / (0.7 * _CELL)) ** 2).astype(np.float32)
+    share /= share.sum(1, keepdims=True)
+    told = np.einsum("nk,nkc->nc", share, color[which])
+    return told, np.exp(-(share * unlike[which]).sum(1) / _SURE)
