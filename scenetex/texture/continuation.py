@@ -2,6 +2,7 @@
 planes their pattern."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from scipy.spatial import cKDTree
@@ -19,8 +20,10 @@ _MOST_NODES = 24_000
 _OFF_PLANE, _TURNED = 10.0, 6.0
 _SOFT, _FALL = 0.02, 3.0
 _NEIGHBOURS, _LIKE = 8, 0.25  # pieces that a texel lies between, and metres that another normal counts for
-_SURE = 1.0
+_SURE, _SURE_OF_PATTERNS = 1.0, 9.0  # square metres
+_AROUND, _WIDE = 48, 0.25  # pieces and metres over which generated colours are smoothed
 _TRUSTED = 0.6
+_STRONGER = 1.2
 _BLOCK = 512
 
 
@@ -35,7 +38,7 @@ class Continuation:
         seen: (n,) bool, which the texture has colours of.
         color: (n, 3) float32 0..255; of those that are seen their own.
         sure: (n,) float32 0..1, how near known surface of the same kind is; 1 where seen.
-        patterned: (n,) bool, on a plane with a pattern that goes on.
+        grain: (n,) float32, standard deviation of the detail that is likely there and yet to come; 0 where seen.
     """
 
     texels: Texels
@@ -45,7 +48,7 @@ class Continuation:
     seen: np.ndarray
     color: np.ndarray
     sure: np.ndarray
-    patterned: np.ndarray
+    grain: np.ndarray
 
     def painted(self, textured: TexturedMesh) -> TexturedMesh:
         """The texture with these colours where nothing was seen; what was seen stays, `coverage` too."""
@@ -79,11 +82,26 @@ class Pieces:
     texels: np.ndarray
     seen: np.ndarray
 
+    @cached_property
+    def tree(self) -> cKDTree:
+        """Finds pieces by place and normal."""
+        return cKDTree(np.concatenate([self.place, _LIKE * self.normal], 1))
+
     def mean(self, values: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """(k, c) means of (n, c) values by weight (n,); 0 where there is no weight."""
         count = np.bincount(self.of, weight, len(self.place))
         sums = [np.bincount(self.of, weight * values[:, c], len(self.place)) for c in range(values.shape[1])]
         return (np.stack(sums, 1) / np.maximum(count, 1e-12)[:, None]).astype(np.float32)
+
+
+    def smooth(self, values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        """The same, over the pieces around, too."""
+        count = min(_AROUND, len(self.place))
+        far, which = self.tree.query(self.tree.data, k=count)
+        share = np.exp(-0.5 * (far.reshape(-1, count) / _WIDE) ** 2)
+        share *= np.bincount(self.of, weight, len(self.place))[which.reshape(-1, count)]
+        share /= np.maximum(share.sum(1, keepdims=True), 1e-12)
+        return np.einsum("nk,nkc->nc", share, self.mean(values, weight)[which.reshape(-1, count)]).astype(np.float32)
 
 
 def continued(textured: TexturedMesh) -> Continuation:
@@ -95,7 +113,7 @@ def continued(textured: TexturedMesh) -> Continuation:
     normal = mesh.face_normals[texels.face].astype(np.float32)
     pieces = _pieces(place, normal, seen)
     base = color.copy()
-    detail, patterned = np.zeros_like(color), np.zeros(len(color), bool)
+    detail, patterned, told_of = np.zeros_like(color), np.zeros(len(color), np.float32), np.zeros(len(color), bool)
     spacing = max(1 / textured.atlas.texels_per_metre, 0.008)
     for plane in find_planes(pieces.place, pieces.normal, pieces.texels):
         own = np.flatnonzero(plane.holds[pieces.of])
@@ -103,14 +121,24 @@ def continued(textured: TexturedMesh) -> Continuation:
             continue
         found = find_pattern(plane.flat(place[own]), color[own], seen[own], spacing)
         if found is not None:
-            base[own], detail[own], patterned[own] = found.base, found.detail, found.certain > 0
+            base[own], detail[own], patterned[own], told_of[own] = found.base, found.detail, found.alike, found.certain > 0
     known = seen.astype(np.float64)
-    flat, near = _regress(pieces, pieces.mean(base, known), pieces.seen > 0)
-    told, sure = _between(pieces, place[~seen], normal[~seen], flat, near)
-    color[~seen] = told + detail[~seen]
-    out = np.ones(len(color), np.float32)
-    out[~seen] = sure
-    return Continuation(texels, place, normal, pieces, seen, np.clip(color, 0, 255), out, patterned)
+    means = pieces.mean(np.column_stack([base, np.square(_detail(pieces, place, normal, color, seen))]), known)
+    means, unlike = _regress(pieces, means, pieces.seen > 0)
+    told, unlike = np.split(_between(pieces, place[~seen], normal[~seen], np.column_stack([means, unlike])), [4], 1)
+    color[~seen] = np.clip(told[:, :3] + detail[~seen], 0, 255)
+    sure, grain = np.ones(len(color), np.float32), np.zeros(len(color), np.float32)
+    sure[~seen] = np.maximum(np.exp(-unlike / _SURE), patterned[~seen, None] * np.exp(-unlike / _SURE_OF_PATTERNS))[:, 0]
+    grain[~seen] = np.where(told_of[~seen], 0, np.sqrt(told[:, 3]))
+    return Continuation(texels, place, normal, pieces, seen, color, sure, grain)
+
+
+def _detail(pieces, place, normal, color, which) -> np.ndarray:
+    """(n, 1) root mean square over the channels of what is finer than pieces, of the texels in `which`; 0 elsewhere."""
+    smooth = _between(pieces, place[which], normal[which], pieces.smooth(color, which.astype(np.float64)))
+    out = np.zeros((len(color), 1), np.float32)
+    out[which, 0] = np.sqrt(np.square(color[which] - smooth).mean(1))
+    return out
 
 
 def settled(made: TexturedMesh, told: Continuation) -> TexturedMesh:
@@ -127,10 +155,13 @@ def settled(made: TexturedMesh, told: Continuation) -> TexturedMesh:
     weight = painted.astype(np.float64)
     change = np.zeros_like(color)
     change[painted] = there - color[painted]
-    nothing = np.zeros(len(pieces.place), np.float32)
-    smooth, _ = _between(pieces, told.place[painted], told.normal[painted], pieces.mean(change, weight), nothing)
-    grain = np.where(told.patterned[painted, None], 0, change[painted] - smooth)
-    color[painted] += (1 - told.sure[painted, None]) * smooth + grain
+    smooth = _between(pieces, told.place[painted], told.normal[painted], pieces.smooth(change, weight))
+    fine = change[painted] - smooth
+    found = np.zeros_like(color)
+    found[painted, :1] = np.square(fine).mean(1, keepdims=True)
+    found = np.sqrt(_between(pieces, told.place[painted], told.normal[painted], pieces.smooth(found[:, :1], weight)))
+    fine *= np.minimum(told.grain[painted, None] / np.maximum(found, 1e-3), _STRONGER)
+    color[painted] += (1 - told.sure[painted, None]) * smooth + fine
     new = ~told.seen
     color[new] = level_rim(color, told.seen, texels, made.atlas)[new]
     pages.reshape(-1, 3)[texels.pixel[new]] = np.rint(np.clip(color[new], 0, 255)).astype(np.uint8)
@@ -184,13 +215,11 @@ def _unlike(place: np.ndarray, normal: np.ndarray, others: np.ndarray, normals: 
     return np.maximum(squares, 0) + _OFF_PLANE * off**2 + _TURNED * (1 - normal @ normals.T)
 
 
-def _between(pieces: Pieces, place: np.ndarray, normal: np.ndarray, color: np.ndarray, unlike: np.ndarray):
-    """Colours (n, 3) and certainty (n,) of texels between pieces, which blend into each other."""
-    tree = cKDTree(np.concatenate([pieces.place, _LIKE * pieces.normal], 1))
-    count = min(_NEIGHBOURS, len(color))
-    far, which = tree.query(np.concatenate([place, _LIKE * normal], 1), k=count, workers=1)
+def _between(pieces: Pieces, place: np.ndarray, normal: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """(n, c) values of texels between pieces (k, c), which blend into each other."""
+    count = min(_NEIGHBOURS, len(values))
+    far, which = pieces.tree.query(np.concatenate([place, _LIKE * normal], 1), k=count)
     far, which = far.reshape(len(place), count), which.reshape(len(place), count)
     share = np.exp(-0.5 * (far / (0.7 * _CELL)) ** 2 + 0.5 * (far[:, :1] / (0.7 * _CELL)) ** 2).astype(np.float32)
     share /= share.sum(1, keepdims=True)
-    told = np.einsum("nk,nkc->nc", share, color[which])
-    return told, np.exp(-(share * unlike[which]).sum(1) / _SURE)
+    return np.einsum("nk,nkc->nc", share, values[which])

@@ -10,11 +10,14 @@ from scipy.fft import irfft2, next_fast_len, rfft2
 _LIGHT = 0.3  # metres: what is smoother is light
 _FINE = 0.05  # metres: what is finer is grain
 _SHORTEST = 0.1  # metres of a shift
+_NEAR = 0.02  # of the light's window has to be known
+_FAINT = 6.0  # grey levels
 _SHIFTS = 60
 _OVERLAP = 0.1  # of the known cells
+_SOFT = 0.5  # cells: photos come sharpened
 _ROUNDS = 4
 _CHOOSY = 25.0
-_FEWEST = 200  # known cells
+_FEWEST = 0.5  # square metres that are known
 _LOOKS, _JUDGES, _ODD = 2, 12, 6.0
 _MOST_CELLS = 1 << 22
 
@@ -26,12 +29,14 @@ class Pattern:
     Attributes:
         base: (n, 3) float32, the light and what else is smooth, where seen.
         detail: (n, 3) float32, what comes on top of it, where unseen.
-        certain: (n,) float32 0..1, how alike what is taken over and what is known are.
+        certain: (n,) float32 0..1, how alike what is taken over and what is known are; 0 where nothing is.
+        alike: 0..1, how well the pattern repeats at best; the less the fainter it is.
     """
 
     base: np.ndarray
     detail: np.ndarray
     certain: np.ndarray
+    alike: float
 
 
 def find_pattern(places: np.ndarray, color: np.ndarray, seen: np.ndarray, spacing: float) -> Pattern | None:
@@ -54,34 +59,43 @@ def find_pattern(places: np.ndarray, color: np.ndarray, seen: np.ndarray, spacin
     count = np.bincount(number[seen], minlength=shape.prod()).reshape(shape).astype(np.float32)
     image = np.stack([np.bincount(number[seen], color[seen, c], shape.prod()) for c in range(3)], 1)
     known = count > 0
-    if known.sum() < _FEWEST:
+    # Where a surface ends, and where sight of it does, photos show a little of what lies beside it.
+    inner = cv2.erode(known.astype(np.uint8), np.ones((5, 5), np.uint8), borderValue=0) > 0
+    if inner.sum() * cell**2 < _FEWEST:
         return None
     image = (image.reshape(*shape, 3) / np.maximum(count, 1)[..., None]).astype(np.float32)
     wanted = np.zeros(shape, bool)
     wanted.reshape(-1)[number[~seen]] = True
     wanted &= ~known
-    usual, shortest = known, max(2, round(_SHORTEST / cell))
+    usual, shortest = inner, max(2, round(_SHORTEST / cell))
     for _ in range(_LOOKS):
         light = _smooth(image, usual, _LIGHT / cell)
         over = np.where(known[..., None], image - light, 0)
         shifts, alike = _repeats(np.where(usual[..., None], over, 0), usual, shortest)
-        usual = known & ~_odd(over, usual, known, shifts[:_JUDGES], _FINE / cell)
-        if usual.sum() < _FEWEST:
+        usual = inner & ~_odd(over, usual, known, shifts[:_JUDGES], _FINE / cell)
+        if usual.sum() * cell**2 < _FEWEST:
             return None
     light = _smooth(image, usual, _LIGHT / cell)
     over = np.where(usual[..., None], image - light, 0)
     coarse = np.where(usual[..., None], _smooth(over, usual, _FINE / cell), 0)
+    over = coarse + np.where(usual[..., None], _smooth(over - coarse, usual, _SOFT), 0)
+    strength = float(np.square(over[usual]).mean())
+    alike = alike * strength / (strength + _FAINT**2)
     detail, certain = _taken_over(over, coarse, usual, wanted, shifts, alike)
     row, column = at[:, 0], at[:, 1]
     trust = float(alike.max(initial=0))
-    base = color * (1 - trust) + light[row, column] * trust
-    return Pattern(base, detail[row, column], certain[row, column])
+    near = _blur(usual.astype(np.float32), _LIGHT / cell)[row, column, None] > _NEAR
+    base = np.where(near, color * (1 - trust) + light[row, column] * trust, color)
+    return Pattern(base, detail[row, column], certain[row, column], trust)
 
 
 def _smooth(image: np.ndarray, known: np.ndarray, sigma: float) -> np.ndarray:
-    weight = cv2.GaussianBlur(known.astype(np.float32), (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
-    total = cv2.GaussianBlur(image * known[..., None], (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
-    return total / np.maximum(weight, 1e-6)[..., None]
+    weight = _blur(known.astype(np.float32), sigma)
+    return _blur(image * known[..., None], sigma) / np.maximum(weight, 1e-6)[..., None]
+
+
+def _blur(image: np.ndarray, sigma: float) -> np.ndarray:
+    return cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_CONSTANT)
 
 
 def _repeats(over: np.ndarray, known: np.ndarray, shortest: int) -> tuple[np.ndarray, np.ndarray]:
