@@ -10,7 +10,7 @@ from ..texture.texels import Texels, rasterize
 from ..texture.textured_mesh import TexturedMesh
 
 BLUR = 4.0  # texels: without it, the smoothest guess wins
-SPACING = 2  # texels, between the two of which a step is measured
+SPACING = 4  # texels, between the two of which a step is measured
 _REACH = 3 * round(BLUR)
 
 

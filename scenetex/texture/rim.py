@@ -7,7 +7,7 @@ from .atlas import Atlas
 from .texels import Texels
 
 # Widths at which the difference is taken, is passed on, and fades, texels; first its smooth part.
-_WIDTHS = ((2.0, 5.0, 8.0), (0.7, 1.0, 2.0))
+_WIDTHS = ((4.0, 8.0, 20.0), (1.5, 3.0, 6.0), (0.7, 1.0, 3.0))
 _MARGIN = 6
 
 
