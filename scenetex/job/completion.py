@@ -11,16 +11,18 @@ from ..pipelines import MVDiffusionPipeline
 from ..sampling import Sampling
 from ..scene.scene import Scene
 from ..texture.bake import paint, survey
-from ..texture.continuation import continued, settled
+from ..texture.continuation import Continuation, continued, settled
 from ..texture.fill import pad
 from ..texture.render import render_many
 from ..texture.texels import rasterize
 from ..texture.textured_mesh import TexturedMesh
 from ..views.free_space import FreeSpace
 from ..views.next_views import select_views
-from ..views.viewset import ViewSet
+from ..views.viewset import ViewSet, together
 
 MOST_VIEWS = 40
+_ENOUGH = 0.99  # of the reachable surface
+_LEAST = (0.05, 0.01, 0.004, 0.002, 0.001)  # square metres that each view has to add, round after round
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,28 +96,48 @@ def complete(
         raise InputError(f"{scene.name}: the textured mesh is another than the scene's; texture this very scene first")
     if not any(page.any() for page in textured.coverage):
         raise InputError(f"{scene.name}: nothing was seen; there is nothing to go on from")
-    seen, space = seen_share(textured), FreeSpace(scene)
+    space = FreeSpace(scene)
     reachable = space.reachable()
-    views = select_views(scene, np.where(reachable, seen, 1.0), size, most, space)
-    if not len(views):
-        return Completed(textured, views, [], [], _painted(scene, seen, reachable))
-    told = continued(textured)
-    before, known = rendered(textured, views)
+    found, images, known, mesh = [], [], [], textured
+    told = None
+    for least in _LEAST:
+        seen = seen_share(mesh)
+        left = most - sum(map(len, found))
+        if not left or _painted(scene, seen, reachable) >= _ENOUGH:
+            break
+        views = select_views(scene, np.where(reachable, seen, 1.0), size, left, space, least)
+        if not len(views):
+            continue
+        first = scene.frames[-1].id + 1 + most - left
+        views = replace(views, frame_ids=tuple(range(first, first + len(views))))
+        told = told or continued(textured)
+        made, there = _generated(mesh, told, views, pipe, prompt, sampling, joint_views)
+        pages = paint(scene.mesh, textured.atlas, survey(scene.mesh, views, made), done, behind=mesh)
+        mesh = settled(pages, mesh, told)
+        found, images, known = [*found, views], images + made, known + there
+    if not found:
+        nowhere = select_views(scene, np.ones(len(scene.mesh.faces)), size, 0, space)
+        return Completed(textured, nowhere, [], [], _painted(scene, seen_share(textured), reachable))
+    return Completed(mesh, together(found), images, known, _painted(scene, seen_share(mesh), reachable))
+
+
+def _generated(
+    mesh: TexturedMesh,
+    told: Continuation,
+    views: ViewSet,
+    pipe: MVDiffusionPipeline,
+    prompt: str,
+    sampling: Sampling | None,
+    joint_views: int,
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Images of views into a texture, (h, w, 3) uint8, and (h, w) bool masks of their pixels that were there."""
+    before, known = rendered(mesh, views)
     # What is as good as known speaks to the model like what is known.
-    guess, given = rendered(told.trusted(textured), views)
-    before = [np.where(k[..., None], b, g) for k, b, g in zip(known, before, guess, strict=True)]
-    made: Any = pipe(
-        prompt,
-        views,
-        images=before,
-        known=given,
-        joint_views=joint_views,
-        **(sampling or Sampling()).keywords(),
-    )
-    images = [np.round(image * 255).astype(np.uint8) for image in made.images]
-    made = paint(scene.mesh, textured.atlas, survey(scene.mesh, views, images), done, behind=textured)
-    mesh = settled(made, told)
-    return Completed(mesh, views, images, known, _painted(scene, seen_share(mesh), reachable))
+    guess, given = rendered(told.trusted(mesh), views)
+    before = [np.where(mask[..., None], image, other) for mask, image, other in zip(known, before, guess, strict=True)]
+    options = (sampling or Sampling()).keywords()
+    made: Any = pipe(prompt, views, images=before, known=given, joint_views=joint_views, **options)
+    return [np.round(image * 255).astype(np.uint8) for image in made.images], known
 
 
 def seen_share(textured: TexturedMesh) -> np.ndarray:

@@ -51,10 +51,10 @@ class Continuation:
     grain: np.ndarray
 
     def painted(self, textured: TexturedMesh) -> TexturedMesh:
-        """The texture with these colours where nothing was seen; what was seen stays, `coverage` too."""
+        """A texture with these colours where it is not covered."""
         pages = np.stack(textured.textures)
-        unseen = self.texels.pixel[~self.seen]
-        pages.reshape(-1, 3)[unseen] = np.rint(np.clip(self.color[~self.seen], 0, 255)).astype(np.uint8)
+        unseen = ~np.stack(textured.coverage).reshape(-1)[self.texels.pixel]
+        pages.reshape(-1, 3)[self.texels.pixel[unseen]] = np.rint(self.color[unseen]).astype(np.uint8)
         return replace(textured, textures=tuple(pages))
 
 
@@ -141,20 +141,26 @@ def _detail(pieces, place, normal, color, which) -> np.ndarray:
     return out
 
 
-def settled(made: TexturedMesh, told: Continuation) -> TexturedMesh:
+def settled(made: TexturedMesh, before: TexturedMesh, told: Continuation) -> TexturedMesh:
     """A texture in which the texels that nothing was known of were generated, made to fit what is known.
 
     Where surface of the same kind is near, its colour is right and the generated one a fantasy: the smooth part is
     corrected, the less the farther that is. On planes with a pattern the detail is the pattern's.
+
+    Args:
+        made: the texture; what no view saw may have any colour.
+        before: the same, before those texels were generated; what is covered there stays.
+        told: what its photos tell.
     """
     texels, pieces = told.texels, told.pieces
     pages = np.stack(made.textures)
-    painted = np.stack(made.coverage).reshape(-1)[texels.pixel] & ~told.seen
-    color = told.color.copy()
-    there = pages.reshape(-1, 3)[texels.pixel[painted]].astype(np.float32)
+    kept = np.stack(before.coverage).reshape(-1)[texels.pixel]
+    painted = np.stack(made.coverage).reshape(-1)[texels.pixel] & ~kept
+    there = pages.reshape(-1, 3)[texels.pixel].astype(np.float32)
+    color = np.where(kept[:, None], there, told.color)
     weight = painted.astype(np.float64)
     change = np.zeros_like(color)
-    change[painted] = there - color[painted]
+    change[painted] = there[painted] - color[painted]
     smooth = _between(pieces, told.place[painted], told.normal[painted], pieces.smooth(change, weight))
     fine = change[painted] - smooth
     found = np.zeros_like(color)
@@ -162,8 +168,8 @@ def settled(made: TexturedMesh, told: Continuation) -> TexturedMesh:
     found = np.sqrt(_between(pieces, told.place[painted], told.normal[painted], pieces.smooth(found[:, :1], weight)))
     fine *= np.minimum(told.grain[painted, None] / np.maximum(found, 1e-3), _STRONGER)
     color[painted] += (1 - told.sure[painted, None]) * smooth + fine
-    new = ~told.seen
-    color[new] = level_rim(color, told.seen, texels, made.atlas)[new]
+    new = ~kept
+    color[new] = level_rim(color, kept, texels, made.atlas)[new]
     pages.reshape(-1, 3)[texels.pixel[new]] = np.rint(np.clip(color[new], 0, 255)).astype(np.uint8)
     drawn = np.zeros(pages.shape[:3], bool)
     drawn.reshape(-1)[texels.pixel] = True

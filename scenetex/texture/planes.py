@@ -50,12 +50,14 @@ def find_planes(place: np.ndarray, normal: np.ndarray, weight: np.ndarray) -> It
         middle, across = place[best], normal[best]
         for _ in range(2):
             on = _on(place, normal, left, middle, across)
+            if not on.any():
+                break
             middle = np.average(place[on], axis=0, weights=weight[on])
             spread = (place[on] - middle) * np.sqrt(weight[on])[:, None]
             least = np.linalg.svd(spread.T @ spread)[0][:, 2]
             across = least if least @ across > 0 else -least
         off = np.abs((place[on] - middle) @ across)
-        thick = float(np.clip(4 * np.median(off), *_THICK)) if len(off) else _THICK[0]
+        thick = float(np.clip(4 * np.median(off), *_THICK)) if len(off) else 0.0
         on = _on(place, normal, left, middle, across, thick)
         if not on.any():
             left[best] = False
