@@ -156,7 +156,8 @@ def rendered(textured: TexturedMesh, views: ViewSet) -> tuple[list[np.ndarray], 
     drawn = np.zeros(np.stack(textured.coverage).shape, bool)
     drawn.reshape(-1)[texels.pixel] = True
     # Padded as colours are: at the charts' edges lookups reach over them.
-    white = [pad(np.repeat(page[..., None] * np.uint8(255), 3, 2), mask) for page, mask in zip(textured.coverage, drawn)]
+    pairs = zip(textured.coverage, drawn, strict=True)
+    white = [pad(np.repeat(page[..., None] * np.uint8(255), 3, 2), mask) for page, mask in pairs]
     covered = replace(textured, textures=tuple(white))
     known = [mask[..., 0] == 255 for mask in render_many(covered, *cameras)]
     return list(render_many(textured, *cameras)), known

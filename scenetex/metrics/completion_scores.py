@@ -45,6 +45,11 @@ class FillScore:
         """Gradient energy over the truth's; NaN where the truth is flat."""
         return self.gradient / self.true_gradient if self.true_gradient > 0 else float("nan")
 
+    @property
+    def rim_ratio(self) -> float:
+        """Step across the rim over that across other lines; NaN where there is no rim, or nothing to compare with."""
+        return self.rim_step / self.other_step if self.other_step > 0 else float("nan")
+
 
 def score_fill(textured: TexturedMesh, painted: np.ndarray, photographed: np.ndarray, truth: np.ndarray) -> FillScore:
     """Measures the texels in `painted`.

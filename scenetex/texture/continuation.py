@@ -8,8 +8,8 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from .fill import pad
-from .planes import find_planes
 from .patterns import find_pattern
+from .planes import find_planes
 from .rim import level_rim
 from .texels import Texels, rasterize
 from .textured_mesh import TexturedMesh
@@ -57,7 +57,6 @@ class Continuation:
         pages.reshape(-1, 3)[self.texels.pixel[unseen]] = np.rint(self.color[unseen]).astype(np.uint8)
         return replace(textured, textures=tuple(pages))
 
-
     def trusted(self, textured: TexturedMesh) -> TexturedMesh:
         """The same, with what is as good as known counted as seen."""
         pages = np.stack(textured.coverage)
@@ -93,7 +92,6 @@ class Pieces:
         sums = [np.bincount(self.of, weight * values[:, c], len(self.place)) for c in range(values.shape[1])]
         return (np.stack(sums, 1) / np.maximum(count, 1e-12)[:, None]).astype(np.float32)
 
-
     def smooth(self, values: np.ndarray, weight: np.ndarray) -> np.ndarray:
         """The same, over the pieces around, too."""
         count = min(_AROUND, len(self.place))
@@ -121,14 +119,21 @@ def continued(textured: TexturedMesh) -> Continuation:
             continue
         found = find_pattern(plane.flat(place[own]), color[own], seen[own], spacing)
         if found is not None:
-            base[own], detail[own], patterned[own], told_of[own] = found.base, found.detail, found.alike, found.certain > 0
+            base[own], detail[own], patterned[own], told_of[own] = (
+                found.base,
+                found.detail,
+                found.alike,
+                found.certain > 0,
+            )
     known = seen.astype(np.float64)
     means = pieces.mean(np.column_stack([base, np.square(_detail(pieces, place, normal, color, seen))]), known)
     means, unlike = _regress(pieces, means, pieces.seen > 0)
     told, unlike = np.split(_between(pieces, place[~seen], normal[~seen], np.column_stack([means, unlike])), [4], 1)
     color[~seen] = np.clip(told[:, :3] + detail[~seen], 0, 255)
     sure, grain = np.ones(len(color), np.float32), np.zeros(len(color), np.float32)
-    sure[~seen] = np.maximum(np.exp(-unlike / _SURE), patterned[~seen, None] * np.exp(-unlike / _SURE_OF_PATTERNS))[:, 0]
+    sure[~seen] = np.maximum(np.exp(-unlike / _SURE), patterned[~seen, None] * np.exp(-unlike / _SURE_OF_PATTERNS))[
+        :, 0
+    ]
     grain[~seen] = np.where(told_of[~seen], 0, np.sqrt(told[:, 3]))
     return Continuation(texels, place, normal, pieces, seen, color, sure, grain)
 

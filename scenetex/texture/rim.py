@@ -29,7 +29,9 @@ def level_rim(color: np.ndarray, kept: np.ndarray, texels: Texels, atlas: Atlas)
     return out
 
 
-def _met(color: np.ndarray, kept: np.ndarray, pixel: np.ndarray, size: int, smooth: float, spread: float, fade: float) -> np.ndarray:
+def _met(
+    color: np.ndarray, kept: np.ndarray, pixel: np.ndarray, size: int, smooth: float, spread: float, fade: float
+) -> np.ndarray:
     row, column = np.divmod(pixel, size)
     row, column = row - row.min() + _MARGIN, column - column.min() + _MARGIN
     shape = row.max() + _MARGIN + 1, column.max() + _MARGIN + 1
