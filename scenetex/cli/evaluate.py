@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache, partial
 from itertools import chain
 from pathlib import Path
@@ -14,6 +14,7 @@ from ..metrics.score_table import Figure, table, to_json
 from ..process.console import bar, say
 from ..scene.load import scene_folder
 from .evaluate_options import (
+    CompletionOptions,
     ImagesOptions,
     ModelOptions,
     Options,
@@ -39,6 +40,7 @@ def main(arguments: list[str] | None = None, program: str = "scenetex evaluate")
             ModelOptions: _model,
             PanoramaOptions: _panoramas,
             UpscaleOptions: _upscaling,
+            CompletionOptions: _completion,
         }[type(options)]
         figures, more = run(options)
         for line in table(figures):
@@ -169,6 +171,53 @@ def _upscaling(options: UpscaleOptions) -> tuple[list[Figure], dict]:
     with _bar("rooms", options.rooms * steps, options.quiet) as done:
         scores = _shared(options, load, measure, settings, options.rooms, steps, done)
     return figures(scores), {}
+
+
+def _completion(options: CompletionOptions) -> tuple[list[Figure], dict]:
+    from ..job.completion import complete
+    from ..metrics import completion
+
+    rooms = options.rooms or (0 if options.scenes else completion.CompletionSettings.rooms)
+    names = ("seed", "steps", "guidance_scale", "texture_size", "extra_views")
+    settings = completion.CompletionSettings(**{name: getattr(options, name) for name in names})
+    cases = [_half_given(options, path) for path in options.scenes]
+    load, steps = partial(_quiet_model, options), completion.STEPS_PER_ROOM
+    with _bar("rooms", (rooms + len(cases)) * steps, options.quiet) as done:
+        scores = []
+        if rooms:
+            measure = partial(completion.score_room_completion, complete)
+            scores = _shared(options, load, measure, settings, rooms, steps, done)
+        scores += [completion.score_completion(complete, load(), settings, x, options.seed, done) for x in cases]
+    return completion.completion_figures(scores), {"rooms": completion.completion_rows(scores)}
+
+
+def _half_given(options: CompletionOptions, path: Path):
+    """A scene of which the photos of the first half are given."""
+    from ..checks import check_scene
+    from ..job.run import read_photos
+    from ..metrics.completion import Case, photographed, scanned
+    from ..scene.load import load_scene
+    from ..synthetic.scan_writer import RECIPE, read_room
+    from ..views.viewset import render_views
+
+    scene = load_scene(path, allow_outside=options.allow_outside)
+    if options.output is not None:
+        check_file(options.output, scene.places())  # they may lie outside
+    if len(scene.frames) < 2:
+        raise InputError(f"{scene.name}: has {len(scene.frames)} frames; to compare, at least two are needed")
+    scene = check_scene(scene).scene
+    frames = [frame.id for frame in scene.frames]
+    half = len(frames) // 2
+    photos = read_photos(scene, frames)
+    views = render_views(scene, frames, (photos[0].shape[1], photos[0].shape[0]))
+    recipe = scene_folder(path) / RECIPE
+    truth = (
+        scanned(read_room(recipe.parent))
+        if recipe.is_file()
+        else photographed(views.at(range(half, len(frames))), photos[half:])
+    )
+    given = replace(scene, frames=scene.frames[:half])
+    return Case(scene.name, given, views.at(range(half)), photos[:half], truth)
 
 
 def _shared(

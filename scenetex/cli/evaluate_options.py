@@ -131,10 +131,30 @@ class UpscaleOptions(RoomsOptions):
     before and after."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class CompletionOptions(RoomsOptions):
+    """Measures what completion paints where no photo looked, on procedural rooms and on scenes of which the photos of
+    the first half of the trajectory are given."""
+
+    scenes: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="SCENE ...")] = ()
+    """Scenes beside the rooms: one made by make_room knows its true colours, of others the rest of the photos does."""
+    model: Annotated[str, PathOrName] = "mini"
+    """Model: a folder in diffusers layout or a Hub id."""
+    rooms: Annotated[int | None, COUNT] = None
+    """Number of procedural rooms; default: 10, or none where scenes are given."""
+    extra_views: Annotated[int, Between(1, 1000)] = 40
+    """Most views that completion may add to each."""
+    texture_size: Annotated[int, TEXTURE] = 1024
+    """Side of the texture page, texels."""
+    allow_outside: bool = False
+    """Read files outside a scene's folder where names or symlinks in it lead there; for scenes you trust."""
+
+
 Options = (
     Annotated[ImagesOptions, tyro.conf.subcommand("images")]
     | Annotated[PhotosOptions, tyro.conf.subcommand("photos")]
     | Annotated[ModelOptions, tyro.conf.subcommand("model")]
     | Annotated[PanoramaOptions, tyro.conf.subcommand("panorama")]
     | Annotated[UpscaleOptions, tyro.conf.subcommand("super-resolution")]
+    | Annotated[CompletionOptions, tyro.conf.subcommand("completion")]
 )

@@ -10,18 +10,22 @@ from ..errors import InputError
 from ..sampling import Sampling
 from ..scene.scene import Scene
 from ..texture.bake import paint, survey
+from ..texture.continuation import Continuation, continued, settled
+from ..texture.fill import pad
 from ..texture.render import render_many
 from ..texture.texels import rasterize
 from ..texture.textured_mesh import TexturedMesh
 from ..views.free_space import FreeSpace
 from ..views.next_views import select_views
 from ..views.region_masks import region_masks
-from ..views.viewset import ViewSet
+from ..views.viewset import ViewSet, together
 
 if TYPE_CHECKING:
     from ..pipelines import MVDiffusionPipeline
 
 MOST_VIEWS = 40
+_ENOUGH = 0.99  # of the reachable surface
+_LEAST = (0.05, 0.01, 0.004, 0.002, 0.001)  # square metres that each view has to add, round after round
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +64,7 @@ def complete(
     negative_prompt: str | None = None,
     region_prompts: Sequence[str] = (),
     regions: Sequence[np.ndarray] = (),
+    like_known: bool = True,
 ) -> Completed:
     """Paints the surface that no view saw, from views that `select_views` chooses, into which what is painted already
     is rendered as known pixels.
@@ -77,6 +82,7 @@ def complete(
         negative_prompt: what is not there to see.
         region_prompts: r texts for regions of their own, whose pixels the prompt does not act on.
         regions: r masks (f,) bool per face of the mesh; where they overlap, the later one counts.
+        like_known: what is missing continues known surface of its kind; False = the words alone say what is there.
 
     Raises:
         InputError: the mesh is another than the scene's, or nothing of it was seen.
@@ -102,26 +108,55 @@ def complete(
         raise InputError(f"{scene.name}: the textured mesh is another than the scene's; texture this very scene first")
     if not any(page.any() for page in textured.coverage):
         raise InputError(f"{scene.name}: nothing was seen; there is nothing to go on from")
-    seen, space = seen_share(textured), FreeSpace(scene)
+    space = FreeSpace(scene)
     reachable = space.reachable()
-    views = select_views(scene, np.where(reachable, seen, 1.0), size, most, space)
-    if not len(views):
-        return Completed(textured, views, [], [], _painted(scene, seen, reachable))
-    before, known = rendered(textured, views)
-    made: Any = pipe(
-        prompt,
-        views,
-        negative_prompt=negative_prompt,
-        region_prompts=list(region_prompts) if regions else None,
-        region_masks=region_masks(views, regions) if regions else None,
-        images=before,
-        known=known,
-        joint_views=joint_views,
-        **(sampling or Sampling()).keywords(),
-    )
-    images = [np.round(image * 255).astype(np.uint8) for image in made.images]
-    mesh = paint(scene.mesh, textured.atlas, survey(scene.mesh, views, images), done, textured, generated=True)
-    return Completed(mesh, views, images, known, _painted(scene, seen_share(mesh), reachable))
+    found: list[ViewSet] = []
+    images: list[np.ndarray] = []
+    known: list[np.ndarray] = []
+    mesh = textured
+    told: Continuation | None = None
+
+    def generated(views: ViewSet) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """(h, w, 3) uint8 images, and (h, w) bool masks of their pixels that were there."""
+        before, there = rendered(mesh, views)
+        given = there
+        if told is not None:
+            # What is as good as known speaks to the model like what is known.
+            guess, given = rendered(told.trusted(mesh), views)
+            trio = zip(there, before, guess, strict=True)
+            before = [np.where(mask[..., None], image, other) for mask, image, other in trio]
+        made: Any = pipe(
+            prompt,
+            views,
+            negative_prompt=negative_prompt,
+            region_prompts=list(region_prompts) if regions else None,
+            region_masks=region_masks(views, regions) if regions else None,
+            images=before,
+            known=given,
+            joint_views=joint_views,
+            **(sampling or Sampling()).keywords(),
+        )
+        return [np.round(image * 255).astype(np.uint8) for image in made.images], there
+
+    for least in _LEAST:
+        seen = seen_share(mesh)
+        left = most - len(images)
+        if not left or _painted(scene, seen, reachable) >= _ENOUGH:
+            break
+        views = select_views(scene, np.where(reachable, seen, 1.0), size, left, space, least)
+        if not len(views):
+            continue
+        first = scene.frames[-1].id + 1 + most - left
+        views = replace(views, frame_ids=tuple(range(first, first + len(views))))
+        told = told or (continued(textured) if like_known else None)
+        made, there = generated(views)
+        pages = paint(scene.mesh, textured.atlas, survey(scene.mesh, views, made), done, mesh, generated=True)
+        mesh = pages if told is None else settled(pages, mesh, told)
+        found, images, known = [*found, views], images + made, known + there
+    if not found:
+        nowhere = select_views(scene, np.ones(len(scene.mesh.faces)), size, 0, space)
+        return Completed(textured, nowhere, [], [], _painted(scene, seen_share(textured), reachable))
+    return Completed(mesh, together(found), images, known, _painted(scene, seen_share(mesh), reachable))
 
 
 def seen_share(textured: TexturedMesh) -> np.ndarray:
@@ -136,8 +171,13 @@ def seen_share(textured: TexturedMesh) -> np.ndarray:
 def rendered(textured: TexturedMesh, views: ViewSet) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """What views see of a texture, (h, w, 3) uint8, and (h, w) bool masks of pixels whose texels all were seen."""
     cameras = views.intrinsics, views.cam_to_world, views.size
-    white = tuple(np.repeat(page[..., None] * np.uint8(255), 3, 2) for page in textured.coverage)
-    covered = replace(textured, textures=white)
+    texels = rasterize(textured.mesh, textured.atlas)
+    drawn = np.zeros(np.stack(textured.coverage).shape, bool)
+    drawn.reshape(-1)[texels.pixel] = True
+    # Padded as colours are: at the charts' edges lookups reach over them.
+    pairs = zip(textured.coverage, drawn, strict=True)
+    white = [pad(np.repeat(page[..., None] * np.uint8(255), 3, 2), mask) for page, mask in pairs]
+    covered = replace(textured, textures=tuple(white))
     known = [mask[..., 0] == 255 for mask in render_many(covered, *cameras)]
     return list(render_many(textured, *cameras)), known
 

@@ -64,6 +64,7 @@ def completion_stage(
                 negative_prompt=generation.negative_prompt,
                 region_prompts=generation.region_prompts,
                 regions=[regions[part] for part in generation.named_regions],
+                like_known=repainting is None or not (generation.prompt or generation.paint),
             )
 
         return with_less_memory(model, MOST_VIEWS, generation.joint_views, attempt, stages.notes.append)

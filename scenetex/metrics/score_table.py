@@ -18,6 +18,7 @@ class Figure:
         value: the number; NaN where it could not be measured.
         unit: such as "dB".
         goal: the least it is meant to reach, or None.
+        most: the most that it is meant to be, or None.
     """
 
     name: str
@@ -25,14 +26,29 @@ class Figure:
     value: float
     unit: str = ""
     goal: float | None = None
+    most: float | None = None
+
+    @property
+    def aim(self) -> str:
+        """Goal and most in words."""
+        if self.most is None:
+            return "" if self.goal is None else f"goal {_number(self.goal)}"
+        least = "up to" if self.goal is None else f"{_number(self.goal)} to"
+        return f"goal {least} {_number(self.most)}"
+
+    @property
+    def mark(self) -> str:
+        """Whether that is so."""
+        if self.goal is None and self.most is None:
+            return ""
+        enough = self.goal is None or self.value >= self.goal
+        return "reached" if enough and (self.most is None or self.value <= self.most) else "missed"
 
 
 def table(figures: Sequence[Figure]) -> list[str]:
     """The figures in aligned columns, each a line, with the goals where there are any."""
-    rows = [
-        (plain(f.label), _number(f.value), f.unit, "" if f.goal is None else f"goal {_number(f.goal)}") for f in figures
-    ]
-    marks = ["" if f.goal is None else "reached" if f.value >= f.goal else "missed" for f in figures]
+    rows = [(plain(f.label), _number(f.value), f.unit, f.aim) for f in figures]
+    marks = [f.mark for f in figures]
     wide = [max((len(row[k]) for row in rows), default=0) for k in range(4)]
     return [
         f"{label:<{wide[0]}}  {value:>{wide[1]}} {unit:<{wide[2]}}  {goal:<{wide[3]}}  {mark}".rstrip()
@@ -41,8 +57,13 @@ def table(figures: Sequence[Figure]) -> list[str]:
 
 
 def to_json(figures: Sequence[Figure], **more) -> str:
-    """JSON text: `more`, then {"figures": {name: {value, unit, goal}}}; infinite is "inf", unmeasured null."""
-    held = {f.name: {"label": f.label, "value": f.value, "unit": f.unit, "goal": f.goal} for f in figures}
+    """JSON text: `more`, then {"figures": {name: {value, unit, goal}}}, "most" where there is one; infinite is "inf",
+    unmeasured null."""
+    held = {
+        f.name: {"label": f.label, "value": f.value, "unit": f.unit, "goal": f.goal}
+        | ({} if f.most is None else {"most": f.most})
+        for f in figures
+    }
     return json.dumps(_plain({**more, "figures": held}), indent=2) + "\n"
 
 

@@ -71,6 +71,14 @@ class FreeSpace:
         facing = -np.einsum("ij,ij->i", self._normals[hit["face"]], directions)
         return hit["face"], hit["distance"], np.where(hit["face"] >= 0, facing, 0.0)
 
+    def sees(self, place: np.ndarray, centre: np.ndarray, normal: np.ndarray) -> np.ndarray:
+        """(n,) bool: whether surface at `centre` is seen from `place`, within 75 degrees of its `normal`; each (n, 3)."""
+        way = place - centre
+        length = np.linalg.norm(way, axis=1)
+        out = np.einsum("ij,ij->i", way, normal) > STEEP * length
+        out[out] = ~self.caster.blocked(place[out] - self._middle, centre[out] - place[out], 1 - _TOUCH)
+        return out
+
     def reachable(self) -> np.ndarray:
         """(f,) bool: faces that some place sees within 4 m and within 75 degrees of their normal."""
         centre, normal = self._mesh.triangles.mean(1), self._normals
@@ -83,19 +91,12 @@ class FreeSpace:
         far, near = far.reshape(len(left), count), near.reshape(len(left), count)
         for k in range(count):
             tried = np.isfinite(far[:, k]) & ~out[left]
-            out[left[tried]] = self._sees(self.places[near[tried, k]], centre[left[tried]], normal[left[tried]])
+            out[left[tried]] = self.sees(self.places[near[tried, k]], centre[left[tried]], normal[left[tried]])
         rng = np.random.default_rng(0)
         for place in self.places[rng.permutation(len(self.places))[:_SCATTERED]]:
             rest = left[~out[left]]
             rest = rest[np.linalg.norm(centre[rest] - place, axis=1) < FAR]
-            out[rest] = self._sees(np.broadcast_to(place, (len(rest), 3)), centre[rest], normal[rest])
-        return out
-
-    def _sees(self, place: np.ndarray, centre: np.ndarray, normal: np.ndarray) -> np.ndarray:
-        way = place - centre
-        length = np.linalg.norm(way, axis=1)
-        out = np.einsum("ij,ij->i", way, normal) > STEEP * length
-        out[out] = ~self.caster.blocked(place[out] - self._middle, centre[out] - place[out], 1 - _TOUCH)
+            out[rest] = self.sees(np.broadcast_to(place, (len(rest), 3)), centre[rest], normal[rest])
         return out
 
     def _look(self, grid: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

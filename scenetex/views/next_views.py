@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from ..errors import InputError
 from ..scene.camera import resize_intrinsics
@@ -10,17 +11,17 @@ from ..scene.scene import Scene
 from .free_space import FAR, STEEP, FreeSpace, sphere
 from .viewset import ViewSet, cast_views
 
-_PLACES = 160  # that are looked around from
+_PLACES = 160  # that are looked around from, and as many more close to what is missing
 _DIRECTIONS = 6000  # on the sphere around each
 _YAWS = 12
-_PITCHES = np.radians((-50.0, -25.0, 0.0, 25.0))  # up is positive
-_ROOMY = 0.3  # metres to the nearest surface, for a camera
+_PITCHES = np.radians((-70.0, -45.0, -20.0, 5.0, 30.0, 55.0))  # up is positive
+_ROOMY, _NARROW = 0.3, 0.15  # metres to the nearest surface, for a camera; where it has to come close
 _PATCH = 0.12  # metres, side of the pieces of surface that are counted
 _SQUARE = np.cos(np.radians(45))  # off a face's normal, up to which it counts in full
 _NEAR = 0.35  # metres
 _KNOWN = 0.2  # of a view that has to be there already, to go on from
-_LEAST = 0.02  # square metres that a view has to add, or
-_LEAST_SHARE = 0.003  # of what is missing
+_LEAST = 0.02  # square metres that a view has to add
+_TRIED = 24  # places for each piece that is missing
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,13 +45,14 @@ def select_views(
     size: tuple[int, int] = (256, 192),
     most: int = 40,
     space: FreeSpace | None = None,
+    least: float = _LEAST,
 ) -> ViewSet:
     """Chooses views of what is missing: next best views, one after the other, each with enough to continue from.
 
-    Cameras stand upright in the scene's free space, at least 0.3 m from everything, look along any of twelve headings
-    and four pitches, and have the field of view of the trajectory's first camera. Each view is the one that shows most
-    of what neither `seen` nor the views before it show, at a good angle and from near enough, and in which at least a
-    fifth is known by then. The same arguments give the same views.
+    Cameras stand upright in the scene's free space, 0.3 m from everything (0.15 m where they have to come close), look
+    along any of twelve headings and six pitches, and have the field of view of the trajectory's first camera. Each view
+    is the one that shows most of what neither `seen` nor the views before it show, at a good angle and from near enough,
+    and in which at least a fifth is known by then. The same arguments give the same views.
 
     Args:
         scene: of which the faces are turned the right way.
@@ -58,6 +60,7 @@ def select_views(
         size: (width, height) of the views, pixels.
         most: views at most.
         space: of the scene, if there is one already.
+        least: square metres that a view has to add.
 
     Returns:
         The views, with `frame_ids` that go on after the scene's last; none where nothing that is missing can be seen.
@@ -84,11 +87,12 @@ def select_views(
     intrinsics = resize_intrinsics(camera.intrinsics, camera.size, size)
     patch, missing, known = _pieces(scene, seen)
     places = _spread(space.places[space.clearance >= _ROOMY], _PLACES)
+    places = np.unique(np.concatenate([places, _close(space, scene, patch, missing)]), axis=0)
     directions = sphere(_DIRECTIONS)
     turns = _turns(scene)
     shown = _shown(turns, intrinsics, size, directions)
     rings = _look_around(space, places, directions, patch)
-    chosen = _choose(rings, shown, missing, known, most)
+    chosen = _choose(rings, shown, missing, known, most, least)
     poses = np.tile(np.eye(4), (len(chosen), 1, 1))
     for pose, (place, turn) in zip(poses, chosen, strict=True):
         pose[:3, :3], pose[:3, 3] = turns[turn], places[place]
@@ -98,11 +102,10 @@ def select_views(
 
 
 def _choose(
-    rings: _Rings, shown: np.ndarray, missing: np.ndarray, known: np.ndarray, most: int
+    rings: _Rings, shown: np.ndarray, missing: np.ndarray, known: np.ndarray, most: int, least: float
 ) -> list[tuple[int, int]]:
     """(place, turn) of the views, best first."""
     chosen, missing, known = [], missing.copy(), known.copy()
-    least = max(_LEAST, _LEAST_SHARE * missing.sum())
     in_view = rings.seen @ shown.T
     for _ in range(most if len(rings.patch) else 0):
         gain = (np.where(rings.patch >= 0, missing[rings.patch], 0) * rings.worth) @ shown.T
@@ -134,6 +137,33 @@ def _pieces(scene: Scene, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.
     total = np.bincount(patch, area)
     missing = np.bincount(patch, area * (1 - seen))
     return patch, missing, 1 - missing / np.maximum(total, 1e-12)
+
+
+def _close(space: FreeSpace, scene: Scene, patch: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    """(p, 3) places from which pieces that are missing are seen best, those of the largest pieces; `patch` (f,) is the
+    piece of each face."""
+    places = space.places[space.clearance >= _NARROW]
+    mesh = scene.mesh
+    faces = np.flatnonzero((mesh.face_areas > 0) & np.isfinite(mesh.triangles).all((1, 2)) & (missing[patch] > 0))
+    if not len(places) or not len(faces):
+        return np.zeros((0, 3))
+    # Of each piece the face in its middle stands for all.
+    _, first = np.unique(patch[faces], return_index=True)
+    faces = faces[first]
+    faces = faces[np.argsort(-missing[patch[faces]], kind="stable")][: 4 * _PLACES]
+    centre, normal = mesh.triangles[faces].mean(1), mesh.face_normals[faces]
+    far, near = cKDTree(places).query(centre, k=min(_TRIED, len(places)))
+    far, near = far.reshape(len(faces), -1), near.reshape(len(faces), -1)
+    best, which = np.zeros(len(faces)), np.full(len(faces), -1)
+    for k in range(near.shape[1]):
+        place = places[near[:, k]]
+        worth = np.einsum("ij,ij->i", place - centre, normal) / np.maximum(far[:, k], 1e-9)
+        worth *= np.minimum(1, 2 / np.maximum(far[:, k], 1e-9)) * (far[:, k] > _NEAR)
+        worth[~space.sees(place, centre, normal)] = 0
+        better = worth > best
+        best[better], which[better] = worth[better], near[better, k]
+    _, order = np.unique(which[which >= 0], return_index=True)
+    return places[which[which >= 0][np.sort(order)][:_PLACES]]
 
 
 def _look_around(space: FreeSpace, places: np.ndarray, directions: np.ndarray, patch: np.ndarray) -> _Rings:

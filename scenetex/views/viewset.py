@@ -177,3 +177,12 @@ def pixel_rays(
     pixels = np.stack([u.ravel(), v.ravel(), np.ones(u.size)], 1)
     to_world = cam_to_world[:3, :3] @ np.linalg.inv(intrinsics)
     return cam_to_world[:3, 3], (pixels @ to_world.T).astype(np.float32)
+
+
+def together(sets: Sequence[ViewSet]) -> ViewSet:
+    """Views of one mesh and one size, one set after the other; at least one set."""
+    arrays = {
+        name: np.concatenate([getattr(views, name) for views in sets])
+        for name in ("intrinsics", "cam_to_world", "depth", "face_id")
+    }
+    return replace(sets[0], frame_ids=tuple(i for views in sets for i in views.frame_ids), **arrays)
