@@ -59,9 +59,15 @@ def scene(tmp_path_factory) -> Scene:
     rng = np.random.default_rng(0)
     for photo in (folder / "color").iterdir():
         cv2.imwrite(str(photo), rng.integers(0, 256, (48, 64, 3), np.uint8))
+        mask = np.full((48, 64), 255, np.uint8)
+        mask[:20, : rng.integers(20, 50)] = 0
+        (folder / "mask").mkdir(exist_ok=True)
+        cv2.imwrite(str(folder / "mask" / f"{photo.stem}.png"), mask)
     tiny_scan.write_ply(folder / "room_vh_clean_2.ply", faces=tiny_scan.ROOM_FACES[:, ::-1])
     found = load_scene(folder)
-    frames = tuple(replace(f, color=_filled(f.color), depth=_filled(f.depth)) for f in found.frames)
+    frames = tuple(
+        replace(f, color=_filled(f.color), depth=_filled(f.depth), mask=_filled(f.mask)) for f in found.frames
+    )
     mesh = replace(found.mesh, colors=np.full((len(found.mesh.vertices), 3), 90, np.uint8))
     return replace(found, mesh=mesh, frames=frames, skipped=(7,), without_photo=("color/8.jpg",))
 
@@ -210,7 +216,7 @@ def same(scene, options, tmp_path, monkeypatch):
 
 def test_every_field_of_the_input_counts(scene, options, mode, same):
     found = dict(changes(scene))
-    assert {"mesh.axis_alignment", "mesh.vertices", "mesh.faces", "mesh.colors", "frames.color.path"} <= set(found)
+    assert {"mesh.axis_alignment", "mesh.vertices", "mesh.faces", "mesh.colors", "frames.color.path", "frames.mask.path"} <= set(found)
     for name, change in found.items():
         # Keys do not tell views along the trajectory from those of a panorama: what it takes of frames is looked at.
         if mode != "panorama" or not name.startswith("frames.") or name in PANORAMA:
@@ -218,6 +224,7 @@ def test_every_field_of_the_input_counts(scene, options, mode, same):
     seen = {"mesh.vertices", "mesh.axis_alignment", "frames.cam_to_world"} - (
         {"frames.cam_to_world"} if mode == "panorama" else set()
     )
+    seen |= {"frames.mask.path"} if mode == "photos" else set()
     assert seen <= same.differs, "the changes are large enough to be seen"
 
 

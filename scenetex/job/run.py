@@ -27,6 +27,7 @@ from ..texture.refine import RefinedCameras, refine_cameras, refinement_steps
 from ..texture.textured_mesh import TexturedMesh
 from ..texture.unwrap import Packer, unwrap
 from ..views.keyframes import select_keyframes
+from ..views.masking import Mask, mask_image, mask_views, resize_mask
 from ..views.viewset import ViewSet, cast_views, render_views
 from .generation import Generation, generate_images, load_model
 from .stages import Done, Stages, bars, silent
@@ -337,16 +338,19 @@ def _photos(
     """Views, photos and what refinement found."""
     frame_ids = _frames(scene, keyframes, stages, photos=True)
     with stages.stage("photos", len(frame_ids)) as done:
-        pictures = read_photos(scene, frame_ids, done)
+        pictures, masks = read_masked_photos(scene, frame_ids, done)
+        stages.notes += about_masks(frame_ids, masks)
     size = pictures[0].shape[1], pictures[0].shape[0]
     refinement = None
     if refine_poses:
         with stages.stage("refine", refinement_steps()) as done:
-            refinement = _refined(scene, frame_ids, pictures, stages, done)
+            refinement = _refined(scene, frame_ids, pictures, masks, stages, done)
     with stages.stage("render", len(frame_ids)) as done:
         coarse = depth_size(size)
         views = _final_views(scene, frame_ids, coarse, refinement, done)
     _check_sight(scene, views)
+    views = mask_views(views, masks)
+    _check_sight(scene, views, "what masks leave of the photos shows nothing of the mesh; check that black hides")
     return views, pictures, refinement
 
 
@@ -371,7 +375,7 @@ def _frames(scene: Scene, keyframes: str, stages: Stages, photos: bool) -> list[
 
 
 def _refined(
-    scene: Scene, frame_ids: list[int], pictures: list[np.ndarray], stages: Stages, done: Done
+    scene: Scene, frame_ids: list[int], pictures: list[np.ndarray], masks: list[Mask], stages: Stages, done: Done
 ) -> RefinedCameras:
     """`refine_cameras` as a stage, on coarse views."""
     found = stages.recall("refine")
@@ -380,17 +384,18 @@ def _refined(
     height, width = pictures[0].shape[:2]
     glances = render_views(scene, frame_ids, small_size((width, height), _GLANCE))
     _check_sight(scene, glances)
-    refinement = refine_cameras(scene.mesh, glances, pictures, done)
+    refinement = refine_cameras(scene.mesh, mask_views(glances, masks), pictures, done)
     stages.keep("refine", **vars(refinement))
     return refinement
 
 
-def _check_sight(scene: Scene, views: ViewSet) -> None:
+def _check_sight(
+    scene: Scene,
+    views: ViewSet,
+    said: str = "no frame sees the mesh; check that poses and mesh share one frame and unit (metres)",
+) -> None:
     if not (views.face_id >= 0).any():
-        where = scene.path or scene.name
-        raise InputError(
-            f"{where}: no frame sees the mesh; check that poses and mesh share one frame and unit (metres)"
-        )
+        raise InputError(f"{scene.path or scene.name}: {said}")
 
 
 @checked
@@ -416,28 +421,54 @@ def about_missing(scene: Scene, keyframes: str, frame_ids: list[int]) -> str | N
 
 
 def read_photos(scene: Scene, frame_ids: list[int], done: Done = lambda: None) -> list[np.ndarray]:
-    """The frames' photos, (h, w, 3) uint8, all brought to the size of the first.
+    """The frames' photos, (h, w, 3) uint8, all brought to the size of the first; what masks hide has colours of beside.
 
     Raises:
         InputError: a frame has no photo, or it cannot be read.
     """
+    return read_masked_photos(scene, frame_ids, done)[0]
 
+
+def read_masked_photos(
+    scene: Scene, frame_ids: list[int], done: Done = lambda: None
+) -> tuple[list[np.ndarray], list[Mask]]:
+    """As `read_photos`, and which of their pixels count: (h, w) bool each, or None for all.
+
+    Raises:
+        InputError: as `read_photos`; a mask that cannot be read or is of another size; masks that leave nothing.
+    """
     sizes = [scene.frame(i).camera.size for i in frame_ids]
     pixels = [w * h for w, h in sizes]
-    need(3 * sum(pixels) + _PAINTED * max(pixels, default=0), f"{len(sizes)} photos:")
+    need(4 * sum(pixels) + _PAINTED * max(pixels, default=0), f"{len(sizes)} photos:")
 
-    def read(frame_id: int) -> np.ndarray:
-        image = scene.frame(frame_id).read_color()
+    def read(frame_id: int) -> tuple[np.ndarray, Mask]:
+        frame = scene.frame(frame_id)
+        mask = frame.read_mask()
+        image = mask_image(frame.read_color(), mask)
         done()
-        return image
+        return image, mask
 
     with ThreadPoolExecutor(threads()) as pool:
-        pictures = list(pool.map(read, frame_ids))
+        pictures, masks = map(list, zip(*pool.map(read, frame_ids), strict=True))
+    if not any(mask is None or mask.any() for mask in masks):
+        where = scene.path or scene.name
+        raise InputError(f"{where}: masks leave nothing of any photo; black hides, so turn black and white around")
     height, width = pictures[0].shape[:2]
     return [
         p if p.shape[:2] == (height, width) else cv2.resize(p, (width, height), interpolation=cv2.INTER_AREA)
         for p in pictures
-    ]
+    ], [mask if mask is None else resize_mask(mask, (width, height)) for mask in masks]
+
+
+def about_masks(frame_ids: list[int], masks: list[Mask]) -> list[str]:
+    """What the user should know of masks: how much they hide, and whether that is all of a photo."""
+    hidden = {i: 1 - mask.mean() for i, mask in zip(frame_ids, masks, strict=True) if mask is not None}
+    if not hidden:
+        return []
+    empty = [i for i, part in hidden.items() if part == 1]
+    share = sum(hidden.values()) / len(masks)
+    said = [f"masks hide {100 * share:.1f} % of the photos, in {len(hidden)} of {len(masks)}"]
+    return said + ([f"masks leave nothing of {len(empty)} photos, such as frame {empty[0]}"] if empty else [])
 
 
 def _final_views(

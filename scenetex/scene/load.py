@@ -9,6 +9,7 @@ from ..errors import InputError, shown
 from ..files.reading import check_inside, check_path, only_inside
 from .colmap import find_model, load_colmap, project_folder
 from .mesh_file import MESH_SUFFIXES
+from .photo_masks import with_masks_beside
 from .photo_warnings import warn_of_photos
 from .polycam import is_polycam, load_polycam
 from .published_datasets import load_zoo, zoo_spec
@@ -49,8 +50,11 @@ def load_scene(
     Where there is no mesh, but depth, a mesh is fused from the depth images, if Open3D is installed (the extra
     `fusion`); an `InputWarning` says so.
 
+    Masks say which pixels of the photos count: those of `transforms.json`, and a folder `mask/` or `masks/` beside the
+    folder of the photos in any layout, with images named like them. Black hides; so does transparency (alpha).
+
     What cannot be read and is not needed, such as depth images beside a mesh, is left out, and what of the photos is
-    not heeded (colour profiles, transparency, masks) is named: each in an `InputWarning`.
+    not heeded (colour profiles) is named: each in an `InputWarning`.
 
     Args:
         path: the folder, or its `.sens` or `transforms.json` file; or `data set:root#scene` for a scene of a published
@@ -87,7 +91,8 @@ def load_scene(
     with only_inside(None if allow_outside else folder, named=path):
         scene = load_zoo(spec, scene_name(path)) if spec else _load(path)
         # Pixels are read later: whatever reader made the scene, where they lie is looked at now.
-        for source in (source for frame in scene.frames for source in (frame.color, frame.depth) if source):
+        scene = replace(scene, frames=with_masks_beside(scene.frames, folder))
+        for source in (source for frame in scene.frames for source in (frame.color, frame.mask, frame.depth) if source):
             check_inside(source.path)
         warn_of_photos(scene.frames)
     if mesh_scale != 1 or flip_faces:

@@ -90,7 +90,7 @@ class Scene:
 
     def places(self) -> set[Path]:
         """Where the scene lies: its folder, what links in it lead to, and one image of every folder that has some."""
-        images = [image.path for frame in self.frames for image in (frame.color, frame.depth) if image is not None]
+        images = [image.path for frame in self.frames for image in (frame.color, frame.mask, frame.depth) if image]
         found = set({path.parent: path for path in images}.values())
         if self.path is not None:
             links = self.path.iterdir() if self.path.is_dir() else ()
