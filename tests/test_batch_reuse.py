@@ -25,7 +25,8 @@ from scenetex.job.generation import Generation
 from scenetex.job.options import TextureOptions
 from scenetex.job.stages import Stages
 from scenetex.sampling import Sampling
-from scenetex.scene.scene import Scene
+from scenetex.scene.holes import with_holes_closed
+from scenetex.scene.scene import ClosedHoles, Scene
 
 COMMON = dict(texture_size=64, texels_per_metre=4.0, preview=False, formats="obj", quiet=True, device="cpu")
 PHOTOS = TextureOptions(Path("out"), images="photos", keyframes="2,10", **COMMON)
@@ -69,7 +70,8 @@ def scene(tmp_path_factory) -> Scene:
         replace(f, color=_filled(f.color), depth=_filled(f.depth), mask=_filled(f.mask)) for f in found.frames
     )
     mesh = replace(found.mesh, colors=np.full((len(found.mesh.vertices), 3), 90, np.uint8))
-    return replace(found, mesh=mesh, frames=frames, skipped=(7,), without_photo=("color/8.jpg",))
+    closed = ClosedHoles(1, 2, 0, 0.5)
+    return replace(found, mesh=mesh, frames=frames, skipped=(7,), without_photo=("color/8.jpg",), closed=closed)
 
 
 def _filled(image):
@@ -161,9 +163,12 @@ def outcome(
 ) -> dict[str, bytes] | str:
     """All files of the result, without what tells of the run; or what was said instead of one."""
 
-    def load(path: Path, align: bool, outside: bool, mesh_scale: float, flip_faces: bool) -> Scene:
+    def load(
+        path: Path, align: bool, outside: bool, mesh_scale: float, flip_faces: bool, close_holes: float | None
+    ) -> Scene:
         faces = scene.mesh.faces[:, ::-1] if flip_faces else scene.mesh.faces
         meant = replace(scene, mesh=replace(scene.mesh, vertices=scene.mesh.vertices * mesh_scale, faces=faces))
+        meant = meant if close_holes is None else with_holes_closed(meant, close_holes)
         return meant.aligned() if align else meant
 
     monkeypatch.setattr(one_scene, "load_scene", load)
@@ -216,7 +221,14 @@ def same(scene, options, tmp_path, monkeypatch):
 
 def test_every_field_of_the_input_counts(scene, options, mode, same):
     found = dict(changes(scene))
-    assert {"mesh.axis_alignment", "mesh.vertices", "mesh.faces", "mesh.colors", "frames.color.path", "frames.mask.path"} <= set(found)
+    assert {
+        "mesh.axis_alignment",
+        "mesh.vertices",
+        "mesh.faces",
+        "mesh.colors",
+        "frames.color.path",
+        "frames.mask.path",
+    } <= set(found)
     for name, change in found.items():
         # Keys do not tell views along the trajectory from those of a panorama: what it takes of frames is looked at.
         if mode != "panorama" or not name.startswith("frames.") or name in PANORAMA:

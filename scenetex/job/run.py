@@ -16,10 +16,11 @@ import numpy as np
 
 from ..checks import Checks, check_scene, refuse, refuse_unseen
 from ..errors import InputError, InputWarning
-from ..limits import DENSITY, KEYFRAMES, TEXTURE, checked, read_keyframes
+from ..limits import CLOSE_HOLES, DENSITY, KEYFRAMES, TEXTURE, checked, read_keyframes
 from ..process.memory import need
 from ..process.threads import threads
 from ..scene.camera import Camera, small_size
+from ..scene.holes import with_holes_closed
 from ..scene.scene import Scene
 from ..texture.atlas import Atlas
 from ..texture.bake import paint, survey
@@ -104,6 +105,7 @@ def texture_scene(
     texture_size: int = 2048,
     texels_per_metre: float | None = None,
     packer: Packer = "uvunwrap",
+    close_holes: float | None = None,
     strict: bool = False,
     progress: bool = False,
     checks: Checks | None = None,
@@ -140,6 +142,7 @@ def texture_scene(
         texture_size: side of a texture page, texels.
         texels_per_metre: density to keep, on as many pages as that takes; None = the highest that one page holds.
         packer: what cuts and packs the charts: "uvunwrap", or "xatlas" (extra ``[xatlas]``).
+        close_holes: size, metres, of the largest holes that get faces of their own, as in `load_scene`; None = none do.
         strict: raise what does not look right about the scene as an `InputError`, before anything is generated.
         progress: show progress bars on stderr.
         checks: what `check_scene` said of the scene; None = it is asked.
@@ -195,6 +198,7 @@ def texture_scene(
         texture_size=texture_size,
         texels_per_metre=texels_per_metre,
         packer=packer,
+        close_holes=close_holes,
         strict=strict,
         progress=progress,
         checks=checks,
@@ -214,6 +218,7 @@ def run_stages(
     texture_size: Annotated[int, TEXTURE] = 2048,
     texels_per_metre: Annotated[float | None, DENSITY] = None,
     packer: Packer = "uvunwrap",
+    close_holes: Annotated[float | None, CLOSE_HOLES] = None,
     strict: bool = False,
     progress: bool = False,
     checks: Checks | None = None,
@@ -229,6 +234,7 @@ def run_stages(
             overlap), "all", a number, "every:N", or ids "0,16,32".
         refine_poses: refine cameras photometrically where that lowers the error enough; generated images need none.
         texture_size, texels_per_metre, packer: as in `unwrap`.
+        close_holes: size, metres, of the largest holes that get faces of their own, as in `load_scene`; None = none do.
         strict: raise what does not look right about the scene as an `InputError`, before anything is generated.
         progress: show progress bars on stderr.
         checks: what `check_scene` says of the scene; default: it is asked.
@@ -251,7 +257,7 @@ def run_stages(
     checks = checks or run_checks(scene, stages, keyframes if generation is None else "auto")
     if strict:
         refuse(checks)
-    scene = checks.scene
+    scene = checks.scene if close_holes is None else with_holes_closed(checks.scene, close_holes)
     unwrapping = partial(lay_out, scene, stages, texture_size, texels_per_metre, packer)
     with _beside() as beside, stages.stage("total"):
         if generation is not None:

@@ -85,8 +85,11 @@ def _scene(path: Path, settings: dict, allow_outside: bool) -> Scene:
     scale = settings.get("mesh_scale", 1.0)
     if not isinstance(scale, int | float) or isinstance(scale, bool):
         raise InputError(f"{path}: the result's mesh_scale is no number; texture the scene again")
+    closed = settings.get("close_holes")
+    if closed is not None and (not isinstance(closed, int | float) or isinstance(closed, bool) or closed <= 0):
+        raise InputError(f"{path}: the result's close_holes is no size; texture the scene again")
     align, flip = bool(settings.get("align")), bool(settings.get("flip_faces"))
-    return load_scene(path, align, allow_outside, float(scale), flip)
+    return load_scene(path, align, allow_outside, float(scale), flip, closed)
 
 
 def _read_all(result: ResultFolder, cameras: Sequence[ImageCamera]) -> list[np.ndarray]:
