@@ -317,6 +317,7 @@ SHARE = Between(0, 1)
 SIDE = Between(8, 8192)  # pixels of an image that is generated or trained on
 TEXTURE = Between(64, 16384)  # texels
 MESH_SCALE = Between(1e-6, 1e6)
+CLOSE_HOLES = Between(0, 1e6, ("least",))  # metres
 DENSITY = Between(1e-3, 100_000)  # texels per metre
 JOINT = Between(4, 10_000)  # views; of fewer, none would be left beside those that anchor the others
 BETWEEN = Between(0, 1000)  # views

@@ -25,7 +25,8 @@ from scenetex.job.generation import Generation
 from scenetex.job.options import TextureOptions
 from scenetex.job.stages import Stages
 from scenetex.sampling import Sampling
-from scenetex.scene.scene import Scene
+from scenetex.scene.holes import with_holes_closed
+from scenetex.scene.scene import ClosedHoles, Scene
 
 COMMON = dict(texture_size=64, texels_per_metre=4.0, preview=False, formats="obj", quiet=True, device="cpu")
 PHOTOS = TextureOptions(Path("out"), images="photos", keyframes="2,10", **COMMON)
@@ -59,11 +60,18 @@ def scene(tmp_path_factory) -> Scene:
     rng = np.random.default_rng(0)
     for photo in (folder / "color").iterdir():
         cv2.imwrite(str(photo), rng.integers(0, 256, (48, 64, 3), np.uint8))
+        mask = np.full((48, 64), 255, np.uint8)
+        mask[:20, : rng.integers(20, 50)] = 0
+        (folder / "mask").mkdir(exist_ok=True)
+        cv2.imwrite(str(folder / "mask" / f"{photo.stem}.png"), mask)
     tiny_scan.write_ply(folder / "room_vh_clean_2.ply", faces=tiny_scan.ROOM_FACES[:, ::-1])
     found = load_scene(folder)
-    frames = tuple(replace(f, color=_filled(f.color), depth=_filled(f.depth)) for f in found.frames)
+    frames = tuple(
+        replace(f, color=_filled(f.color), depth=_filled(f.depth), mask=_filled(f.mask)) for f in found.frames
+    )
     mesh = replace(found.mesh, colors=np.full((len(found.mesh.vertices), 3), 90, np.uint8))
-    return replace(found, mesh=mesh, frames=frames, skipped=(7,), without_photo=("color/8.jpg",))
+    closed = ClosedHoles(1, 2, 0, 0.5)
+    return replace(found, mesh=mesh, frames=frames, skipped=(7,), without_photo=("color/8.jpg",), closed=closed)
 
 
 def _filled(image):
@@ -155,9 +163,12 @@ def outcome(
 ) -> dict[str, bytes] | str:
     """All files of the result, without what tells of the run; or what was said instead of one."""
 
-    def load(path: Path, align: bool, outside: bool, mesh_scale: float, flip_faces: bool) -> Scene:
+    def load(
+        path: Path, align: bool, outside: bool, mesh_scale: float, flip_faces: bool, close_holes: float | None
+    ) -> Scene:
         faces = scene.mesh.faces[:, ::-1] if flip_faces else scene.mesh.faces
         meant = replace(scene, mesh=replace(scene.mesh, vertices=scene.mesh.vertices * mesh_scale, faces=faces))
+        meant = meant if close_holes is None else with_holes_closed(meant, close_holes)
         return meant.aligned() if align else meant
 
     monkeypatch.setattr(one_scene, "load_scene", load)
@@ -210,7 +221,14 @@ def same(scene, options, tmp_path, monkeypatch):
 
 def test_every_field_of_the_input_counts(scene, options, mode, same):
     found = dict(changes(scene))
-    assert {"mesh.axis_alignment", "mesh.vertices", "mesh.faces", "mesh.colors", "frames.color.path"} <= set(found)
+    assert {
+        "mesh.axis_alignment",
+        "mesh.vertices",
+        "mesh.faces",
+        "mesh.colors",
+        "frames.color.path",
+        "frames.mask.path",
+    } <= set(found)
     for name, change in found.items():
         # Keys do not tell views along the trajectory from those of a panorama: what it takes of frames is looked at.
         if mode != "panorama" or not name.startswith("frames.") or name in PANORAMA:
@@ -218,6 +236,7 @@ def test_every_field_of_the_input_counts(scene, options, mode, same):
     seen = {"mesh.vertices", "mesh.axis_alignment", "frames.cam_to_world"} - (
         {"frames.cam_to_world"} if mode == "panorama" else set()
     )
+    seen |= {"frames.mask.path"} if mode == "photos" else set()
     assert seen <= same.differs, "the changes are large enough to be seen"
 
 

@@ -379,7 +379,19 @@ def test_a_damaged_cloud_beside_the_mesh_stops_nothing(write):
 
 def test_what_lies_beside_a_model_is_passed_over(write, recwarn):
     folder = write()
-    for name in ("masks/a.png", "stereo/fusion.cfg", "database.db", "sparse/0/project.ini"):
+    for name in ("stereo/fusion.cfg", "database.db", "sparse/0/project.ini"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("none")
     assert len(load_scene(folder).frames) == 4 and not recwarn.list
+
+
+def test_masks_as_colmap_names_them(write):
+    """COLMAP's `masks/<photo>.png` keep what is not black, as for its own features (ImageReaderOptions.mask_path)."""
+    folder = write()
+    mask = np.ones(SIZE[::-1], np.uint8) * 255
+    mask[:30] = 0
+    for name in NAMES:
+        path = folder / "masks" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(mask).save(path)
+    assert all(np.array_equal(frame.read_mask(), mask > 0) for frame in load_scene(folder).frames)

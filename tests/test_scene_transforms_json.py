@@ -319,11 +319,37 @@ def test_depth_that_cannot_be_read_is_left_out_beside_a_mesh(write, name, data, 
 
 
 @pytest.mark.parametrize("where", ["file", "frame"])
-def test_masks_are_named(write, where):
-    mask = {"mask_path": "mask.png"}
-    folder = write(INTRINSICS | mask) if where == "file" else write(frame=mask)
-    with pytest.warns(InputWarning, match=r"transforms\.json: its masks \(mask_path\) are not read"):
-        load_scene(folder)
+def test_masks_hide_pixels_of_photos(write, where):
+    """As in nerfstudio, what is not black counts; one mask may be for all."""
+    named = {"mask_path": "sam/people"}  # suffixes may be left off, as of photos
+    folder = write(INTRINSICS | named) if where == "file" else write(frame=named)
+    mask = np.full(SIZE[::-1], 255, np.uint8)
+    mask[:, : SIZE[0] // 3] = 0
+    mask[0, 3:9] = 1
+    (folder / "sam").mkdir()
+    cv2.imwrite(str(folder / "sam" / "people.png"), mask)
+    frames = load_scene(folder).frames
+    assert len(frames) == 2 and all(np.array_equal(frame.read_mask(), mask > 0) for frame in frames)
+    assert "mask" in repr(frames[0])
+
+
+def test_masks_that_are_not_there(write):
+    """What they are to hide must not be painted."""
+    with pytest.raises(InputError, match=r"transforms\.json: none of its masks is there, such as a/b\.png") as error:
+        load_scene(write(INTRINSICS | {"mask_path": "a/b.png"}))
+    assert "\n" not in str(error.value)
+    folder = write(INTRINSICS | {"mask_path": "there.png"})
+    cv2.imwrite(str(folder / "there.png"), np.full((48, 64), 255, np.uint8))
+    meta = json.loads((folder / "transforms.json").read_text())
+    meta["frames"][0]["mask_path"] = "gone.png"
+    (folder / "transforms.json").write_text(json.dumps(meta))
+    with pytest.warns(InputWarning, match=r"1 of 2 frames with masks left out, .* mask gone\.png is not there"):
+        scene = load_scene(folder)
+    assert [frame.id for frame in scene.frames] == [2] and scene.without_photo == ()
+    assert len(scene.damaged) == 1 and "frame 0: its mask gone.png is not there" in scene.damaged[0]
+    assert scene.frames[0].read_mask() is None, "all of it counts"
+    with pytest.raises(InputError, match="mask_path is not a file name"):
+        load_scene(write(INTRINSICS | {"mask_path": ["x"]}))
 
 
 def test_what_is_there_for_others_changes_nothing(write):
@@ -511,7 +537,7 @@ def test_true_is_no_number(write, key):
 
 def test_a_fisheyes_rim_is_named(write):
     folder = write(INTRINSICS | {"camera_model": "OPENCV_FISHEYE", "fisheye_crop_radius": 20})
-    with pytest.warns(InputWarning, match=r"its masks \(fisheye_crop_radius\) are not read"):
+    with pytest.warns(InputWarning, match=r"transforms\.json: fisheye_crop_radius is not heeded"):
         load_scene(folder)
 
 

@@ -100,10 +100,13 @@ def warm_up(options: TextureOptions) -> None:
 def _process(path: Path, options: TextureOptions, stages: Stages, part: str, work: Path, start: float) -> Outcome:
     """`process` in the scene's locked folder; it began at `start`, an attempt that ran out of memory included."""
     with stages.stage("load"):
-        meant = {"mesh_scale": options.mesh_scale, "flip_faces": options.flip_faces}
+        names = ("mesh_scale", "flip_faces", "close_holes")
+        meant = {name: getattr(options, name) for name in names}
         scene = load_scene(path, options.align, options.allow_outside, **meant)
     if scene.skipped:
         stages.notes.append(f"{len(scene.skipped)} frames without tracking left out")
+    if options.close_holes is not None:
+        stages.notes.append(str(scene.closed or f"no holes of up to {options.close_holes:g} m to close"))
     stages.warnings.clear()  # of an attempt that ran out of memory
     # Between keyframes, images are generated, too.
     checks = run_checks(scene, stages, options.keyframes if options.source == "photos" else "auto")

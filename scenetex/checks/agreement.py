@@ -135,7 +135,7 @@ def _error(look: Look, found: Sightings) -> float:
 
 def sightings(look: Look, most: int = _MOST) -> Sightings:
     """The points that every two photos show, on a grid that is the coarser the more photos there are."""
-    depth, _ = look.hits
+    depth = look.compared
     shows = np.flatnonzero(look.shows)
     rays = depth.shape[1] * depth.shape[2] * max(len(shows) * (len(shows) - 1), 1)
     stride = next((s for s in (1, 2, 3, 4) if rays <= s * s * most), 5)

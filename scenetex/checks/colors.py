@@ -54,7 +54,8 @@ def color_agreement(scene: Scene, look: Look) -> ColorAgreement | None:
         if photo is None:
             continue
         photo = photo[:: look.step, :: look.step]
-        face = look.hits[1][i, : photo.shape[0], : photo.shape[1]]
+        at = i, slice(photo.shape[0]), slice(photo.shape[1])
+        face = np.where(look.compared[at] > 0, look.hits[1][at], -1)
         pair = np.stack([photo[face >= 0], colors[scene.mesh.faces[face[face >= 0]]].mean(1)])
         total = pair.sum(2)
         pair, total = (values[:, ((total > _DARK) & (pair.max(2) < _BRIGHT)).all(0)] for values in (pair, total))

@@ -13,7 +13,9 @@ from ..process.threads import threads
 from ..scene.camera import resize_intrinsics, small_size
 from ..scene.frame import Frame
 from ..scene.lens import undistort
+from ..scene.nearest import fill_from_nearest
 from ..scene.scene import Scene
+from ..views.masking import clear_of_rim, resize_mask
 from ..views.raycast import RayCaster
 from ..views.viewset import pixel_rays
 
@@ -39,6 +41,7 @@ class Look:
         grey: (m, h, w) float32 grey levels, a little blurred; h and w are those of the largest.
         detail: (m, h, w) float32, logarithm of grey between two blurs: the same whatever the exposure.
         shows: (m,) bool, whether there is a photo that can be read.
+        kept: (m, h, w) bool, False where masks hide the photo; None where there are no masks.
         cam_to_world: (m, 4, 4) float64, in the mesh's frame and unit.
         intrinsics: (m, 3, 3) float64, pixels of the small photos.
         caster: the mesh about its middle.
@@ -56,6 +59,7 @@ class Look:
     caster: RayCaster
     middle: np.ndarray
     step: int = _STEPS[0]
+    kept: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -64,7 +68,8 @@ class Look:
         """Some of the frames."""
         names = "sizes", "grey", "detail", "shows", "cam_to_world", "intrinsics"
         frames = tuple(self.frames[i] for i in which)
-        return replace(self, frames=frames, **{name: getattr(self, name)[which] for name in names})
+        kept = None if self.kept is None else self.kept[which]
+        return replace(self, frames=frames, kept=kept, **{name: getattr(self, name)[which] for name in names})
 
     def with_cameras(self, cam_to_world: np.ndarray | None = None, intrinsics: np.ndarray | None = None) -> "Look":
         """The same photos, taken by other cameras."""
@@ -106,6 +111,12 @@ class Look:
         return depth, face
 
     @cached_property
+    def compared(self) -> np.ndarray:
+        """The depth of `hits`, 0, too, where a mask hides what the photo shows."""
+        depth = self.hits[0]
+        return depth if self.kept is None else np.where(self.kept[:, :: self.step, :: self.step], depth, 0)
+
+    @cached_property
     def seen(self) -> float:
         """Part of the rays that hit the mesh."""
         rays = (-(-self.sizes // self.step)).prod(1).sum()
@@ -125,6 +136,11 @@ def look_at(scene: Scene, photos: bool = True) -> Look:
         small = list(pool.map(lambda f, size: _small_photo(f, tuple(size)) if photos else None, frames, sizes.tolist()))
     grey = np.zeros((len(frames), *sizes.max(0)[::-1]), np.float32)
     detail = np.zeros_like(grey)
+    masked = [i for i, found in enumerate(small) if found is not None and found[1] is not None]
+    kept = np.ones(grey.shape, bool) if masked else None
+    for i in masked:
+        kept[i, : small[i][1].shape[0], : small[i][1].shape[1]] = small[i][1]
+    small = [found and found[0] for found in small]
     for i, photo in enumerate(small):
         if photo is None:
             continue
@@ -146,6 +162,7 @@ def look_at(scene: Scene, photos: bool = True) -> Look:
         ),
         RayCaster(scene.mesh.vertices - scene.mesh.extent.middle, scene.mesh.faces),
         scene.mesh.extent.middle,
+        kept=kept,
     )
 
 
@@ -171,16 +188,23 @@ def spread(scene: Scene) -> list[int]:
     return sorted(found)
 
 
-def _small_photo(frame: Frame, size: tuple[int, int]) -> np.ndarray | None:
-    """(h, w) float32 grey levels without lens distortion, or None."""
+def _small_photo(frame: Frame, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray | None] | None:
+    """(h, w) float32 grey levels without lens distortion, and which of them its mask keeps, (h, w) bool or None."""
     if frame.color is None:
         return None
     shrink = max((s for s in (1, 2, 4, 8) if frame.camera.width >= s * size[0]), default=1)
     try:
-        grey = frame.read_gray(shrink)
+        grey, mask = frame.read_gray(shrink), frame.read_mask()
         if frame.color.distortion is not None:
             k = resize_intrinsics(frame.camera.intrinsics, frame.camera.size, grey.shape[::-1])
             grey = undistort(grey, k, frame.color.distortion, False, fisheye=frame.color.fisheye)
     except InputError:
         return None
-    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    small = cv2.resize(grey, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    kept = small_mask(mask, size)
+    return (small, None) if kept is None else (fill_from_nearest(small, ~kept), kept)
+
+
+def small_mask(mask: np.ndarray | None, size: tuple[int, int]) -> np.ndarray | None:
+    """A photo's mask at the `size` (width, height) of its small photo, without what is mixed with hidden pixels."""
+    return None if mask is None else clear_of_rim(resize_mask(mask, size))

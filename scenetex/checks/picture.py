@@ -10,6 +10,7 @@ from ..errors import InputError
 from ..scene.camera import small_size
 from ..scene.frame import Frame
 from ..scene.scene import Scene
+from ..views.masking import resize_mask
 from ..views.viewset import render_views
 from .finding import Finding
 
@@ -17,6 +18,7 @@ _PHOTOS = 4
 _WIDTH, _GAP, _LINE = 480, 10, 24  # pixels
 _TITLES = "frame {id}: photo and the mesh's edges", "mesh's depth", "sensor's depth"
 _BLANK = 60  # grey
+_HIDDEN = 4  # what masks hide is as many times darker
 _SPAN = 2, 98  # percentiles of depth that are told apart by colour
 _PAPER, _INK, _BAD = (32, 33, 36), (232, 234, 237), (255, 150, 130)
 _EDGE = (255, 140, 0)
@@ -70,6 +72,8 @@ def _column(scene: Scene, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | 
     photo = np.full((size[1], size[0], 3), _BLANK, np.uint8)
     if frame.color is not None:
         photo = cv2.resize(frame.read_color(), size, interpolation=cv2.INTER_AREA)
+        if (mask := frame.read_mask()) is not None:
+            photo[~resize_mask(mask, size)] //= _HIDDEN
     views = render_views(scene, [frame.id], size)
     out = photo.copy()
     out[_edges(views)] = _EDGE

@@ -155,7 +155,7 @@ def soundings(scene: Scene, look: Look) -> Soundings | None:
         sensor[i, : image.shape[0], : image.shape[1]] = image
     poses = np.stack([frame.cam_to_world for frame in frames])
     own = np.stack([f.cam_to_world if f.depth_cam_to_world is None else f.depth_cam_to_world for f in frames])
-    some = {"frames": tuple(frames), "sizes": sizes, "grey": sensor, "detail": sensor, "step": 1}
+    some = {"frames": tuple(frames), "sizes": sizes, "grey": sensor, "detail": sensor, "step": 1, "kept": None}
     cast = replace(look, **some, shows=np.zeros(len(frames), bool), cam_to_world=poses, intrinsics=np.stack(cameras))
     return Soundings(sensor, cast, np.linalg.inv(poses) @ own)
 

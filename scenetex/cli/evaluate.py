@@ -102,9 +102,10 @@ def _feature_scores(options: ImagesOptions, found) -> list[Figure]:
 
 
 def _photos(options: PhotosOptions) -> tuple[list[Figure], dict]:
-    from ..job.run import about_missing, choose_frames, read_photos
+    from ..job.run import about_missing, choose_frames, read_masked_photos
     from ..metrics.overlap import overlap_psnr
     from ..scene.load import load_scene
+    from ..views.masking import mask_views
     from ..views.viewset import render_views
 
     if not options.scenes:
@@ -119,9 +120,9 @@ def _photos(options: PhotosOptions) -> tuple[list[Figure], dict]:
         missing = about_missing(scene, options.keyframes, frames)
         if missing and not options.quiet:
             say(f"{scene.name}: {missing}", error=True)
-        photos = read_photos(scene, frames)
+        photos, masks = read_masked_photos(scene, frames)
         # Depth of the mesh as the colour camera sees it: a depth camera beside it would not fit.
-        views = render_views(scene, frames, (photos[0].shape[1], photos[0].shape[0]))
+        views = mask_views(render_views(scene, frames, (photos[0].shape[1], photos[0].shape[0])), masks)
         with _bar(scene.name, len(frames) * (len(frames) - 1) // 2, options.quiet) as done:
             score = overlap_psnr(views, photos, done=done)
         label = f"{scene.name}: overlap PSNR of {len(photos)} photos, {len(score.pairs)} pairs"

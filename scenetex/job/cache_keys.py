@@ -31,7 +31,7 @@ _STAGES = ("job.run",)
 _WRITING = ("job.result_folder", "job.summary")
 # What images do not depend on as long as there are only the keyframes', or as long as they are small.
 # Of a frame, what only stages that paint with photos read; of a photo, the file, whose content counts.
-_PIXELS = ("color", "depth", "pixels")
+_PIXELS = ("color", "depth", "mask", "pixels")
 _LATER = {"generate": ("between", "upscale", "upscale_tile"), "small": ("upscale", "upscale_tile")}
 
 
@@ -93,13 +93,16 @@ def _code(stage: str) -> str:
 
 
 def _photo(frame: Frame, files: FileHashes) -> Iterator:
-    """What counts of a frame's photo: the bytes of its file, and how they are read."""
+    """What counts of a frame's photo: the bytes of its file and of its mask's, and how they are read."""
     photo = frame.color
     if photo is None:
         return
     # Published data sets stay as they are, and only scenezoo knows which files hold a photo.
     yield str(photo.path) if photo.codec == "scenezoo" else files.of(photo.path, photo.label(frame.id))
     yield from parts_of(photo, without=("path",))
+    if frame.mask is not None:
+        yield files.of(frame.mask.path, str(frame.mask.path))
+        yield from parts_of(frame.mask, without=("path",))
 
 
 def _generation_parts(generation: Generation, files: FileHashes) -> dict:

@@ -10,6 +10,7 @@ from ..bundled import locate_model
 from ..errors import InputError
 from ..limits import (
     BETWEEN,
+    CLOSE_HOLES,
     DENSITY,
     DEVICE,
     GUIDANCE,
@@ -78,6 +79,8 @@ class TextureOptions:
     """Factor on the mesh's vertices, not on the poses: 0.001 for a mesh in millimetres."""
     flip_faces: bool = False
     """Turn all faces of the mesh around, if they show the cameras their back."""
+    close_holes: Annotated[float | None, CLOSE_HOLES] = None
+    """Give holes of the mesh up to this size faces of their own: the largest distance across, in metres."""
     strict: bool = False
     """Take warnings of what does not fit (scenetex check) for errors, before anything is baked."""
     shard: str | None = None

@@ -16,10 +16,11 @@ import numpy as np
 
 from ..checks import Checks, check_scene, refuse, refuse_unseen
 from ..errors import InputError, InputWarning
-from ..limits import DENSITY, KEYFRAMES, TEXTURE, check_prompt, checked, read_keyframes
+from ..limits import CLOSE_HOLES, DENSITY, KEYFRAMES, TEXTURE, check_prompt, checked, read_keyframes
 from ..process.memory import need
 from ..process.threads import threads
 from ..scene.camera import Camera, small_size
+from ..scene.holes import with_holes_closed
 from ..scene.regions import find_regions
 from ..scene.scene import Scene
 from ..texture.atlas import Atlas
@@ -28,6 +29,7 @@ from ..texture.refine import RefinedCameras, refine_cameras, refinement_steps
 from ..texture.textured_mesh import TexturedMesh
 from ..texture.unwrap import Packer, unwrap
 from ..views.keyframes import select_keyframes
+from ..views.masking import Mask, mask_image, mask_views, resize_mask
 from ..views.viewset import ViewSet, cast_views, render_views
 from .completion import Completed
 from .completion_stage import completion_stage
@@ -120,6 +122,7 @@ def texture_scene(
     texture_size: int = 2048,
     texels_per_metre: float | None = None,
     packer: Packer = "uvunwrap",
+    close_holes: float | None = None,
     strict: bool = False,
     progress: bool = False,
     checks: Checks | None = None,
@@ -167,6 +170,7 @@ def texture_scene(
         texture_size: side of a texture page, texels.
         texels_per_metre: density to keep, on as many pages as that takes; None = the highest that one page holds.
         packer: what cuts and packs the charts: "uvunwrap", or "xatlas" (extra ``[xatlas]``).
+        close_holes: size, metres, of the largest holes that get faces of their own, as in `load_scene`; None = none do.
         strict: raise what does not look right about the scene as an `InputError`, before anything is generated.
         progress: show progress bars on stderr.
         checks: what `check_scene` said of the scene; None = it is asked.
@@ -246,6 +250,7 @@ def texture_scene(
         texture_size=texture_size,
         texels_per_metre=texels_per_metre,
         packer=packer,
+        close_holes=close_holes,
         strict=strict,
         progress=progress,
         checks=checks,
@@ -270,6 +275,7 @@ def run_stages(
     texture_size: Annotated[int, TEXTURE] = 2048,
     texels_per_metre: Annotated[float | None, DENSITY] = None,
     packer: Packer = "uvunwrap",
+    close_holes: Annotated[float | None, CLOSE_HOLES] = None,
     strict: bool = False,
     progress: bool = False,
     checks: Checks | None = None,
@@ -292,6 +298,7 @@ def run_stages(
             overlap), "all", a number, "every:N", or ids "0,16,32".
         refine_poses: refine cameras photometrically where that lowers the error enough; generated images need none.
         texture_size, texels_per_metre, packer: as in `unwrap`.
+        close_holes: size, metres, of the largest holes that get faces of their own, as in `load_scene`; None = none do.
         strict: raise what does not look right about the scene as an `InputError`, before anything is generated.
         progress: show progress bars on stderr.
         checks: what `check_scene` says of the scene; default: it is asked.
@@ -315,7 +322,7 @@ def run_stages(
     checks = checks or run_checks(scene, stages, "auto" if generated else keyframes)
     if strict:
         refuse(checks)
-    scene = checks.scene
+    scene = checks.scene if close_holes is None else with_holes_closed(checks.scene, close_holes)
     regions = with_named(regions or {}, scene, generation, repainting)
     if repainting is not None:
         repainting.faces(regions)
@@ -363,6 +370,9 @@ def with_named(
     """Regions by name, and with them those that the request names; see `find_regions`."""
     named = [*(generation.named_regions if generation else ())]
     named += [*repainting.only, *repainting.keep] if repainting else []
+    # Faces that close holes come last, and no mask that was given knows them.
+    faces = len(scene.mesh.faces)
+    regions = {name: np.pad(mask, (0, max(0, faces - len(mask)))) for name, mask in regions.items()}
     return {**regions, **find_regions(scene, dict.fromkeys(name for name in named if name not in regions))}
 
 
@@ -444,16 +454,19 @@ def _photos(scene: Scene, keyframes: str, refine_poses: bool, stages: Stages) ->
     """Views, photos, which are keyframes (all), and what refinement found."""
     frame_ids = _frames(scene, keyframes, stages, photos=True)
     with stages.stage("photos", len(frame_ids)) as done:
-        pictures = read_photos(scene, frame_ids, done)
+        pictures, masks = read_masked_photos(scene, frame_ids, done)
+        stages.notes += about_masks(frame_ids, masks)
     size = pictures[0].shape[1], pictures[0].shape[0]
     refinement = None
     if refine_poses:
         with stages.stage("refine", refinement_steps()) as done:
-            refinement = _refined(scene, frame_ids, pictures, stages, done)
+            refinement = _refined(scene, frame_ids, pictures, masks, stages, done)
     with stages.stage("render", len(frame_ids)) as done:
         coarse = depth_size(size)
         views = _final_views(scene, frame_ids, coarse, refinement, done)
     _check_sight(scene, views)
+    views = mask_views(views, masks)
+    _check_sight(scene, views, "what masks leave of the photos shows nothing of the mesh; check that black hides")
     return views, pictures, (True,) * len(views), refinement
 
 
@@ -478,7 +491,7 @@ def _frames(scene: Scene, keyframes: str, stages: Stages, photos: bool) -> list[
 
 
 def _refined(
-    scene: Scene, frame_ids: list[int], pictures: list[np.ndarray], stages: Stages, done: Done
+    scene: Scene, frame_ids: list[int], pictures: list[np.ndarray], masks: list[Mask], stages: Stages, done: Done
 ) -> RefinedCameras:
     """`refine_cameras` as a stage, on coarse views."""
     found = stages.recall("refine")
@@ -487,17 +500,18 @@ def _refined(
     height, width = pictures[0].shape[:2]
     glances = render_views(scene, frame_ids, small_size((width, height), _GLANCE))
     _check_sight(scene, glances)
-    refinement = refine_cameras(scene.mesh, glances, pictures, done)
+    refinement = refine_cameras(scene.mesh, mask_views(glances, masks), pictures, done)
     stages.keep("refine", **vars(refinement))
     return refinement
 
 
-def _check_sight(scene: Scene, views: ViewSet) -> None:
+def _check_sight(
+    scene: Scene,
+    views: ViewSet,
+    said: str = "no frame sees the mesh; check that poses and mesh share one frame and unit (metres)",
+) -> None:
     if not (views.face_id >= 0).any():
-        where = scene.path or scene.name
-        raise InputError(
-            f"{where}: no frame sees the mesh; check that poses and mesh share one frame and unit (metres)"
-        )
+        raise InputError(f"{scene.path or scene.name}: {said}")
 
 
 @checked
@@ -523,28 +537,54 @@ def about_missing(scene: Scene, keyframes: str, frame_ids: list[int]) -> str | N
 
 
 def read_photos(scene: Scene, frame_ids: list[int], done: Done = lambda: None) -> list[np.ndarray]:
-    """The frames' photos, (h, w, 3) uint8, all brought to the size of the first.
+    """The frames' photos, (h, w, 3) uint8, all brought to the size of the first; what masks hide has colours of beside.
 
     Raises:
         InputError: a frame has no photo, or it cannot be read.
     """
+    return read_masked_photos(scene, frame_ids, done)[0]
 
+
+def read_masked_photos(
+    scene: Scene, frame_ids: list[int], done: Done = lambda: None
+) -> tuple[list[np.ndarray], list[Mask]]:
+    """As `read_photos`, and which of their pixels count: (h, w) bool each, or None for all.
+
+    Raises:
+        InputError: as `read_photos`; a mask that cannot be read or is of another size; masks that leave nothing.
+    """
     sizes = [scene.frame(i).camera.size for i in frame_ids]
     pixels = [w * h for w, h in sizes]
-    need(3 * sum(pixels) + _PAINTED * max(pixels, default=0), f"{len(sizes)} photos:")
+    need(4 * sum(pixels) + _PAINTED * max(pixels, default=0), f"{len(sizes)} photos:")
 
-    def read(frame_id: int) -> np.ndarray:
-        image = scene.frame(frame_id).read_color()
+    def read(frame_id: int) -> tuple[np.ndarray, Mask]:
+        frame = scene.frame(frame_id)
+        mask = frame.read_mask()
+        image = mask_image(frame.read_color(), mask)
         done()
-        return image
+        return image, mask
 
     with ThreadPoolExecutor(threads()) as pool:
-        pictures = list(pool.map(read, frame_ids))
+        pictures, masks = map(list, zip(*pool.map(read, frame_ids), strict=True))
+    if not any(mask is None or mask.any() for mask in masks):
+        where = scene.path or scene.name
+        raise InputError(f"{where}: masks leave nothing of any photo; black hides, so turn black and white around")
     height, width = pictures[0].shape[:2]
     return [
         p if p.shape[:2] == (height, width) else cv2.resize(p, (width, height), interpolation=cv2.INTER_AREA)
         for p in pictures
-    ]
+    ], [mask if mask is None else resize_mask(mask, (width, height)) for mask in masks]
+
+
+def about_masks(frame_ids: list[int], masks: list[Mask]) -> list[str]:
+    """What the user should know of masks: how much they hide, and whether that is all of a photo."""
+    hidden = {i: 1 - mask.mean() for i, mask in zip(frame_ids, masks, strict=True) if mask is not None}
+    if not hidden:
+        return []
+    empty = [i for i, part in hidden.items() if part == 1]
+    share = sum(hidden.values()) / len(masks)
+    said = [f"masks hide {100 * share:.1f} % of the photos, in {len(hidden)} of {len(masks)}"]
+    return said + ([f"masks leave nothing of {len(empty)} photos, such as frame {empty[0]}"] if empty else [])
 
 
 def _final_views(

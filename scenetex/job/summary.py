@@ -2,6 +2,7 @@
 
 import platform
 import resource
+from dataclasses import asdict
 from importlib import metadata
 
 import numpy as np
@@ -46,6 +47,7 @@ def summarize(scene: Scene, result: Result, options: TextureOptions, used: dict 
         "keyframes": sum(result.keyframe),
         "vertices": len(scene.mesh.vertices),
         "faces": len(scene.mesh.faces),
+        "holes_closed": scene.closed and asdict(scene.closed),
         "axis_alignment": scene.mesh.axis_alignment.tolist(),
         "faces_without_area": int((atlas.page < 0).sum()),
         "faces_textured": int((atlas.page >= 0).sum()),

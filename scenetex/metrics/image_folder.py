@@ -15,6 +15,7 @@ from ..scene.load import load_scene
 from ..scene.scene import Scene
 from ..texture.bake import bake
 from ..texture.unwrap import unwrap
+from ..views.masking import Mask, mask_image, mask_views
 from ..views.viewset import ViewSet, cast_views
 from .atlas_scores import measure_atlas
 from .detail_scores import edge_agreement, measure_detail
@@ -74,7 +75,8 @@ def read_images(folder: Path, scene_path: Path, allow_outside: bool = False, out
     if not (views.depth > 0).any():
         raise InputError(f"{folder}: its cameras do not see the mesh of {scene.name}; pass the scene that was textured")
     prompt = known.get("prompt")
-    photos = _photos(scene, ids, images[0].shape[1::-1])
+    photos, masks = _photos(scene, ids, images[0].shape[1::-1])
+    views = mask_views(views, masks)
     return ImageFolder(scene, views, images, photos, prompt if isinstance(prompt, str) else None)
 
 
@@ -83,8 +85,11 @@ def _scene(path: Path, settings: dict, allow_outside: bool) -> Scene:
     scale = settings.get("mesh_scale", 1.0)
     if not isinstance(scale, int | float) or isinstance(scale, bool):
         raise InputError(f"{path}: the result's mesh_scale is no number; texture the scene again")
+    closed = settings.get("close_holes")
+    if closed is not None and (not isinstance(closed, int | float) or isinstance(closed, bool) or closed <= 0):
+        raise InputError(f"{path}: the result's close_holes is no size; texture the scene again")
     align, flip = bool(settings.get("align")), bool(settings.get("flip_faces"))
-    return load_scene(path, align, allow_outside, float(scale), flip)
+    return load_scene(path, align, allow_outside, float(scale), flip, closed)
 
 
 def _read_all(result: ResultFolder, cameras: Sequence[ImageCamera]) -> list[np.ndarray]:
@@ -141,12 +146,14 @@ def score_images(
     return figures
 
 
-def _photos(scene: Scene, ids: list[int], size: tuple[int, int]) -> list[np.ndarray] | None:
-    """The frames' photos, resized; None unless all are there."""
+def _photos(scene: Scene, ids: list[int], size: tuple[int, int]) -> tuple[list[np.ndarray] | None, list[Mask]]:
+    """The frames' photos, resized, and which of their pixels count; no photos unless all are there."""
     frames = {frame.id: frame for frame in scene.frames}
     if not all(i in frames and frames[i].color is not None for i in ids):
-        return None
-    return [cv2.resize(frames[i].read_color(), size, interpolation=cv2.INTER_AREA) for i in ids]
+        return None, [None] * len(ids)
+    masks = [frames[i].read_mask() for i in ids]
+    photos = [mask_image(frames[i].read_color(), mask) for i, mask in zip(ids, masks, strict=True)]
+    return [cv2.resize(photo, size, interpolation=cv2.INTER_AREA) for photo in photos], masks
 
 
 def _ratio(value: float, reference: float) -> float:

@@ -218,6 +218,8 @@ def _details(report: dict) -> list[tuple[str, object]]:
         ("texels on charts", f"{report['texels']:,}"),
     ]
     checks = report.get("checks") or {}
+    if closed := report.get("holes_closed"):
+        rows.append(("holes closed", f"{closed['holes']:,}, {closed['faces']:,} faces, {closed['area']:.2f} m²"))
     if checks.get("frames_without_photo"):
         rows.append(("frames without photo", f"{checks['frames_without_photo']:,}"))
     if checks.get("photo_agreement") is not None:

@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 
+from .nearest import fill_from_nearest
+
 _BLACK = 8  # of 255: JPEG does not keep black quite black
 _BLURRED = 2  # pixels beside the rim that JPEG has mixed with it
 
@@ -23,11 +25,4 @@ def fill_black_rim(image: np.ndarray, width: int) -> np.ndarray:
     if not rim.any():
         return image
     rim = cv2.dilate(rim, np.ones((2 * _BLURRED + 1,) * 2, np.uint8))
-    if rim.all():
-        return image
-    _, nearest = cv2.distanceTransformWithLabels(rim, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-    colours = np.zeros((nearest.max() + 1, *image.shape[2:]), np.uint8)
-    colours[nearest[rim == 0]] = image[rim == 0]
-    filled = image.copy()
-    filled[rim > 0] = colours[nearest[rim > 0]]
-    return filled
+    return fill_from_nearest(image, rim)

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import InputError
 from .camera import Camera
-from .image_source import ImageSource, decode_color, decode_depth, decode_gray
+from .image_source import ImageSource, decode_alpha, decode_color, decode_depth, decode_gray, decode_mask
 from .lens import undistort
 
 __all__ = ["Frame", "ImageSource"]
@@ -24,6 +24,7 @@ class Frame:
         depth: sensor depth, or None.
         depth_camera: the depth camera, which may differ from the colour camera in size and intrinsics, or None.
         depth_cam_to_world: (4, 4) float64 pose of the depth camera, or None.
+        mask: an image of the photo's size that says which of its pixels count: black ones do not; or None.
 
     Example:
         >>> import scenetex
@@ -41,9 +42,11 @@ class Frame:
     depth: ImageSource | None = None
     depth_camera: Camera | None = None
     depth_cam_to_world: np.ndarray | None = None
+    mask: ImageSource | None = None
 
     def __repr__(self) -> str:
-        given = [says for says, source in (("photo", self.color), ("depth", self.depth)) if source is not None]
+        sources = {"photo": self.color, "depth": self.depth, "mask": self.mask}
+        given = [says for says, source in sources.items() if source is not None]
         return f"Frame({', '.join([str(self.id), repr(self.camera), *given])})"
 
     def read_color(self) -> np.ndarray:
@@ -61,6 +64,24 @@ class Frame:
         if self.color is None:
             raise InputError(f"frame {self.id}: has no photo; add one, or texture with generated images")
         return decode_gray(self.color, self.camera.size, shrink, self.color.label(self.id))
+
+    def read_mask(self, straight: bool = True) -> np.ndarray | None:
+        """Which pixels of the photo count: (h, w) bool; None where all do.
+
+        Those do not that its mask hides or where it is transparent (alpha). `straight`: without the lens's distortion,
+        as `read_color`; pixels that the lens did not see do not count, then. Raises `InputError` like `read_color`.
+        """
+        if self.color is None:
+            return None
+        kept = decode_alpha(self.color, self.camera.size, self.color.label(self.id))
+        if self.mask is not None:
+            mask = decode_mask(self.mask, self.camera.size, str(self.mask.path))
+            kept = mask if kept is None else kept & mask
+        if kept is None or kept.all():
+            return None
+        if straight and self.color.distortion is not None:
+            kept = self._straight(kept.view(np.uint8), self.color, self.camera, depth=True) > 0
+        return kept
 
     def read_depth(self) -> np.ndarray:
         """Sensor depth: (h, w) float32, camera z in metres, 0 = none. Raises `InputError` like `read_color`."""

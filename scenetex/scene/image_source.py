@@ -173,14 +173,39 @@ def decode_depth(source: ImageSource, size: tuple[int, int], label: str) -> np.n
     return (raw * float(source.depth_unit)).astype(np.float32)
 
 
-def is_transparent(source: ImageSource, label: str) -> bool:
-    """Whether any pixel of a photo is transparent. Raises `InputError` where it cannot be decoded."""
-    header = image_header(source, label)
-    if not header.transparent:
-        return False
-    flags = cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
-    image = _decode(_read_bytes(source, label), header.size, flags, label)
-    return image.ndim == 3 and image.shape[2] == 4 and bool((image[..., 3] < np.iinfo(image.dtype).max).any())
+def decode_alpha(source: ImageSource, size: tuple[int, int], label: str) -> np.ndarray | None:
+    """Which pixels of a photo of `size` (width, height) are more opaque than not: (h, w) bool; None where all are.
+
+    Raises:
+        InputError: it cannot be decoded.
+    """
+    if source.codec != "image" or not image_header(source, label).transparent:
+        return None
+    image = _decode(_read_bytes(source, label), size, cv2.IMREAD_UNCHANGED, label)
+    if image.ndim < 3 or image.shape[2] != 4:
+        return None
+    opaque = image[..., 3] > np.iinfo(image.dtype).max // 2
+    return None if opaque.all() else opaque
+
+
+def decode_mask(source: ImageSource, size: tuple[int, int], label: str) -> np.ndarray:
+    """Which pixels of a photo of `size` (width, height) its mask keeps: (h, w) bool, those that are not black.
+
+    Of JPEG, which keeps no black quite black, those that are brighter than half.
+
+    Raises:
+        InputError: the mask cannot be decoded, or is of another size.
+    """
+    data = _read_bytes(source, label)
+    found = read_header(io.BytesIO(data), label).size
+    if found != tuple(size):
+        raise InputError(
+            f"{label}: mask is {found[0]}x{found[1]}, its photo {size[0]}x{size[1]}; make it again at the photo's size"
+        )
+    image = _decode(data, size, cv2.IMREAD_UNCHANGED, label)
+    if image.ndim == 3:
+        image = image[..., :3].max(2)
+    return image > (127 if data.startswith(b"\xff\xd8") else 0)
 
 
 def _no_depth(label: str) -> InputError:

@@ -8,7 +8,9 @@ from pathlib import Path
 from ..errors import InputError, shown
 from ..files.reading import check_inside, check_path, only_inside
 from .colmap import find_model, load_colmap, project_folder
+from .holes import with_holes_closed
 from .mesh_file import MESH_SUFFIXES
+from .photo_masks import with_masks_beside
 from .photo_warnings import warn_of_photos
 from .polycam import is_polycam, load_polycam
 from .published_datasets import load_zoo, zoo_spec
@@ -30,6 +32,7 @@ def load_scene(
     allow_outside: bool = False,
     mesh_scale: float = 1.0,
     flip_faces: bool = False,
+    close_holes: float | None = None,
 ) -> Scene:
     """Reads a scene: its mesh, cameras and frames. Pixels stay on disk until a frame is asked for them.
 
@@ -49,8 +52,11 @@ def load_scene(
     Where there is no mesh, but depth, a mesh is fused from the depth images, if Open3D is installed (the extra
     `fusion`); an `InputWarning` says so.
 
+    Masks say which pixels of the photos count: those of `transforms.json`, and a folder `mask/` or `masks/` beside the
+    folder of the photos in any layout, with images named like them. Black hides; so does transparency (alpha).
+
     What cannot be read and is not needed, such as depth images beside a mesh, is left out, and what of the photos is
-    not heeded (colour profiles, transparency, masks) is named: each in an `InputWarning`.
+    not heeded (colour profiles) is named: each in an `InputWarning`.
 
     Args:
         path: the folder, or its `.sens` or `transforms.json` file; or `data set:root#scene` for a scene of a published
@@ -61,6 +67,8 @@ def load_scene(
             scenes that come from people who may know what else is on this machine. The folder may be a symlink itself.
         mesh_scale: factor on the mesh's vertices, not on the poses: 0.001 for a mesh in millimetres.
         flip_faces: turn all faces of the mesh around, for meshes that show the cameras their back.
+        close_holes: size, metres, of the largest holes of the mesh that get faces of their own (the largest distance
+            across them); they stand behind the mesh's own, and `Scene.closed` counts them. None = leave all holes.
 
     Returns:
         The scene, named after its folder; frames whose pose is not finite (tracking lost) are listed in `skipped`.
@@ -69,7 +77,7 @@ def load_scene(
         InputError: one line that names the file and the cure: no such path, a folder of unknown layout, a mesh that
             is absent, damaged, empty, without faces or all NaN, a missing or malformed pose or intrinsic matrix, no
             frame with a finite pose, no frame with both pose and photo, a `.sens` file that is cut short, a name or
-            symlink that leads out of the scene's folder; a scale that is not positive.
+            symlink that leads out of the scene's folder; a scale, or size of holes, that is not positive.
 
     Example:
         >>> import scenetex
@@ -87,12 +95,15 @@ def load_scene(
     with only_inside(None if allow_outside else folder, named=path):
         scene = load_zoo(spec, scene_name(path)) if spec else _load(path)
         # Pixels are read later: whatever reader made the scene, where they lie is looked at now.
-        for source in (source for frame in scene.frames for source in (frame.color, frame.depth) if source):
+        scene = replace(scene, frames=with_masks_beside(scene.frames, folder))
+        for source in (source for frame in scene.frames for source in (frame.color, frame.mask, frame.depth) if source):
             check_inside(source.path)
         warn_of_photos(scene.frames)
     if mesh_scale != 1 or flip_faces:
         faces = scene.mesh.faces[:, ::-1] if flip_faces else scene.mesh.faces
         scene = replace(scene, mesh=replace(scene.mesh, vertices=scene.mesh.vertices * mesh_scale, faces=faces))
+    if close_holes is not None:
+        scene = with_holes_closed(scene, close_holes)
     return scene.aligned() if align else scene
 
 

@@ -8,13 +8,13 @@ import numpy as np
 
 from ..errors import InputError, InputWarning
 from .frame import Frame
-from .image_source import ImageSource, image_header, is_transparent
+from .image_source import ImageSource, image_header
 
 _LOOKED_AT = 8  # photos, evenly spread: those of one scene mostly come from one camera
 
 
 def warn_of_photos(frames: Sequence[Frame]) -> None:
-    """An `InputWarning` each where photos say that their colours are not sRGB, and where they are transparent.
+    """An `InputWarning` where photos say that their colours are not sRGB.
 
     Looks at the headers of a few; what is damaged says so when it is read.
     """
@@ -37,10 +37,5 @@ def _remarks(source: ImageSource) -> dict[str, str]:
     if colors:
         found["profile"] = (
             f"colours are in {colors} and are taken for sRGB, which turns them a little; convert the photos to sRGB"
-        )
-    if is_transparent(source, label):
-        found["transparent"] = (
-            "is transparent in places (alpha), which is not heeded: what is hidden there, often black, is painted, "
-            "too; use the photos without a mask"
         )
     return found

@@ -37,7 +37,7 @@ def triangulate(vertices: np.ndarray, counts: np.ndarray, corners: np.ndarray, w
     left = _MOST_WORK
     for polygon in _folded(vertices, triangles, cut):
         outline = corners[starts[polygon] : starts[polygon] + counts[polygon]]
-        pieces, work = _cut(_flattened(vertices[outline]), left)
+        pieces, work = _cut(flattened(vertices[outline]), left)
         left -= work
         if left <= 0:
             raise InputError(f"{where}: its polygons have too many corners and notches; triangulate it on export")
@@ -96,7 +96,7 @@ def _cut(flat: np.ndarray, most_work: int) -> tuple[np.ndarray, int]:
     return _clipped(flat, most_work)
 
 
-def _flattened(outline: np.ndarray) -> np.ndarray:
+def flattened(outline: np.ndarray) -> np.ndarray:
     """(n, 2) float64: the outline seen along its normal, counter-clockwise."""
     points = outline - outline[0]
     normal = np.cross(points, np.roll(points, -1, 0)).sum(0)

@@ -99,7 +99,10 @@ def _of_file(scene: Scene, path: Path) -> np.ndarray:
             mask = np.load(file, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise InputError(f"{path}: cannot be read ({error}); write it with numpy.save, a bool per face") from None
+    new = scene.closed.faces if scene.closed else 0
     faces = len(scene.mesh.faces)
+    if isinstance(mask, np.ndarray) and mask.shape == (faces - new,):  # for the scan, whose holes were closed since
+        mask = np.concatenate([mask, np.zeros(new, mask.dtype)])
     if not isinstance(mask, np.ndarray) or mask.shape != (faces,) or mask.dtype.kind not in "bui":
         about = f"{mask.dtype} of shape {mask.shape}" if isinstance(mask, np.ndarray) else "several arrays"
         raise InputError(f"{path}: holds {about}, but the mesh has {faces:,} faces; write a bool for each of them")

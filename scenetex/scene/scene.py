@@ -13,6 +13,25 @@ from .mesh import Mesh
 _PIXELS = {"color": "photos", "depth": "depth images"}  # what a frame may have
 
 
+@dataclass(frozen=True)
+class ClosedHoles:
+    """What closing holes added to a mesh, behind what it had.
+
+    Attributes:
+        holes: number of loops that were closed.
+        faces, vertices: how many are new.
+        area: of the new faces, square metres.
+    """
+
+    holes: int
+    faces: int
+    vertices: int
+    area: float
+
+    def __str__(self) -> str:
+        return f"{self.holes:,} hole{'s' * (self.holes != 1)} closed, {self.faces:,} faces of {self.area:.3g} m²"
+
+
 @dataclass(frozen=True, eq=False)
 class Scene:
     """A mesh with its posed frames, all in one world frame (metres).
@@ -25,6 +44,7 @@ class Scene:
         path: where it was read from, or None.
         without_photo: names of photos that are not there; their frames were left out.
         damaged: what is wrong with files of frames, or of depth images, that were left out for it, a line each.
+        closed: what of the mesh closes holes, see `load_scene`; None where nothing does.
 
     Example:
         >>> import scenetex
@@ -42,6 +62,7 @@ class Scene:
     path: Path | None = field(default=None)
     without_photo: tuple[str, ...] = ()
     damaged: tuple[str, ...] = ()
+    closed: ClosedHoles | None = None
 
     def __repr__(self) -> str:
         return f"Scene({self.name!r}, {self.mesh!r}, {len(self.frames)} frames)"
@@ -90,7 +111,7 @@ class Scene:
 
     def places(self) -> set[Path]:
         """Where the scene lies: its folder, what links in it lead to, and one image of every folder that has some."""
-        images = [image.path for frame in self.frames for image in (frame.color, frame.depth) if image is not None]
+        images = [image.path for frame in self.frames for image in (frame.color, frame.mask, frame.depth) if image]
         found = set({path.parent: path for path in images}.values())
         if self.path is not None:
             links = self.path.iterdir() if self.path.is_dir() else ()

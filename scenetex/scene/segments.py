@@ -50,7 +50,8 @@ def read_segments(scene: Scene) -> Segments | None:
     if not segments or groups is None:
         return None
     numbers = _whole_numbers(read_named(segments[0], _CURE).get("segIndices"), f"{segments[0]}: segIndices")
-    vertices = len(scene.mesh.vertices)
+    new = scene.closed.vertices if scene.closed else 0  # which close holes stand behind those of the scan
+    vertices = len(scene.mesh.vertices) - new
     if len(numbers) != vertices:
         raise InputError(
             f"{segments[0]}: has segments of {len(numbers):,} vertices, but the mesh has {vertices:,}; take the "
@@ -67,7 +68,7 @@ def read_segments(scene: Scene) -> Segments | None:
         at = np.searchsorted(numbers, parts, "left", order), np.searchsorted(numbers, parts, "right", order)
         for a, b in zip(*at, strict=True):
             instance[order[a:b]] = number
-    return Segments(instance, labels)
+    return Segments(np.concatenate([instance, np.full(new, -1)]), labels)
 
 
 def _first(folder: Path, name: str) -> Path | None:

@@ -25,6 +25,7 @@ from .mesh import Mesh
 from .mesh_file import mesh_files, read_mesh
 from .named_file import NamedFiles
 from .optional_depth import optional_depth
+from .photo_masks import named_masks
 from .ply import is_cloud
 from .pose import checked_intrinsics
 from .scannet import camera_for, registered, split_lost
@@ -40,7 +41,7 @@ _ALL_DISTORTION = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")
 _LIST = "distortion_params"
 _LISTED = ("k1", "k2", "k3", "k4", "p1", "p2")  # nerfstudio's order (cameras/camera_utils.py)
 _OTHER_LENSES = ("ftheta_p0", "latlong", "equirectangular", "orthographic")  # instant-ngp's
-_MASKS = ("mask_path", "fisheye_crop_radius")
+_CROP = "fisheye_crop_radius"
 _MISSING_SUFFIXES = (".png", ".jpg", ".jpeg")
 _LARGEST_SIDE = 1 << 16
 _LONGEST_NAME = 1024
@@ -83,8 +84,9 @@ class _Fields:
             raise InputError(f"{self.where}: {key} is not true or false; fix it")
         return bool(value)
 
-    def text(self, key: str) -> str | None:
-        value = self.own.get(key)
+    def text(self, key: str, shared: bool = False) -> str | None:
+        """A file's name that the frame gives, or, if that may be `shared`, the file for all."""
+        value = self.value(key) if shared else self.own.get(key)
         if value is not None and not _is_file_name(value):
             raise InputError(f"{self.where}: {key} is not a file name; fix it")
         return value
@@ -117,8 +119,10 @@ def load_transforms(path: Path, name: str) -> Scene:
     if not any(photos) and any(names):
         first = next(name for name in names if name)
         raise InputError(f"{path}: none of its photos is there, such as {first}; put them where file_path says")
-    kept = [i for i in range(len(fields)) if photos[i] or not any(photos)]
-    gone = sorted(set(range(len(fields))) - set(kept))
+    masked = {i: mask for i, f in enumerate(fields) if photos[i] and (mask := f.text("mask_path", shared=True))}
+    masks, bare = named_masks(masked, files, path)
+    kept = [i for i in range(len(fields)) if (photos[i] or not any(photos)) and i not in bare]
+    gone = sorted(set(range(len(fields))) - set(kept) - set(bare))
     without_photo = tuple(fields[i].text("file_path") or f"of frame {i}" for i in gone)
     numbers = dict(zip(kept, frame_numbers([names[i] for i in kept]), strict=True))
     kept.sort(key=numbers.__getitem__)
@@ -146,15 +150,16 @@ def load_transforms(path: Path, name: str) -> Scene:
             depth=given[i] if i in depths else None,
             depth_camera=depths.get(i),
             depth_cam_to_world=pose if i in depths else None,
+            mask=masks.get(i),
         )
         for i, pose in zip(tracked, to_world @ _OPENGL_TO_OPENCV, strict=True)
     ]
-    mask = next((key for key in _MASKS if any(part.get(key) for part in (meta, *entries))), None)
-    if mask:
-        said = f"its masks ({mask}) are not read, and what they hide is painted, too; leave such frames out"
-        warnings.warn(f"{path}: {said}, or paint the photos over there", InputWarning, stacklevel=2)
+    if any(part.get(_CROP) for part in (meta, *entries)):
+        said = f"{_CROP} is not heeded, and what it hides is painted, too; hide it by masks (mask_path)"
+        warnings.warn(f"{path}: {said}", InputWarning, stacklevel=2)
     lost = tuple(numbers[i] for i in skipped)
-    return Scene(name, _mesh(meta, path, name, frames), tuple(frames), lost, folder, without_photo)
+    mesh = _mesh(meta, path, name, frames)
+    return Scene(name, mesh, tuple(frames), lost, folder, without_photo, tuple(bare.values()))
 
 
 def _parse(path: Path) -> tuple[dict, list[dict]]:

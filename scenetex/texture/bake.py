@@ -9,6 +9,7 @@ import numpy as np
 from ..errors import InputError
 from ..process.memory import need
 from ..scene.mesh import Mesh, MeshLike
+from ..views.masking import mask_image, mask_views
 from ..views.viewset import ViewSet, cast_views
 from .atlas import Atlas
 from .blend import blend
@@ -43,6 +44,7 @@ def bake(
     views: ViewSet,
     images: "Sequence[np.ndarray | PIL.Image.Image] | np.ndarray",
     *,
+    masks: Sequence[np.ndarray | None] | None = None,
     refine_poses: bool = False,
     done: Callable[[], None] = lambda: None,
 ) -> TexturedMesh:
@@ -58,6 +60,7 @@ def bake(
         views: m views, from `render_views`.
         images: m images, arrays (h, w, 3) uint8 sRGB or float 0..1, or PIL images; all of one size, which may differ
             from the views' (the intrinsics are scaled).
+        masks: for each image (h, w) bool, False where its pixels are neither painted nor compared, or None.
         refine_poses: first refine poses and intrinsics photometrically (`refine_cameras`), kept if it lowers the error.
         done: called after each image, for progress bars.
 
@@ -79,10 +82,14 @@ def bake(
             f"bake: the atlas has {len(atlas.faces)} faces, the mesh {len(mesh.faces)}; unwrap this very mesh first"
         )
     pictures = as_images(images, views)
+    hidden = as_masks(masks, pictures, views)
+    pictures = [mask_image(picture, mask) for picture, mask in zip(pictures, hidden, strict=True)]
+    views = mask_views(views, hidden)
     if refine_poses:
         refined = refine_cameras(mesh, views, pictures)
         if refined.accepted:
             views = cast_views(mesh, refined.intrinsics, refined.cam_to_world, views.size, views.frame_ids)
+            views = mask_views(views, hidden)
     return paint(mesh, atlas, survey(mesh, views, pictures), done, generated=None)
 
 
@@ -190,6 +197,22 @@ def as_images(given: "Sequence[np.ndarray | PIL.Image.Image] | np.ndarray", view
             f"{views.size[0]} x {views.size[1]}; render the views at the images' size"
         )
     return out
+
+
+def as_masks(
+    given: Sequence[np.ndarray | None] | None, images: list[np.ndarray], views: ViewSet
+) -> list[np.ndarray | None]:
+    """Checked masks, one per image."""
+    masks = [None] * len(images) if given is None else [None if mask is None else np.asarray(mask) for mask in given]
+    if len(masks) != len(images):
+        raise InputError(f"bake: {len(masks)} masks for {len(images)} images; pass one per image, or None")
+    for frame, mask, image in zip(views.frame_ids, masks, images, strict=True):
+        if mask is not None and (mask.shape != image.shape[:2] or mask.dtype != bool):
+            raise InputError(
+                f"bake: the mask of frame {frame} is {mask.shape} of {mask.dtype}, its image {image.shape[:2]}; "
+                "pass bool of the image's size"
+            )
+    return masks
 
 
 def _continue(mesh: Mesh, texels: Texels, color: np.ndarray, seen: np.ndarray) -> np.ndarray:

@@ -10,8 +10,8 @@ from .fill import pad
 from .texels import rasterize
 from .textured_mesh import TexturedMesh
 
-# What a texel of a page of sources can be, by its index. Blue, orange and purple after the palette of Okabe and Ito (2008),
-# the blue a little darker: so the colour-blind tell them apart.
+# What a texel of a page of sources can be, by its index. Blue, orange and purple are after the palette of Okabe and Ito
+# (2008), the blue a little darker: so the colour-blind tell them apart.
 NOTHING, PHOTO, GENERATED, FILLED = range(4)
 COLORS = {"photo": (0, 86, 166), "generated": (230, 159, 0), "filled": (204, 121, 167)}
 _PALETTE = np.array([(32, 33, 36), *COLORS.values()], np.uint8)

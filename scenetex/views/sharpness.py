@@ -7,6 +7,7 @@ import numpy as np
 
 from ..process.threads import threads
 from ..scene.frame import Frame
+from .masking import clear_of_rim, resize_mask
 
 _WIDTH = 320  # pixels: motion blur that is gone at this width does not matter to a texture either
 _DARK = 100.0  # keeps sensor noise in black photos from counting as detail
@@ -15,12 +16,19 @@ _DARK = 100.0  # keeps sensor noise in black photos from counting as detail
 def measure_sharpness(frame: Frame) -> float:
     """Variance of the photo's Laplacian over its squared mean, so that exposure does not count. Larger is sharper.
 
+    What its mask hides does not count; 0 for a photo of which it leaves nothing.
+
     Raises:
         InputError: the photo is absent or cannot be read.
     """
     shrink = max(s for s in (1, 2, 4, 8) if s == 1 or frame.camera.width >= s * _WIDTH)
     gray = frame.read_gray(shrink).astype(np.float32)
-    return float(cv2.Laplacian(gray, cv2.CV_32F).var() / (gray.mean() ** 2 + _DARK))
+    detail = cv2.Laplacian(gray, cv2.CV_32F)
+    mask = frame.read_mask(straight=False)
+    if mask is not None:
+        kept = resize_mask(clear_of_rim(mask), gray.shape[::-1])
+        gray, detail = gray[kept], detail[kept]
+    return float(detail.var() / (gray.mean() ** 2 + _DARK)) if gray.size else 0.0
 
 
 class Sharpness:
