@@ -8,9 +8,10 @@ from batch_runs import left, partial, report, rooms, texture
 
 from scenetex import InputError
 from scenetex.batch import one_scene
-from scenetex.job import run as pipeline
+from scenetex.job import bake_stages as pipeline
 from scenetex.job.options import TextureOptions
 from scenetex.job.stages import Stages
+from scenetex.process.threads import threads
 
 GENERATED = ("--images", "generated", "--image-size", "64x48", "--device", "cpu", "--keyframes", "2,100")
 
@@ -132,7 +133,7 @@ def test_out_of_memory_is_tried_again_with_less_at_a_time(tmp_path, monkeypatch)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
 
     def hungry(*args):
-        limits.append(pipeline.threads())
+        limits.append(threads())
         if len(limits) < 3:
             raise MemoryError
         return survey(*args)
@@ -147,7 +148,7 @@ def test_out_of_memory_is_tried_again_with_less_at_a_time(tmp_path, monkeypatch)
 
 
 def test_memory_that_never_suffices_is_one_line(tmp_path, monkeypatch, capsys):
-    def hungry(*args):
+    def hungry(*args, **options):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
 
     monkeypatch.setattr("scenetex.process.threads._Limit.threads", 2)

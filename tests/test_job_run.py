@@ -20,7 +20,8 @@ from scenetex.batch import one_scene
 from scenetex.cli import main as cli
 from scenetex.cli import texture as texture_command
 from scenetex.files.manifest import MANIFEST
-from scenetex.job.run import choose_frames, depth_size, read_photos, run_stages
+from scenetex.job.photo_stages import choose_frames, depth_size, read_photos
+from scenetex.job.run import run_stages
 from scenetex.synthetic import read_room
 from scenetex.texture.textured_mesh import TexturedMesh
 
@@ -241,7 +242,7 @@ def test_frames_are_chosen_as_asked(scan, keyframes, ids):
 
 
 def test_long_trajectories_are_thinned_out(tmp_path, monkeypatch):
-    monkeypatch.setattr("scenetex.job.run.MOST_PHOTOS", 8)
+    monkeypatch.setattr("scenetex.job.photo_stages.MOST_PHOTOS", 8)
     poses = {i: tiny_scan.look(0.3 * i) for i in range(20)}
     scene = load_scene(tiny_scan.write_extracted(tmp_path / "room", poses, depth=False))
     chosen = choose_frames(scene, "auto")
@@ -295,6 +296,6 @@ def test_frames_that_are_asked_for_but_not_there_are_said(tmp_path, capsys):
     ],
 )
 def test_options_from_python_are_checked_before_any_work(scan, option, value, monkeypatch):
-    monkeypatch.setattr("scenetex.job.run.choose_frames", lambda *_: pytest.fail("work has begun"))
+    monkeypatch.setattr("scenetex.job.photo_stages.choose_frames", lambda *_: pytest.fail("work has begun"))
     with pytest.raises(InputError, match=f"^{option} "):
         texture_scene(load_scene(scan), **{option: value})

@@ -12,7 +12,7 @@ import torch
 from batch_runs import rooms, texture
 
 from scenetex import InputError, load_scene
-from scenetex.job.run import read_photos
+from scenetex.job.photo_stages import read_photos
 from scenetex.process.memory import OutOfMemory, fits, is_out_of_memory, need, ran_out
 from scenetex.scene.camera import small_size
 from scenetex.views.viewset import render_views

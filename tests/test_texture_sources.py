@@ -153,7 +153,7 @@ def test_other_images_are_not_taken_for_sources():
 
 
 def test_the_colour_blind_tell_the_colours_apart():
-    """As the two frequent kinds of dichromats see them (Vienot, Brettel and Mollon 1999), and on light and dark paper."""
+    """As the two frequent kinds of dichromats see them (Vienot, Brettel and Mollon 1999), on light and dark paper."""
     protan = np.array([[0.11238, 0.88762, 0], [0.11238, 0.88762, -0.00001], [0.00401, -0.00401, 1]])
     deutan = np.array([[0.29275, 0.70725, 0], [0.29275, 0.70725, 0], [-0.02234, 0.02234, 1]])
     colors = np.array([*COLORS.values(), (44, 45, 49), (232, 234, 238)]) / 255

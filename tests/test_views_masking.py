@@ -18,7 +18,7 @@ import scenetex
 from scenetex import InputError, bake, unwrap
 from scenetex.cli.main import main
 from scenetex.job.completion import seen_share
-from scenetex.job.run import about_masks, read_masked_photos
+from scenetex.job.photo_stages import about_masks, read_masked_photos
 from scenetex.scene.image_source import ImageSource
 from scenetex.texture.refine import refine_cameras
 from scenetex.views.masking import clear_of_rim, mask_image, mask_views, resize_mask

@@ -10,13 +10,14 @@ from pathlib import Path
 from ..checks import refuse
 from ..errors import InputError
 from ..files.output import check_replaceable, output_folder
+from ..job.bake_stages import lay_out
 from ..job.base_result import find_base
 from ..job.cache_keys import cache_keys
 from ..job.content_hash import FileHashes, content_hash
 from ..job.generation import load_model
 from ..job.options import TextureOptions
 from ..job.result_folder import COMPLETED, PREVIEW, REPAINTED, ResultFolder
-from ..job.run import Result, lay_out, make_images, prepare_model, run_checks, run_stages, with_named
+from ..job.run import Result, make_images, prepare_model, run_checks, run_stages, with_named
 from ..job.stage_cache import StageCache
 from ..job.stages import Stages, Watch
 from ..job.summary import about_run, summarize

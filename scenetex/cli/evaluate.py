@@ -102,7 +102,7 @@ def _feature_scores(options: ImagesOptions, found) -> list[Figure]:
 
 
 def _photos(options: PhotosOptions) -> tuple[list[Figure], dict]:
-    from ..job.run import about_missing, choose_frames, read_masked_photos
+    from ..job.photo_stages import about_missing, choose_frames, read_masked_photos
     from ..metrics.overlap import overlap_psnr
     from ..scene.load import load_scene
     from ..views.masking import mask_views
@@ -195,7 +195,7 @@ def _completion(options: CompletionOptions) -> tuple[list[Figure], dict]:
 def _half_given(options: CompletionOptions, path: Path):
     """A scene of which the photos of the first half are given."""
     from ..checks import check_scene
-    from ..job.run import read_photos
+    from ..job.photo_stages import read_photos
     from ..metrics.completion import Case, photographed, scanned
     from ..scene.load import load_scene
     from ..synthetic.scan_writer import RECIPE, read_room

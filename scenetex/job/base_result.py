@@ -17,11 +17,12 @@ from ..texture.sources import decode_sources
 from ..texture.texels import rasterize
 from ..texture.textured_mesh import TexturedMesh
 from ..views.viewset import cast_views
+from .bake_stages import lay_out
 from .content_hash import content_hash, parts_of
 from .options import TextureOptions
+from .photo_stages import depth_size
 from .repainting import Base
 from .result_folder import ResultFolder
-from .run import depth_size, lay_out
 from .stages import Stages
 
 _LAYOUT = ("texture_size", "texels_per_metre", "packer")  # options that an atlas comes from

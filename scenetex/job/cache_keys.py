@@ -27,7 +27,7 @@ _CODE = {
     "further": ("job.completion_stage",),
     "result": ("report.page", "report.preview", "texture.textured_mesh"),
 }
-_STAGES = ("job.run",)
+_STAGES = ("job.run", "job.photo_stages", "job.bake_stages")
 _WRITING = ("job.result_folder", "job.summary")
 # What images do not depend on as long as there are only the keyframes', or as long as they are small.
 # Of a frame, what only stages that paint with photos read; of a photo, the file, whose content counts.

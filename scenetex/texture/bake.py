@@ -203,7 +203,9 @@ def as_masks(
     given: Sequence[np.ndarray | None] | None, images: list[np.ndarray], views: ViewSet
 ) -> list[np.ndarray | None]:
     """Checked masks, one per image."""
-    masks = [None] * len(images) if given is None else [None if mask is None else np.asarray(mask) for mask in given]
+    masks: list[np.ndarray | None] = [None] * len(images)
+    if given is not None:
+        masks = [None if mask is None else np.asarray(mask) for mask in given]
     if len(masks) != len(images):
         raise InputError(f"bake: {len(masks)} masks for {len(images)} images; pass one per image, or None")
     for frame, mask, image in zip(views.frame_ids, masks, images, strict=True):

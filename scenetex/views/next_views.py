@@ -51,8 +51,8 @@ def select_views(
 
     Cameras stand upright in the scene's free space, 0.3 m from everything (0.15 m where they have to come close), look
     along any of twelve headings and six pitches, and have the field of view of the trajectory's first camera. Each view
-    is the one that shows most of what neither `seen` nor the views before it show, at a good angle and from near enough,
-    and in which at least a fifth is known by then. The same arguments give the same views.
+    is the one that shows most of what neither `seen` nor the views before it show, at a good angle and from near
+    enough, and in which at least a fifth is known by then. The same arguments give the same views.
 
     Args:
         scene: of which the faces are turned the right way.

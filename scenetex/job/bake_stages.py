@@ -1,0 +1,57 @@
+"""The stages that make an atlas and paint it."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+
+import numpy as np
+
+from ..scene.scene import Scene
+from ..texture.atlas import Atlas
+from ..texture.bake import paint, survey
+from ..texture.textured_mesh import TexturedMesh
+from ..texture.unwrap import Packer, unwrap
+from ..views.viewset import ViewSet
+from .stages import Stages
+
+Layout = Future[Atlas] | Callable[[], Atlas]
+
+
+def lay_out(scene: Scene, stages: Stages, texture_size: int, texels_per_metre: float | None, packer: Packer) -> Atlas:
+    """The atlas, `unwrap` as a stage."""
+    with stages.stage("unwrap"):
+        found = stages.recall("unwrap")
+        if found is not None:
+            return Atlas(**found)
+        atlas = unwrap(scene.mesh, texture_size, texels_per_metre=texels_per_metre, packer=packer)
+        stages.keep("unwrap", **vars(atlas))
+    return atlas
+
+
+def bake_stages(
+    scene: Scene, layout: Layout, views: ViewSet, pictures: list[np.ndarray], stages: Stages, generated: bool
+) -> TexturedMesh:
+    """Survey and paint, the two halves of `bake`, as stages; the survey does not need the atlas yet."""
+    found = stages.recall("paint")
+    if found is not None:
+        pages = {name: tuple(found[name]) for name in ("textures", "coverage", "generated")}
+        return TexturedMesh(scene.mesh, _await(layout, stages), texels=found["texels"], **pages)
+    with stages.stage("survey"):
+        seen_by = survey(scene.mesh, views, pictures)
+    atlas = _await(layout, stages)
+    with stages.stage("paint", len(views)) as done:
+        mesh = paint(scene.mesh, atlas, seen_by, done, generated=generated)
+        kept = {name: getattr(mesh, name) for name in ("textures", "coverage", "generated", "texels")}
+        stages.keep("paint", **kept)
+    return mesh
+
+
+def _await(layout: Layout, stages: Stages) -> Atlas:
+    """The atlas; a bar without an end while it takes longer than the stages beside it."""
+    if not isinstance(layout, Future):
+        return layout()
+    with stages.stage("waiting for unwrap", 0) as done:
+        while not layout.done():
+            time.sleep(0.02)
+            done()
+    return layout.result()

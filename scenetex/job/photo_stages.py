@@ -1,0 +1,174 @@
+"""The stages that photos go through before they are baked: which frames, their pixels, refined cameras, views."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Annotated, Any
+
+import cv2
+import numpy as np
+
+from ..errors import InputError
+from ..limits import KEYFRAMES, checked, read_keyframes
+from ..process.memory import need
+from ..process.threads import threads
+from ..scene.camera import Camera, small_size
+from ..scene.scene import Scene
+from ..texture.refine import RefinedCameras, refine_cameras, refinement_steps
+from ..views.keyframes import select_keyframes
+from ..views.masking import Mask, mask_image, mask_views, resize_mask
+from ..views.viewset import ViewSet, cast_views, render_views
+from .stages import Done, Stages
+
+MOST_PHOTOS = 120  # more are thinned out to keyframes: they cost time and hardly add detail
+_GLANCE = 160  # width of the depth maps that refinement works with
+_DEPTH_SHARE = 2  # photos over the depth maps they are baked with: costs 0.02 dB, saves a sixth of the time
+_PAINTED = 60  # bytes for each pixel of the photo that is being painted
+_DEPTH_SIDES = 400, 2400  # pixels of the maps' shorter and longer side, beyond which photos of 100 megapixels leave off
+# Views, an image for each, which of them are keyframes, and what refinement found.
+Made = tuple[ViewSet, list[np.ndarray], tuple[bool, ...], RefinedCameras | None]
+
+
+def photo_stages(scene: Scene, keyframes: str, refine_poses: bool, stages: Stages) -> Made:
+    """Views, photos, which are keyframes (all), and what refinement found."""
+    frame_ids = frames_stage(scene, keyframes, stages, photos=True)
+    with stages.stage("photos", len(frame_ids)) as done:
+        pictures, masks = read_masked_photos(scene, frame_ids, done)
+        stages.notes += about_masks(frame_ids, masks)
+    size = pictures[0].shape[1], pictures[0].shape[0]
+    refinement = None
+    if refine_poses:
+        with stages.stage("refine", refinement_steps()) as done:
+            refinement = _refined(scene, frame_ids, pictures, masks, stages, done)
+    with stages.stage("render", len(frame_ids)) as done:
+        coarse = depth_size(size)
+        views = _final_views(scene, frame_ids, coarse, refinement, done)
+    _check_sight(scene, views)
+    views = mask_views(views, masks)
+    _check_sight(scene, views, "what masks leave of the photos shows nothing of the mesh; check that black hides")
+    return views, pictures, (True,) * len(views), refinement
+
+
+def depth_size(size: tuple[int, int]) -> tuple[int, int]:
+    """(width, height) of the depth maps that photos of `size` are baked with."""
+    shortest, longest = _DEPTH_SIDES
+    share = max(_DEPTH_SHARE, min(min(size) / shortest, max(size) / longest))
+    width, height = (max(1, int(side // share)) for side in size)
+    return width, height
+
+
+def frames_stage(scene: Scene, keyframes: str, stages: Stages, photos: bool) -> list[int]:
+    """`choose_frames` as a stage."""
+    with stages.stage("keyframes"):
+        found = stages.recall("keyframes")
+        frame_ids = choose_frames(scene, keyframes, photos) if found is None else found["ids"].tolist()
+        if found is None:
+            stages.keep("keyframes", ids=frame_ids)
+    missing = about_missing(scene, keyframes, frame_ids)
+    stages.notes += [missing] if missing and missing not in stages.notes else []
+    return frame_ids
+
+
+def _refined(
+    scene: Scene, frame_ids: list[int], pictures: list[np.ndarray], masks: list[Mask], stages: Stages, done: Done
+) -> RefinedCameras:
+    """`refine_cameras` as a stage, on coarse views."""
+    found = stages.recall("refine")
+    if found is not None:
+        return RefinedCameras(**found | {"size": tuple(found["size"].tolist())})
+    height, width = pictures[0].shape[:2]
+    glances = render_views(scene, frame_ids, small_size((width, height), _GLANCE))
+    _check_sight(scene, glances)
+    refinement = refine_cameras(scene.mesh, mask_views(glances, masks), pictures, done)
+    stages.keep("refine", **vars(refinement))
+    return refinement
+
+
+def _check_sight(
+    scene: Scene,
+    views: ViewSet,
+    said: str = "no frame sees the mesh; check that poses and mesh share one frame and unit (metres)",
+) -> None:
+    if not (views.face_id >= 0).any():
+        raise InputError(f"{scene.path or scene.name}: {said}")
+
+
+@checked
+def choose_frames(scene: Scene, keyframes: Annotated[str, KEYFRAMES], photos: bool = True) -> list[int]:
+    """Frame ids for the `keyframes` option of `run_stages`; `photos`: they are to be painted with their photos."""
+    if keyframes == "auto" and not photos:
+        return select_keyframes(scene, sharpness=False)
+    asked = read_keyframes(keyframes, "keyframes")
+    if keyframes == "all" or (keyframes == "auto" and len(scene.frames) <= MOST_PHOTOS):
+        return [frame.id for frame in scene.frames]
+    if keyframes == "auto":
+        return select_keyframes(scene, count=MOST_PHOTOS, connected=False)
+    by_sight: dict[str, Any] = {"sharpness": photos, "connected": not photos} if "count" in asked else {}
+    return select_keyframes(scene, **asked, **by_sight)
+
+
+def about_missing(scene: Scene, keyframes: str, frame_ids: list[int]) -> str | None:
+    """What the user should know of frames that were asked for by number, but are not there."""
+    count = read_keyframes(keyframes, "keyframes").get("count", 0)
+    if len(frame_ids) >= count:
+        return None
+    return f"{count} keyframes asked for, but there are {len(scene.frames)} frames; {len(frame_ids)} were taken"
+
+
+def read_photos(scene: Scene, frame_ids: list[int], done: Done = lambda: None) -> list[np.ndarray]:
+    """The frames' photos, (h, w, 3) uint8, all brought to the size of the first; what masks hide has colours of beside.
+
+    Raises:
+        InputError: a frame has no photo, or it cannot be read.
+    """
+    return read_masked_photos(scene, frame_ids, done)[0]
+
+
+def read_masked_photos(
+    scene: Scene, frame_ids: list[int], done: Done = lambda: None
+) -> tuple[list[np.ndarray], list[Mask]]:
+    """As `read_photos`, and which of their pixels count: (h, w) bool each, or None for all.
+
+    Raises:
+        InputError: as `read_photos`; a mask that cannot be read or is of another size; masks that leave nothing.
+    """
+    sizes = [scene.frame(i).camera.size for i in frame_ids]
+    pixels = [w * h for w, h in sizes]
+    need(4 * sum(pixels) + _PAINTED * max(pixels, default=0), f"{len(sizes)} photos:")
+
+    def read(frame_id: int) -> tuple[np.ndarray, Mask]:
+        frame = scene.frame(frame_id)
+        mask = frame.read_mask()
+        image = mask_image(frame.read_color(), mask)
+        done()
+        return image, mask
+
+    with ThreadPoolExecutor(threads()) as pool:
+        pictures, masks = map(list, zip(*pool.map(read, frame_ids), strict=True))
+    if not any(mask is None or mask.any() for mask in masks):
+        where = scene.path or scene.name
+        raise InputError(f"{where}: masks leave nothing of any photo; black hides, so turn black and white around")
+    height, width = pictures[0].shape[:2]
+    return [
+        p if p.shape[:2] == (height, width) else cv2.resize(p, (width, height), interpolation=cv2.INTER_AREA)
+        for p in pictures
+    ], [mask if mask is None else resize_mask(mask, (width, height)) for mask in masks]
+
+
+def about_masks(frame_ids: list[int], masks: list[Mask]) -> list[str]:
+    """What the user should know of masks: how much they hide, and whether that is all of a photo."""
+    hidden = {i: 1 - mask.mean() for i, mask in zip(frame_ids, masks, strict=True) if mask is not None}
+    if not hidden:
+        return []
+    empty = [i for i, part in hidden.items() if part == 1]
+    share = sum(hidden.values()) / len(masks)
+    said = [f"masks hide {100 * share:.1f} % of the photos, in {len(hidden)} of {len(masks)}"]
+    return said + ([f"masks leave nothing of {len(empty)} photos, such as frame {empty[0]}"] if empty else [])
+
+
+def _final_views(
+    scene: Scene, frame_ids: list[int], size: tuple[int, int], refinement: RefinedCameras | None, done: Done
+) -> ViewSet:
+    if refinement is None or not refinement.accepted:
+        return render_views(scene, frame_ids, size, done=done)
+    glance = refinement.size
+    intrinsics = np.stack([Camera(k, *glance).resized(size).intrinsics for k in refinement.intrinsics])
+    return cast_views(scene.mesh, intrinsics, refinement.cam_to_world, size, tuple(frame_ids), done=done)
