@@ -141,7 +141,7 @@ class RegionInputs:
         """The model's output (g, n, c, h, w), with every text on its own pixels.
 
         Where attention is all that tells networks of a prompt, they read all texts in one pass, each place its own;
-        others make a pass for each text, which are mixed by cell.
+        others make a pass for each text, which are mixed in each latent cell.
 
         Args:
             networks: those of diffusers that the prompt goes to.
