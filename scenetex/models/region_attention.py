@@ -1,4 +1,4 @@
-"""Cross-attention by region: every place of a picture reads its own region's text alone."""
+"""Cross-attention by region: every place of a picture reads the text of its own region."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -11,7 +11,7 @@ from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d
 
-_UNREAD = -10000.0  # added to what attention makes of a token that is not to be read, as diffusers does
+_UNREAD = -10000.0  # added to attention's logit of a token that is not to be read, as diffusers does
 
 
 def reads_by_region(network: nn.Module) -> bool:
@@ -34,23 +34,25 @@ def attend_by_region(
 ) -> Iterator[None]:
     """Within this context, networks that are given the tokens of several texts in a row read them by region.
 
-    At each resolution a place belongs to the text that has the largest share of it, and its tokens alone does it read.
+    A place that lies in one region reads its text alone. One that several regions share, as they do where networks are
+    coarse, reads each text as much as it has a share: by a majority, what is narrower than a place would be lost.
     The networks stay as they are, whatever their attention processors: masks come in through hooks.
 
     Args:
         networks: UNets and ControlNets of diffusers that `reads_by_region` holds for.
         text_of_token: (l,) int64, which of t texts each token is of.
-        shares: (n, t, h, w), how much of each latent cell of n pictures belongs to each text.
+        shares: (n, t, h, w), how much of each latent cell of n pictures belongs to each text; their sum is 1.
     """
+    # However many tokens a text has.
+    weights = shares / text_of_token.bincount(minlength=shares.shape[1])[:, None, None]
     masks: dict[tuple[int, int], torch.Tensor] = {}
 
     def mask(x: torch.Tensor) -> torch.Tensor:
-        """(n, h' * w', l) for feature maps (n, c, h', w')."""
+        """(n, h' * w', l), to add to the logits, for feature maps (n, c, h', w')."""
         shape = (x.shape[2], x.shape[3])
         if shape not in masks:
-            owner = adaptive_avg_pool2d(shares, shape).argmax(1).flatten(1)
-            unread = owner[..., None] != text_of_token
-            masks[shape] = unread.to(x.dtype) * _UNREAD
+            logits = adaptive_avg_pool2d(weights, shape).log().clamp(min=_UNREAD)
+            masks[shape] = logits.flatten(2).mT[..., text_of_token].to(x.dtype)
         return masks[shape]
 
     def tell(block: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -22,8 +22,8 @@ _ARTICLE = re.compile(r"(an?|the|some)\s", re.IGNORECASE)
 def region_prompt(region: str, words: str) -> str:
     """The text for a region of which a user says in words what it is to look like.
 
-    A sentence about a room, as models know them: told the words alone, they follow them less. What the region is, its
-    name says, unless the words do.
+    A sentence about a room, as models know them, with what the region is, unless the words say that. It says the words
+    twice: what fills a sentence beside other things in an ordinary prompt is weak in one that says nothing else.
 
     Args:
         region: its name, see `scenetex.regions`.
@@ -32,24 +32,24 @@ def region_prompt(region: str, words: str) -> str:
     Example:
         >>> from scenetex.pipelines.region_prompts import region_prompt
         >>> region_prompt("floor", "dark walnut planks")
-        'a room with a floor of dark walnut planks'
+        'a room with a floor of dark walnut planks, dark walnut planks'
         >>> region_prompt("walls", "white")
-        'a room with white walls'
+        'a room with white, white walls'
         >>> region_prompt("label:sofa", "green velvet")
-        'a room with a green velvet sofa'
+        'a room with a green velvet, green velvet sofa'
     """
     words, noun = words.strip(), _noun(region)
+    twice = f"{words}, {words}"
     if noun is None or re.search(rf"\b{re.escape(noun.removesuffix('s'))}", words, re.IGNORECASE):
-        return f"a room with {words}"
+        return f"a room with {twice}"
     stuff = re.search(r"[^sua]s$", words) is not None  # planks, tiles: not glass, canvas or hibiscus
     if stuff and noun in ("floor", "ceiling"):
-        return f"a room with a {noun} of {words}"
+        return f"a room with a {noun} of {twice}"
     if stuff and noun == "walls":
-        return f"a room with {words} on the walls"
-    whole = f"{words} {noun}"
-    if not noun.endswith("s") and not _ARTICLE.match(whole):
-        whole = f"{'an' if whole[0].lower() in 'aeiou' else 'a'} {whole}"
-    return f"a room with {whole}"
+        return f"a room with {twice} on the walls"
+    plain = noun.endswith("s") or _ARTICLE.match(words)
+    article = "" if plain else "an " if words[:1].lower() in tuple("aeiou") else "a "
+    return f"a room with {article}{twice} {noun}"
 
 
 def _noun(region: str) -> str | None:
@@ -141,7 +141,7 @@ class RegionInputs:
         """The model's output (g, n, c, h, w), with every text on its own pixels.
 
         Where attention is all that tells networks of a prompt, they read all texts in one pass, each place its own;
-        others make a pass for each text, which are mixed by cell.
+        others make a pass for each text, which are mixed in each latent cell.
 
         Args:
             networks: those of diffusers that the prompt goes to.
