@@ -103,8 +103,10 @@ class Generation:
 
     @property
     def region_prompts(self) -> list[str]:
-        """Those prompts."""
-        return [read_paint(text, "paint")[1] for text in self.paint]
+        """Those prompts, as models are told."""
+        from ..pipelines.region_prompts import region_prompt
+
+        return [region_prompt(*read_paint(text, "paint")) for text in self.paint]
 
     def prompts(self, views: ViewSet, regions: Mapping[str, np.ndarray]) -> dict[str, Any]:
         """What pipelines are told to show, by their keywords.
