@@ -57,8 +57,8 @@ def test_a_model_that_paints_the_truth_obeys_and_a_flat_colour_shows(monkeypatch
     assert seed == same == SMALL.seed + 4 and "region_prompts" not in first
     assert "a floor of green carpet" in plain and "red brick walls" in plain and base == plain.partition(" with")[0]
     assert second["region_prompts"] == [
-        "a room with a green carpet, green carpet floor",
-        "a room with red brick, red brick walls",
+        "a room with a green carpet green carpet floor",
+        "a room with red brick red brick walls",
     ]
     masks = second["region_masks"]
     assert masks.shape == (2, 4, 48, 64) and masks.any((1, 2, 3)).all() and not masks.all(0).any()

@@ -32,14 +32,14 @@ def region_prompt(region: str, words: str) -> str:
     Example:
         >>> from scenetex.pipelines.region_prompts import region_prompt
         >>> region_prompt("floor", "dark walnut planks")
-        'a room with a floor of dark walnut planks, dark walnut planks'
+        'a room with a floor of dark walnut planks dark walnut planks'
         >>> region_prompt("walls", "white")
-        'a room with white, white walls'
+        'a room with white white walls'
         >>> region_prompt("label:sofa", "green velvet")
-        'a room with a green velvet, green velvet sofa'
+        'a room with a green velvet green velvet sofa'
     """
     words, noun = words.strip(), _noun(region)
-    twice = f"{words}, {words}"
+    twice = f"{words} {words}"
     if noun is None or re.search(rf"\b{re.escape(noun.removesuffix('s'))}", words, re.IGNORECASE):
         return f"a room with {twice}"
     stuff = re.search(r"[^sua]s$", words) is not None  # planks, tiles: not glass, canvas or hibiscus
