@@ -48,6 +48,12 @@ def completion_stage(
     if found is not None:
         return _restored(textured, found)
 
+    prompt, texts = generation.prompt, generation.region_prompts
+    painted = [regions[part] for part in generation.named_regions]
+    if repainting is not None and prompt:
+        # The words are about what is painted anew, not about what stays.
+        prompt, texts, painted = "", [prompt, *texts], [repainting.faces(regions), *painted]
+
     def paint(started: TexturedMesh) -> Completed:
         model = pipe()
         model.set_progress_bar_config(disable=not progress, desc=name, leave=False)
@@ -57,14 +63,14 @@ def completion_stage(
                 scene,
                 started,
                 model,
-                generation.prompt,
+                prompt,
                 generation.sampling,
                 generation.image_size,
                 joint_views=joint_views,
                 negative_prompt=generation.negative_prompt,
-                region_prompts=generation.region_prompts,
-                regions=[regions[part] for part in generation.named_regions],
-                like_known=repainting is None or not (generation.prompt or generation.paint),
+                region_prompts=texts,
+                regions=painted,
+                like_known=repainting is None or not texts,
             )
 
         return with_less_memory(model, MOST_VIEWS, generation.joint_views, attempt, stages.notes.append)

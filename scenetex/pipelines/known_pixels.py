@@ -37,7 +37,7 @@ class Known:
         h, w = self.mask.shape
         return self.mask.reshape(h // factor, factor, w // factor, factor).all((1, 3))
 
-    def pasted(self, made: np.ndarray, depth: np.ndarray | None = None) -> np.ndarray:
+    def pasted(self, made: np.ndarray, depth: np.ndarray | None = None, text: np.ndarray | None = None) -> np.ndarray:
         """An image with the known pixels in their place, to the bit, to which those around them come.
 
         At the border the known pixels differ from what was made in their place; that difference goes on into the
@@ -46,6 +46,7 @@ class Known:
         Args:
             made: (h, w, 3) float32 0..1.
             depth: (h, w) float32, camera z, 0 = nothing; None = not known, then surfaces are not told apart.
+            text: (h, w) which prompt acts on each pixel; what others act on is not met. None = one acts on all.
 
         Returns:
             (h, w, 3) float32.
@@ -62,6 +63,8 @@ class Known:
         if depth is not None:
             theirs = depth[row, column]
             share *= np.abs(depth - theirs) <= _FOLD * np.maximum(depth, theirs) * np.maximum(1, away / 3)
+        if text is not None:
+            share *= text == text[row, column]
         met = np.clip(made + share[..., None] * smooth[row, column], 0, 1)
         return np.where(self.mask[..., None], self.image, met).astype(np.float32)
 

@@ -290,8 +290,9 @@ class MultiViewPipeline(WindowedPipeline):
 def _with_known(images: torch.Tensor, task: Task) -> torch.Tensor:
     """Images (m, 3, H, W) -1..1 with the pixels that were known in their place."""
     depth = None if task.views.surface is None else task.views.surface.depth
+    text = None if task.regions is None else task.regions.text_of_pixel
     for i, known in task.partly.items():
         made = images[i].permute(1, 2, 0).cpu().numpy() / 2 + 0.5
-        pasted = known.pasted(made, None if depth is None else depth[i])
+        pasted = known.pasted(made, None if depth is None else depth[i], None if text is None else text[i])
         images[i] = torch.from_numpy(pasted).permute(2, 0, 1).to(images) * 2 - 1
     return images
