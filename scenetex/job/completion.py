@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ..pipelines import MVDiffusionPipeline
 
 MOST_VIEWS = 40
+_MISSING = 0.02  # of a view's pixels, at the least, for it to be worth painting
 _ENOUGH = 0.99  # of the reachable surface
 _LEAST = (0.05, 0.01, 0.004, 0.002, 0.001)  # square metres that each view has to add, round after round
 
@@ -65,6 +66,7 @@ def complete(
     region_prompts: Sequence[str] = (),
     regions: Sequence[np.ndarray] = (),
     like_known: bool = True,
+    first: ViewSet | None = None,
 ) -> Completed:
     """Paints the surface that no view saw, from views that `select_views` chooses, into which what is painted already
     is rendered as known pixels.
@@ -83,6 +85,7 @@ def complete(
         region_prompts: r texts for regions of their own, whose pixels the prompt does not act on.
         regions: r masks (f,) bool per face of the mesh; where they overlap, the later one counts.
         like_known: what is missing continues known surface of its kind; False = the words alone say what is there.
+        first: views to begin with, of `size`; those in which nothing is missing are left out. None = none.
 
     Raises:
         InputError: the mesh is another than the scene's, or nothing of it was seen.
@@ -138,16 +141,19 @@ def complete(
         )
         return [np.round(image * 255).astype(np.uint8) for image in made.images], there
 
-    for least in _LEAST:
+    for least in (None, *_LEAST):
         seen = seen_share(mesh)
         left = most - len(images)
         if not left or _painted(scene, seen, reachable) >= _ENOUGH:
             break
-        views = select_views(scene, np.where(reachable, seen, 1.0), size, left, space, least)
-        if not len(views):
+        if least is None:
+            views = _lacking(first, mesh, left)
+        else:
+            views = select_views(scene, np.where(reachable, seen, 1.0), size, left, space, least)
+        if views is None or not len(views):
             continue
-        first = scene.frames[-1].id + 1 + most - left
-        views = replace(views, frame_ids=tuple(range(first, first + len(views))))
+        number = scene.frames[-1].id + 1 + most - left
+        views = replace(views, frame_ids=tuple(range(number, number + len(views))))
         told = told or (continued(textured) if like_known else None)
         made, there = generated(views)
         pages = paint(scene.mesh, textured.atlas, survey(scene.mesh, views, made), done, mesh, generated=True)
@@ -157,6 +163,14 @@ def complete(
         nowhere = select_views(scene, np.ones(len(scene.mesh.faces)), size, 0, space)
         return Completed(textured, nowhere, [], [], _painted(scene, seen_share(textured), reachable))
     return Completed(mesh, together(found), images, known, _painted(scene, seen_share(mesh), reachable))
+
+
+def _lacking(views: ViewSet | None, textured: TexturedMesh, most: int) -> ViewSet | None:
+    """Of the views those in which something is missing."""
+    if views is None:
+        return None
+    known = rendered(textured, views)[1]
+    return views.at([i for i, mask in enumerate(known) if mask.mean() < 1 - _MISSING][:most])
 
 
 def seen_share(textured: TexturedMesh) -> np.ndarray:

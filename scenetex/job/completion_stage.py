@@ -8,7 +8,8 @@ import numpy as np
 
 from ..scene.scene import Scene
 from ..texture.textured_mesh import TexturedMesh
-from ..views.viewset import cast_views
+from ..views.keyframes import select_keyframes
+from ..views.viewset import ViewSet, cast_views, render_views
 from .completion import MOST_VIEWS, Completed, complete
 from .generation import Generation
 from .less_memory import with_less_memory
@@ -56,6 +57,8 @@ def completion_stage(
 
     def paint(started: TexturedMesh) -> Completed:
         model = pipe()
+        # Views as the trajectory has them are what models know; others see the rest.
+        first = None if repainting is None else _keyframes(scene, generation.image_size, stages)
         model.set_progress_bar_config(disable=not progress, desc=name, leave=False)
 
         def attempt(joint_views: int) -> Completed:
@@ -71,6 +74,7 @@ def completion_stage(
                 region_prompts=texts,
                 regions=painted,
                 like_known=repainting is None or not texts,
+                first=first,
             )
 
         return with_less_memory(model, MOST_VIEWS, generation.joint_views, attempt, stages.notes.append)
@@ -93,6 +97,12 @@ def completion_stage(
             reachable=done.reachable,
         )
     return done
+
+
+def _keyframes(scene: Scene, size: tuple[int, int], stages: Stages) -> ViewSet:
+    """What keyframes see, as they are chosen for generation."""
+    with stages.stage("keyframes"):
+        return render_views(scene, select_keyframes(scene, sharpness=False), size)
 
 
 def _restored(textured: TexturedMesh, found: dict) -> Completed:
