@@ -238,7 +238,7 @@ def test_a_text_that_acts_nowhere_is_named(blocks):
         ("walls", "walls painted sage green", "walls painted sage green walls painted sage green"),
         ("ceiling", "oak boards", "a ceiling of oak boards oak boards"),
         ("label:sofa", "green velvet", "a green velvet green velvet sofa"),
-        ("label:sofa", "a red", "a red a red sofa"),
+        ("label:sofa", "a red", "a red red sofa"),
         ("label:coffee table", "white marble", "a white marble white marble coffee table"),
         ("label:curtains", "blue", "blue blue curtains"),
         ("label:otherfurniture", "blue cloth", "blue cloth blue cloth"),
@@ -249,3 +249,8 @@ def test_a_text_that_acts_nowhere_is_named(blocks):
 )
 def test_the_text_of_a_region_says_what_it_is(region, words, text):
     assert region_prompt(region, words) == f"a room with {text}"
+
+
+def test_a_region_has_words():
+    with pytest.raises(InputError, match="region 'walls' has no words"):
+        region_prompt("walls", "  ")

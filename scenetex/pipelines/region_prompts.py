@@ -16,18 +16,21 @@ from ..scene.regions import SHELL
 from .prompts import Embeddings, one_per_view
 
 _UNSAID = ("object", "prop", "structure", "unannotated", "furniture")  # ends of labels that say not what a thing is
-_ARTICLE = re.compile(r"(an?|the|some)\s", re.IGNORECASE)
+_ARTICLE = re.compile(r"^(an?|the|some)\s+", re.IGNORECASE)
 
 
 def region_prompt(region: str, words: str) -> str:
     """The text for a region of which a user says in words what it is to look like.
 
-    A sentence about a room, as models know them, with what the region is, unless the words say that. It says the words
-    twice: what fills a sentence beside other things in an ordinary prompt is weak in one that says nothing else.
+    A sentence about a room, as models know them, with what the region is, unless the words say that. The words stand
+    there twice: once they are too weak in a sentence that says nothing else, and with commas surfaces come out flatter.
 
     Args:
         region: its name, see `scenetex.regions`.
         words: a colour or material, or a whole thing.
+
+    Raises:
+        InputError: no words.
 
     Example:
         >>> from scenetex.pipelines.region_prompts import region_prompt
@@ -39,17 +42,18 @@ def region_prompt(region: str, words: str) -> str:
         'a room with a green velvet green velvet sofa'
     """
     words, noun = words.strip(), _noun(region)
-    twice = f"{words} {words}"
+    if not words:
+        raise InputError(f"region '{shown(region, 60)}' has no words; say what it is to look like")
     if noun is None or re.search(rf"\b{re.escape(noun.removesuffix('s'))}", words, re.IGNORECASE):
-        return f"a room with {twice}"
+        return f"a room with {words} {words}"
+    words = _ARTICLE.sub("", words)
     stuff = re.search(r"[^sua]s$", words) is not None  # planks, tiles: not glass, canvas or hibiscus
     if stuff and noun in ("floor", "ceiling"):
-        return f"a room with a {noun} of {twice}"
+        return f"a room with a {noun} of {words} {words}"
     if stuff and noun == "walls":
-        return f"a room with {twice} on the walls"
-    plain = noun.endswith("s") or _ARTICLE.match(words)
-    article = "" if plain else "an " if words[:1].lower() in tuple("aeiou") else "a "
-    return f"a room with {article}{twice} {noun}"
+        return f"a room with {words} {words} on the walls"
+    article = "" if noun.endswith("s") else "an " if words[0].lower() in "aeiou" else "a "
+    return f"a room with {article}{words} {words} {noun}"
 
 
 def _noun(region: str) -> str | None:
