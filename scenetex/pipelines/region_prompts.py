@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import one_hot, pad
+from torch.nn.functional import pad
 
 from ..errors import InputError, InputWarning, shown
 from ..models.region_attention import attend_by_region, reads_by_region
@@ -70,7 +70,7 @@ class RegionPrompts:
 
     Attributes:
         texts: (r,).
-        text_of_pixel: (m, h, w) int64, the text that acts on a pixel, counted from 1; 0 = the prompt.
+        text_of_pixel: (m, h, w) int32, the text that acts on a pixel, counted from 1; 0 = the prompt.
     """
 
     texts: tuple[str, ...]
@@ -101,15 +101,8 @@ class RegionPrompts:
         if empty:
             raise InputError(f"region_prompts: text {empty[0]} is empty; say what its region is to look like")
         wanted = (len(texts), views, size[1], size[0])
-        masks = np.zeros(wanted, bool) if masks is None and not texts else np.asarray(masks)
-        if masks.shape != wanted or masks.dtype.kind not in "bui":
-            said = f"{' x '.join(map(str, masks.shape)) or 'one'} of {masks.dtype}"
-            raise InputError(
-                f"region_masks: {said} for {len(texts)} texts and {views} views of {size[0]} x {size[1]} pixels; pass "
-                f"{' x '.join(map(str, wanted))} bools, as scenetex.region_masks makes them"
-            )
-        owner = np.zeros(wanted[1:], np.int64)
-        for number, mask in enumerate(masks.astype(bool), 1):
+        owner = np.zeros(wanted[1:], np.int32)
+        for number, mask in enumerate(_checked_masks(masks, wanted), 1):
             owner[mask] = number
         _warn(texts, owner)
         return cls(tuple(texts), owner) if texts else None
@@ -117,8 +110,9 @@ class RegionPrompts:
     def shares(self, factor: int) -> torch.Tensor:
         """(m, 1 + r, h / factor, w / factor) float32, which part of a latent cell's pixels is each text's."""
         m, h, w = self.text_of_pixel.shape
-        of_pixel = one_hot(torch.from_numpy(self.text_of_pixel), 1 + len(self.texts))
-        return of_pixel.view(m, h // factor, factor, w // factor, factor, -1).float().mean((2, 4)).movedim(-1, 1)
+        cells = self.text_of_pixel.reshape(m, h // factor, factor, w // factor, factor)
+        shares = [(cells == number).mean((2, 4), dtype=np.float32) for number in range(1 + len(self.texts))]
+        return torch.from_numpy(np.stack(shares, 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,6 +169,22 @@ class RegionInputs:
         everywhere[:, 0] = 1
         shares = torch.cat([everywhere] * len(negative) + [self.shares])
         return Embeddings(joined, None), pad(numbers, (hidden.shape[1], 0)), shares
+
+
+def _checked_masks(masks: np.ndarray | None, wanted: tuple[int, int, int, int]) -> np.ndarray:
+    """Masks as bools of the shape (r, m, h, w) that is wanted; InputError for others."""
+    r, m, h, w = wanted
+    try:
+        found = np.zeros(wanted if r == 0 else 0, bool) if masks is None else np.asarray(masks)
+    except ValueError:  # masks of several sizes
+        found = np.zeros(0, object)
+    if found.shape == wanted and found.dtype.kind in "bui":
+        return found.astype(bool)
+    said = f"{' x '.join(map(str, found.shape)) or 'one'} of {found.dtype}" if found.size else "none, or odd ones,"
+    raise InputError(
+        f"region_masks: {said} for {r} texts and {m} views of {w} x {h} pixels; pass {r} x {m} x {h} x {w} bools, as "
+        "scenetex.region_masks makes them"
+    )
 
 
 def _warn(texts: Sequence[str], text_of_pixel: np.ndarray) -> None:
