@@ -115,6 +115,9 @@ def test_windows_have_their_own_pixels(blocks):
     found = latents(blocks, views, region_prompts=TEXTS, region_masks=whole([5, 2], 6), **options)
     prompts = ["a room", "a room", "red walls", "a room", "a room", "an oak floor"]
     assert torch.allclose(found, latents(blocks, views, prompts, **options), atol=1e-3)
+    prompts[2] = "a room"  # then the first window has no region at all
+    found = latents(blocks, views, region_prompts=TEXTS[:1], region_masks=whole([5], 6), **options)
+    assert torch.allclose(found, latents(blocks, views, prompts, **options), atol=1e-3)
 
 
 def test_views_between_and_known_pixels_come_along(blocks):
@@ -196,7 +199,7 @@ def test_shares_of_cells():
         (
             ["a"],
             None,
-            "region_masks: one of object for 1 texts and 3 views of 64 x 48 pixels; pass 1 x 3 x 48 x 64",
+            "region_masks: none, .* for 1 texts and 3 views of 64 x 48 pixels; pass 1 x 3 x 48 x 64",
         ),
         (None, whole([0]), "region_prompts: none for the region_masks"),
         ("red walls", whole([0]), "region_prompts: str for the region_masks; pass a list"),
@@ -205,6 +208,7 @@ def test_shares_of_cells():
         (["a", "b"], whole([0]), "region_masks: 1 x 3 x 48 x 64 of bool for 2 texts"),
         (["a"], whole([0], 2), "region_masks: 1 x 2 x 48 x 64 of bool for 1 texts and 3 views"),
         (["a"], whole([0]).astype(float), "region_masks: 1 x 3 x 48 x 64 of float64"),
+        (["a"], [[np.zeros((48, 64))] * 2, [np.zeros((2, 2))]], "none, or odd ones, for 1 texts"),
         (["a"], "walls", "region_masks: .* pass 1 x 3 x 48 x 64 bools"),
     ],
 )
@@ -238,7 +242,7 @@ def test_a_text_that_acts_nowhere_is_named(blocks):
         ("walls", "walls painted sage green", "walls painted sage green walls painted sage green"),
         ("ceiling", "oak boards", "a ceiling of oak boards oak boards"),
         ("label:sofa", "green velvet", "a green velvet green velvet sofa"),
-        ("label:sofa", "a red", "a red a red sofa"),
+        ("label:sofa", "a red", "a red red sofa"),
         ("label:coffee table", "white marble", "a white marble white marble coffee table"),
         ("label:curtains", "blue", "blue blue curtains"),
         ("label:otherfurniture", "blue cloth", "blue cloth blue cloth"),
@@ -249,3 +253,8 @@ def test_a_text_that_acts_nowhere_is_named(blocks):
 )
 def test_the_text_of_a_region_says_what_it_is(region, words, text):
     assert region_prompt(region, words) == f"a room with {text}"
+
+
+def test_a_region_has_words():
+    with pytest.raises(InputError, match="region 'walls' has no words"):
+        region_prompt("walls", "  ")

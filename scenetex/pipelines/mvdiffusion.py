@@ -44,6 +44,13 @@ class MVDiffusionPipeline(MultiViewPipeline):
         >>> seeded = torch.Generator().manual_seed(0)
         >>> pipe("a red room", views, num_inference_steps=2, generator=seeded).images.shape
         (2, 48, 64, 3)
+
+        The floor by a text of its own:
+
+        >>> masks = scenetex.region_masks(views, [scenetex.regions(scene)["floor"]])
+        >>> own = {"region_prompts": ["a room with an oak floor"], "region_masks": masks}
+        >>> pipe("a room", views, num_inference_steps=2, **own).images.shape
+        (2, 48, 64, 3)
     """
 
     @torch.no_grad()

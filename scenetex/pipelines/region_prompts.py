@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import nn
-from torch.nn.functional import one_hot, pad
+from torch.nn.functional import pad
 
 from ..errors import InputError, InputWarning, shown
 from ..models.region_attention import attend_by_region, reads_by_region
@@ -16,18 +16,21 @@ from ..scene.regions import SHELL
 from .prompts import Embeddings, one_per_view
 
 _UNSAID = ("object", "prop", "structure", "unannotated", "furniture")  # ends of labels that say not what a thing is
-_ARTICLE = re.compile(r"(an?|the|some)\s", re.IGNORECASE)
+_ARTICLE = re.compile(r"^(an?|the|some)\s+", re.IGNORECASE)
 
 
 def region_prompt(region: str, words: str) -> str:
     """The text for a region of which a user says in words what it is to look like.
 
-    A sentence about a room, as models know them, with what the region is, unless the words say that. It says the words
-    twice: what fills a sentence beside other things in an ordinary prompt is weak in one that says nothing else.
+    A sentence about a room, as models know them, with what the region is, unless the words say that. The words stand
+    there twice: once they are too weak in a sentence that says nothing else, and with commas surfaces come out flatter.
 
     Args:
         region: its name, see `scenetex.regions`.
         words: a colour or material, or a whole thing.
+
+    Raises:
+        InputError: no words.
 
     Example:
         >>> from scenetex.pipelines.region_prompts import region_prompt
@@ -39,17 +42,18 @@ def region_prompt(region: str, words: str) -> str:
         'a room with a green velvet green velvet sofa'
     """
     words, noun = words.strip(), _noun(region)
-    twice = f"{words} {words}"
+    if not words:
+        raise InputError(f"region '{shown(region, 60)}' has no words; say what it is to look like")
     if noun is None or re.search(rf"\b{re.escape(noun.removesuffix('s'))}", words, re.IGNORECASE):
-        return f"a room with {twice}"
+        return f"a room with {words} {words}"
+    words = _ARTICLE.sub("", words)
     stuff = re.search(r"[^sua]s$", words) is not None  # planks, tiles: not glass, canvas or hibiscus
     if stuff and noun in ("floor", "ceiling"):
-        return f"a room with a {noun} of {twice}"
+        return f"a room with a {noun} of {words} {words}"
     if stuff and noun == "walls":
-        return f"a room with {twice} on the walls"
-    plain = noun.endswith("s") or _ARTICLE.match(words)
-    article = "" if plain else "an " if words[:1].lower() in tuple("aeiou") else "a "
-    return f"a room with {article}{twice} {noun}"
+        return f"a room with {words} {words} on the walls"
+    article = "" if noun.endswith("s") else "an " if words[0].lower() in "aeiou" else "a "
+    return f"a room with {article}{words} {words} {noun}"
 
 
 def _noun(region: str) -> str | None:
@@ -66,7 +70,7 @@ class RegionPrompts:
 
     Attributes:
         texts: (r,).
-        text_of_pixel: (m, h, w) int64, the text that acts on a pixel, counted from 1; 0 = the prompt.
+        text_of_pixel: (m, h, w) int32, the text that acts on a pixel, counted from 1; 0 = the prompt.
     """
 
     texts: tuple[str, ...]
@@ -97,15 +101,8 @@ class RegionPrompts:
         if empty:
             raise InputError(f"region_prompts: text {empty[0]} is empty; say what its region is to look like")
         wanted = (len(texts), views, size[1], size[0])
-        masks = np.zeros(wanted, bool) if masks is None and not texts else np.asarray(masks)
-        if masks.shape != wanted or masks.dtype.kind not in "bui":
-            said = f"{' x '.join(map(str, masks.shape)) or 'one'} of {masks.dtype}"
-            raise InputError(
-                f"region_masks: {said} for {len(texts)} texts and {views} views of {size[0]} x {size[1]} pixels; pass "
-                f"{' x '.join(map(str, wanted))} bools, as scenetex.region_masks makes them"
-            )
-        owner = np.zeros(wanted[1:], np.int64)
-        for number, mask in enumerate(masks.astype(bool), 1):
+        owner = np.zeros(wanted[1:], np.int32)
+        for number, mask in enumerate(_checked_masks(masks, wanted), 1):
             owner[mask] = number
         _warn(texts, owner)
         return cls(tuple(texts), owner) if texts else None
@@ -113,8 +110,9 @@ class RegionPrompts:
     def shares(self, factor: int) -> torch.Tensor:
         """(m, 1 + r, h / factor, w / factor) float32, which part of a latent cell's pixels is each text's."""
         m, h, w = self.text_of_pixel.shape
-        of_pixel = one_hot(torch.from_numpy(self.text_of_pixel), 1 + len(self.texts))
-        return of_pixel.view(m, h // factor, factor, w // factor, factor, -1).float().mean((2, 4)).movedim(-1, 1)
+        cells = self.text_of_pixel.reshape(m, h // factor, factor, w // factor, factor)
+        shares = [(cells == number).mean((2, 4), dtype=np.float32) for number in range(1 + len(self.texts))]
+        return torch.from_numpy(np.stack(shares, 1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,6 +169,22 @@ class RegionInputs:
         everywhere[:, 0] = 1
         shares = torch.cat([everywhere] * len(negative) + [self.shares])
         return Embeddings(joined, None), pad(numbers, (hidden.shape[1], 0)), shares
+
+
+def _checked_masks(masks: np.ndarray | None, wanted: tuple[int, int, int, int]) -> np.ndarray:
+    """Masks as bools of the shape (r, m, h, w) that is wanted; InputError for others."""
+    r, m, h, w = wanted
+    try:
+        found = np.zeros(wanted if r == 0 else 0, bool) if masks is None else np.asarray(masks)
+    except ValueError:  # masks of several sizes
+        found = np.zeros(0, object)
+    if found.shape == wanted and found.dtype.kind in "bui":
+        return found.astype(bool)
+    said = f"{' x '.join(map(str, found.shape)) or 'one'} of {found.dtype}" if found.size else "none, or odd ones,"
+    raise InputError(
+        f"region_masks: {said} for {r} texts and {m} views of {w} x {h} pixels; pass {r} x {m} x {h} x {w} bools, as "
+        "scenetex.region_masks makes them"
+    )
 
 
 def _warn(texts: Sequence[str], text_of_pixel: np.ndarray) -> None:
