@@ -147,7 +147,7 @@ def test_out_of_memory_is_tried_again_with_less_at_a_time(tmp_path, monkeypatch)
 
 
 def test_memory_that_never_suffices_is_one_line(tmp_path, monkeypatch, capsys):
-    def hungry(*args):
+    def hungry(*args, **options):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
 
     monkeypatch.setattr("scenetex.process.threads._Limit.threads", 2)

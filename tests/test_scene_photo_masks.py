@@ -97,6 +97,7 @@ def test_scannet_folders_and_streams(tmp_path):
     scene = load_scene(folder)
     assert all(np.array_equal(frame.read_mask(), half()) for frame in scene.frames)
     assert any("mask" in str(place) for place in scene.places())
+    assert "3 photos, 0 depth images and 3 masks" in str(scene)
 
 
 def test_a_stream_has_masks_by_number(tmp_path):
