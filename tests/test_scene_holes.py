@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tiny_scan
 import trimesh
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import scenetex
@@ -62,6 +62,7 @@ def assert_kept(before: Mesh, after: Mesh) -> None:
     assert np.array_equal(after.faces[: len(before.faces)], before.faces) and after.faces.dtype == before.faces.dtype
 
 
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.booleans(), st.sampled_from(["sphere", "room"]))
 def test_closed_things_with_holes_are_closed_again(seed, as_soup, kind):
     """Holes of any outline anywhere: afterwards every edge has two faces, turned alike, and the volume is there."""
