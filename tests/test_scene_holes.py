@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import tiny_scan
 import trimesh
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import scenetex
 from scenetex import InputError, load_scene, texture_scene
 from scenetex.cli.main import main
 from scenetex.scene.hole_cover import cover
-from scenetex.scene.holes import close_holes, with_holes_closed
+from scenetex.scene.holes import _diameter, close_holes, with_holes_closed
 from scenetex.scene.mesh import Mesh
 from scenetex.scene.regions import find_region
 from scenetex.scene.scene import Scene
@@ -62,6 +62,7 @@ def assert_kept(before: Mesh, after: Mesh) -> None:
     assert np.array_equal(after.faces[: len(before.faces)], before.faces) and after.faces.dtype == before.faces.dtype
 
 
+@settings(max_examples=25)
 @given(st.integers(0, 2**32 - 1), st.booleans(), st.sampled_from(["sphere", "room"]))
 def test_closed_things_with_holes_are_closed_again(seed, as_soup, kind):
     """Holes of any outline anywhere: afterwards every edge has two faces, turned alike, and the volume is there."""
@@ -85,6 +86,18 @@ def test_closed_things_with_holes_are_closed_again(seed, as_soup, kind):
     assert abs(largest.volume) == pytest.approx(abs(welded(whole).volume), rel=0.12)
     assert np.sign(largest.volume) == np.sign(welded(whole).volume)
     assert closed.area == pytest.approx(after.face_areas[len(mesh.faces) :].sum())
+
+
+def test_long_rims_are_measured_and_loose_triangles_are_nothing():
+    turn = np.linspace(0, 2 * np.pi, 5000, endpoint=False)
+    rim = np.stack([np.cos(turn), 0.5 * np.sin(turn), 0.1 * np.sin(3 * turn)], 1)
+    few = rim[::5]
+    assert _diameter(rim, 10) == pytest.approx(_diameter(few, 10), rel=1e-3) and _diameter(rim, 1.0) > 1.0
+    loose = soup(sphere())
+    loose = replace(
+        loose, vertices=loose.vertices * (1 + 1e-3 * np.random.default_rng(0).random((len(loose.vertices), 1)))
+    )
+    assert close_holes(loose, 1.0)[1] is None
 
 
 def test_holes_larger_than_the_limit_stay():

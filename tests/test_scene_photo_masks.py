@@ -97,6 +97,7 @@ def test_scannet_folders_and_streams(tmp_path):
     scene = load_scene(folder)
     assert all(np.array_equal(frame.read_mask(), half()) for frame in scene.frames)
     assert any("mask" in str(place) for place in scene.places())
+    assert "3 photos, 0 depth images and 3 masks" in str(scene)
 
 
 def test_a_stream_has_masks_by_number(tmp_path):
@@ -186,6 +187,28 @@ def test_transparent_pixels_do_not_count(tmp_path, suffix):
     write_mask(tmp_path / "mask/a.png", mask)
     (masked,) = with_masks_beside((frame,), tmp_path)
     assert np.array_equal(masked.read_mask(), half() & mask)
+
+
+@pytest.mark.parametrize("orientation", [1, 5, 6, 7, 8])
+def test_masks_of_stored_photos_turn_with_them(tmp_path, orientation):
+    """A portrait that its tag turns to its camera's size; the mask was made as it is stored, or upright."""
+    stored = np.zeros((48, 64, 3), np.uint8)
+    stored[5:20, 3:30] = 255
+    (tmp_path / "color").mkdir()
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(stored).save(tmp_path / "color" / "7.png", exif=exif)
+    camera = Camera(tiny_scan.INTRINSICS, 48, 64)
+    frame = Frame(7, np.eye(4), camera, ImageSource(tmp_path / "color" / "7.png"))
+    write_mask(tmp_path / "mask" / "7.png", stored[..., 0] > 0)
+    (masked,) = with_masks_beside((frame,), tmp_path)
+    if orientation == 1:
+        with pytest.raises(InputError, match="mask is 64x48, its photo 48x64"):
+            masked.read_mask()
+        return
+    assert np.array_equal(masked.read_mask(), masked.read_color()[..., 0] > 0)
+    write_mask(tmp_path / "mask" / "7.png", masked.read_color()[..., 0] > 0)
+    assert np.array_equal(masked.read_mask(), masked.read_color()[..., 0] > 0)
 
 
 def test_masks_are_straightened_like_their_photos(tmp_path):

@@ -13,7 +13,15 @@ from scenetex.batch.scenes import find_scenes
 from scenetex.cli.panorama import read_square
 from scenetex.cli.view import collect
 from scenetex.job.stage_cache import StageCache
-from scenetex.scene.image_source import ImageSource, decode_color, decode_depth, decode_gray, image_size
+from scenetex.scene.image_source import (
+    ImageSource,
+    decode_alpha,
+    decode_color,
+    decode_depth,
+    decode_gray,
+    decode_mask,
+    image_size,
+)
 from scenetex.scene.load import load_scene
 from scenetex.scene.mesh_file import read_mesh
 from scenetex.scene.ply import ply_face_count
@@ -138,6 +146,7 @@ def _read_scan(path: Path) -> None:
         if frame.color is not None:
             frame.read_color()
             frame.read_gray(4)
+            frame.read_mask()
         if frame.depth is not None:
             frame.read_depth()
 
@@ -223,6 +232,8 @@ def _read_photo(path: Path) -> None:
     size = image_size(source, str(path))
     decode_color(source, size, str(path))
     decode_gray(source, size, 8, str(path))
+    decode_alpha(source, size, str(path))
+    decode_mask(source, size, str(path))
 
 
 def _read_depth(path: Path) -> None:

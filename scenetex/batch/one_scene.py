@@ -107,7 +107,8 @@ def _process(path: Path, options: TextureOptions, stages: Stages, part: str, wor
     if scene.skipped:
         stages.notes.append(f"{len(scene.skipped)} frames without tracking left out")
     if options.close_holes is not None:
-        stages.notes.append(str(scene.closed or f"no holes of up to {options.close_holes:g} m to close"))
+        said = str(scene.closed or f"no holes of up to {options.close_holes:g} m to close")
+        stages.notes += [said] if said not in stages.notes else []
     stages.warnings.clear()  # of an attempt that ran out of memory
     # Between keyframes, images are generated, too.
     checks = run_checks(scene, stages, options.keyframes if options.source == "photos" else "auto")

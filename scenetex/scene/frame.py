@@ -75,7 +75,7 @@ class Frame:
             return None
         kept = decode_alpha(self.color, self.camera.size, self.color.label(self.id))
         if self.mask is not None:
-            mask = decode_mask(self.mask, self.camera.size, str(self.mask.path))
+            mask = decode_mask(self.mask, self.camera.size, str(self.mask.path), self.color)
             kept = mask if kept is None else kept & mask
         if kept is None or kept.all():
             return None

@@ -188,23 +188,28 @@ def decode_alpha(source: ImageSource, size: tuple[int, int], label: str) -> np.n
     return None if opaque.all() else opaque
 
 
-def decode_mask(source: ImageSource, size: tuple[int, int], label: str) -> np.ndarray:
+def decode_mask(source: ImageSource, size: tuple[int, int], label: str, photo: ImageSource | None = None) -> np.ndarray:
     """Which pixels of a photo of `size` (width, height) its mask keeps: (h, w) bool, those that are not black.
 
-    Of JPEG, which keeps no black quite black, those that are brighter than half.
+    Of JPEG, which keeps no black quite black, those that are brighter than half. A mask of the photo as it is stored is
+    turned with it, where that is turned to its camera's size.
 
     Raises:
         InputError: the mask cannot be decoded, or is of another size.
     """
     data = _read_bytes(source, label)
-    found = read_header(io.BytesIO(data), label).size
-    if found != tuple(size):
+    found, turn = read_header(io.BytesIO(data), label).size, None
+    if photo and photo.codec == "image" and found == tuple(size[::-1]) != tuple(size):
+        header = image_header(photo, str(photo.path))
+        turn = _TURNS.get(header.orientation) if header.size == found else None
+    if found != tuple(size) and turn is None:
         raise InputError(
             f"{label}: mask is {found[0]}x{found[1]}, its photo {size[0]}x{size[1]}; make it again at the photo's size"
         )
-    image = _decode(data, size, cv2.IMREAD_UNCHANGED, label)
+    image = _decode(data, found, cv2.IMREAD_UNCHANGED, label)
     if image.ndim == 3:
         image = image[..., :3].max(2)
+    image = image if turn is None else np.ascontiguousarray(turn(image))
     return image > (127 if data.startswith(b"\xff\xd8") else 0)
 
 

@@ -80,8 +80,10 @@ class Scene:
         if self.frames:
             first, last = self.frames[0], self.frames[-1]
             counts = {says: sum(getattr(f, kind) is not None for f in self.frames) for kind, says in _PIXELS.items()}
+            masks = sum(frame.mask is not None for frame in self.frames)
+            counts |= {"masks": masks} if masks else {}
             kinds = [f"{count} {says}" for says, count in counts.items()]
-            frames += f", ids {first.id} to {last.id}, {first.camera!r}, with {' and '.join(kinds)}"
+            frames += f", ids {first.id} to {last.id}, {first.camera!r}, with {', '.join(kinds[:-1])} and {kinds[-1]}"
         return "\n".join(
             [
                 f"Scene {self.name!r}" + (f", read from {self.path}" if self.path else ""),
