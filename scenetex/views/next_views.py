@@ -91,8 +91,9 @@ def select_views(
     directions = sphere(_DIRECTIONS)
     turns = _turns(scene)
     shown = _shown(turns, intrinsics, size, directions)
-    rings = _look_around(space, places, directions, patch)
-    chosen = _choose(rings, shown, missing, known, most, least)
+    chosen = []
+    if most and missing.any():
+        chosen = _choose(_look_around(space, places, directions, patch), shown, missing, known, most, least)
     poses = np.tile(np.eye(4), (len(chosen), 1, 1))
     for pose, (place, turn) in zip(poses, chosen, strict=True):
         pose[:3, :3], pose[:3, 3] = turns[turn], places[place]
