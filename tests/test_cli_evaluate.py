@@ -107,6 +107,37 @@ def test_workers_share_the_rooms(tmp_path, capsys):
     assert held[0] == pytest.approx(held[1], abs=0.02)
 
 
+def test_completion_is_measured(tmp_path, capsys):
+    folder, output = tmp_path / "model", tmp_path / "figures.json"
+    make_pipeline(tmp_path / "tokens").save_pretrained(folder)
+    options = ["--rooms", "1", "--extra-views", "1", "--steps", "1", "--texture-size", "256", "--device", "cpu"]
+    command = ["evaluate", "completion", "--model", str(folder), *options, "--quiet", "--output", str(output)]
+    assert main(command) == 0
+    printed = capsys.readouterr().out
+    held = json.loads(output.read_text())
+    value = {name: figure["value"] for name, figure in held["figures"].items()}
+    assert held["settings"]["extra_views"] == 1 and held["rooms"][0]["name"] == "room 0" and value["views"] == 1
+    assert value["psnr"] - value["psnr_fill"] == pytest.approx(value["gain_psnr"])
+    assert 0 < value["reached"] < 1 and value["seconds"] > 0 and value["rim_true"] > 0
+    assert held["figures"]["gradient_ratio"]["most"] == 1.2 and "goal 0.700 to 1.200" in printed
+
+
+def test_completion_of_a_scene_is_met_with_its_other_photos(scan, tmp_path, capsys):
+    folder, output = tmp_path / "model", tmp_path / "figures.json"
+    make_pipeline(tmp_path / "tokens").save_pretrained(folder)
+    options = ["--model", str(folder), "--steps", "1", "--texture-size", "128", "--device", "cpu", "--quiet"]
+    command = ["evaluate", "completion", str(scan), *options, "--extra-views", "1", "--output", str(output)]
+    assert main(command) == 0
+    held = json.loads(output.read_text())
+    assert [row["name"] for row in held["rooms"]] == ["room"] and held["rooms"][0]["completed"]["texels"] > 0
+    capsys.readouterr()
+    assert "no such" in refused(capsys, "completion", str(tmp_path / "nothing"), *options).lower()
+    assert "--extra-views 0 is out of range" in refused(capsys, "completion", "--extra-views", "0")
+    for pose in sorted((scan / "pose").iterdir())[1:]:
+        pose.unlink()
+    assert "at least two are needed" in refused(capsys, "completion", str(scan), *options)
+
+
 def test_bad_options(capsys, tmp_path):
     line = refused(capsys)
     assert all(name in line for name in ("images", "photos", "model"))

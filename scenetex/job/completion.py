@@ -69,7 +69,10 @@ def complete(
     first: ViewSet | None = None,
 ) -> Completed:
     """Paints the surface that no view saw, from views that `select_views` chooses, into which what is painted already
-    is rendered as known pixels.
+    is rendered as known pixels; round after round, until 99 % of the reachable surface is painted.
+
+    What is generated is made to fit: near surface of the same kind, its colours go on, on planes with a pattern that
+    too, and detail is as strong as there (see `texture.continuation`). What no view reaches is continued so alone.
 
     Args:
         scene: whose mesh it is, its faces turned the right way.

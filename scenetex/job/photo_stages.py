@@ -32,7 +32,7 @@ def photo_stages(scene: Scene, keyframes: str, refine_poses: bool, stages: Stage
     frame_ids = frames_stage(scene, keyframes, stages, photos=True)
     with stages.stage("photos", len(frame_ids)) as done:
         pictures, masks = read_masked_photos(scene, frame_ids, done)
-        stages.notes += about_masks(frame_ids, masks)
+        stages.notes += [said for said in about_masks(frame_ids, masks) if said not in stages.notes]
     size = pictures[0].shape[1], pictures[0].shape[0]
     refinement = None
     if refine_poses:

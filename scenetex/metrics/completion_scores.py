@@ -22,7 +22,7 @@ class FillScore:
         error: mean square of the difference to the truth, 0..255 squared, both blurred by `BLUR` along the surface.
         gradient: sum of the squared differences between neighbouring texels,
         true_gradient: and that of the truth's.
-        rim_step: mean absolute difference of colour between a texel that a photo saw and one `SPACING` further that
+        rim_step: mean absolute difference of colour between a texel that a photo saw and one, `SPACING` further, that
             none saw; NaN where there is no rim.
         other_step: the same across other lines of the same charts.
         texels: how many were compared.

@@ -115,6 +115,7 @@ def continued(textured: TexturedMesh) -> Continuation:
     spacing = max(1 / textured.atlas.texels_per_metre, 0.008)
     for plane in find_planes(pieces.place, pieces.normal, pieces.texels):
         own = np.flatnonzero(plane.holds[pieces.of])
+        own = own[plane.reaches(place[own])]
         if seen[own].all() or not seen[own].any():
             continue
         found = find_pattern(plane.flat(place[own]), color[own], seen[own], spacing)

@@ -19,15 +19,21 @@ class Plane:
         holds: (k,) bool, which pieces of surface.
         middle: (3,) a point of it.
         axes: (2, 3) unit vectors along it.
+        thick: metres off it, to which it reaches.
     """
 
     holds: np.ndarray
     middle: np.ndarray
     axes: np.ndarray
+    thick: float
 
     def flat(self, places: np.ndarray) -> np.ndarray:
         """(n, 2) coordinates of places (n, 3) along the plane."""
         return (places - self.middle) @ self.axes.T
+
+    def reaches(self, places: np.ndarray) -> np.ndarray:
+        """(n,) bool: places (n, 3) that lie in it: pieces of surface may hold the front of a frame, too."""
+        return np.abs((places - self.middle) @ np.cross(*self.axes)) < self.thick
 
 
 def find_planes(place: np.ndarray, normal: np.ndarray, weight: np.ndarray) -> Iterator[Plane]:
@@ -66,7 +72,7 @@ def find_planes(place: np.ndarray, normal: np.ndarray, weight: np.ndarray) -> It
         aside = np.eye(3)[np.abs(across).argmin()]
         first = np.cross(across, aside)
         first /= np.linalg.norm(first)
-        yield Plane(on, middle, np.stack([first, np.cross(across, first)]))
+        yield Plane(on, middle, np.stack([first, np.cross(across, first)]), thick)
 
 
 def _on(place, normal, left, middle, across, thick=_THICK[1]) -> np.ndarray:

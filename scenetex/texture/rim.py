@@ -7,7 +7,8 @@ from .atlas import Atlas
 from .texels import Texels
 
 # Widths at which the difference is taken, is passed on, and fades, texels; first its smooth part.
-_WIDTHS = ((4.0, 8.0, 20.0), (1.5, 3.0, 6.0), (0.7, 1.0, 3.0))
+_WIDTHS = ((4.0, 8.0, 20.0), (2.0, 4.0, 6.0))
+_UNCLEAN = 2  # texels along the rim
 _MARGIN = 6
 
 
@@ -36,13 +37,17 @@ def _met(
     row, column = row - row.min() + _MARGIN, column - column.min() + _MARGIN
     shape = row.max() + _MARGIN + 1, column.max() + _MARGIN + 1
     sides = []
-    for side in (kept, ~kept):
+    there = np.ones(shape, np.uint8)
+    there[row[~kept], column[~kept]] = 0
+    # Where sight of a surface ends, photos show a little of what hides the rest.
+    clean = kept & (cv2.distanceTransform(there, cv2.DIST_L2, cv2.DIST_MASK_5)[row, column] > _UNCLEAN)
+    for side in (clean, ~kept):
         field = np.zeros((*shape, 4), np.float32)
         field[row[side], column[side], :3], field[row[side], column[side], 3] = color[side], 1
         sides.append(_blurred(field, smooth))
     both = np.minimum(sides[0][..., 3], sides[1][..., 3])
     step = np.zeros((*shape, 4), np.float32)
-    at = both > 0.05
+    at = both > 0.02
     step[at, :3] = sides[0][at, :3] / sides[0][at, 3:] - sides[1][at, :3] / sides[1][at, 3:]
     step[at, 3] = 1
     step[at] *= both[at, None]

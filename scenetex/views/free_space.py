@@ -72,7 +72,7 @@ class FreeSpace:
         return hit["face"], hit["distance"], np.where(hit["face"] >= 0, facing, 0.0)
 
     def sees(self, place: np.ndarray, centre: np.ndarray, normal: np.ndarray) -> np.ndarray:
-        """(n,) bool: whether `place` sees surface at `centre`, within 75 degrees of its `normal`; each (n, 3)."""
+        """(n,) bool: whether surface at `centre` is seen from `place`, at most 75 degrees off `normal`; all (n, 3)."""
         way = place - centre
         length = np.linalg.norm(way, axis=1)
         out = np.einsum("ij,ij->i", way, normal) > STEEP * length

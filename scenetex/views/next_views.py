@@ -19,7 +19,7 @@ _ROOMY, _NARROW = 0.3, 0.15  # metres to the nearest surface, for a camera; wher
 _PATCH = 0.12  # metres, side of the pieces of surface that are counted
 _SQUARE = np.cos(np.radians(45))  # off a face's normal, up to which it counts in full
 _NEAR = 0.35  # metres
-_KNOWN = 0.2  # of a view that has to be there already, to go on from
+_KNOWN = 0.25  # of a view that has to be there already, to go on from
 _LEAST = 0.02  # square metres that a view has to add
 _TRIED = 24  # places for each piece that is missing
 
@@ -52,7 +52,7 @@ def select_views(
     Cameras stand upright in the scene's free space, 0.3 m from everything (0.15 m where they have to come close), look
     along any of twelve headings and six pitches, and have the field of view of the trajectory's first camera. Each view
     is the one that shows most of what neither `seen` nor the views before it show, at a good angle and from near
-    enough, and in which at least a fifth is known by then. The same arguments give the same views.
+    enough, and in which at least a quarter is known by then. The same arguments give the same views.
 
     Args:
         scene: of which the faces are turned the right way.
@@ -91,8 +91,9 @@ def select_views(
     directions = sphere(_DIRECTIONS)
     turns = _turns(scene)
     shown = _shown(turns, intrinsics, size, directions)
-    rings = _look_around(space, places, directions, patch)
-    chosen = _choose(rings, shown, missing, known, most, least)
+    chosen = []
+    if most and missing.any():
+        chosen = _choose(_look_around(space, places, directions, patch), shown, missing, known, most, least)
     poses = np.tile(np.eye(4), (len(chosen), 1, 1))
     for pose, (place, turn) in zip(poses, chosen, strict=True):
         pose[:3, :3], pose[:3, 3] = turns[turn], places[place]
@@ -106,7 +107,8 @@ def _choose(
 ) -> list[tuple[int, int]]:
     """(place, turn) of the views, best first."""
     chosen, missing, known = [], missing.copy(), known.copy()
-    in_view = rings.seen @ shown.T
+    shown = shown.astype(np.float32)
+    in_view = rings.seen.astype(np.float32) @ shown.T
     for _ in range(most if len(rings.patch) else 0):
         gain = (np.where(rings.patch >= 0, missing[rings.patch], 0) * rings.worth) @ shown.T
         there = np.where(rings.seen, known[rings.patch], 0) @ shown.T
@@ -116,11 +118,11 @@ def _choose(
         if gain[place, turn] < least:
             break
         chosen.append((place, turn))
-        looked = shown[turn] & rings.seen[place]
+        looked = (shown[turn] > 0) & rings.seen[place]
         pieces, worth = rings.patch[place][looked], rings.worth[place][looked]
         told = np.bincount(pieces, worth, len(missing))
         missing *= 1 - np.minimum(told, 1)
-        known = np.maximum(known, np.minimum(told * 2, 1))
+        known = np.maximum(known, np.minimum(told, 1))
     return chosen
 
 
