@@ -176,7 +176,7 @@ def _upscaling(options: UpscaleOptions) -> tuple[list[Figure], dict]:
 
 def _completion(options: CompletionOptions) -> tuple[list[Figure], dict]:
     from ..job.completion import complete
-    from ..metrics import completion
+    from ..metrics import completed_rooms as completion
 
     rooms = options.rooms or (0 if options.scenes else completion.CompletionSettings.rooms)
     names = ("seed", "steps", "guidance_scale", "texture_size", "extra_views")
@@ -196,7 +196,7 @@ def _half_given(options: CompletionOptions, path: Path):
     """A scene of which the photos of the first half are given."""
     from ..checks import check_scene
     from ..job.photo_stages import read_photos
-    from ..metrics.completion import Case, photographed, scanned
+    from ..metrics.completed_rooms import Case, photographed, scanned
     from ..scene.load import load_scene
     from ..synthetic.scan_writer import RECIPE, read_room
     from ..views.viewset import render_views

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from .fill import pad
-from .patterns import find_pattern
+from .plane_patterns import find_pattern
 from .planes import find_planes
 from .rim import level_rim
 from .texels import Texels, rasterize

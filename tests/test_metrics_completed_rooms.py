@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from scenetex import InputError
-from scenetex.metrics.completion import (
+from scenetex.metrics.completed_rooms import (
     STEPS_PER_ROOM,
     CompletionSettings,
     completion_figures,
