@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import tiny_scan
 import trimesh
-from tiny_pipeline import make_pipeline
-from tiny_unet import make_unet
+from tiny_pipeline import make_parts, make_pipeline
+from tiny_unet import make_model, make_unet
 
 import scenetex
 from scenetex import InputError
 from scenetex.cli import texture as texture_command
 from scenetex.job.repainting import Repainting
+from scenetex.pipelines import MVDiffusionPanoramaPipeline
 from scenetex.scene.regions import find_regions
 from scenetex.texture.sources import decode_sources
 from scenetex.texture.texels import rasterize
@@ -237,3 +238,35 @@ def test_the_atlas_of_the_base_is_kept_whatever_the_options_say(room, photograph
     options = ["--only", "floor", "--texture-size", "512"]
     assert texture(room, tmp_path, *options, model=models / "branch") == 0
     assert pages(tmp_path)[0].shape == (256, 256, 3)
+
+
+def test_one_object_of_a_labelled_scan_is_painted_alone(room, photographed, models, tmp_path):
+    scene, scan = scenetex.load_scene(room), tmp_path / "room"
+    shutil.copytree(room, scan)
+    # The vertices of one wall are an object, all others another.
+    wall = np.abs(scene.mesh.vertices[:, 0] - 2) < 1e-6
+    (scan / "room_vh_clean_2.0.010000.segs.json").write_text(json.dumps({"segIndices": wall.astype(int).tolist()}))
+    groups = [{"objectId": 7, "label": "wardrobe", "segments": [1]}, {"objectId": 8, "label": "rest", "segments": [0]}]
+    (scan / "room.aggregation.json").write_text(json.dumps({"segGroups": groups}))
+    assert (
+        texture(
+            scan, tmp_path / "out", "--base", str(photographed), "--paint", "instance:7: red", model=models / "branch"
+        )
+        == 0
+    )
+    on, drawn = texels_of(scan, "instance:7"), texels_of(scan, "box:-9,-9,-9,9,9,9")
+    before, after = pages(photographed)[0], pages(tmp_path / "out")[0]
+    assert np.array_equal(after[drawn & ~on], before[drawn & ~on]) and (after[on] != before[on]).any()
+    # Labels that do not fit the mesh are named.
+    (scan / "room_vh_clean_2.0.010000.segs.json").write_text(json.dumps({"segIndices": [0, 1]}))
+    with pytest.raises(InputError, match="has segments of 2 vertices, but the mesh has"):
+        scenetex.texture_scene(scenetex.load_scene(scan), only="label:wardrobe")
+
+
+def test_a_model_that_cannot_go_on_from_parts_is_refused(room, models, tmp_path, capsys):
+    parts = make_parts(tmp_path / "tokens")
+    MVDiffusionPanoramaPipeline(unet=make_model("panorama"), **parts).save_pretrained(tmp_path / "panorama")
+    capsys.readouterr()
+    assert texture(room, tmp_path / "out", "--complete", model=tmp_path / "panorama") == 2
+    said = capsys.readouterr().err.strip()
+    assert "panorama" in said and "\n" not in said and not (tmp_path / "out" / "room").exists()
