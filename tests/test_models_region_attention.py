@@ -51,15 +51,20 @@ def test_a_place_that_regions_share_reads_each_text_by_its_share():
             masks.append(encoder_attention_mask)
 
     block = Block(2, 8, in_channels=16, norm_num_groups=4, cross_attention_dim=32)
-    second = torch.tensor([[0.75, 0.0], [0.25, 1.0]])  # of all, a half
-    shares = torch.stack([1 - second, second])[None]
-    with attend_by_region([block], torch.tensor([0, 1, 1]), shares):
+    # Of the prompt and two regions, in 2 x 2 cells; all together, a half, an eighth and three.
+    shares = torch.tensor([[[0.0, 1.0], [0.95, 0.05]], [[0.5, 0.0], [0.0, 0.0]], [[0.5, 0.0], [0.05, 0.95]]])[None]
+    with attend_by_region([block], torch.tensor([0, 1, 2, 2]), shares):
         block(torch.zeros(1, 16, 2, 2))
         block(hidden_states=torch.zeros(1, 16, 1, 1))
     fine, coarse = (mask.softmax(-1)[0] for mask in masks)  # of tokens that are liked alike
-    for read, share in zip([*fine, *coarse], [*second.flatten(), 0.5], strict=True):
-        assert torch.allclose(read, torch.tensor([1 - share, share / 2, share / 2]), atol=1e-6)
-        assert (read == 0).any() == (share in (0, 1))
+    expected = [
+        [0.0, 0.5, 0.25, 0.25],
+        [1.0, 0.0, 0.0, 0.0],
+        [0.95, 0.0, 0.025, 0.025],  # too little of a region to keep the prompt out
+        [0.0, 0.0, 0.5, 0.5],
+    ]
+    assert torch.allclose(fine, torch.tensor(expected), atol=1e-6)
+    assert torch.allclose(coarse, torch.tensor([[0.0, 0.25, 0.375, 0.375]]), atol=1e-6)
 
 
 def hooks(network) -> int:

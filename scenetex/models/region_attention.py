@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn.functional import adaptive_avg_pool2d
 
 _UNREAD = -10000.0  # added to attention's logit of a token that is not to be read, as diffusers does
+_CLAIMED = 0.1  # of a place, from which on it is its regions' alone
 
 
 def reads_by_region(network: nn.Module) -> bool:
@@ -34,24 +35,31 @@ def attend_by_region(
 ) -> Iterator[None]:
     """Within this context, networks that are given the tokens of several texts in a row read them by region.
 
-    A place that lies in one region reads its text alone. One that several regions share, as they do where networks are
-    coarse, reads each text as much as it has a share: by a majority, what is narrower than a place would be lost.
+    A place that lies in one region reads its text alone. One that several share, as happens where networks are coarse,
+    reads each text as much as it has a share: by a majority, what is narrower than a place would be lost. But the first
+    text is that of no region, and is not read where regions have a tenth of a place: a prompt of yellow walls must not
+    reach those that are to be white.
     The networks stay as they are, whatever their attention processors: masks come in through hooks.
 
     Args:
         networks: UNets and ControlNets of diffusers that `reads_by_region` holds for.
         text_of_token: (l,) int64, which of t texts each token is of.
-        shares: (n, t, h, w), how much of each latent cell of n pictures belongs to each text; their sum is 1.
+        shares: (n, t, h, w), how much of each latent cell of n pictures belongs to each text; the first is that of no
+            region, their sum is 1.
     """
-    # However many tokens a text has.
-    weights = shares / text_of_token.bincount(minlength=shares.shape[1])[:, None, None]
+    lengths = text_of_token.bincount(minlength=shares.shape[1])[:, None, None]
     masks: dict[tuple[int, int], torch.Tensor] = {}
 
     def mask(x: torch.Tensor) -> torch.Tensor:
         """(n, h' * w', l), to add to the logits, for feature maps (n, c, h', w')."""
         shape = (x.shape[2], x.shape[3])
         if shape not in masks:
-            logits = adaptive_avg_pool2d(weights, shape).log().clamp(min=_UNREAD)
+            of_place = adaptive_avg_pool2d(shares, shape)
+            regions = of_place[:, 1:]
+            prompt = of_place[:, :1] * (regions.sum(1, keepdim=True) < _CLAIMED)
+            logits = (
+                (torch.cat([prompt, regions], 1) / lengths).log().clamp(min=_UNREAD)
+            )  # a text counts the same, however long it is
             masks[shape] = logits.flatten(2).mT[..., text_of_token].to(x.dtype)
         return masks[shape]
 
