@@ -15,7 +15,7 @@ from scenetex.batch.work_folder import work_folder
 from scenetex.files.manifest import MANIFEST
 from scenetex.files.output import DiskFull
 
-RESULT = {"textured.obj", "textured.mtl", "textured.png", "views", "report.json", MANIFEST}
+RESULT = {"textured.obj", "textured.mtl", "textured.png", "sources.png", "views", "report.json", MANIFEST}
 # How many moments to kill a run at; all file operations are as many as there are.
 KILLS = int(os.environ.get("SCENETEX_KILLS", "7"))
 

@@ -241,7 +241,13 @@ def test_an_earlier_result_survives_a_failure_and_is_replaced_by_a_success(scan,
     assert (output / "room" / "textured.obj").read_bytes() == first
     (scan / "color" / "10.jpg").write_bytes(photo)
     assert main([*arguments, "--formats", "glb"]) == 0
-    assert {p.name for p in (output / "room").iterdir()} == {"textured.glb", "views", "report.json", MANIFEST}
+    assert {p.name for p in (output / "room").iterdir()} == {
+        "textured.glb",
+        "sources.png",
+        "views",
+        "report.json",
+        MANIFEST,
+    }
     assert {p.name for p in output.iterdir()} == {"room", ".stages"}
     assert capsys.readouterr().out.count("\n") == 2
 
