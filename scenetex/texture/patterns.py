@@ -30,13 +30,13 @@ class Pattern:
         base: (n, 3) float32, the light and what else is smooth, where seen.
         detail: (n, 3) float32, what comes on top of it, where unseen.
         certain: (n,) float32 0..1, how alike what is taken over and what is known are; 0 where nothing is.
-        alike: 0..1, how well the pattern repeats at best; the less the fainter it is.
+        alike: (n,) float32 0..1, how well the pattern repeats at best; the less the fainter it is.
     """
 
     base: np.ndarray
     detail: np.ndarray
     certain: np.ndarray
-    alike: float
+    alike: np.ndarray
 
 
 def find_pattern(places: np.ndarray, color: np.ndarray, seen: np.ndarray, spacing: float) -> Pattern | None:
@@ -86,7 +86,7 @@ def find_pattern(places: np.ndarray, color: np.ndarray, seen: np.ndarray, spacin
     trust = float(alike.max(initial=0))
     near = _blur(usual.astype(np.float32), _LIGHT / cell)[row, column, None] > _NEAR
     base = np.where(near, color * (1 - trust) + light[row, column] * trust, color)
-    return Pattern(base, detail[row, column], certain[row, column], trust)
+    return Pattern(base, detail[row, column], certain[row, column], np.full(len(color), trust, np.float32))
 
 
 def _smooth(image: np.ndarray, known: np.ndarray, sigma: float) -> np.ndarray:
