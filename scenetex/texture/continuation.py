@@ -8,7 +8,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from .fill import pad
-from .plane_patterns import find_pattern
+from .plane_patterns import Pattern, find_pattern
 from .planes import find_planes
 from .rim import level_rim
 from .texels import Texels, rasterize
@@ -16,6 +16,8 @@ from .textured_mesh import TexturedMesh
 
 _CELL = 0.1  # metres, side of the pieces of surface whose mean colours are continued
 _MOST_NODES = 24_000
+_FINEST = 0.008  # metres between the cells in which patterns are looked for
+_FARTHEST = 100_000  # pieces from the middle
 # What counts as far: surface that is a metre away, as far off the plane as this, or turned so.
 _OFF_PLANE, _TURNED = 10.0, 6.0
 _SOFT, _FALL = 0.02, 3.0
@@ -73,6 +75,7 @@ class Pieces:
         place, normal: (k, 3) float32, means.
         texels: (k,) float64, how many there are,
         seen: (k,) float64, and how many of them are seen.
+        side: of a piece, metres.
     """
 
     of: np.ndarray
@@ -80,6 +83,7 @@ class Pieces:
     normal: np.ndarray
     texels: np.ndarray
     seen: np.ndarray
+    side: float
 
     @cached_property
     def tree(self) -> cKDTree:
@@ -110,33 +114,34 @@ def continued(textured: TexturedMesh) -> Continuation:
     place = texels.interpolate((mesh.triangles - mesh.extent.middle).astype(np.float32))
     normal = mesh.face_normals[texels.face].astype(np.float32)
     pieces = _pieces(place, normal, seen)
-    base = color.copy()
-    detail, patterned, told_of = np.zeros_like(color), np.zeros(len(color), np.float32), np.zeros(len(color), bool)
-    spacing = max(1 / textured.atlas.texels_per_metre, 0.008)
+    pattern = _patterned(pieces, place, color, seen, max(1 / textured.atlas.texels_per_metre, _FINEST))
+    known = seen.astype(np.float64)
+    means = pieces.mean(np.column_stack([pattern.base, np.square(_detail(pieces, place, normal, color, seen))]), known)
+    means, unlike = _regress(pieces, means, pieces.seen > 0)
+    told = _between(pieces, place[~seen], normal[~seen], np.column_stack([means, unlike]))
+    variance, unlike = told[:, 3], told[:, 4]
+    color[~seen] = np.clip(told[:, :3] + pattern.detail[~seen], 0, 255)
+    sure, grain = np.ones(len(color), np.float32), np.zeros(len(color), np.float32)
+    repeats = pattern.alike[~seen] * np.exp(-unlike / _SURE_OF_PATTERNS)
+    sure[~seen] = np.maximum(np.exp(-unlike / _SURE), repeats)
+    grain[~seen] = np.where(pattern.certain[~seen] > 0, 0, np.sqrt(variance))
+    return Continuation(texels, place, normal, pieces, seen, color, sure, grain)
+
+
+def _patterned(pieces: Pieces, place: np.ndarray, color: np.ndarray, seen: np.ndarray, spacing: float) -> Pattern:
+    """What all planes' patterns tell of the n texels; elsewhere the base is their colour, and nothing comes on top."""
+    nothing = np.zeros(len(color), np.float32)
+    out = Pattern(color.copy(), np.zeros_like(color), nothing, nothing.copy())
     for plane in find_planes(pieces.place, pieces.normal, pieces.texels):
         own = np.flatnonzero(plane.holds[pieces.of])
         own = own[plane.reaches(place[own])]
-        if seen[own].all() or not seen[own].any():
+        if not seen[own].any() or seen[own].all():
             continue
         found = find_pattern(plane.flat(place[own]), color[own], seen[own], spacing)
         if found is not None:
-            base[own], detail[own], patterned[own], told_of[own] = (
-                found.base,
-                found.detail,
-                found.alike,
-                found.certain > 0,
-            )
-    known = seen.astype(np.float64)
-    means = pieces.mean(np.column_stack([base, np.square(_detail(pieces, place, normal, color, seen))]), known)
-    means, unlike = _regress(pieces, means, pieces.seen > 0)
-    told, unlike = np.split(_between(pieces, place[~seen], normal[~seen], np.column_stack([means, unlike])), [4], 1)
-    color[~seen] = np.clip(told[:, :3] + detail[~seen], 0, 255)
-    sure, grain = np.ones(len(color), np.float32), np.zeros(len(color), np.float32)
-    sure[~seen] = np.maximum(np.exp(-unlike / _SURE), patterned[~seen, None] * np.exp(-unlike / _SURE_OF_PATTERNS))[
-        :, 0
-    ]
-    grain[~seen] = np.where(told_of[~seen], 0, np.sqrt(told[:, 3]))
-    return Continuation(texels, place, normal, pieces, seen, color, sure, grain)
+            out.base[own], out.detail[own] = found.base, found.detail
+            out.certain[own], out.alike[own] = found.certain, found.alike
+    return out
 
 
 def _detail(pieces, place, normal, color, which) -> np.ndarray:
@@ -186,7 +191,8 @@ def _pieces(place: np.ndarray, normal: np.ndarray, seen: np.ndarray) -> Pieces:
     side = np.abs(normal).argmax(1) * 2 + (np.take_along_axis(normal, np.abs(normal).argmax(1)[:, None], 1)[:, 0] > 0)
     cell = _CELL
     while True:
-        key = np.column_stack([np.floor(place / cell).astype(np.int64), side])
+        steps = np.clip(np.floor(place / cell), -_FARTHEST, _FARTHEST).astype(np.int64)
+        key = np.column_stack([steps, side])
         key -= key.min(0)
         wide = key.max(0) + 1
         number = ((key[:, 0] * wide[1] + key[:, 1]) * wide[2] + key[:, 2]) * wide[3] + key[:, 3]
@@ -195,7 +201,7 @@ def _pieces(place: np.ndarray, normal: np.ndarray, seen: np.ndarray) -> Pieces:
             break
         cell *= 1.3
     count = np.bincount(of)
-    pieces = Pieces(of, np.zeros((len(count), 3)), np.zeros(0), count.astype(np.float64), np.bincount(of, seen))
+    pieces = Pieces(of, np.zeros((len(count), 3)), np.zeros(0), count.astype(np.float64), np.bincount(of, seen), cell)
     ones = np.ones(len(of))
     turned = pieces.mean(normal, ones)
     turned /= np.maximum(np.linalg.norm(turned, axis=1, keepdims=True), 1e-9)
@@ -232,6 +238,7 @@ def _between(pieces: Pieces, place: np.ndarray, normal: np.ndarray, values: np.n
     count = min(_NEIGHBOURS, len(values))
     far, which = pieces.tree.query(np.concatenate([place, _LIKE * normal], 1), k=count)
     far, which = far.reshape(len(place), count), which.reshape(len(place), count)
-    share = np.exp(-0.5 * (far / (0.7 * _CELL)) ** 2 + 0.5 * (far[:, :1] / (0.7 * _CELL)) ** 2).astype(np.float32)
+    far = np.square(far / (0.7 * pieces.side))
+    share = np.exp(0.5 * (far[:, :1] - far)).astype(np.float32)
     share /= share.sum(1, keepdims=True)
     return np.einsum("nk,nkc->nc", share, values[which])

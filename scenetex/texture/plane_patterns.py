@@ -12,13 +12,13 @@ _FINE = 0.05  # metres: what is finer is grain
 _SHORTEST = 0.1  # metres of a shift
 _NEAR = 0.02  # of the light's window has to be known
 _FAINT = 6.0  # grey levels
-_SHIFTS = 60
+_PEAKS, _SHIFTS = 300, 60  # shifts that are looked at, and the best of them, that are used
 _OVERLAP = 0.1  # of the known cells
 _SOFT = 0.5  # cells: photos come sharpened
 _ROUNDS = 4
 _CHOOSY = 25.0
 _FEWEST = 0.5  # square metres that are known
-_LOOKS, _JUDGES, _ODD = 2, 12, 6.0
+_LOOKS, _JUDGES, _GOOD, _ODD = 2, 12, 0.5, 6.0
 _MOST_CELLS = 1 << 22
 
 
@@ -30,13 +30,13 @@ class Pattern:
         base: (n, 3) float32, the light and what else is smooth, where seen.
         detail: (n, 3) float32, what comes on top of it, where unseen.
         certain: (n,) float32 0..1, how alike what is taken over and what is known are; 0 where nothing is.
-        alike: 0..1, how well the pattern repeats at best; the less the fainter it is.
+        alike: (n,) float32 0..1, how well the pattern repeats at best; the less the fainter it is.
     """
 
     base: np.ndarray
     detail: np.ndarray
     certain: np.ndarray
-    alike: float
+    alike: np.ndarray
 
 
 def find_pattern(places: np.ndarray, color: np.ndarray, seen: np.ndarray, spacing: float) -> Pattern | None:
@@ -72,7 +72,7 @@ def find_pattern(places: np.ndarray, color: np.ndarray, seen: np.ndarray, spacin
         light = _smooth(image, usual, _LIGHT / cell)
         over = np.where(known[..., None], image - light, 0)
         shifts, alike = _repeats(np.where(usual[..., None], over, 0), usual, shortest)
-        usual = inner & ~_odd(over, usual, known, shifts[:_JUDGES], _FINE / cell)
+        usual = inner & ~_odd(over, usual, known, _judges(shifts, alike), _FINE / cell)
         if usual.sum() * cell**2 < _FEWEST:
             return None
     light = _smooth(image, usual, _LIGHT / cell)
@@ -81,12 +81,12 @@ def find_pattern(places: np.ndarray, color: np.ndarray, seen: np.ndarray, spacin
     over = coarse + np.where(usual[..., None], _smooth(over - coarse, usual, _SOFT), 0)
     strength = float(np.square(over[usual]).mean())
     alike = alike * strength / (strength + _FAINT**2)
-    detail, certain = _taken_over(over, coarse, usual, wanted, shifts, alike)
+    detail, certain = _taken_over(over, coarse, usual, wanted, shifts[:_SHIFTS], alike[:_SHIFTS])
     row, column = at[:, 0], at[:, 1]
     trust = float(alike.max(initial=0))
     near = _blur(usual.astype(np.float32), _LIGHT / cell)[row, column, None] > _NEAR
     base = np.where(near, color * (1 - trust) + light[row, column] * trust, color)
-    return Pattern(base, detail[row, column], certain[row, column], trust)
+    return Pattern(base, detail[row, column], certain[row, column], np.full(len(color), trust, np.float32))
 
 
 def _smooth(image: np.ndarray, known: np.ndarray, sigma: float) -> np.ndarray:
@@ -118,9 +118,15 @@ def _repeats(over: np.ndarray, known: np.ndarray, shortest: int) -> tuple[np.nda
     highest = cv2.dilate(wrapped, np.ones((2 * (shortest // 2) + 1,) * 2))[shortest:-shortest, shortest:-shortest]
     peak = (alike >= highest - 1e-6) & (alike > -1)
     r, c = np.nonzero(peak)
-    order = np.argsort(-alike[r, c], kind="stable")[:_SHIFTS]
+    order = np.argsort(-alike[r, c], kind="stable")[:_PEAKS]
     r, c = r[order], c[order]
     return np.stack([row[r], column[c]], 1), alike[r, c].clip(0, 1)
+
+
+def _judges(shifts: np.ndarray, alike: np.ndarray) -> np.ndarray:
+    """Of the good shifts the shortest: from everywhere some lead to what is known."""
+    good = shifts[alike >= _GOOD * alike.max(initial=0)]
+    return good[np.argsort(np.linalg.norm(good, axis=1), kind="stable")][:_JUDGES]
 
 
 def _odd(over, usual, known, shifts, sigma) -> np.ndarray:
