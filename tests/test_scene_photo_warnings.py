@@ -1,6 +1,5 @@
 """What photos say and nobody heeds is said in one line each, once; sound photos are silent."""
 
-
 import numpy as np
 import pytest
 from PIL import Image
