@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,6 +15,7 @@ from tiny_unet import make_model, make_unet
 import scenetex
 from scenetex import InputError
 from scenetex.cli import texture as texture_command
+from scenetex.job.options import TextureOptions
 from scenetex.job.repainting import Repainting
 from scenetex.pipelines import MVDiffusionPanoramaPipeline
 from scenetex.scene.regions import find_regions
@@ -141,6 +143,18 @@ def test_where_there_is_no_result_parts_of_the_photos_are_painted_anew(room, pho
     before, after, floor = pages(photographed)[0], pages(tmp_path)[0], texels_of(room, "floor")
     drawn = texels_of(room, "box:-9,-9,-9,9,9,9")
     assert np.array_equal(after[drawn & ~floor], before[drawn & ~floor]) and (after[floor] != before[floor]).any()
+
+
+def test_what_is_asked_for():
+    def asked(**options):
+        return TextureOptions(Path("out"), **options).repainting()
+
+    walls, floor = ("walls: white",), ("floor",)
+    assert asked() is asked(complete=True) is asked(prompt="a room") is asked(prompt="a room", paint=walls) is None
+    assert asked(paint=walls) == asked(paint=walls, images="photos", prompt="a room") == Repainting(("walls",))
+    assert asked(paint=walls, keep=floor) == Repainting(("walls",), floor)
+    assert asked(paint=walls, keep=floor, prompt="a room") == asked(keep=floor) == Repainting((), floor)
+    assert asked(paint=walls, only=floor) == Repainting(floor)
 
 
 def test_regions_have_prompts_of_their_own_in_generated_images(room, models, tmp_path):

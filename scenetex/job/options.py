@@ -187,11 +187,10 @@ class TextureOptions:
 
     def repainting(self) -> Repainting | None:
         """Which parts to paint anew; None where it is the whole scene, or nothing."""
-        if self.only or self.keep:
-            return Repainting(self.only, self.keep)
-        if self.paint and self.source == "photos":
-            return Repainting(tuple(dict.fromkeys(read_paint(text, "--paint")[0] for text in self.paint)))
-        return None
+        only, whole = self.only, self.images == "auto" and self.prompt is not None
+        if not only and not whole and self.source == "photos":
+            only = tuple(dict.fromkeys(read_paint(text, "--paint")[0] for text in self.paint))
+        return Repainting(only, self.keep) if only or self.keep else None
 
     @property
     def panorama(self) -> bool:

@@ -82,7 +82,7 @@ def asked_for(
         scene: of the regions.
         only, keep: a name, several, or a mask (f,) bool per face of the mesh; none = ().
         painted: names of regions that have prompts of their own.
-        whole: where neither `only` nor `keep` says so, the whole scene is painted, not these regions alone.
+        whole: where `only` does not say so, the whole scene is painted, not these regions alone.
 
     Returns:
         What to paint anew, or None; and the masks, under names that `Repainting` has them by.
@@ -107,7 +107,7 @@ def asked_for(
         return tuple(region)
 
     chosen, kept = named(only, "only"), named(keep, "keep")
-    if not (chosen or kept) and not whole:
+    if not chosen and not whole:
         chosen = tuple(dict.fromkeys(painted))
     return (Repainting(chosen, kept) if chosen or kept else None), masks
 
