@@ -27,7 +27,7 @@ def corner() -> scenetex.Mesh:
 @pytest.fixture(scope="module")
 def floor():
     """The corner with a floor of black and white tiles and a green wall; what lies beyond 2.2 m was not seen and is
-    filled in grey: mesh, texels, places, true colours, what was seen."""
+    filled, the floor in grey: mesh, texels, places, true colours, what was seen."""
     mesh = corner()
     atlas = scenetex.unwrap(mesh, size=512)
     texels = rasterize(mesh, atlas)
@@ -36,7 +36,7 @@ def floor():
     truth = np.where((place[:, 2] > 1e-3)[:, None], (90, 150, 90), tiles * np.ones(3))
     seen = place[:, 0] < 2.2
     pages, coverage = np.zeros((atlas.pages, 512, 512, 3), np.uint8), np.zeros((atlas.pages, 512, 512), bool)
-    pages.reshape(-1, 3)[texels.pixel] = np.where(seen[:, None], truth, 128)
+    pages.reshape(-1, 3)[texels.pixel] = np.where((seen | (place[:, 2] > 1e-3))[:, None], truth, 128)
     coverage.reshape(-1)[texels.pixel] = seen
     return scenetex.TexturedMesh(mesh, atlas, tuple(pages), tuple(coverage)), texels, place, truth, seen
 

@@ -19,8 +19,11 @@ _MOST_NODES = 24_000
 _FINEST = 0.008  # metres between the cells in which patterns are looked for
 _FARTHEST = 100_000  # pieces from the middle
 # What counts as far: surface that is a metre away, as far off the plane as this, or turned so.
-_OFF_PLANE, _TURNED = 10.0, 6.0
-_SOFT, _FALL = 0.02, 3.0
+_OFF_PLANE, _TURNED = 150.0, 4.0
+_SOFT, _FALL = 0.02, 4.0
+# Two guesses miss in different ways: surface of the same kind, and the fill from what is next on the surface. Their
+# mean is better than either; so is that with what was generated, where neither is near.
+_FILL, _GENERATED = 0.5, 0.5
 _NEIGHBOURS, _LIKE = 8, 0.25  # pieces that a texel lies between, and metres that another normal counts for
 _SURE, _SURE_OF_PATTERNS = 1.0, 9.0  # square metres
 _AROUND, _WIDE = 48, 0.25  # pieces and metres over which generated colours are smoothed
@@ -107,7 +110,7 @@ class Pieces:
 
 
 def continued(textured: TexturedMesh) -> Continuation:
-    """Guesses the unseen texels of a texture. Some must be seen."""
+    """Guesses the unseen texels of a texture that are filled by `diffuse`. Some must be seen."""
     mesh, texels = textured.mesh, rasterize(textured.mesh, textured.atlas)
     seen = np.stack(textured.coverage).reshape(-1)[texels.pixel]
     color = np.stack(textured.textures).reshape(-1, 3)[texels.pixel].astype(np.float32)
@@ -120,7 +123,12 @@ def continued(textured: TexturedMesh) -> Continuation:
     means, unlike = _regress(pieces, means, pieces.seen > 0)
     told = _between(pieces, place[~seen], normal[~seen], np.column_stack([means, unlike]))
     variance, unlike = told[:, 3], told[:, 4]
-    color[~seen] = np.clip(told[:, :3] + pattern.detail[~seen], 0, 255)
+    color[~seen] = told[:, :3] + pattern.detail[~seen]
+    filled = np.stack(textured.textures).reshape(-1, 3)[texels.pixel]
+    apart = pieces.mean(filled - color, 1 - known)
+    smooth = _between(pieces, place[~seen], normal[~seen], apart)
+    color[~seen] += _FILL * (1 - pattern.alike[~seen, None]) * smooth
+    color = np.clip(color, 0, 255)
     sure, grain = np.ones(len(color), np.float32), np.zeros(len(color), np.float32)
     repeats = pattern.alike[~seen] * np.exp(-unlike / _SURE_OF_PATTERNS)
     sure[~seen] = np.maximum(np.exp(-unlike / _SURE), repeats)
@@ -178,7 +186,7 @@ def settled(made: TexturedMesh, before: TexturedMesh, told: Continuation) -> Tex
     found[painted, :1] = np.square(fine).mean(1, keepdims=True)
     found = np.sqrt(_between(pieces, told.place[painted], told.normal[painted], pieces.smooth(found[:, :1], weight)))
     fine *= np.minimum(told.grain[painted, None] / np.maximum(found, 1e-3), _STRONGER)
-    color[painted] += (1 - told.sure[painted, None]) * smooth + fine
+    color[painted] += _GENERATED * (1 - told.sure[painted, None]) * smooth + fine
     new = ~kept
     color[new] = level_rim(color, kept, texels, made.atlas)[new]
     pages.reshape(-1, 3)[texels.pixel[new]] = np.rint(np.clip(color[new], 0, 255)).astype(np.uint8)
