@@ -9,7 +9,7 @@ from test_views_free_space import furnished
 
 import scenetex
 from scenetex.errors import InputError
-from scenetex.views.free_space import FreeSpace
+from scenetex.views.free_space import FreeSpace, sphere
 
 SAMPLE = Path(__file__).resolve().parents[1] / "scenes" / "sample_room"
 
@@ -68,3 +68,21 @@ def test_bad_input():
         scenetex.select_views(scene, np.ones(3))
     with pytest.raises(InputError, match="has no frames"):
         scenetex.select_views(replace(scene, frames=()), np.ones(len(scene.mesh.faces)))
+
+
+@pytest.mark.parametrize("name", ["redkitchen", "livingroom"])
+def test_views_of_real_scans_stand_in_the_air_of_the_room(shared_data, name):
+    scene = scenetex.check_scene(scenetex.load_scene(shared_data / name)).scene
+    seen = seen_by(scene, scenetex.render_views(scene, [frame.id for frame in scene.frames[::4]], (80, 60)))
+    space = FreeSpace(scene)
+    views = scenetex.select_views(scene, seen, (80, 60), most=20, space=space)
+    assert len(views) > 3
+    eyes, directions = views.cam_to_world[:, :3, 3], sphere(400)
+    cameras = np.array([frame.cam_to_world[:3, 3] for frame in scene.frames])
+    for eye in eyes:
+        face, distance, facing = space.cast(eye, directions)
+        met = face >= 0
+        # In matter and behind walls one looks at backs.
+        assert (facing < 0).mean() < 0.25 and distance[met].min() > 0.1
+        near = cameras[np.argsort(np.linalg.norm(cameras - eye, axis=1))]
+        assert np.linalg.norm(near[0] - eye) < 4
