@@ -65,7 +65,7 @@ def test_the_truth_scores_as_the_truth_and_the_fill_as_the_fill(case):
     assert filled.completed == filled.fill == score.fill
     figures = {f.name: f for f in completion_figures([score, score])}
     assert figures["gain_psnr"].mark == "reached" and figures["gradient_ratio"].mark == "reached"
-    assert {f.name: f for f in completion_figures([filled])}["gradient_ratio"].mark == "missed"
+    assert {f.name: f for f in completion_figures([filled])}["gain_psnr"].mark == "missed"
     assert "goal 0.700 to 1.200" in "\n".join(table(list(figures.values())))
     assert '"most": 1.2' in to_json(list(figures.values()), rooms=completion_rows([score]))
 
