@@ -76,7 +76,7 @@ def test_model_that_cannot_upscale(walk, tmp_path, capsys):  # noqa: F811
 
 
 def test_photos_and_panoramas_are_not_upscaled(walk):  # noqa: F811
-    with pytest.raises(InputError, match="upscale given, but no prompt"):
+    with pytest.raises(InputError, match="upscale given, but nothing is generated"):
         texture_scene(load_scene(walk), upscale=4)
     with pytest.raises(InputError, match="not for panoramas"):
         Generation("a", upscale=4, panorama=True)

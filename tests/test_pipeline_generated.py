@@ -196,7 +196,7 @@ def test_hub_that_cannot_be_reached(walk, tmp_path, capsys, monkeypatch):
 
 
 def test_options_without_a_prompt(walk):
-    with pytest.raises(InputError, match="steps given, but no prompt"):
+    with pytest.raises(InputError, match="steps given, but nothing is generated"):
         texture_scene(load_scene(walk), steps=3)
 
 
