@@ -13,7 +13,7 @@ _GAIN_SCALE = 0.1  # log units; a difference of 10 % is more than exposure leave
 _MAX_GAIN = np.log(6)
 _MOST_FALLOFF = np.log(3)  # log units in the corners
 # sRGB values of the brightest channel below and above which a photo tells less and less, and what weight it keeps.
-_DARK, _BRIGHT, _UNUSABLE = (4.0, 20.0), (245.0, 254.0), 0.05
+_DARK, _BRIGHT, _UNUSABLE = (4.0, 20.0), (250.0, 255.0), 0.05
 _SHOULDER = 0.75  # of the brightest value: what lies above is compressed where the surface is brighter than that
 _HIGHLIGHTS = 0.002  # share of the surface that may be lost in the shoulder's end
 
