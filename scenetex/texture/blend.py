@@ -16,7 +16,7 @@ from .selection import Choice, base_weight, border_weight
 from .texels import Texels
 
 _DETAIL_EXPONENT = 12.0  # on pixels per metre
-_PRESHARPEN = 0.5, 0.8  # amount, and sigma in pixels: what two bilinear lookups (photo, texture) take away
+_PRESHARPEN = 0.45, 0.8  # amount, and sigma in pixels: what two bilinear lookups (photo, texture) take away
 _BLOCK = 65_536  # texels handled at once
 
 
