@@ -5,8 +5,10 @@ import pytest
 from painted_box import box, look_at, photograph, pinhole, smooth_color, views_of, walk_around
 
 from scenetex import unwrap
+from scenetex.scene.srgb import from_light, to_light
 from scenetex.texture import blend as module
 from scenetex.texture.blend import blend
+from scenetex.texture.exposure import Exposure
 from scenetex.texture.projection import Surface, photos
 from scenetex.texture.selection import Choice
 from scenetex.texture.subdivide import patches
@@ -26,12 +28,22 @@ def shots(poses, images):
     return photos(views_of(MESH, poses, pinhole(SIZE), SIZE), images, WorkingFrame(np.zeros(3), 1.0))
 
 
+def same(gain: np.ndarray) -> Exposure:
+    """Gains without vignetting."""
+    return Exposure(gain, np.zeros(2))
+
+
 def even(count: int, **changes) -> Choice:
     """Every photo is trusted and has the same share everywhere."""
     faces = len(SURFACE.faces)
     ones = np.ones((faces, count), np.float32)
     return Choice(
-        **{"gain": np.ones((count, 3), np.float32), "trust": ones, "misregistration": 0.0, "detail": ones / count}
+        **{
+            "exposure": same(np.ones((count, 3), np.float32)),
+            "trust": ones,
+            "misregistration": 0.0,
+            "detail": ones / count,
+        }
         | changes
     )
 
@@ -73,10 +85,11 @@ def test_equal_photos_meet_in_the_middle_and_gains_apply():
     pose = np.repeat(walk_around(1), 2, axis=0)
     images = [np.full((120, 160, 3), c, np.uint8) for c in (60, 200)]
     color, seen = run(pose, images, even(2))
-    np.testing.assert_allclose(color[seen], 130, atol=1)
+    dark, bright = to_light(np.array([60.0, 200.0])) ** (1 / 2.2)
+    np.testing.assert_allclose(color[seen], from_light(((dark + bright) / 2) ** 2.2), atol=1)
     gain = np.float32([[2, 2, 2], [0.6, 0.6, 0.6]])
-    color, _ = run(pose, images, even(2, gain=gain))
-    np.testing.assert_allclose(color[seen], 120, atol=1)
+    color, _ = run(pose, images, even(2, exposure=same(gain)))
+    np.testing.assert_allclose(color[seen], from_light((dark + 0.3 * bright) ** 2.2), atol=1)
 
 
 def test_detail_comes_from_the_chosen_photo_and_colour_from_both():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from painted_box import box, look_at, photograph, pinhole, smooth_color, views_of, walk_around
 
+from scenetex.scene.srgb import from_light, to_light
 from scenetex.texture.projection import Surface, photos
 from scenetex.texture.selection import base_weight, border_weight, choose
 from scenetex.texture.subdivide import patches
@@ -50,12 +51,13 @@ def faces_in(view: int, left: int, top: int, right: int, bottom: int) -> np.ndar
 
 def test_gains_are_found():
     truth = np.exp(np.random.default_rng(0).uniform(-0.3, 0.3, (12, 3)))
-    images = [np.clip(np.rint(p / g), 0, 255).astype(np.uint8) for p, g in zip(exact(), truth, strict=True)]
-    found = chosen(images).gain
+    images = [from_light(to_light(p) / g**2.2) for p, g in zip(exact(), truth, strict=True)]
+    images = [np.clip(np.rint(p), 0, 255).astype(np.uint8) for p in images]
+    found = chosen(images).exposure.gain
     assert found.shape == (12, 3) and found.dtype == np.float32
     ratio = found / truth
     np.testing.assert_allclose(ratio / np.exp(np.log(ratio).mean(0)), 1, atol=0.02)
-    assert np.abs(np.log(chosen(exact()).gain)).max() < 0.01
+    assert np.abs(np.log(chosen(exact()).exposure.gain)).max() < 0.01
 
 
 def test_exact_photos_are_trusted_and_on_their_place():
@@ -81,11 +83,29 @@ def test_a_thing_that_stood_in_one_photo_is_not_trusted_there():
     assert (others == 1).mean() > 0.98
 
 
+def test_somebody_outvoted_is_not_believed_where_two_photos_disagree():
+    # Two photos from either side, a third one of half of what they show; somebody stands across its border in one.
+    poses = POSES[[0, 0, 0]]
+    images = [exact(striped_color)[0].copy() for _ in range(3)]
+    images[1][30:90, 40:120] = (250, 10, 240)
+    blind = views_of(box(), poses, pinhole(SIZE), SIZE)
+    blind.depth[2, :, 80:] = 0
+    choice = choose(surface(), photos(blind, images, WorkingFrame(np.zeros(3), 1.0)), BLUR, RAMP)
+    left = np.isin(np.arange(len(surface().faces)), np.flatnonzero(faces_in(0, 46, 36, 72, 84)))
+    right = faces_in(0, 90, 36, 114, 84)
+    assert left.sum() > 5 and right.sum() > 5
+    assert choice.trust[left, 1].mean() < 0.2 and choice.trust[right, 1].mean() < 0.2
+    assert choice.trust[right, 0].mean() > 0.9
+
+
 def test_a_dark_photo_is_not_mistaken_for_a_wrong_one():
-    images = [(p * 0.4).astype(np.uint8) if i == 5 else p for i, p in enumerate(exact())]
+    dark = np.rint(from_light(0.13 * to_light(exact()[5]))).astype(np.uint8)  # three stops less
+    images = [dark if i == 5 else p for i, p in enumerate(exact())]
     choice = chosen(images)
     assert choice.trust[:, 5].mean() > 0.98
-    assert choice.gain[5].mean() / np.delete(choice.gain, 5, 0).mean() == pytest.approx(2.5, rel=0.05)
+    assert choice.exposure.gain[5].mean() / np.delete(choice.exposure.gain, 5, 0).mean() == pytest.approx(
+        0.13 ** (-1 / 2.2), rel=0.05
+    )
 
 
 @pytest.mark.parametrize("pixels", [1.0, 2.0])
@@ -145,14 +165,14 @@ def test_a_photo_that_sees_nothing_has_no_say():
     poses = np.concatenate([POSES[:6], look_at([50, 0, 0], [90, 0, 0])[None]])
     images = [*exact()[:6], np.zeros((120, 160, 3), np.uint8)]
     choice = chosen(images, poses)
-    assert np.isfinite(choice.gain).all() and np.isfinite(choice.detail).all()
+    assert np.isfinite(choice.exposure.gain).all() and np.isfinite(choice.detail).all()
     assert choice.detail[:, 6].max() == 0
     np.testing.assert_allclose(choice.detail[:, :6], chosen(images[:6], POSES[:6]).detail, atol=0.02)
 
 
 def test_a_single_photo_is_believed():
     choice = chosen(exact()[:1], POSES[:1])
-    np.testing.assert_allclose(choice.gain, 1, atol=1e-6)
+    np.testing.assert_allclose(choice.exposure.gain, 1, atol=1e-6)
     assert choice.trust.min() == 1
     assert set(np.unique(np.round(choice.detail, 5))) == {0, 1}
 

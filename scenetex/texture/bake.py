@@ -11,12 +11,13 @@ from ..process.memory import need
 from ..scene.mesh import Mesh, MeshLike
 from ..views.masking import mask_image, mask_views
 from ..views.viewset import ViewSet, cast_views
+from .align import align
 from .atlas import Atlas
 from .blend import blend
 from .fill import diffuse, pad
 from .projection import Photo, Surface, photos
 from .refine import refine_cameras
-from .selection import Choice, choose
+from .selection import Choice, choose, common_exposure, look_around
 from .subdivide import Patches, patches
 from .texels import Texels, rasterize
 from .textured_mesh import TexturedMesh
@@ -51,7 +52,8 @@ def bake(
     """Paints an atlas from images seen by calibrated views.
 
     Per view and texel: visibility by depth test, weights from angle, distance, image border and sharpness. Jointly:
-    exposure gains, outlier rejection, choice of views smooth over the surface, two-band blending. What no view saw is
+    exposure and vignetting, small shifts within images that bring them onto one texture, outlier rejection, choice of
+    views smooth over the surface, two-band blending. What no view saw is
     filled by diffusion over the surface.
 
     Args:
@@ -134,7 +136,9 @@ def survey(mesh: Mesh, views: ViewSet, images: list[np.ndarray]) -> Survey:
     # Only the projection turns faces towards who sees them: corners keep their order in the atlas.
     turned = turned_to_views(mesh, views)[work.parent]
     surface, shots = Surface.of(with_faces_turned(work.mesh, turned)), photos(views, images, frame)
-    choice = choose(surface, shots, max(width * _LOOK_PER_WIDTH, 0.6), ramp)
+    look = max(width * _LOOK_PER_WIDTH, 0.6)
+    shots = align(surface, shots, common_exposure(look_around(surface, shots, look, ramp)))
+    choice = choose(surface, shots, look, ramp)
     least, most = (width * share for share in _BAND_PER_WIDTH)
     blur = max(float(np.clip(_BAND_PER_MISS * choice.misregistration, least, most)), 0.6)
     shared = min((_GHOSTS_PER_WIDTH * width / max(choice.misregistration, 1e-6)) ** _GHOSTS_EXPONENT, 1.0)

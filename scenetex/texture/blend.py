@@ -10,12 +10,13 @@ import scipy.sparse as sp
 
 from ..process.threads import threads
 from .blur import gaussian_blur
+from .exposure import Exposure, developed
 from .projection import Aspect, Photo, Surface, aspect, facing, sample, sight
 from .selection import Choice, base_weight, border_weight
 from .texels import Texels
 
 _DETAIL_EXPONENT = 12.0  # on pixels per metre
-_PRESHARPEN = 0.55, 0.8  # amount, and sigma in pixels: what two bilinear lookups (photo, texture) take away
+_PRESHARPEN = 0.45, 0.8  # amount, and sigma in pixels: what two bilinear lookups (photo, texture) take away
 _BLOCK = 65_536  # texels handled at once
 
 
@@ -52,7 +53,7 @@ def blend(
     with ThreadPoolExecutor(threads() or os.cpu_count()) as pool:
         for i, photo in enumerate(shots):
             fields = _vertex_fields(aspect(surface, photo), trust[:, i], detail[:, i], shared)
-            base, fine = _bands(photo.image, choice.gain[i], blur)
+            base, fine = _bands(photo.image, choice.exposure, i, blur)
 
             def add(faces, photo=photo, fields=fields, base=base, fine=fine):
                 texel, values = texels.on_faces(faces, fields, surface.faces)
@@ -70,13 +71,12 @@ def blend(
             done()
     weights = np.maximum(total[:, 6:], 1e-30)
     color = total[:, :3] / weights[:, :1] + total[:, 3:6] / weights[:, 1:]
-    return np.clip(color, 0, 255), total[:, 6] > 0
+    return developed(color, choice.exposure.highest), total[:, 6] > 0
 
 
-def _bands(image: np.ndarray, gain: np.ndarray, blur: float) -> tuple[np.ndarray, np.ndarray]:
-    """What of a photo (h, w, 3) uint8, its `gain` (3,) float32 applied, lies below `blur`, and, sharpened, above it."""
-    lit = image * gain
-    np.clip(lit, 0, 255, out=lit)
+def _bands(image: np.ndarray, exposure: Exposure, photo: int, blur: float) -> tuple[np.ndarray, np.ndarray]:
+    """What of a photo (h, w, 3) uint8, brought to the common exposure, lies below `blur`, and, sharpened, above it."""
+    lit = exposure.level(image, photo)
     base = gaussian_blur(lit, blur)
     fine = lit - base
     # Step by step: of a photo of 100 megapixels each of these takes more than a gigabyte.

@@ -1,40 +1,165 @@
-"""What differs between views of one surface: exposure and white balance, and how sharp each photo is."""
+"""What differs between photos of one surface: exposure, white balance and vignetting, solved as in HDR."""
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.sparse as sp
 
+from ..scene.srgb import from_light, to_light
+
 _ROUNDS = 6
+_GAMMA = 2.2
+_GAIN_SCALE = 0.1  # log units; a difference of 10 % is more than exposure leaves unexplained
+_MAX_GAIN = np.log(6)
+_MOST_FALLOFF = np.log(3)  # log units in the corners
+# sRGB values of the brightest channel below and above which a photo tells less and less, and what weight it keeps.
+_DARK, _BRIGHT, _UNUSABLE = (4.0, 20.0), (250.0, 255.0), 0.05
+_SHOULDER = 0.75  # of the brightest value: what lies above is compressed where the surface is brighter than that
+_HIGHLIGHTS = 0.002  # share of the surface that may be lost in the shoulder's end
+
+# Working values are 255 * light ** (1 / 2.2): as even to the eye as sRGB's, and a gain is the same factor everywhere.
+_TABLE = (255 * to_light(np.arange(256, dtype=np.uint8)) ** (1 / _GAMMA)).astype(np.float32)
+_DARKEST = 2 ** (-0.5 / _GAMMA)  # factor on working values: half a stop for the sake of highlights
+_FINE = 8  # steps a working value on the way back
 
 
-def view_offsets(values: np.ndarray, weights: sp.csr_matrix, scale: float, prior: float = 1e-3) -> np.ndarray:
-    """Fits values[f, v] = surface[f] - offset[v] robustly, jointly over all faces and views.
+@dataclass(frozen=True, eq=False)
+class Exposure:
+    """What brings m photos to one exposure.
 
-    Eliminating the surface leaves one small linear system over the views (a weighted graph Laplacian); iteratively
+    Attributes:
+        gain: (m, 3) float32 factor on each photo's working values, by channel.
+        falloff: (2,) float64, vignetting: log of the working value's loss, as factors of the squared distance from the
+            picture's middle, which is 1 in its corners, and of its square; one curve for all photos.
+        highest: working value of the brightest surface, at least 255.
+    """
+
+    gain: np.ndarray
+    falloff: np.ndarray
+    highest: float = 255.0
+
+    def within_white(self, top: np.ndarray) -> "Exposure":
+        """A little darker if some of the surface is brighter than white, given its brightest channel's values (k,)."""
+        highest = float(np.quantile(top, 1 - _HIGHLIGHTS)) if len(top) else 0.0
+        darker = float(np.clip(255 / max(highest, 1.0), _DARKEST, 1))
+        return replace(self, gain=self.gain * np.float32(darker), highest=max(highest * darker, 255.0))
+
+    def level(self, image: np.ndarray, photo: int) -> np.ndarray:
+        """Working values (h, w, 3) float32 of a photo (h, w, 3) uint8 sRGB, above 255 where it was exposed less."""
+        out = _TABLE[image]
+        out *= self.gain[photo]
+        if self.falloff.any():
+            height, width = image.shape[:2]
+            v, u = np.ogrid[:height, :width]
+            out *= self._lift(squared_radius(u, v, (width, height)))[..., None]
+        return out
+
+    def level_samples(self, color: np.ndarray, photo: np.ndarray, radius: np.ndarray) -> np.ndarray:
+        """The same for single values (k, 3) of several photos (k,), at squared radii (k,)."""
+        out = working(color)
+        out *= self.gain[photo]
+        out *= self._lift(radius)[:, None]
+        return out
+
+    def expected(self, value: np.ndarray, photo: np.ndarray, radius: np.ndarray) -> np.ndarray:
+        """What `level_samples` takes to working values (k, 3): sRGB, above 255 where the photo cannot show it."""
+        out = value / (self.gain[photo] * self._lift(radius)[:, None])
+        return np.interp(out, _TABLE, np.arange(256)).astype(np.float32)
+
+    def _lift(self, radius: np.ndarray) -> np.ndarray:
+        return np.exp(self.falloff[0] * radius + self.falloff[1] * radius * radius).astype(np.float32)
+
+
+def squared_radius(u: np.ndarray, v: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Squared distance of pixels u, v from the middle of a picture (width, height); 1 in its corners."""
+    across, down = u - np.float32((size[0] - 1) / 2), v - np.float32((size[1] - 1) / 2)
+    return (across * across + down * down) * np.float32(4 / (size[0] ** 2 + size[1] ** 2))
+
+
+def working(color: np.ndarray) -> np.ndarray:
+    """Working values, float32, of sRGB values 0..255, uint8 or float between them."""
+    return _TABLE[color] if color.dtype == np.uint8 else np.interp(color, np.arange(256), _TABLE).astype(np.float32)
+
+
+def usable(color: np.ndarray) -> np.ndarray:
+    """How much a photo tells of its sRGB values (..., 3): (...) float32, little where it is clipped or nearly black."""
+    top = color.max(-1).astype(np.float32)
+    rise = (top - _DARK[0]) * np.float32(1 / (_DARK[1] - _DARK[0]))
+    fall = (_BRIGHT[1] - top) * np.float32(1 / (_BRIGHT[1] - _BRIGHT[0]))
+    return np.clip(np.minimum(rise, fall), np.float32(_UNUSABLE), 1)
+
+
+def fit_exposure(color: np.ndarray, radius: np.ndarray, weights: sp.csr_matrix) -> Exposure:
+    """Gains and vignetting from sightings of faces.
+
+    Args:
+        color: (nnz, 3) float sRGB 0..255, of each stored entry of `weights`, in its order.
+        radius: (nnz,) squared distance from the picture's middle, as `squared_radius`.
+        weights: (f, m) CSR, how much each sighting counts.
+    """
+    told = weights.copy()
+    told.data = weights.data * usable(color)
+    value = np.log(np.maximum(working(color), 1.0))
+    curve = np.stack([radius, radius * radius], 1)
+    _, falloff = view_offsets(value.mean(1), told, _GAIN_SCALE, curve)
+    falloff *= min(1.0, _MOST_FALLOFF / max(abs(falloff.sum()), 1e-9))
+    value += (curve @ falloff)[:, None]
+    gain = np.stack([view_offsets(channel, told, _GAIN_SCALE)[0] for channel in value.T], 1)
+    gain -= np.median(gain, 0)  # the middle exposure
+    return Exposure(np.exp(np.clip(gain, -_MAX_GAIN, _MAX_GAIN)).astype(np.float32), falloff)
+
+
+def view_offsets(
+    values: np.ndarray, weights: sp.csr_matrix, scale: float, curves: np.ndarray | None = None, prior: float = 1e-3
+) -> tuple[np.ndarray, np.ndarray]:
+    """Fits values[f, v] = surface[f] - offset[v] - curves[f, v] @ shape robustly, jointly over all faces and views.
+
+    Eliminating the surface leaves one small linear system (of offsets alone, a weighted graph Laplacian); iteratively
     reweighted with Huber's weights, so that highlights and moving things count little.
 
     Args:
         values: (nnz,) one value per stored entry of `weights`, in its order.
         weights: (f, v) CSR, how much each sighting of a face counts; > 0.
         scale: residual beyond which a sighting counts as an outlier, in the values' unit.
+        curves: (nnz, c) what all views have in common beside the surface; default none.
         prior: pull towards zero, as a share of a view's own weight: keeps views without overlap where they are.
 
     Returns:
-        (v,) float64 offsets to add to the values; their weighted mean is zero.
+        (v,) float64 offsets to add to the values; their weighted mean is zero. (c,) float64 shape of the curves.
     """
-    count = weights.shape[1]
-    rows = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
+    faces, count = weights.shape
+    rows = np.repeat(np.arange(faces), np.diff(weights.indptr))
     columns = weights.indices
+    curves = np.zeros((len(values), 0)) if curves is None else curves
+    # One row for each sighting, one column for each unknown: its view's offset, and the curves' shape.
+    entry = np.arange(len(values))
+    design = sp.hstack([sp.csr_matrix((np.ones(len(values)), (entry, columns)), (len(values), count)), curves]).tocsr()
     current = weights.data.astype(np.float64)
+    surface_of = sp.csr_matrix((np.ones(len(values)), (rows, entry)), (faces, len(values)))
     for _ in range(_ROUNDS):
-        w = sp.csr_matrix((current, columns, weights.indptr), shape=weights.shape)
-        per_face = np.maximum(np.asarray(w.sum(1)).ravel(), 1e-12)
-        per_view = np.asarray(w.sum(0)).ravel()
-        mean = np.bincount(rows, current * values, len(per_face)) / per_face
-        system = np.diag(per_view * (1 + prior) + 1e-9) - (w.T @ sp.diags(1 / per_face) @ w).toarray()
-        residual = values - mean[rows]
-        offsets = -np.linalg.solve(system, np.bincount(columns, current * residual, count))
-        offsets -= np.average(offsets, weights=per_view + 1e-12)
-        shifted = values + offsets[columns]
-        surface = np.bincount(rows, current * shifted, len(per_face)) / per_face
+        weighted = sp.diags(current) @ design
+        per_face = surface_of @ weighted
+        inverse = 1 / np.maximum(surface_of @ current, 1e-12)
+        system = (design.T @ weighted - per_face.T @ sp.diags(inverse) @ per_face).toarray()
+        own = np.asarray((design.multiply(design)).T @ current).ravel()
+        system += np.diag(own * prior + 1e-9)
+        mean = (surface_of @ (current * values)) * inverse
+        unknown = -np.linalg.solve(system, weighted.T @ (values - mean[rows]))
+        unknown[:count] -= np.average(unknown[:count], weights=own[:count] + 1e-12)
+        shifted = values + design @ unknown
+        surface = (surface_of @ (current * shifted)) * inverse
         current = weights.data / np.maximum(np.abs(shifted - surface[rows]) / scale, 1)
-    return offsets
+    return unknown[:count], unknown[count:]
+
+
+def developed(color: np.ndarray, highest: float) -> np.ndarray:
+    """sRGB 0..255 (n, 3) float32 of working values (n, 3); what is brighter than white passes through a shoulder.
+
+    Values below the shoulder stay, and all do where nothing is brighter than white.
+    """
+    steps = np.arange(0, max(highest, 255) * _FINE + 1) / _FINE
+    start = 255 * _SHOULDER
+    part = np.clip((steps - start) / (highest - start), 0, 1)
+    bent = start + (255 - start) * (1 - (1 - part) ** ((highest - start) / (255 - start)))
+    curve = np.clip(from_light((np.where(steps > start, bent, steps) / 255) ** _GAMMA), 0, 255)
+    return curve[np.clip(color * _FINE + 0.5, 0, len(steps) - 1).astype(np.int32)]

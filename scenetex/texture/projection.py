@@ -25,6 +25,8 @@ class Photo:
         center: (3,) float32 camera position.
         depth: (h', w') float32 metres, rendered from the mesh; may be of another size than the image.
         clearance: (h', w') float32, distance to the next image border or depth step, in pixels of the image.
+        shift: (rows, columns, 2) float32 lattice over the image, pixels: where it shows a point beside where its camera
+            says, see `align.py`; None: nowhere.
     """
 
     image: np.ndarray
@@ -33,6 +35,7 @@ class Photo:
     center: np.ndarray
     depth: np.ndarray
     clearance: np.ndarray
+    shift: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -201,7 +204,17 @@ def sight(photo: Photo, pixel: np.ndarray, slack: np.ndarray) -> Sight:
     at = (row + 0.5).astype(np.int32) * np.int32(columns) + (column + 0.5).astype(np.int32)
     rendered = photo.depth.ravel()[at]
     seen = np.flatnonzero((rendered > 0) & (z <= rendered + slack))
-    return Sight(index[seen], u[seen], v[seen], photo.clearance.ravel()[at[seen]])
+    u, v = u[seen], v[seen]
+    if photo.shift is not None:
+        step = sample(photo.shift, *on_lattice(photo.shift.shape, photo.image.shape, u, v))
+        u, v = u + step[:, 0], v + step[:, 1]
+    return Sight(index[seen], u, v, photo.clearance.ravel()[at[seen]])
+
+
+def on_lattice(lattice: tuple[int, ...], image: tuple[int, ...], u: np.ndarray, v: np.ndarray):
+    """Columns and rows, float32, of pixels u, v in a lattice whose outer nodes lie on the image's outermost pixels."""
+    across, down = ((lattice[k] - 1) / max(image[k] - 1, 1) for k in (1, 0))
+    return u * np.float32(across), v * np.float32(down)
 
 
 def sample(image: np.ndarray, u: np.ndarray, v: np.ndarray, interpolation: int = cv2.INTER_LINEAR) -> np.ndarray:

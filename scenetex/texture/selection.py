@@ -2,21 +2,22 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
 import scipy.sparse as sp
+from scipy.sparse.csgraph import connected_components
 
 from ..errors import InputError
 from ..process.threads import threads
 from .blur import gaussian_blur
-from .exposure import view_offsets
+from .exposure import Exposure, fit_exposure, squared_radius, usable, view_offsets
 from .projection import Photo, Surface, aspect, facing, sample, sight
 from .weld import face_adjacency
 
-_GAIN_SCALE = 0.1  # log units; a difference of 10 % is more than exposure leaves unexplained
-_MAX_GAIN = np.log(4)
 _OUTLIER = 45.0, 2.5  # grey levels, and standard deviations of the other views on top
+_OUTVOTED = 0.15  # share of a disputed region
 _FOCUS_EXPONENT = 0.5
 _TEMPERATURE, _SMOOTHNESS, _ROUNDS = 4.0, 0.5, 6
 _TELLING_SLOPE = 3.0  # grey levels per pixel
@@ -28,13 +29,13 @@ class Choice:
     """What the photos are good for.
 
     Attributes:
-        gain: (m, 3) float32, factor on each photo's sRGB values that brings all to one exposure.
+        exposure: what brings all photos to one exposure.
         trust: (f, m) float32 in [0, 1]: 0 where a photo shows something else than the others (moved, misregistered).
         misregistration: typical distance, pixels, by which photos miss each other on the surface.
         detail: (f, m) float32, rows sum to 1 where seen: share of each photo in the detail, smooth over the surface.
     """
 
-    gain: np.ndarray
+    exposure: Exposure
     trust: np.ndarray
     misregistration: float
     detail: np.ndarray
@@ -50,8 +51,42 @@ def border_weight(clearance: np.ndarray, ramp: float) -> np.ndarray:
     return np.sqrt(np.sqrt(np.clip(clearance * np.float32(1 / ramp), np.float32(0.02), 1)))
 
 
-def choose(surface: Surface, shots: list[Photo], blur: float, ramp: float) -> Choice:
-    """Looks at every face in every photo and decides gains, trust and detail.
+@dataclass(frozen=True, eq=False)
+class Sightings:
+    """Every face in every photo that shows it.
+
+    Attributes:
+        faces, views: how many there are of either.
+        face, view: (k,) int32.
+        weight: (k,) float32, how much the sighting counts by its place and angle.
+        color: (k, 3) uint8 sRGB of the blurred photo.
+        energy: (k,) float32, squared grey levels of fine detail about it.
+        slope: (k,) float32, grey levels per pixel.
+        radius: (k,) float32 squared distance from the picture's middle, 1 in its corners.
+    """
+
+    faces: int
+    views: int
+    face: np.ndarray
+    view: np.ndarray
+    weight: np.ndarray
+    color: np.ndarray
+    energy: np.ndarray
+    slope: np.ndarray
+    radius: np.ndarray
+
+    @cached_property
+    def sample(self) -> tuple[np.ndarray, sp.csr_matrix]:
+        """Positions of the sightings of some of the faces, by face, then by view, and their weights (faces, views)."""
+        part = np.isin(self.face, np.random.default_rng(0).permutation(self.faces)[:_FITTED_FACES])
+        part = np.flatnonzero(part)
+        part = part[np.argsort(self.face[part], kind="stable")]
+        at = self.face[part], self.view[part]
+        return part, sp.csr_matrix((self.weight[part], at), (self.faces, self.views))
+
+
+def look_around(surface: Surface, shots: list[Photo], blur: float, ramp: float) -> Sightings:
+    """Looks at every face in every photo.
 
     Args:
         surface: of a welded mesh whose faces are small, in the photos' frame.
@@ -62,7 +97,6 @@ def choose(surface: Surface, shots: list[Photo], blur: float, ramp: float) -> Ch
     Raises:
         InputError: no photo sees the front of any face.
     """
-    count, m = len(surface.faces), len(shots)
 
     def look(photo: Photo):
         front = facing(surface, photo)
@@ -83,41 +117,58 @@ def choose(surface: Surface, shots: list[Photo], blur: float, ramp: float) -> Ch
             sample(smooth, s.u, s.v),
             sample(energy, s.u, s.v)[:, 0],
             sample(slope, s.u, s.v)[:, 0],
+            squared_radius(s.u, s.v, photo.image.shape[1::-1]),
         )
 
     with ThreadPoolExecutor(threads()) as pool:
         looks = list(pool.map(look, shots))
-    face = np.concatenate([x[0] for x in looks])
-    view = np.repeat(np.arange(m, dtype=np.int32), [len(x[0]) for x in looks])
-    weight, color, energy, slope = (np.concatenate([x[i] for x in looks]) for i in range(1, 5))
-    del looks
-    if not len(face):
+    view = np.repeat(np.arange(len(shots), dtype=np.int32), [len(x[0]) for x in looks])
+    if not len(view):
         raise InputError(
             "bake: the views see only the backs of the mesh's faces; turn the faces around in the mesh file"
         )
+    face, *fields = (np.concatenate([x[i] for x in looks]) for i in range(6))
+    return Sightings(len(surface.faces), len(shots), face, view, *fields)
 
-    # In the order of a CSR matrix: by face, then by view.
-    part = np.flatnonzero(np.isin(face, np.random.default_rng(0).permutation(count)[:_FITTED_FACES]))
-    part = part[np.argsort(face[part], kind="stable")]
-    sightings = sp.csr_matrix((weight[part], (face[part], view[part])), (count, m))
-    gain = _gains(sightings, color[part].astype(np.float32))
-    color = [channel * gain[view, c] for c, channel in enumerate(color.T)]
+
+def common_exposure(seen: Sightings) -> Exposure:
+    """What brings the photos to one exposure."""
+    part, weights = seen.sample
+    return fit_exposure(seen.color[part], seen.radius[part], weights)
+
+
+def choose(surface: Surface, shots: list[Photo], blur: float, ramp: float) -> Choice:
+    """Looks at every face in every photo and decides exposure, trust and detail; arguments as in `look_around`."""
+    seen = look_around(surface, shots, blur, ramp)
+    count, m, face, view, weight = seen.faces, seen.views, seen.face, seen.view, seen.weight
+    exposure = common_exposure(seen)
+    part, weights = seen.sample
+    color = list(exposure.level_samples(seen.color, view, seen.radius).T)
+    told, exposure = _told(seen, color, exposure)
+    weight = weight * told
     graph = _neighbours(surface.faces)
     trust = _trust(face, view, weight, color, m, count, graph)
     weight *= trust[face, view]
-    missed = _misregistration(face, weight, color, slope, count)
+    trust[face, view] *= np.sqrt(told)
+    missed = _misregistration(face, weight, color, seen.slope, count)
 
-    focus = -view_offsets(np.log(energy[part] + 1.0), sightings, 0.7)
+    focus = -view_offsets(np.log(seen.energy[part] + 1.0), weights, 0.7)[0]
     weight *= np.exp(_FOCUS_EXPONENT * (focus - focus.max())).astype(np.float32)[view]
-    return Choice(gain, trust, missed, _smooth_choice(face, view, weight, m, count, graph))
+    return Choice(exposure, trust, missed, _smooth_choice(face, view, weight, m, count, graph))
 
 
-def _gains(sightings: sp.csr_matrix, color: np.ndarray) -> np.ndarray:
-    """(m, 3) gains from the sightings that are neither under- nor overexposed."""
-    usable = sightings.copy()
-    usable.data = np.where(((color > 8) & (color < 247)).all(1), usable.data, 1e-6 * usable.data)
-    gain = np.stack([view_offsets(np.log(np.maximum(c, 1.0)), usable, _GAIN_SCALE) for c in color.T], 1)
-    return np.exp(np.clip(gain, -_MAX_GAIN, _MAX_GAIN)).astype(np.float32)
+def _told(seen: Sightings, color: list[np.ndarray], exposure: Exposure) -> tuple[np.ndarray, Exposure]:
+    """How much each sighting tells of its face, and the exposure in which most of the surface is within white.
+
+    Counted by what the face should look like in the photo: by its own pixels, chance would favour the darker ones.
+    """
+    weight = seen.weight * usable(seen.color)
+    total = np.maximum(np.bincount(seen.face, weight, seen.faces), 1e-12)
+    surface = np.stack([np.bincount(seen.face, weight * channel, seen.faces) / total for channel in color], 1)
+    told = usable(exposure.expected(surface.astype(np.float32)[seen.face], seen.view, seen.radius))
+    known = np.zeros(seen.faces, bool)
+    known[seen.face[told > 0.5]] = True  # what is clipped in all photos may be anything above white
+    return told, exposure.within_white(surface[known].max(1))
 
 
 def _neighbours(faces: np.ndarray) -> sp.csr_matrix:
@@ -147,12 +198,33 @@ def _trust(face, view, weight, color, m, count, graph) -> np.ndarray:
         square = _of_others(face, share, count) / safe
         np.maximum(difference, np.abs(channel - mean), out=difference)
         np.maximum(spread, square - mean * mean, out=spread)
-    wrong = (difference > _OUTLIER[0] + _OUTLIER[1] * np.sqrt(spread)) & (rest > 1.5 * weight)
+    outvoted = (difference > _OUTLIER[0] + _OUTLIER[1] * np.sqrt(spread)) & (rest > 1.5 * weight)
+    disputed = (difference > _OUTLIER[0]) & (rest > 0)
+    wrong = _grown(outvoted, outvoted | disputed, face, view, m, graph)
+    # Where all of a face's sightings would go, only those that are outvoted do.
+    wrong &= outvoted | (np.bincount(face, ~wrong, count) > 0)[face]
     flags = sp.csr_matrix((np.ones(int(wrong.sum()), np.float32), (face[wrong], view[wrong])), (count, m))
     trust = np.ones((count, m), np.float32)
     doubt = (2 * (graph @ flags) + flags).tocoo()
     trust[doubt.row, doubt.col] -= np.minimum(doubt.data, 1)
     return trust
+
+
+def _grown(outvoted, disputed, face, view, m, graph) -> np.ndarray:
+    """(k,) bool: the disputed regions of each photo of which a good part is outvoted.
+
+    Of two photos that disagree nobody can say which one is right, but somebody who is outvoted where a third photo
+    looks is no more to be believed beside it.
+    """
+    wrong = outvoted.copy()
+    start = np.searchsorted(view, np.arange(m + 1))
+    for i in range(m):
+        at = start[i] + np.flatnonzero(disputed[start[i] : start[i + 1]])
+        if len(at):
+            regions, label = connected_components(graph[face[at]][:, face[at]], directed=False)
+            size, lost = np.bincount(label, minlength=regions), np.bincount(label, outvoted[at], regions)
+            wrong[at] |= ((lost > 0) & (lost >= _OUTVOTED * size))[label]
+    return wrong
 
 
 def _misregistration(face, weight, color, slope, count) -> float:

@@ -1,0 +1,225 @@
+"""Small shifts within photos that bring them onto one texture: what no camera before a mesh explains.
+
+The non-rigid part of Zhou and Koltun 2014, "Color map optimization for 3D reconstruction with consumer depth cameras":
+a lattice of offsets over each photo, against what the other photos give the surface.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+import scipy.sparse as sp
+
+from ..process.threads import threads
+from .exposure import Exposure
+from .projection import Photo, Surface, aspect, facing, on_lattice, sample, sight
+
+_POINTS = 40_000
+_WIDTH = 640  # photos are compared at this width, or less: a tenth of its pixels is enough
+# Coarse to fine: sigma of the photos' blur, pixels of a 640-pixel photo, and columns and rows of the lattice.
+_LEVELS = (12.0, 3, 4), (6.0, 5, 5), (3.0, 9, 7), (1.5, 13, 10)
+_ROUNDS = 3
+_HUBER, _CLIP = 8.0, 40.0  # working values
+_DOUBT = 30.0  # working values by which a sighting that misses its point's mean loses half its weight
+# To pay, an offset, or a bend between three neighbouring nodes, of so many pixels of a 640-pixel photo must lower the
+# error of every point by as many working values.
+_STIFF_SHIFT, _STIFF_BEND, _STIFF_VALUE = 2.0, 3.0, 4.0
+_SMOOTH = 0.1  # squared pixels by which a lattice may miss the drift that is taken out of it, in place of a bend
+_WORTHWHILE = 0.93  # of the error against photos that a photo was not fitted to
+
+
+def align(surface: Surface, shots: list[Photo], exposure: Exposure) -> list[Photo]:
+    """Gives photos the `shift` with which they agree.
+
+    The photos are two classes, each fitted to what the other one shows, from blurred to sharp. What all photos of a
+    point share is taken out again, so that the texture stays where they have it on average. A photo keeps its shift
+    only if it then agrees better with the photos of its own class, which it was not fitted to.
+
+    Args:
+        surface: of the mesh, in the photos' frame.
+        shots: the photos, without a shift.
+        exposure: what brings them to one exposure.
+    """
+    problem = _Problem(_scatter(surface), shots, exposure)
+    for sigma, columns, rows in _LEVELS:
+        problem.enter(sigma, (rows, columns))
+        for _ in range(_ROUNDS):
+            problem.step()
+            problem.settle()
+    shifts, after = problem.shifts, problem.errors()
+    problem.shifts = np.zeros_like(shifts)
+    before = problem.errors()
+    return [
+        replace(shot, shift=np.float32(shift / problem.shrink)) if better else shot
+        for shot, shift, better in zip(shots, shifts, after < _WORTHWHILE * before, strict=True)
+    ]
+
+
+def _scatter(surface: Surface) -> Surface:
+    """Points spread evenly over the surface, as vertices and faces of no extent."""
+    rng = np.random.default_rng(0)
+    corners = surface.vertices[surface.faces]
+    share = np.cumsum(np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1))
+    face = np.searchsorted(share, rng.uniform(0, share[-1], _POINTS)).clip(0, len(share) - 1)
+    a, b = rng.uniform(size=(2, _POINTS, 1))
+    a, b = np.where(a + b > 1, 1 - a, a), np.where(a + b > 1, 1 - b, b)
+    first, second, third = corners[face].transpose(1, 0, 2)
+    points = (first + a * (second - first) + b * (third - first)).astype(np.float32)
+    normals = surface.normals[face]
+    none = np.zeros((0, 3), np.int32)
+    return Surface(none, points, normals, points, normals, np.zeros(_POINTS, np.float32))
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """Points that one photo shows: their numbers (k,), pixels (k, 2) of the small photo, weights (k,), and by how many
+    pixels they move along two tangents of the surface (k, 2 pixel, 2 tangent)."""
+
+    index: np.ndarray
+    pixel: np.ndarray
+    weight: np.ndarray
+    by_tangent: np.ndarray
+
+
+class _Problem:
+    """The state of the optimisation: every photo's shifts (m, rows, columns, 2), pixels of the small photos."""
+
+    def __init__(self, points: Surface, shots: list[Photo], exposure: Exposure):
+        self.count = len(points.vertices)
+        height, width = shots[0].image.shape[:2]
+        self.shrink = min(1.0, _WIDTH / width)
+        self.size = round(height * self.shrink), round(width * self.shrink)
+        self.unit = self.size[1] / _WIDTH
+        tangents = _tangents(points.vertex_normals)
+
+        def look(i: int) -> tuple[_Seen, np.ndarray]:
+            grey = exposure.level(cv2.resize(shots[i].image, self.size[::-1], interpolation=cv2.INTER_AREA), i).mean(2)
+            return self._seen(points, tangents, shots[i]), grey
+
+        with ThreadPoolExecutor(threads()) as pool:
+            self.seen, self.greys = zip(*pool.map(look, range(len(shots))), strict=True)
+        self.shifts = np.zeros((len(shots), 2, 2, 2))
+
+    def _seen(self, points: Surface, tangents: np.ndarray, shot: Photo) -> _Seen:
+        at, index = aspect(points, shot), facing(points, shot)
+        seen = sight(shot, at.pixel[index], at.slack[index])
+        clear = seen.clearance > 0.006 * shot.image.shape[1]  # silhouettes may show what is behind
+        index = index[seen.index[clear]]
+        pixel = (np.stack([seen.u[clear], seen.v[clear]], 1) + 0.5) * self.shrink - 0.5
+        along = tangents[:, index] @ (self.shrink * shot.intrinsics @ shot.world_to_cam[:3, :3]).T
+        x, y, z = at.pixel[index].T
+        by_tangent = np.stack([along[..., 0] - along[..., 2] * (x / z), along[..., 1] - along[..., 2] * (y / z)]) / z
+        weight = at.cosine[index] * at.resolution[index]
+        return _Seen(index, pixel, weight / max(weight.mean(), 1e-9), by_tangent.transpose(2, 0, 1))
+
+    def enter(self, sigma: float, lattice: tuple[int, int]) -> None:
+        """Goes on at this blur with a lattice of so many rows and columns."""
+        self.layers = []
+        for grey in self.greys:
+            smooth = cv2.GaussianBlur(grey, (0, 0), sigma * self.unit)
+            across, down = (cv2.Sobel(smooth, cv2.CV_32F, dx, 1 - dx, scale=1 / 8) for dx in (1, 0))
+            self.layers.append(cv2.merge([smooth, across, down]))
+        self.basis = [_shares(seen.pixel, lattice, self.size) for seen in self.seen]
+        old = np.linspace(0, self.shifts.shape[1] - 1, lattice[0]), np.linspace(0, self.shifts.shape[2] - 1, lattice[1])
+        column, row = np.meshgrid(old[1].astype(np.float32), old[0].astype(np.float32))
+        self.shifts = np.stack([cv2.remap(shift, column, row, cv2.INTER_LINEAR) for shift in self.shifts])
+        bend = _bends(lattice)
+        prior = np.eye(bend.shape[1]) / _STIFF_SHIFT**2 + (bend.T @ bend).toarray() / _STIFF_BEND**2
+        prior /= bend.shape[1]
+        self.prior, self.smooth = prior * (_STIFF_VALUE / self.unit) ** 2, prior * _SMOOTH
+
+    def _observe(self, i: int) -> np.ndarray:
+        """Value and gradient (k, 3) of a photo at its points."""
+        at = (self.seen[i].pixel + self.basis[i] @ self.shifts[i].reshape(-1, 2)).astype(np.float32)
+        return sample(self.layers[i], at[:, 0].copy(), at[:, 1].copy())
+
+    def _compare(self) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray, np.ndarray]:
+        """All photos' observations and robust weights; by class, the points' sums (2, n) of values, and of weights."""
+        observed = [self._observe(i) for i in range(len(self.seen))]
+        total, mass = np.zeros((2, self.count)), np.zeros((2, self.count))
+        for seen, values in zip(self.seen, observed, strict=True):
+            total[0, seen.index] += seen.weight * values[:, 0]
+            mass[0, seen.index] += seen.weight
+        mean = total[0] / np.maximum(mass[0], 1e-9)
+        total[:], mass[:] = 0, 0
+        weights = []
+        for i, (seen, values) in enumerate(zip(self.seen, observed, strict=True)):
+            weight = seen.weight / (1 + ((values[:, 0] - mean[seen.index]) / _DOUBT) ** 2)
+            weights.append(weight)
+            total[i % 2, seen.index] += weight * values[:, 0]
+            mass[i % 2, seen.index] += weight
+        return observed, weights, total, mass
+
+    def step(self) -> None:
+        """One Gauss-Newton step of every photo towards the other class."""
+        observed, _, total, mass = self._compare()
+        for i, (seen, values, basis) in enumerate(zip(self.seen, observed, self.basis, strict=True)):
+            others = mass[1 - i % 2, seen.index]
+            residual = values[:, 0] - total[1 - i % 2, seen.index] / np.maximum(others, 1e-9)
+            weight = seen.weight * (others > 0.2 * seen.weight) / np.maximum(np.abs(residual) / _HUBER, 1) ** 2
+            jacobian = sp.hstack([basis.multiply(values[:, 1:2]), basis.multiply(values[:, 2:])]).tocsr()
+            weighted = jacobian.multiply(weight[:, None]).tocsr()
+            prior = np.kron(np.eye(2), self.prior * weight.sum())
+            flat = self.shifts[i].reshape(-1, 2).T.ravel()
+            side = weighted.T @ residual + prior @ flat
+            move = np.linalg.solve((weighted.T @ jacobian).toarray() + prior + 1e-9 * np.eye(len(flat)), side)
+            self.shifts[i] = (flat - move).reshape(2, -1).T.reshape(self.shifts[i].shape)
+
+    def settle(self) -> None:
+        """Takes out by how much all photos of a point shift it on the surface, which says nothing of the surface.
+
+        Of n random shifts the mean is small, the more so the more there are: (n - 2) / n of it is taken for a drift.
+        """
+        normal, side, count = np.zeros((self.count, 2, 2)), np.zeros((self.count, 2)), np.zeros(self.count)
+        for seen, basis, shift in zip(self.seen, self.basis, self.shifts, strict=True):
+            turned = seen.by_tangent.transpose(0, 2, 1)
+            normal[seen.index] += turned @ seen.by_tangent
+            side[seen.index] += (turned @ (basis @ shift.reshape(-1, 2))[..., None])[..., 0]
+            count[seen.index] += 1
+        normal += 1e-3 * np.maximum(normal[:, 0, 0] + normal[:, 1, 1], 1e-9)[:, None, None] * np.eye(2)
+        drift = np.linalg.solve(normal, side[..., None])
+        drift *= (np.maximum(count - 2, 0) / np.maximum(count, 1))[:, None, None]
+        for i, (seen, basis) in enumerate(zip(self.seen, self.basis, strict=True)):
+            common = (seen.by_tangent @ drift[seen.index])[..., 0]
+            smooth = (basis.T @ basis).toarray() + max(len(common), 1) * self.smooth
+            self.shifts[i] -= np.linalg.solve(smooth, basis.T @ common).reshape(self.shifts[i].shape)
+
+    def errors(self) -> np.ndarray:
+        """(m,) mean difference between each photo and the others of its class, working values."""
+        observed, weights, total, mass = self._compare()
+        out = np.zeros(len(observed))
+        for i, (seen, values, weight) in enumerate(zip(self.seen, observed, weights, strict=True)):
+            others = mass[i % 2, seen.index] - weight
+            mean = (total[i % 2, seen.index] - weight * values[:, 0]) / np.maximum(others, 1e-9)
+            told = seen.weight * (others > 0.2 * seen.weight)
+            out[i] = (told * np.minimum(np.abs(values[:, 0] - mean), _CLIP)).sum() / max(told.sum(), 1e-9)
+        return out
+
+
+def _tangents(normals: np.ndarray) -> np.ndarray:
+    """(2, n, 3) unit vectors at right angles to unit normals (n, 3) and to each other."""
+    axis = np.where(np.abs(normals[:, :1]) < 0.8, np.float32([[1, 0, 0]]), np.float32([[0, 1, 0]]))
+    first = np.cross(normals, axis)
+    first /= np.maximum(np.linalg.norm(first, axis=1, keepdims=True), 1e-9)
+    return np.stack([first, np.cross(normals, first)])
+
+
+def _shares(pixel: np.ndarray, lattice: tuple[int, int], size: tuple[int, int]) -> sp.csr_matrix:
+    """(k, nodes) bilinear shares of a lattice's nodes in pixels (k, 2) of an image of `size` (h, w)."""
+    x, y = on_lattice(lattice, size, *pixel.T)
+    left, top = np.clip(x.astype(int), 0, lattice[1] - 2), np.clip(y.astype(int), 0, lattice[0] - 2)
+    fx, fy = x - left, y - top
+    node = (top * lattice[1] + left)[:, None] + [0, 1, lattice[1], lattice[1] + 1]
+    share = np.stack([(1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy], 1)
+    start = np.arange(0, 4 * len(x) + 1, 4)
+    return sp.csr_matrix((share.ravel(), node.ravel(), start), (len(x), lattice[0] * lattice[1]))
+
+
+def _bends(lattice: tuple[int, int]) -> sp.csr_matrix:
+    """Second differences along rows and columns of a lattice's nodes."""
+    node = np.arange(lattice[0] * lattice[1]).reshape(lattice)
+    down, across = (np.stack([n[:-2], n[1:-1], n[2:]], -1).reshape(-1, 3) for n in (node, node.T))
+    three = np.concatenate([down, across])
+    start = np.arange(0, 3 * len(three) + 1, 3)
+    return sp.csr_matrix((np.tile([1.0, -2.0, 1.0], len(three)), three.ravel(), start), (len(three), node.size))
