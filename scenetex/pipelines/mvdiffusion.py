@@ -106,8 +106,8 @@ class MVDiffusionPipeline(MultiViewPipeline):
                 Negative prompts act everywhere.
             correspondence: use the UNet's correspondence attention.
             shared_noise: corresponding places of different views start from the same noise.
-            fusion: at each step, views agree on the clean latents they are heading for; below two thirds of
-                the noise, not on their fine detail. In the end pixels agree, too: what a view shows, those after it that
+            fusion: at each step, views agree on the clean latents they are heading for; below two thirds of the
+                noise, not on their fine detail. In the end pixels agree, too: what a view shows, those after it that
                 see it about as finely show alike; anchors come first.
             joint_views: most views to denoise at once, 4 or more; bounds the memory.
             eta: of the DDIM paper, for schedulers that have it.
