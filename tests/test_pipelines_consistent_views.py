@@ -62,6 +62,21 @@ def test_latents_agree_by_fusion_alone(made, name):
     assert 10 * np.log10(alone / fused) > 3
 
 
+@pytest.mark.parametrize("steps", [4, 8])
+@pytest.mark.parametrize(
+    ("scheduler", "options"),
+    [("LCMScheduler", {}), ("TCDScheduler", {}), ("EulerDiscreteScheduler", {"timestep_spacing": "trailing"})],
+)
+def test_few_steps_of_schedulers_for_them_agree_as_well(made, scheduler, options, steps):
+    """As distilled models and LoRAs are run; the other tests run flow matching in as few."""
+    own = made("Stable Diffusion").pipe
+    pipe = diffusers.StableDiffusionControlNetPipeline(**own.components, requires_safety_checker=False)
+    pipe.scheduler = getattr(diffusers, scheduler).from_config(own.scheduler.config, **options)
+    pipe.set_progress_bar_config(disable=True)
+    alone, together = (run(ConsistentViews(pipe), steps=steps, **off) for off in (OFF, {}))
+    assert overlap_psnr(VIEWS, 255 * together).mean > overlap_psnr(VIEWS, 255 * alone).mean + 3
+
+
 @pytest.mark.parametrize("name", BACKBONES)
 def test_with_everything_off_images_are_the_pipelines_own(made, name):
     own = made(name).pipe
