@@ -62,6 +62,13 @@ def test_latents_agree_by_fusion_alone(made, name):
     assert 10 * np.log10(alone / fused) > 3
 
 
+@pytest.mark.parametrize("name", SOME)
+def test_half_precision_pipelines_agree_as_well(tmp_path, name):
+    pipe = ConsistentViews(make_backbone(name, tmp_path).to(torch.bfloat16))
+    alone, together = (run(pipe, **options) for options in (OFF, {}))
+    assert overlap_psnr(VIEWS, 255 * together).mean > overlap_psnr(VIEWS, 255 * alone).mean + 3
+
+
 @pytest.mark.parametrize("steps", [4, 8])
 @pytest.mark.parametrize(
     ("scheduler", "options"),

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from inspect import Parameter, signature
-from typing import Any
+from typing import Any, Literal
 
+from diffusers import ModelMixin
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from PIL import Image
 
@@ -38,15 +39,14 @@ def check_depth_control(pipe: DiffusionPipeline) -> None:
             "as FluxControlNetPipeline"
         )
     if control is not None:
-        check_controlnet(control, pipe)
+        kind = "transformer" if hasattr(pipe, "transformer") else "unet"
+        check_controlnet(control, getattr(pipe, kind), kind)
 
 
-def check_controlnet(control, pipe: DiffusionPipeline) -> None:
-    """Raises InputError for a ControlNet that was made for another network than the pipeline's."""
-    kind = "transformer" if hasattr(pipe, "transformer") else "unet"
-    base = getattr(pipe, kind).config
+def check_controlnet(control: ModelMixin, base: ModelMixin, kind: Literal["unet", "transformer"]) -> None:
+    """Raises InputError for a ControlNet that was made for another network than `base`."""
     for key in _ALIKE[kind]:
-        theirs, ours = control.config.get(key), base.get(key)
+        theirs, ours = control.config.get(key), base.config.get(key)
         if None not in (theirs, ours) and _plain(theirs) != _plain(ours):
             raise InputError(
                 f"the ControlNet was made for another base: its {key} is {_plain(theirs)}, the {kind}'s "

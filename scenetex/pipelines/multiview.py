@@ -22,6 +22,7 @@ from ..sampling import MODELS_OWN
 from ..views.viewset import ViewSet
 from .conditioning import control_image, make_guide
 from .denoise import Denoiser, Inputs, Part
+from .depth_control import check_controlnet
 from .finishing import finished
 from .images import OUTPUT_TYPES, decode, encode, told_surface
 from .loading import LOAD_ERRORS, check_model, check_parts, first_line
@@ -51,7 +52,7 @@ class MultiViewPipeline(WindowedPipeline):
         default_steps, default_guidance: steps and guidance scale where a call gives none.
 
     Raises:
-        InputError: a UNet of other channels, an unknown convention.
+        InputError: a UNet of other channels, a ControlNet of another base, an unknown convention.
     """
 
     model_cpu_offload_seq = "text_encoder->text_encoder_2->unet->upscale_unet->vae->detail_decoder"
@@ -86,6 +87,8 @@ class MultiViewPipeline(WindowedPipeline):
         if convention not in _CONVENTIONS:
             raise InputError(f"convention {convention!r} is not one of {', '.join(_CONVENTIONS)}")
         check_parts(base_unet(unet), vae, upscale_unet, detail_decoder)
+        if controlnet is not None:
+            check_controlnet(controlnet, base_unet(unet), "unet")
         self.register_modules(
             vae=vae,
             text_encoder=text_encoder,
