@@ -156,3 +156,9 @@ def test_parts_that_do_not_fit(tmp_path):
         make_pipeline(tmp_path, make_unet(in_channels=9))
     with pytest.raises(InputError, match="convention 'other'"):
         make_pipeline(tmp_path, convention="other")
+
+
+def test_a_control_net_of_another_base_is_named(tmp_path):
+    control = control_for(make_unet(in_channels=4, cross_attention_dim=16))
+    with pytest.raises(InputError, match="another base: its cross_attention_dim is 16, the unet's 32; pass one for"):
+        make_pipeline(tmp_path, make_unet(in_channels=4), controlnet=control)

@@ -14,7 +14,7 @@ from scenetex.pipelines.latent_fusion import Fusion, NoiseLevel, noise_level
 from scenetex.pipelines.scene_views import SHARED_OVERLAP, correspondence_of
 
 SIZE = (12, 16)
-PREDICTIONS = ["epsilon", "v_prediction", "sample"]
+PREDICTIONS = ["epsilon", "v_prediction", "sample", "flow_prediction"]
 
 
 def fusion_of(views, given=None, size=SIZE):
@@ -155,9 +155,14 @@ def test_given_views_do_not_move(coarse):
 def test_output_and_clean_latents_are_inverse(prediction):
     torch.manual_seed(0)
     clean, noise = torch.randn(2, 4, 4, 5, 5, dtype=torch.float64)
-    level = NoiseLevel(0.28, 0.96, prediction)
+    level = NoiseLevel(0.04 if prediction == "flow_prediction" else 0.28, 0.96, prediction)
     x = level.signal * clean + level.noise * noise
-    truth = {"epsilon": noise, "v_prediction": level.signal * noise - level.noise * clean, "sample": clean}[prediction]
+    truth = {
+        "epsilon": noise,
+        "v_prediction": level.signal * noise - level.noise * clean,
+        "sample": clean,
+        "flow_prediction": noise - clean,
+    }[prediction]
     assert torch.allclose(level.clean(x, truth), clean)
     assert torch.allclose(level.output(x, clean), truth)
 
@@ -217,9 +222,9 @@ def test_levels_fit_the_noise_that_the_scheduler_adds(name, options):
 
 
 def test_scheduler_without_levels_is_named():
-    scheduler = diffusers.FlowMatchEulerDiscreteScheduler()
+    scheduler = diffusers.CMStochasticIterativeScheduler()
     scheduler.set_timesteps(3)
-    with pytest.raises(InputError, match=r"FlowMatchEulerDiscreteScheduler .* fusion=False"):
+    with pytest.raises(InputError, match=r"CMStochasticIterativeScheduler .* fusion=False"):
         noise_level(scheduler, 0, scheduler.timesteps[0])
 
 
@@ -232,9 +237,10 @@ def test_views_keep_their_own_detail_towards_the_end(tmp_path, monkeypatch, pano
         return apply(fusion, x, output, level, coarse)
 
     monkeypatch.setattr(Fusion, "apply", spy)
+    pipe = (make_panorama_pipeline if panorama else make_pipeline)(tmp_path)
+    pipe.scheduler = diffusers.DDIMScheduler.from_config(pipe.scheduler.config, timestep_spacing="trailing")
     if panorama:
-        run(make_panorama_pipeline(tmp_path), steps=10)
+        run(pipe, steps=10)
     else:
-        pipe = make_pipeline(tmp_path)
         pipe("a room", room_views(2), num_inference_steps=10, guidance_scale=1.0)
     assert seen == [False] * everything + [True] * (10 - everything)

@@ -270,7 +270,10 @@ def _left_to_the_model(options) -> dict:
 @lru_cache(1)  # rooms and prompts are measured on the same one
 def _quiet_model(options: RoomsOptions, panorama: bool = False):
     from ..job.generation import Generation, load_model
+    from ..pipelines import ConsistentViews
 
     pipe = load_model(Generation("a room", model=options.model, device=options.device, panorama=panorama))
+    if isinstance(pipe, ConsistentViews):
+        raise InputError(f"{options.model}: is no Stable Diffusion with a UNet, which is what is measured here")
     pipe.set_progress_bar_config(disable=True)
     return pipe

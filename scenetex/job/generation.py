@@ -27,11 +27,12 @@ from ..sampling import Sampling
 from ..scene.scene import Scene
 from ..views.region_masks import region_masks
 from ..views.viewset import ViewSet, render_views
+from .backbone import is_backbone, load_consistent_views, sampling_defaults
 from .less_memory import LEAST_JOINT, with_less_memory
 from .stages import Stages
 
 if TYPE_CHECKING:
-    from ..pipelines import MVDiffusionPanoramaPipeline, MVDiffusionPipeline
+    from ..pipelines import ConsistentViews, MVDiffusionPanoramaPipeline, MVDiffusionPipeline
 
 _LEFT_OPEN = ("steps", "guidance_scale", "device")  # options that may be left to the model, or to torch
 _DEPTH_SHARE = 2  # large images over the depth maps they are baked with, as for photos
@@ -43,7 +44,8 @@ class Generation:
 
     Attributes:
         prompt, negative_prompt: what the room is to look like, and what not; "" = what is known of it speaks alone.
-        model: folder in diffusers layout or Hub id: Stable Diffusion with depth, or one with multi-view weights.
+        model: folder in diffusers layout or Hub id: Stable Diffusion with depth, one with multi-view weights, or any
+            other pipeline of diffusers with depth control, see `scenetex.pipelines.ConsistentViews`.
         mvdiffusion_checkpoint: released MVDiffusion weights to use as the model's UNet, or None.
         controlnet: folder or Hub id of a depth ControlNet, for models that do not take depth, or None.
         sampling: seed, steps, guidance, and what keeps the views consistent.
@@ -122,7 +124,7 @@ class Generation:
         return told
 
 
-def load_model(generation: Generation) -> "MVDiffusionPipeline | MVDiffusionPanoramaPipeline":
+def load_model(generation: Generation) -> "MVDiffusionPipeline | MVDiffusionPanoramaPipeline | ConsistentViews":
     """The pipeline, on the device that is asked for; half precision on a GPU.
 
     Raises:
@@ -138,6 +140,8 @@ def load_model(generation: Generation) -> "MVDiffusionPipeline | MVDiffusionPano
         (MVDiffusionPanoramaPipeline, "panorama") if generation.panorama else (MVDiffusionPipeline, "depth")
     )
     device = resolve_device(generation.device)
+    if is_backbone(generation.model):
+        return load_consistent_views(vars(generation), device)
     half = {"dtype": torch.float16} if device.type == "cuda" else {}
     parts = {}
     with quiet_loading():
@@ -239,9 +243,8 @@ def _around(
 def _used(generation: Generation) -> dict[str, Any]:
     """What `_LEFT_OPEN` names, as it was used."""
     from ..pipelines.loading import resolve_device
-    from ..pipelines.multiview import MultiViewPipeline
 
-    defaults = MultiViewPipeline.sampling_defaults(generation.model)
+    defaults = sampling_defaults(generation.model, generation.controlnet)
     given = {name: getattr(generation.sampling, name) for name in defaults}
     chosen = {name: value for name, value in given.items() if value is not None}
     return defaults | chosen | {"device": resolve_device(generation.device).type}

@@ -127,7 +127,7 @@ class TextureOptions:
     shared_noise: bool = True
     """Start places that show the same surface from the same noise."""
     fusion: bool = True
-    """Let views agree on their shared surface at each step; after the first third of the steps, not on fine detail.
+    """Let views agree on their shared surface at each step; below two thirds of the noise, not on fine detail.
     Let larger images agree in everything."""
     upscale: Annotated[int, UPSCALE] = 1
     """Make the generated images this many times larger: what the model was trained for (4, say), or 1."""

@@ -219,8 +219,7 @@ def denoise(
                     exact = level.output(x.float(), part.anchors.float()).to(output.dtype)
                     output = torch.where(part.known, exact, output)
                 if part.fusion is not None:
-                    coarse = step >= part.fusion.share * len(timesteps)
-                    output = part.fusion.apply(x, output, level, coarse)
+                    output = part.fusion.apply(x, output, level, part.fusion.is_coarse(scheduler, step, t))
             latents = scheduler.step(output, t, latents, **extra, return_dict=False)[0]
             go_on = part.on_step(done, t, latents)
             if go_on is None:

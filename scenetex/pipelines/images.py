@@ -10,6 +10,7 @@ from ..views.viewset import ViewSet
 from .conditioning import surface_fields
 
 Autoencoder = AutoencoderKL | SurfaceAutoencoder
+OUTPUT_TYPES = ("np", "pil", "pt", "latent")  # what calls of pipelines return
 
 _TOGETHER = 4  # images that the autoencoder works on at a time
 

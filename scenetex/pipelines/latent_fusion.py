@@ -8,22 +8,25 @@ from torch.nn import functional as F
 from ..correspondence import Correspondence
 from ..errors import InputError
 
-# Of the steps, those in which views agree in everything: views of a scene while the large shapes form; those around a
-# point nearly to the end, since what neighbours do not agree on, stitching would blur as well.
+# Of the noise levels, from the top, those at which views agree in everything: views of a scene while the large shapes
+# form; those around a point nearly to the end, since what neighbours do not agree on, stitching would blur as well.
 SHARE_IN_SCENES, SHARE_IN_RINGS = 0.3, 0.85
 _COARSE = 1.0  # latent cells, standard deviation of the Gaussian that tells what is not fine
 # A view that is there already counts for more than one that is still forming.
 _ANCHOR_WEIGHT = 4.0
 _PREDICTIONS = ("epsilon", "v_prediction", "sample")
+_FLOW = "flow_prediction"
 
 
 @dataclass(frozen=True)
 class NoiseLevel:
-    """What the model sees at one step: x = signal * clean + noise * N(0, 1), with signal^2 + noise^2 = 1.
+    """What the model sees at one step: x = signal * clean + noise * N(0, 1), with signal^2 + noise^2 = 1, or for flow
+    matching with signal + noise = 1.
 
     Attributes:
         signal, noise: both 0 to 1.
-        prediction: what the model predicts: "epsilon", "v_prediction" or "sample".
+        prediction: what the model predicts: "epsilon", "v_prediction", "sample", or for flow matching
+            "flow_prediction", the velocity N(0, 1) - clean.
     """
 
     signal: float
@@ -36,6 +39,8 @@ class NoiseLevel:
             return output
         if self.prediction == "v_prediction":
             return self.signal * x - self.noise * output
+        if self.prediction == _FLOW:
+            return x - self.noise * output
         return (x - self.noise * output) / max(self.signal, 1e-4)
 
     def output(self, x: torch.Tensor, clean: torch.Tensor) -> torch.Tensor:
@@ -45,6 +50,8 @@ class NoiseLevel:
         noise = max(self.noise, 1e-4)
         if self.prediction == "v_prediction":
             return (self.signal * x - clean) / noise
+        if self.prediction == _FLOW:
+            return (x - clean) / noise
         return (x - self.signal * clean) / noise
 
 
@@ -55,6 +62,9 @@ def noise_level(scheduler, step: int, timestep: torch.Tensor) -> NoiseLevel:
         InputError: a scheduler whose levels are not those of a diffusion with noise and signal.
     """
     prediction = scheduler.config.get("prediction_type", "epsilon")
+    if prediction == _FLOW or "shift" in scheduler.config:  # flow matching's own schedulers predict nothing else
+        noise = float(scheduler.sigmas[step])
+        return NoiseLevel(1 - noise, noise, _FLOW)
     levels = getattr(scheduler, "alphas_cumprod", None)
     if levels is None or prediction not in _PREDICTIONS or scheduler.config.get("use_flow_sigmas", False):
         raise InputError(
@@ -79,14 +89,19 @@ class Fusion:
         shape: (h, w) of the latents.
         known: (m, 1, h, w) bool, cells that are there already, all of an anchor's and part of other views': the others
             come to them, they do not move.
-        share: of the steps, in which views agree in everything, while the large shapes form; then each has its own
-            fine detail, which averaging would blur. That of what is known is there to be taken over.
+        share: of the noise levels, from the top, at which views agree in everything, while the large shapes form; then
+            each has its own fine detail, which averaging would blur. That of what is known is there to be taken over.
     """
 
     def __init__(self, correspondence: Correspondence, shape: tuple[int, int], known: torch.Tensor, share: float):
         self._matches = correspondence.at(shape)
         self._known = known.flatten()
         self.share = share
+
+    def is_coarse(self, scheduler, step: int, timestep: torch.Tensor) -> bool:
+        """Whether views agree at a step in what is not fine alone. It goes by the noise level, as the model is told it,
+        so that few steps do as many; from pure noise, whatever a scheduler calls that, views agree in everything."""
+        return step > 0 and float(timestep) < (1 - self.share) * scheduler.config.num_train_timesteps
 
     def fuse(self, clean: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """The fused latents of the cells that have partners.

@@ -21,9 +21,10 @@ from ..models.patch_unet import patch_size
 from ..sampling import MODELS_OWN
 from ..views.viewset import ViewSet
 from .conditioning import control_image, make_guide
-from .cross_view import carry_over
 from .denoise import Denoiser, Inputs, Part
-from .images import decode, encode, told_surface
+from .depth_control import check_controlnet
+from .finishing import finished
+from .images import OUTPUT_TYPES, decode, encode, told_surface
 from .loading import LOAD_ERRORS, check_model, check_parts, first_line
 from .prompts import Embeddings
 from .region_prompts import RegionInputs, RegionPrompts
@@ -31,7 +32,6 @@ from .task import Request, Task
 from .windowed import WindowedPipeline
 
 _CONVENTIONS = ("visible", "mvdiffusion")
-_OUTPUT_TYPES = ("np", "pil", "pt", "latent")
 
 
 class MultiViewPipeline(WindowedPipeline):
@@ -52,7 +52,7 @@ class MultiViewPipeline(WindowedPipeline):
         default_steps, default_guidance: steps and guidance scale where a call gives none.
 
     Raises:
-        InputError: a UNet of other channels, an unknown convention.
+        InputError: a UNet of other channels, a ControlNet of another base, an unknown convention.
     """
 
     model_cpu_offload_seq = "text_encoder->text_encoder_2->unet->upscale_unet->vae->detail_decoder"
@@ -87,6 +87,8 @@ class MultiViewPipeline(WindowedPipeline):
         if convention not in _CONVENTIONS:
             raise InputError(f"convention {convention!r} is not one of {', '.join(_CONVENTIONS)}")
         check_parts(base_unet(unet), vae, upscale_unet, detail_decoder)
+        if controlnet is not None:
+            check_controlnet(controlnet, base_unet(unet), "unet")
         self.register_modules(
             vae=vae,
             text_encoder=text_encoder,
@@ -200,26 +202,20 @@ class MultiViewPipeline(WindowedPipeline):
             latents = self._latents(task, request)
             if latent:
                 return latents
-            surface = task.views.surface
-            images = _with_known(self._images(latents, task), task)
+            images = self._images(latents, task)
             # Nothing is carried over in a call that was interrupted: its images are no images yet.
-            if not request.sampling.fusion or surface is None or self.interrupt:
-                return images
-            is_anchor = np.array([anchor is not None for anchor in task.anchors])
-            carried = carry_over(images.permute(0, 2, 3, 1).cpu().numpy(), is_anchor, surface)
-            return _with_known(torch.from_numpy(carried).permute(0, 3, 1, 2).to(images), task)
+            return finished(images, task, request.sampling.fusion and not self.interrupt)
 
         return self._finish(run, request, output_type)
 
     def _images(self, latents: torch.Tensor, task: Task) -> torch.Tensor:
-        """(m, 3, H, W) images, -1..1, of latents (m, c, h, w); anchors as they were."""
+        """(m, 3, H, W) images, -1..1, of latents (m, c, h, w); nothing where anchors are."""
         missing = [i for i, anchor in enumerate(task.anchors) if anchor is None]
-        decoded = self.decode_latents(latents[missing], task.views.surface, missing) if missing else ()
-        images = dict(zip(missing, decoded, strict=True))
-        for i, anchor in enumerate(task.anchors):
-            if anchor is not None:
-                images[i] = torch.from_numpy(anchor).permute(2, 0, 1).to(latents.device) * 2 - 1
-        return torch.stack([images[i] for i in range(len(images))])
+        width, height = task.views.size
+        images = latents.new_zeros((len(latents), 3, height, width), dtype=torch.float32)
+        if missing:
+            images[missing] = self.decode_latents(latents[missing], task.views.surface, missing)
+        return images
 
     def _latents(self, task: Task, request: Request) -> torch.Tensor:
         """Clean latents (m, c, h, w) of all views, in their order.
@@ -276,8 +272,8 @@ class MultiViewPipeline(WindowedPipeline):
 
     def _finish(self, run: Callable[[bool], torch.Tensor], request: Request, output_type: str):
         """What `run` gives, latents or images (m, 3, H, W) -1..1, as `output_type` says."""
-        if output_type not in _OUTPUT_TYPES:
-            raise InputError(f"output_type '{output_type}' is not known; choose {', '.join(_OUTPUT_TYPES)}")
+        if output_type not in OUTPUT_TYPES:
+            raise InputError(f"output_type '{output_type}' is not known; choose {', '.join(OUTPUT_TYPES)}")
         request.check(self.scheduler.config.num_train_timesteps)
         self._interrupt = False
         images = run(output_type == "latent")
@@ -285,14 +281,3 @@ class MultiViewPipeline(WindowedPipeline):
             images = self.image_processor.postprocess(images, output_type=output_type)
         self.maybe_free_model_hooks()
         return images
-
-
-def _with_known(images: torch.Tensor, task: Task) -> torch.Tensor:
-    """Images (m, 3, H, W) -1..1 with the pixels that were known in their place."""
-    depth = None if task.views.surface is None else task.views.surface.depth
-    text = None if task.regions is None else task.regions.text_of_pixel
-    for i, known in task.partly.items():
-        made = images[i].permute(1, 2, 0).cpu().numpy() / 2 + 0.5
-        pasted = known.pasted(made, None if depth is None else depth[i], None if text is None else text[i])
-        images[i] = torch.from_numpy(pasted).permute(2, 0, 1).to(images) * 2 - 1
-    return images

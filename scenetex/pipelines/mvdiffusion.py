@@ -14,7 +14,6 @@ from ..models import MultiViewUNet
 from ..views.viewset import ViewSet
 from .cross_view import agree
 from .images import picture
-from .known_pixels import partly_known
 from .multiview import MultiViewPipeline
 from .region_prompts import RegionPrompts
 from .scene_views import SceneViews
@@ -107,8 +106,8 @@ class MVDiffusionPipeline(MultiViewPipeline):
                 Negative prompts act everywhere.
             correspondence: use the UNet's correspondence attention.
             shared_noise: corresponding places of different views start from the same noise.
-            fusion: at each step, views agree on the clean latents they are heading for; after the first third of the
-                steps, not on their fine detail. In the end pixels agree, too: what a view shows, those after it that
+            fusion: at each step, views agree on the clean latents they are heading for; below two thirds of the
+                noise, not on their fine detail. In the end pixels agree, too: what a view shows, those after it that
                 see it about as finely show alike; anchors come first.
             joint_views: most views to denoise at once, 4 or more; bounds the memory.
             eta: of the DDIM paper, for schedulers that have it.
@@ -128,16 +127,8 @@ class MVDiffusionPipeline(MultiViewPipeline):
         """
         request = self._request(locals())
         scenery = SceneViews.of(views)
-        anchors = [None] * len(scenery) if images is None else list(images)
-        if len(anchors) != len(scenery):
-            raise InputError(
-                f"{len(anchors)} images for {len(scenery)} views; pass one image per view, None where there is none"
-            )
-        anchors = [None if image is None else picture(image, scenery.size, i) for i, image in enumerate(anchors)]
-        partly = {} if known is None else partly_known(anchors, known)
-        whole = tuple(None if i in partly else image for i, image in enumerate(anchors))
         regions = RegionPrompts.of(region_prompts, region_masks, len(scenery), scenery.size)
-        found = self._generate(Task(scenery, whole, partly, regions), request, output_type)
+        found = self._generate(Task.of(scenery, images, known, regions), request, output_type)
         return ImagePipelineOutput(found) if return_dict else (found,)
 
     def interpolate(

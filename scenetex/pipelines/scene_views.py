@@ -11,8 +11,10 @@ import torch
 
 from ..correspondence import Correspondence, from_depth
 from ..errors import InputError
+from ..sampling import Sampling
 from ..views.viewset import ViewSet
-from .latent_fusion import SHARE_IN_SCENES
+from .latent_fusion import SHARE_IN_SCENES, Fusion
+from .noise import draw_noise, share_noise
 from .windows import Window, noise_turns, overlaps, plan_between, plan_keyframes
 
 # Noise and fusion gain from every view that shows the same surface; attention keeps to those it was trained on.
@@ -27,7 +29,7 @@ class Scenery(Protocol):
         noise_seeds: (m,) a number for each view that depends on its camera alone.
         size: (width, height) of the images, pixels.
         surface: the views with what they see of the surface; None = not known.
-        fused_share: of the steps, in which fused views agree in everything, see `Fusion`.
+        fused_share: of the noise levels, at which fused views agree in everything, see `Fusion`.
     """
 
     @property
@@ -139,6 +141,34 @@ class Plan:
         turns = noise_turns(windows, [i for i, there in enumerate(is_anchor) if there], joint)
         named = [Window(tuple(order[i] for i in w.views), frozenset(order[i] for i in w.anchors)) for w in windows]
         return cls(order, places, turns, named)
+
+    def noise(self, seeds: Sequence[int], shape: tuple[int, int, int], sampling: Sampling) -> torch.Tensor:
+        """The noise N(0, 1) that views start from, (m, c, h, w) on the CPU, in the caller's order.
+
+        Args:
+            seeds: (m,) the views' own.
+            shape: (c, h, w) of a view's latents.
+            sampling: the seed, and whether views share their noise.
+        """
+        noise = draw_noise(sampling.seed, [seeds[i] for i in self.order], shape)
+        if sampling.shared_noise:
+            noise = share_noise(noise, self.places, self.turns)
+        return noise[np.argsort(self.order)]
+
+
+def fusion_of(
+    views: Scenery, plan: Plan, which: list[int], shape: tuple[int, int], known: torch.Tensor
+) -> Fusion | None:
+    """The fusion of n of the views, ascending by frame id, on the device of `known`; None for a view alone.
+
+    Args:
+        shape: (h, w) of the latents.
+        known: (n, 1, h, w) bool, cells that are there already.
+    """
+    if len(which) < 2:
+        return None
+    places = plan.places if which == plan.order else views.places(which)
+    return Fusion(places.to(known.device), shape, known, views.fused_share)
 
 
 def correspondence_of(views: ViewSet, which: Sequence[int], **options) -> Correspondence:

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from typing import Any
 
 import numpy as np
 import torch
 
 from ..errors import InputError
 from ..sampling import KEYWORDS, MODELS_OWN, Sampling
-from .known_pixels import Known
+from .images import picture
+from .known_pixels import Known, partly_known
 from .prompts import one_per_view
 from .region_prompts import RegionPrompts
 from .scene_views import Scenery
@@ -29,6 +31,32 @@ class Task:
     anchors: tuple[np.ndarray | None, ...]
     partly: Mapping[int, Known] = field(default_factory=dict)
     regions: RegionPrompts | None = None
+
+    @classmethod
+    def of(
+        cls,
+        views: Scenery,
+        images: Sequence[Any] | np.ndarray | None,
+        known: Sequence[np.ndarray | None] | np.ndarray | None,
+        regions: RegionPrompts | None = None,
+    ) -> "Task":
+        """What a call of a pipeline asks for.
+
+        Args:
+            images: m entries, the anchors, (h, w, 3) uint8, float 0..1 or PIL, None for the others; None = none at all.
+            known: m masks (h, w) bool, which pixels of `images` are there; None = all of an image.
+
+        Raises:
+            InputError: images or masks that do not match the views.
+        """
+        anchors = [None] * len(views) if images is None else list(images)
+        if len(anchors) != len(views):
+            raise InputError(
+                f"{len(anchors)} images for {len(views)} views; pass one image per view, None where there is none"
+            )
+        anchors = [None if image is None else picture(image, views.size, i) for i, image in enumerate(anchors)]
+        partly = {} if known is None else partly_known(anchors, known)
+        return cls(views, tuple(None if i in partly else image for i, image in enumerate(anchors)), partly, regions)
 
 
 @dataclass(frozen=True, eq=False)

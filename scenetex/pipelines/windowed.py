@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-import numpy as np
 import torch
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from tqdm import tqdm
@@ -12,10 +11,9 @@ from ..errors import InputError
 from ..models.multiview_unet import base_unet
 from ..sampling import Sampling
 from .denoise import Part, starts
-from .latent_fusion import Fusion
-from .noise import draw_noise, share_noise, view_generators
+from .noise import view_generators
 from .prompts import EMBEDS, Embeddings, TextEncoder, embed, for_each_view, one_per_view
-from .scene_views import Plan, Scenery
+from .scene_views import Plan, Scenery, fusion_of
 from .task import Request
 
 
@@ -75,10 +73,7 @@ class WindowedPipeline(DiffusionPipeline):
             InputError: noise of another shape.
         """
         if latents is None:
-            noise = draw_noise(sampling.seed, [views.noise_seeds[i] for i in plan.order], shape)
-            if sampling.shared_noise:
-                noise = share_noise(noise, plan.places, plan.turns)
-            return noise[np.argsort(plan.order)]
+            return plan.noise(views.noise_seeds, shape, sampling)
         if tuple(latents.shape) != (len(views), *shape):
             raise InputError(f"latents are {tuple(latents.shape)}, but the views need {(len(views), *shape)}")
         return latents.to(self._execution_device)
@@ -122,17 +117,13 @@ class WindowedPipeline(DiffusionPipeline):
                 which = list(window.views)
                 there = known[which]
                 there[[i in window.anchors for i in which]] = True
-                fusion = None
-                if sampling.fusion and len(which) > 1:
-                    places = plan.places if which == plan.order else views.places(which)
-                    fusion = Fusion(places.to(device), shape[1:], there, views.fused_share)
                 part = Part(
                     which=which,
                     noise=noise[which].to(device, dtype),
                     anchors=latents[which],
                     known=there,
                     embeddings=embeddings.at(which),
-                    fusion=fusion,
+                    fusion=fusion_of(views, plan, which, shape[1:], there) if sampling.fusion else None,
                     generators=view_generators(sampling.seed + 1, [views.noise_seeds[i] for i in which]),
                     on_step=partial(self._after_step, request, bar, begun),
                 )

@@ -1,0 +1,302 @@
+"""Writes a model folder of random weights in the layout of a published one: same files, keys, shapes and settings.
+
+    python tools/make_random_model.py --kind sd2-depth --output models/random
+    scenetex texture scans/kitchen --prompt "a kitchen" --model models/random/model
+
+The paths that real weights take, at their real size, where these cannot be had. Images are noise. With `--width tenth`
+everything is as deep, but about a tenth as wide. The safety checker, which is never loaded, is left out.
+"""
+
+import json
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import diffusers
+import torch
+import transformers
+
+from scenetex.cli.guarded import guarded
+from scenetex.cli.parsing import parse
+from scenetex.models import MultiViewUNet
+from scenetex.process.console import say
+
+Kind = Literal["sd2-depth", "sd15-controlnet", "sdxl-controlnet", "mvdiffusion"]
+Width = Literal["full", "tenth"]
+
+_VOCABULARY = 49408
+_UNET = dict(sample_size=64, in_channels=4, layers_per_block=2)
+# What models of each width have, by part; of the configurations in the published folders, what is not the class's own.
+UNETS: dict[str, dict[str, dict[str, Any]]] = {
+    "sd2": {
+        "full": dict(
+            block_out_channels=(320, 640, 1280, 1280), cross_attention_dim=1024, attention_head_dim=(5, 10, 20, 20)
+        ),
+        "tenth": dict(block_out_channels=(32, 64, 128, 128), cross_attention_dim=96, attention_head_dim=(1, 2, 4, 4)),
+        "both": _UNET | dict(use_linear_projection=True),
+    },
+    "sd15": {
+        "full": dict(block_out_channels=(320, 640, 1280, 1280), cross_attention_dim=768),
+        "tenth": dict(block_out_channels=(32, 64, 128, 128), cross_attention_dim=80),
+        "both": _UNET | dict(attention_head_dim=8),
+    },
+    "sdxl": {
+        "full": dict(
+            block_out_channels=(320, 640, 1280),
+            cross_attention_dim=2048,
+            attention_head_dim=(5, 10, 20),
+            addition_time_embed_dim=256,
+            projection_class_embeddings_input_dim=2816,
+        ),
+        "tenth": dict(
+            block_out_channels=(32, 64, 128),
+            cross_attention_dim=208,
+            attention_head_dim=(1, 2, 4),
+            addition_time_embed_dim=24,
+            projection_class_embeddings_input_dim=272,
+        ),
+        "both": dict(
+            _UNET,
+            sample_size=128,
+            use_linear_projection=True,
+            addition_embed_type="text_time",
+            transformer_layers_per_block=(1, 2, 10),
+            down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+            up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        ),
+    },
+}
+# Width, layers, heads, activation and width of the pooled embedding of the text encoders.
+TEXTS: dict[str, dict[str, tuple[int, int, int, str, int]]] = {
+    "sd2": {"full": (1024, 23, 16, "gelu", 512), "tenth": (96, 23, 4, "gelu", 48)},
+    "sd15": {"full": (768, 12, 12, "quick_gelu", 768), "tenth": (80, 12, 4, "quick_gelu", 80)},
+    "sdxl": {"full": (1280, 32, 20, "gelu", 1280), "tenth": (128, 32, 4, "gelu", 128)},
+}
+_VAE = {"full": (128, 256, 512, 512), "tenth": (32, 32, 64, 64)}
+
+
+@dataclass
+class Arguments:
+    """Writes a model folder of random weights in the layout of a published one."""
+
+    kind: Kind
+    """sd2-depth, sd15-controlnet, sdxl-controlnet, or mvdiffusion: a Lightning checkpoint to put into sd2-depth."""
+    output: Path
+    """Folder to write to: model/, and for some kinds controlnet/ or depth.ckpt beside it."""
+    width: Width = "full"
+    """full, or tenth."""
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    """Precision of the weights."""
+    seed: int = 0
+    """Of the weights."""
+
+
+def make_unet(name: str, width: Width, **change: Any) -> diffusers.UNet2DConditionModel:
+    """The UNet of sd2, sd15 or sdxl."""
+    return diffusers.UNet2DConditionModel(**UNETS[name]["both"] | UNETS[name][width] | change)
+
+
+def make_text_encoder(name: str, width: Width) -> transformers.PreTrainedModel:
+    """The text encoder of sd2 or sd15; for sdxl its second one, the first is that of sd15."""
+    size, layers, heads, activation, pooled = TEXTS[name][width]
+    config = transformers.CLIPTextConfig(
+        vocab_size=_VOCABULARY,
+        hidden_size=size,
+        intermediate_size=4 * size,
+        num_hidden_layers=layers,
+        num_attention_heads=heads,
+        hidden_act=activation,
+        projection_dim=pooled,
+        bos_token_id=_VOCABULARY - 2,
+        eos_token_id=_VOCABULARY - 1,
+        pad_token_id=1,
+    )
+    kind = transformers.CLIPTextModelWithProjection if name == "sdxl" else transformers.CLIPTextModel
+    return kind(config)
+
+
+def make_vae(name: str, width: Width) -> diffusers.AutoencoderKL:
+    """The autoencoder of sd2, sd15 or sdxl."""
+    own = dict(scaling_factor=0.13025, sample_size=1024) if name == "sdxl" else dict(scaling_factor=0.18215)
+    return diffusers.AutoencoderKL(
+        **{"sample_size": 768 if name == "sd2" else 512, "force_upcast": name == "sdxl"} | own,
+        block_out_channels=_VAE[width],
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        layers_per_block=2,
+    )
+
+
+def make_depth_estimator(width: Width) -> transformers.DPTForDepthEstimation:
+    """What Stable Diffusion 2 depth brings to guess depth, which nobody asks it here."""
+    full = width == "full"
+    return transformers.DPTForDepthEstimation(
+        transformers.DPTConfig(
+            is_hybrid=True,
+            backbone_config=dict(
+                model_type="bit",
+                layer_type="bottleneck",
+                global_padding="same",
+                embedding_dynamic_padding=True,
+                depths=[3, 4, 9],
+                out_features=["stage1", "stage2", "stage3"],
+                **({} if full else dict(embedding_size=16, hidden_sizes=[32, 64, 128], num_groups=8)),
+            ),
+            backbone_featmap_shape=[1, 1024 if full else 128, 24, 24],
+            hidden_size=768 if full else 96,
+            intermediate_size=3072 if full else 384,
+            num_attention_heads=12,
+            neck_hidden_sizes=[256, 512, 768, 768] if full else [32, 64, 96, 96],
+            fusion_hidden_size=256 if full else 32,
+            readout_type="project",
+            reassemble_factors=[1, 1, 1, 0.5],
+            neck_ignore_stages=[0, 1],
+        )
+    )
+
+
+def make_tokenizer(length: int = 77) -> transformers.CLIPTokenizer:
+    """With as many tokens as the published ones, of which the merged ones are pairs of letters in a row, not words."""
+    letters = [chr(c) for c in [*range(33, 127), *range(161, 173), *range(174, 256)]]
+    letters += [chr(256 + i) for i in range(256 - len(letters))]
+    single = [*letters, *(f"{letter}</w>" for letter in letters)]
+    pairs = [(a, b) for a in letters for b in single][: _VOCABULARY - 2 - len(single)]
+    words = [*single, *("".join(pair) for pair in pairs), "<|startoftext|>", "<|endoftext|>"]
+    with tempfile.TemporaryDirectory() as folder:
+        at = Path(folder)
+        (at / "vocab.json").write_text(json.dumps({word: i for i, word in enumerate(words)}, ensure_ascii=False))
+        (at / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in pairs))
+        (at / "tokenizer_config.json").write_text(
+            json.dumps({"model_max_length": length, "tokenizer_class": "CLIPTokenizer"})
+        )
+        return transformers.CLIPTokenizer.from_pretrained(folder)
+
+
+def make_controlnet(unet: diffusers.UNet2DConditionModel) -> diffusers.ControlNetModel:
+    """A depth ControlNet for a UNet, whose last layers, zeros at the start of training, are random, too."""
+    control = diffusers.ControlNetModel.from_unet(unet, load_weights_from_unet=False)
+    for weight in control.parameters():
+        if not weight.is_meta and not weight.any():
+            torch.nn.init.normal_(weight, std=0.02)
+    return control
+
+
+def mvdiffusion_weights(width: Width) -> dict[str, torch.Tensor]:
+    """State dict of MVDiffusion's released depth model, by the released names."""
+    config = {**UNETS["sd2"]["both"], **UNETS["sd2"][width], "in_channels": 5, "out_channels": 4}
+    model = MultiViewUNet(config, kind="depth", residual_blocks=True, condition_channels=5)
+    weights = {f"mv_base_model.{_released(name)}": weight for name, weight in model.state_dict().items()}
+    return {k: w.reshape(1, 1, -1) if k.endswith("freq_bands") else w for k, w in weights.items()}
+
+
+def _released(name: str) -> str:
+    """The released name of a part of our model."""
+    for ours, theirs in _RELEASED_PLACES.items():
+        if name.startswith(ours):
+            name = theirs + name.removeprefix(ours)
+            break
+    else:
+        return name
+    if "cp_blocks" not in name:
+        return name
+    for ours, theirs in _RELEASED_PARTS.items():
+        if ours in name:
+            return name.replace(ours, theirs)
+    return name
+
+
+_RELEASED_PLACES = {
+    "down_correspondence.": "cp_blocks_encoder.",
+    "mid_correspondence.": "cp_blocks_mid.",
+    "up_correspondence.": "cp_blocks_decoder.",
+    "condition_branch.conv_in.": "condition_conv_in.",
+    "condition_branch.down.": "condition_downblocks.",
+    "condition_branch.up.": "condition_upblocks.",
+}
+_RELEASED_PARTS = {
+    "attention.bands": "attn1.pe.freq_bands",
+    "attention.norm.": "attn1.transformer.norm1.",
+    "attention.": "attn1.transformer.attn1.",
+    "feed_forward.": "attn1.transformer.ff.",
+    "residual.norm": "resnet.bn",
+    "residual.": "resnet.",
+    ".norm.": ".attn1.transformer.norm2.",
+}
+
+
+def _scheduler(**change: Any) -> Mapping[str, Any]:
+    """Settings that all of these schedulers share."""
+    return dict(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1) | change
+
+
+def make_pipeline(kind: Kind, width: Width) -> diffusers.DiffusionPipeline:
+    """The model itself; its ControlNet is made apart."""
+    name = {"sd2-depth": "sd2", "sd15-controlnet": "sd15", "sdxl-controlnet": "sdxl", "mvdiffusion": "sd2"}[kind]
+    parts: dict[str, Any] = {"vae": make_vae(name, width), "tokenizer": make_tokenizer()}
+    ddim = dict(clip_sample=False, set_alpha_to_one=False)
+    if name == "sd2":
+        return diffusers.StableDiffusionDepth2ImgPipeline(
+            **parts,
+            unet=make_unet(name, width, in_channels=5),
+            text_encoder=make_text_encoder(name, width),
+            scheduler=diffusers.DDIMScheduler(**_scheduler(**ddim)),
+            depth_estimator=make_depth_estimator(width),
+            feature_extractor=transformers.DPTImageProcessor(),
+        )
+    if name == "sd15":
+        return diffusers.StableDiffusionPipeline(
+            **parts,
+            unet=make_unet(name, width),
+            text_encoder=make_text_encoder(name, width),
+            scheduler=diffusers.PNDMScheduler(**_scheduler(skip_prk_steps=True, set_alpha_to_one=False)),
+            safety_checker=None,
+            feature_extractor=None,
+            requires_safety_checker=False,
+        )
+    return diffusers.StableDiffusionXLPipeline(
+        **parts,
+        unet=make_unet(name, width),
+        text_encoder=make_text_encoder("sd15", width),
+        text_encoder_2=make_text_encoder(name, width),
+        tokenizer_2=make_tokenizer(),
+        scheduler=diffusers.EulerDiscreteScheduler(**_scheduler(timestep_spacing="leading")),
+    )
+
+
+def write(kind: Kind, output: Path, width: Width = "full", dtype: torch.dtype = torch.float32, seed: int = 0) -> None:
+    """Writes model/, and controlnet/ or depth.ckpt, into a folder."""
+    torch.manual_seed(seed)
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)  # so that nothing is made in a wider one first
+    try:
+        pipe = make_pipeline(kind, width)
+        pipe.save_pretrained(output / "model")
+        if "controlnet" in kind:
+            make_controlnet(pipe.unet).save_pretrained(output / "controlnet")
+        if kind == "mvdiffusion":
+            del pipe
+            content = {"epoch": 9, "global_step": 1, "pytorch-lightning_version": "1.9.0"}
+            torch.save(content | {"state_dict": mvdiffusion_weights(width)}, output / "depth.ckpt")
+    finally:
+        torch.set_default_dtype(before)
+
+
+def main() -> int:
+    """Runs the command; the exit code."""
+
+    def work() -> int:
+        arguments = parse(Arguments, "make_random_model", None)
+        write(arguments.kind, arguments.output, arguments.width, getattr(torch, arguments.dtype), arguments.seed)
+        say(f"{arguments.output}: {arguments.kind}, {arguments.width} width, random weights")
+        return 0
+
+    return guarded("make_random_model", work)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
