@@ -5,6 +5,8 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from ..errors import InputError, shown
 from ..files.reading import check_inside, check_path, only_inside
 from .colmap import find_model, load_colmap, project_folder
@@ -100,8 +102,8 @@ def load_scene(
             check_inside(source.path)
         warn_of_photos(scene.frames)
     if mesh_scale != 1 or flip_faces:
-        faces = scene.mesh.faces[:, ::-1] if flip_faces else scene.mesh.faces
-        scene = replace(scene, mesh=replace(scene.mesh, vertices=scene.mesh.vertices * mesh_scale, faces=faces))
+        scaled = replace(scene.mesh, vertices=scene.mesh.vertices * mesh_scale)
+        scene = replace(scene, mesh=scaled.turned(np.full(len(scaled.faces), flip_faces)))
     if close_holes is not None:
         scene = with_holes_closed(scene, close_holes)
     return scene.aligned() if align else scene

@@ -41,7 +41,7 @@ def read_mesh(path: str | Path) -> Mesh:
     Vertices and faces keep their order, count and coordinates: nothing is merged, dropped or turned, so a GLB, which is
     y up by specification, stays y up. Polygons are cut into triangles; the meshes of a glTF file are moved to where
     its nodes put them and joined; the loose triangles of an STL file are joined at their corners. Vertex colours are
-    kept where the file has them.
+    kept where the file has them, and so are texture coordinates with their seams, materials and names (`Mesh.uv_map`).
 
     Args:
         path: a `.ply`, `.obj`, `.glb`, `.gltf` or `.stl` file.
@@ -56,7 +56,7 @@ def read_mesh(path: str | Path) -> Mesh:
         cure = _cure(path)
         raise InputError(f"{path}: {cure or 'not a mesh file; scenetex reads .ply, .obj, .glb, .gltf and .stl'}")
     try:
-        vertices, faces, colors = reader(path)
+        vertices, faces, colors, uv_map = (*reader(path), None)[:4]  # STL has no texture coordinates
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the file") from None
     if not len(vertices):
@@ -72,7 +72,7 @@ def read_mesh(path: str | Path) -> Mesh:
         raise InputError(f"{path}: all vertices are NaN; export the mesh again")
     if not finite[faces].all(1).any():
         raise InputError(f"{path}: every face has a NaN corner; export the mesh again")
-    return Mesh(vertices, faces.astype(np.int32), colors)
+    return Mesh(vertices, faces.astype(np.int32), colors, uv_map=uv_map)
 
 
 def _cure(path: Path) -> str | None:

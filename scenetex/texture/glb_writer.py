@@ -1,7 +1,5 @@
 """GLB: a textured mesh as one binary glTF 2.0 file, y up, unlit, one primitive and material per page."""
 
-import json
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import numpy as np
 from ..errors import InputError
 from ..files.output import write_files
 from ..scene.extent import Extent, extent_of
+from ..scene.gltf_file import pack_glb
 from ..scene.mesh import Mesh
 from .atlas import Atlas
 
@@ -122,7 +121,7 @@ def encode_glb(
     document["accessors"] = buffer.accessors
     document["bufferViews"] = buffer.views
     document["buffers"] = [{"byteLength": buffer.length}]
-    return _pack(document, buffer.chunks)
+    return pack_glb(document, buffer.chunks)
 
 
 class _Buffer:
@@ -178,19 +177,3 @@ def _generator() -> str:
     from ..version import __version__
 
     return f"scenetex {__version__}"
-
-
-def _pack(document: dict, chunks: list[bytes]) -> bytes:
-    text = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
-    text += b" " * (-len(text) % 4)
-    binary = b"".join(chunks)
-    total = 12 + 8 + len(text) + 8 + len(binary)
-    return b"".join(
-        [
-            struct.pack("<4sII", b"glTF", 2, total),
-            struct.pack("<I4s", len(text), b"JSON"),
-            text,
-            struct.pack("<I4s", len(binary), b"BIN\0"),
-            binary,
-        ]
-    )
