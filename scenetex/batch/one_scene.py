@@ -101,7 +101,7 @@ def warm_up(options: TextureOptions) -> None:
 def _process(path: Path, options: TextureOptions, stages: Stages, part: str, work: Path, start: float) -> Outcome:
     """`process` in the scene's locked folder; it began at `start`, an attempt that ran out of memory included."""
     with stages.stage("load"):
-        names = ("mesh_scale", "flip_faces", "close_holes")
+        names = ("mesh", "mesh_scale", "flip_faces", "close_holes")
         meant = {name: getattr(options, name) for name in names}
         scene = load_scene(path, options.align, options.allow_outside, **meant)
     if scene.skipped:
@@ -156,7 +156,7 @@ def _process(path: Path, options: TextureOptions, stages: Stages, part: str, wor
     replaced = ResultFolder(final).about_replacing(scene.name, options)
     stages.cache = StageCache(work, keys, scene.name)
     if part == "layout":
-        lay_out(scene, stages, options.texture_size, options.texels_per_metre, options.packer)
+        lay_out(scene, stages, options.texture_size, options.texels_per_metre, options.packer, options.uvs)
         return outcome("partly", "")
     if part == "images" and options.source == "photos":
         return outcome("partly", "")
@@ -179,6 +179,7 @@ def _process(path: Path, options: TextureOptions, stages: Stages, part: str, wor
             texture_size=options.texture_size,
             texels_per_metre=options.texels_per_metre,
             packer=options.packer,
+            uvs=options.uvs,
             checks=checks,
             progress=not options.quiet,
             stages=stages,

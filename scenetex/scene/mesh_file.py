@@ -49,6 +49,13 @@ def read_mesh(path: str | Path) -> Mesh:
     Raises:
         InputError: no such file, of another kind, damaged, without vertices or faces, with a face that refers to a
             vertex which is not there, or with NaN in every face. Single NaN vertices pass.
+
+    Example:
+        >>> import trimesh
+        >>> import scenetex
+        >>> _ = trimesh.creation.box().export("box.obj")
+        >>> scenetex.read_mesh("box.obj")
+        Mesh(12 faces, 8 vertices)
     """
     path = Path(path)
     reader = _READERS.get(path.suffix.lower())
