@@ -241,7 +241,9 @@ class TextureOptions:
     def inputs(self) -> tuple[Path, ...]:
         """Files and folders that are read beside the scenes; Hub ids look like such, but nothing lies there."""
         models = () if self.generation() is None else (locate_model(self.model), self.controlnet)
-        return tuple(Path(path) for path in (*models, self.mvdiffusion_checkpoint, self.list, self.mesh) if path is not None)
+        return tuple(
+            Path(path) for path in (*models, self.mvdiffusion_checkpoint, self.list, self.mesh) if path is not None
+        )
 
     def check(self) -> None:
         """Raises InputError for options that do not go together."""

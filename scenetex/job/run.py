@@ -296,8 +296,8 @@ def run_stages(
         model: loads the pipeline that generates; called only where images have to be generated.
 
     Raises:
-        InputError: an option out of range, UVs that cannot be kept, a scene without photos, a photo that cannot be read, a trajectory that sees
-            nothing of the mesh, a model that cannot be loaded; with `strict`, a scene that does not look right.
+        InputError: an option out of range, UVs that cannot be kept, a scene without photos, a photo that cannot be
+            read, a trajectory that sees nothing of the mesh, a model that cannot be loaded; with `strict`, a scene that does not look right.
 
     Example:
         >>> import scenetex

@@ -179,11 +179,7 @@ def _parts(file: GltfFile, place: _Place, worlds: dict[int, np.ndarray]) -> Iter
         if "POSITION" not in primitive["attributes"] or mode not in (_TRIANGLES, _STRIP, _FAN):
             continue
         points = _positions(file, primitive, weights)
-        if "indices" in primitive:
-            corners = file.accessor(primitive["indices"])[:, 0].astype(np.int64)
-        else:
-            corners = np.arange(len(points))
-        triangles, colors = _triangles(corners, mode), _colors(file, primitive, len(points))
+        triangles, colors = primitive_corners(file, primitive), _colors(file, primitive, len(points))
         about = {
             "colors": colors,
             "uv": texture_coordinates(file, primitive, len(points)),
@@ -213,7 +209,13 @@ def _positions(file: GltfFile, primitive: dict, weights: list) -> np.ndarray:
     return points
 
 
-def _triangles(corners: np.ndarray, mode: int) -> np.ndarray:
+def primitive_corners(file: GltfFile, primitive: dict) -> np.ndarray:
+    """(f, 3) int64 indices into its vertices of the triangles of a primitive, which may be strips or fans."""
+    if "indices" in primitive:
+        corners = file.accessor(primitive["indices"])[:, 0].astype(np.int64)
+    else:
+        corners = np.arange(int(file.header["accessors"][primitive["attributes"]["POSITION"]]["count"]))
+    mode = primitive.get("mode", _TRIANGLES)
     if mode == _STRIP:
         return strip_triangles(corners)
     if mode == _FAN:

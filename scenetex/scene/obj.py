@@ -13,13 +13,12 @@ import numpy as np
 
 from ..errors import InputError, InputWarning
 from ..files.reading import MESH_BYTES, read_bytes
+from .obj_uv import FACE, obj_uv_map
 from .ply_elements import parse_numbers
-from .obj_uv import obj_uv_map
 from .polygons import triangle_corners
 from .uv_map import UvMap
 
 _VERTEX = re.compile(rb"^[ \t]*v[ \t]+([^\n#]*)", re.MULTILINE)
-_FACE = re.compile(rb"^[ \t]*fo?[ \t]+([^\n#]*)", re.MULTILINE)
 _LEFT_OUT = (
     (re.compile(rb"^[ \t]*(?:surf|bsp|bzp|cdp|res)[ \t]", re.MULTILINE), "free-form surfaces"),
     (re.compile(rb"^[ \t]*(?:call|csh)[ \t]", re.MULTILINE), "files and programs that it calls"),
@@ -44,14 +43,14 @@ def read_obj(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, UvM
         if line.search(data):
             warnings.warn(f"{path}: {what} are left out; export all of it as polygons", InputWarning, stacklevel=3)
     vertices, colors = _vertices(_VERTEX.findall(data), path)
-    lines = _FACE.findall(data)
+    lines = FACE.findall(data)
     counts = np.array([len(line.split()) for line in lines], np.int64)
     # "7/3/5" is position / texture / normal: only the position is of interest.
     corners = _numbers(re.sub(rb"/\S*", b"", b"\n".join(lines)), path, "f")
     if (corners != np.rint(corners)).any() or np.abs(corners).max(initial=0) > 2**31 or len(corners) != counts.sum():
         raise InputError(f"{path}: an f line does not hold vertex numbers; export the mesh again")
     corners = corners.astype(np.int64)
-    face_at = np.array([match.start() for match in _FACE.finditer(data)], np.int64)
+    face_at = np.array([match.start() for match in FACE.finditer(data)], np.int64)
     if (corners < 0).any():
         # Negative numbers count back from the vertices above the line.
         vertex_at = np.array([match.start() for match in _VERTEX.finditer(data)], np.int64)

@@ -7,8 +7,9 @@ import numpy as np
 from .ply_elements import parse_numbers
 from .uv_map import UvMap, numbered
 
+FACE = re.compile(rb"^[ \t]*fo?[ \t]+([^\n#]*)", re.MULTILINE)
 _UV = re.compile(rb"^[ \t]*vt[ \t]+([^\n#]*)", re.MULTILINE)
-_MATERIAL = re.compile(rb"^[ \t]*usemtl(?:[ \t]+([^\n]*))?$", re.MULTILINE)
+MATERIAL = re.compile(rb"^[ \t]*usemtl(?:[ \t]+([^\n]*))?$", re.MULTILINE)
 _OBJECT = re.compile(rb"^[ \t]*o(?:[ \t]+([^\n]*))?$", re.MULTILINE)
 _GROUP = re.compile(rb"^[ \t]*g(?:[ \t]+([^\n]*))?$", re.MULTILINE)
 
@@ -38,7 +39,7 @@ def obj_uv_map(
     corners = np.where(corners < 0, above + corners, corners - 1)
     if corners.min(initial=0) < -1 or corners.max(initial=0) >= len(uv):
         return None
-    material, materials = _names(_MATERIAL, data, line_at)
+    material, materials = _names(MATERIAL, data, line_at)
     part, parts = _names(_OBJECT if _OBJECT.search(data) else _GROUP, data, line_at)
     piece = np.repeat(np.arange(len(counts), dtype=np.int32), np.maximum(counts - 2, 0))
     rows = corners[triangles].astype(np.int32)

@@ -42,8 +42,8 @@ def with_mesh_of(scene: Scene, path: Path, allow_outside: bool = False) -> Scene
             mesh, away = turned, less
     if away > _FAR * scene.mesh.extent.radius:
         warnings.warn(
-            f"{path}: lies {away:.3g} m from the scan's own mesh, by the middle of its vertices; export it in the scan's "
-            "frame and unit",
+            f"{path}: lies {away:.3g} m from the scan's own mesh, by the middle of its vertices; export it in the "
+            "scan's frame and unit",
             InputWarning,
             stacklevel=3,
         )

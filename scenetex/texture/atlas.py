@@ -81,10 +81,19 @@ class Atlas:
         """Whether the coordinates are the mesh's own."""
         return len(self.tiles) > 0
 
+    def offsets(self) -> np.ndarray:
+        """(n, 2) int32 to add to `uv`, for the tiles that a mesh's own coordinates lie on; zero for others."""
+        out = np.zeros(self.uv.shape, np.int32)
+        painted = self.page >= 0
+        if self.is_own:
+            out[self.faces[painted]] = self.tiles[self.page[painted], None, 1:]
+        return out
+
     def __repr__(self) -> str:
         faces, charts = int((self.page >= 0).sum()), len(np.unique(self.chart[self.chart >= 0]))
         pages = f"{self.pages} page{'' if self.pages == 1 else 's'} of {self.size} x {self.size} texels"
-        return f"Atlas({faces:,} faces in {charts:,} chart{'s' * (charts != 1)}, {pages}, {self.texels_per_metre:.4g} texels/m)"
+        cut = f"{charts:,} chart{'s' * (charts != 1)}"
+        return f"Atlas({faces:,} faces in {cut}, {pages}, {self.texels_per_metre:.4g} texels/m)"
 
     def page_names(self, stem: str) -> list[str]:
         """What the PNG files of the pages are called: `stem.png`, or of several `stem_0.png` and so on."""

@@ -12,9 +12,12 @@ from ..scene.extent import Extent, extent_of
 from ..scene.gltf_file import pack_glb
 from ..scene.mesh import Mesh
 from .atlas import Atlas
+from .glb_repaint import repainted_glb
+from .own_materials import NAMELESS, own_uvs, page_materials, unpainted
 
 _FLOAT, _UINT16, _UINT32 = 5126, 5123, 5125
 _VERTICES, _INDICES = 34962, 34963
+_PLAIN = {"metallicFactor": 0.0, "roughnessFactor": 1.0}
 _LINEAR, _LINEAR_MIPMAP_LINEAR, _CLAMP_TO_EDGE = 9729, 9987, 33071
 # In radii of the mesh, 1 km for a room: scenes further out get their offset from the node, as float32 is coarse there.
 _FAR = 400.0
@@ -63,9 +66,17 @@ def encode_glb(
     if not pages:
         raise InputError("the mesh has no face with area, so there is nothing to export; check the input mesh")
 
+    images = [_encode_image(textures[page], texture_format, quality) for page in pages]
+    uvs = own_uvs(mesh, atlas)
+    if uvs is not None and uvs.kind == ".glb":
+        mime, names = f"image/{texture_format}", page_materials(uvs, atlas)
+        return repainted_glb(uvs, atlas, names, images, mime, {"generator": _generator()})
+
     aligned = mesh.vertices @ mesh.axis_alignment[:3, :3].T + mesh.axis_alignment[:3, 3]
     positions = aligned[:, [0, 2, 1]] * [1.0, 1.0, -1.0]
-    offset = _far_offset(extent_of(positions[mesh.faces[atlas.page >= 0]]))
+    groups = _groups(mesh, atlas)
+    written = np.concatenate([faces for _, _, faces in groups])
+    offset = _far_offset(extent_of(positions[mesh.faces[written]]))
     positions -= offset
 
     document = {
@@ -73,8 +84,8 @@ def encode_glb(
         "extensionsUsed": ["KHR_materials_unlit"],
         "scene": 0,
         "scenes": [{"nodes": [0]}],
-        "nodes": [{"mesh": 0, **({"translation": offset.tolist()} if offset.any() else {})}],
-        "meshes": [{"primitives": []}],
+        "nodes": [],
+        "meshes": [],
         "materials": [],
         "textures": [],
         "images": [],
@@ -88,40 +99,86 @@ def encode_glb(
         ],
     }
     buffer = _Buffer()
-    for k, page in enumerate(pages):
-        faces = atlas.faces[atlas.page == page]
-        rows, corners = np.unique(faces, return_inverse=True)
-        uv = atlas.uv[rows].astype(np.float64)
-        uv[:, 1] = 1.0 - uv[:, 1]  # glTF's origin is the image's top-left corner
-        # The highest index of each type is reserved (primitive restart).
-        index_type = (np.uint16, _UINT16) if len(rows) <= 65535 else (np.uint32, _UINT32)
-        attributes = {
-            "POSITION": buffer.array(
-                positions[atlas.vertices[rows]], (np.float32, _FLOAT), "VEC3", _VERTICES, bounds=True
-            ),
-            "TEXCOORD_0": buffer.array(uv, (np.float32, _FLOAT), "VEC2", _VERTICES),
-        }
-        indices = buffer.array(corners.reshape(-1), index_type, "SCALAR", _INDICES)
-        document["meshes"][0]["primitives"].append({"attributes": attributes, "indices": indices, "material": k})
-        document["materials"].append(
-            {
-                "name": f"page {page}",
-                "pbrMetallicRoughness": {
-                    "baseColorTexture": {"index": k},
-                    "metallicFactor": 0.0,
-                    "roughnessFactor": 1.0,
-                },
-                "extensions": {"KHR_materials_unlit": {}},
-                "doubleSided": True,  # a scan is one-sided sheets seen from anywhere
-            }
-        )
+    names = [f"page {page}" for page in pages] if uvs is None else page_materials(uvs, atlas)
+    for k, image in enumerate(images):
+        document["materials"].append(_material(names[k]) | {"pbrMetallicRoughness": _PLAIN | _textured(k)})
         document["textures"].append({"sampler": 0, "source": k})
-        image = _encode_image(textures[page], texture_format, quality)
         document["images"].append({"bufferView": buffer.view(image), "mimeType": f"image/{texture_format}"})
+    bare: dict[int, int] = {}  # of the mesh's own materials, those of faces that are not painted
+    for name, of, faces in groups:
+        if not document["nodes"] or name != document["nodes"][-1].get("name", ""):
+            called = {"name": name} if name else {}
+            moved = {"translation": offset.tolist()} if offset.any() else {}
+            document["scenes"][0]["nodes"] = [*range(len(document["nodes"]) + 1)]
+            document["nodes"].append({"mesh": len(document["meshes"]), **called, **moved})
+            document["meshes"].append({"primitives": [], **called})
+        if of >= 0:
+            primitive = _primitive(buffer, positions, atlas, faces) | {"material": pages.index(of)}
+        else:
+            primitive = _bare_primitive(buffer, positions, mesh, faces)
+            primitive["material"] = bare.setdefault(~of, len(document["materials"]))
+            if primitive["material"] == len(document["materials"]) and uvs is not None:
+                document["materials"].append(
+                    _material(uvs.materials[~of] or NAMELESS) | {"pbrMetallicRoughness": _PLAIN}
+                )
+        document["meshes"][-1]["primitives"].append(primitive)
     document["accessors"] = buffer.accessors
     document["bufferViews"] = buffer.views
     document["buffers"] = [{"byteLength": buffer.length}]
     return pack_glb(document, buffer.chunks)
+
+
+def _groups(mesh: Mesh, atlas: Atlas) -> list[tuple[str, int, np.ndarray]]:
+    """What becomes a primitive each: name of the node, page, or -1 less the material of what is not painted, and faces
+    (k,) in the mesh's order."""
+    uvs = own_uvs(mesh, atlas)
+    if uvs is None:
+        return [
+            ("", page, np.flatnonzero(atlas.page == page)) for page in np.unique(atlas.page[atlas.page >= 0]).tolist()
+        ]
+    of = np.where(atlas.page >= 0, atlas.page, np.iinfo(np.int32).min)
+    for material, faces in unpainted(mesh, atlas):
+        of[faces] = ~material
+    found = []
+    for part, name in enumerate(uvs.parts):
+        inside = uvs.part == part
+        groups = np.unique(of[inside & (of > np.iinfo(np.int32).min)]).tolist()
+        for group in sorted(groups, key=lambda group: (group < 0, group)):
+            found.append((name, group, np.flatnonzero(inside & (of == group))))
+    return found
+
+
+def _primitive(buffer: "_Buffer", positions: np.ndarray, atlas: Atlas, faces: np.ndarray) -> dict:
+    """Faces of one page."""
+    rows, corners = np.unique(atlas.faces[faces], return_inverse=True)
+    uv = (atlas.uv[rows] + atlas.offsets()[rows]).astype(np.float64)
+    uv[:, 1] = 1.0 - uv[:, 1]  # glTF's origin is the image's top-left corner
+    primitive = _bare(buffer, positions[atlas.vertices[rows]], corners)
+    primitive["attributes"]["TEXCOORD_0"] = buffer.array(uv, (np.float32, _FLOAT), "VEC2", _VERTICES)
+    return primitive
+
+
+def _bare_primitive(buffer: "_Buffer", positions: np.ndarray, mesh: Mesh, faces: np.ndarray) -> dict:
+    """Faces without texture."""
+    rows, corners = np.unique(mesh.faces[faces], return_inverse=True)
+    return _bare(buffer, positions[rows], corners)
+
+
+def _bare(buffer: "_Buffer", places: np.ndarray, corners: np.ndarray) -> dict:
+    # The highest index of each type is reserved (primitive restart).
+    index_type = (np.uint16, _UINT16) if len(places) <= 65535 else (np.uint32, _UINT32)
+    position = buffer.array(places, (np.float32, _FLOAT), "VEC3", _VERTICES, bounds=True)
+    indices = buffer.array(corners.reshape(-1), index_type, "SCALAR", _INDICES)
+    return {"attributes": {"POSITION": position}, "indices": indices}
+
+
+def _material(name: str) -> dict:
+    # A scan is one-sided sheets seen from anywhere.
+    return {"name": name, "extensions": {"KHR_materials_unlit": {}}, "doubleSided": True}
+
+
+def _textured(texture: int) -> dict:
+    return {"baseColorTexture": {"index": texture}}
 
 
 class _Buffer:
