@@ -297,7 +297,8 @@ def run_stages(
 
     Raises:
         InputError: an option out of range, UVs that cannot be kept, a scene without photos, a photo that cannot be
-            read, a trajectory that sees nothing of the mesh, a model that cannot be loaded; with `strict`, a scene that does not look right.
+            read, a trajectory that sees nothing of the mesh, a model that cannot be loaded; with
+            `strict`, a scene that does not look right.
 
     Example:
         >>> import scenetex

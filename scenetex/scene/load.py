@@ -106,7 +106,7 @@ def load_scene(
             check_inside(source.path)
         warn_of_photos(scene.frames)
     if mesh is not None:
-        scene = with_mesh_of(scene, Path(mesh), allow_outside)
+        scene, mesh_scale = with_mesh_of(scene, Path(mesh), allow_outside, mesh_scale), 1.0
     if mesh_scale != 1 or flip_faces:
         scaled = replace(scene.mesh, vertices=scene.mesh.vertices * mesh_scale)
         scene = replace(scene, mesh=scaled.turned(np.full(len(scaled.faces), flip_faces)))

@@ -72,11 +72,10 @@ def _names(line: re.Pattern, data: bytes, line_at: np.ndarray) -> tuple[np.ndarr
     """Of each face line, the number of the name that the last such line above it gives, and the names."""
     found = list(line.finditer(data))
     said = np.searchsorted([match.start() for match in found], line_at)
-    # Where a line stands above all faces, nothing is without a name.
-    first = int(said.min(initial=len(found)))
-    names = ["", *(_text((match[1] or b"").strip()) for match in found)][first:]
-    of, once = numbered(names)
-    return of[said - first], once
+    used, at = np.unique(said, return_inverse=True)
+    names = ["", *(_text((match[1] or b"").strip()) for match in found)]
+    of, once = numbered(names[i] for i in used)
+    return of[at.reshape(-1)], once
 
 
 def _text(name: bytes) -> str:
