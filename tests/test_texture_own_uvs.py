@@ -43,9 +43,7 @@ def test_coordinates_rows_and_density_are_the_meshs_own():
 
 
 def test_each_material_and_each_tile_has_a_page():
-    uv = [in_cell(0, 0), in_cell(0, 0), in_cell(0, 0), in_cell(0, 0)] + np.array(
-        [[[0, 0]], [[1, 0]], [[0, 2]], [[0, 0]]]
-    )
+    uv = in_cell(0, 0) + np.array([[0, 0], [1, 0], [0, 2], [0, 0]])[:, None]
     atlas = Atlas.from_mesh(quads(4, uv, [5, 5, 5, 7]), 64)
     assert atlas.tiles.tolist() == [[0, 0, 0], [0, 0, 2], [0, 1, 0], [1, 0, 0]]
     assert atlas.page.tolist() == [0, 0, 2, 2, 1, 1, 3, 3]

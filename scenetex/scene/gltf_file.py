@@ -182,7 +182,7 @@ def pack_glb(header: dict, chunks: list[bytes]) -> bytes:
 def unpack_glb(data: bytes) -> tuple[dict, bytes]:
     """JSON and binary chunk of a GLB that `pack_glb` made."""
     length = struct.unpack_from("<I", data, 12)[0]
-    return json.loads(data[20 : 20 + length]), data[28 + length :]
+    return parse_json(data[20 : 20 + length]), data[28 + length :]
 
 
 def primitives(mesh: dict) -> list[dict]:

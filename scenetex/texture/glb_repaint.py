@@ -1,8 +1,8 @@
 """A GLB as its author wrote it, with other textures: geometry, nodes and names stay as they are, to the bit."""
 
-import json
 import re
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +37,7 @@ def repainted_glb(uvs: UvMap, atlas: Atlas, names: list[str], images: list[bytes
     file = GltfFile(Path("mesh.glb"), header, chunk, len(chunk))
     header["asset"] = header.get("asset", {}) | asset
     data = [_view_data(view, chunk) for view in header.get("bufferViews", [])]
-    originals = json.loads(json.dumps(header.get("materials", [])))
+    originals = deepcopy(header.get("materials", []))
     place = _materials(header, originals, atlas, names)
     _assign(file, uvs, atlas, place, originals, data)
     _add_textures(header, atlas, place, images, mime, data)
