@@ -39,7 +39,7 @@ from .bake_stages import Uvs
 from .generation import Generation
 from .repainting import Repainting
 
-FORMATS = ("glb", "obj")
+FORMATS = ("glb", "obj", "ply")
 # Options that mean nothing to photos: whoever gives one wants generated images. None or 1 where they are not given.
 _GENERATING = ("prompt", "negative_prompt", "mvdiffusion_checkpoint", "controlnet", "upscale", "upscale_tile")
 # Options that say how and where to work, not what comes out.
@@ -162,9 +162,9 @@ class TextureOptions:
     """Whose texture coordinates to paint into: new ones, or those that the mesh brings, and its materials, names and
     seams with them (keep). Auto: keep those that are sound, lay others out anew."""
     formats: str = "glb,obj"
-    """What to write, comma-separated: glb, obj."""
-    texture_format: Literal["jpeg", "png"] = "jpeg"
-    """Texture inside the GLB."""
+    """What to write, comma-separated: glb, obj, ply (a colour for each vertex)."""
+    texture_format: Literal["jpeg", "png", "webp"] = "jpeg"
+    """Texture inside the GLB; what shows webp has to know EXT_texture_webp."""
     preview: bool = True
     """Write preview.png, a contact sheet."""
     report: bool = False

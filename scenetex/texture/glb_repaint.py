@@ -12,6 +12,7 @@ from ..scene.gltf_mesh import primitive_corners
 from ..scene.gltf_uv import uv_set
 from ..scene.uv_map import UvMap
 from .atlas import Atlas
+from .glb_webp import require_webp, texture_source
 from .own_materials import several_tiles
 
 _LINEAR, _LINEAR_MIPMAP_LINEAR, _CLAMP_TO_EDGE = 9729, 9987, 33071
@@ -42,6 +43,7 @@ def repainted_glb(uvs: UvMap, atlas: Atlas, names: list[str], images: list[bytes
     _assign(file, uvs, atlas, place, originals, data)
     _add_textures(header, atlas, place, images, mime, data)
     _declare(header)
+    require_webp(header)
     return _packed(header, data)
 
 
@@ -136,7 +138,9 @@ def _add_textures(header: dict, atlas: Atlas, place: list[int], images: list[byt
         view = free.pop() if free else len(data)
         _put(header, data, view, image)
         header["images"].append({"bufferView": view, "mimeType": mime})
-        header["textures"].append({"sampler": samplers.index(sampler), "source": len(header["images"]) - 1})
+        header["textures"].append(
+            {"sampler": samplers.index(sampler), **texture_source(len(header["images"]) - 1, mime)}
+        )
         colored = header["materials"][place[page]]["pbrMetallicRoughness"]["baseColorTexture"]
         colored["index"] = len(header["textures"]) - 1
     for view in free:  # others keep their numbers, which extensions may name in ways of their own

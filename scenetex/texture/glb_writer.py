@@ -13,6 +13,7 @@ from ..scene.gltf_file import pack_glb
 from ..scene.mesh import Mesh
 from .atlas import Atlas
 from .glb_repaint import repainted_glb
+from .glb_webp import require_webp, texture_source
 from .own_materials import NAMELESS, own_uvs, page_materials, unpainted
 
 _FLOAT, _UINT16, _UINT32 = 5126, 5123, 5125
@@ -52,16 +53,17 @@ def encode_glb(
     Args:
         mesh, atlas: the mesh and its UV layout.
         textures: one (size, size, 3) uint8 sRGB image per page, row 0 at the top (v = 1).
-        texture_format: "jpeg" (full chroma resolution) or "png" (lossless).
-        quality: of JPEG, 1 to 100.
+        texture_format: "jpeg" (full chroma resolution), "png" (lossless) or "webp" (the smallest; needs viewers that
+            know `EXT_texture_webp`).
+        quality: of JPEG and WebP, 1 to 100.
 
     Raises:
         InputError: an option out of range, or no face to write.
     """
-    if texture_format not in ("jpeg", "png"):
-        raise InputError(f"texture_format {texture_format!r} is unknown; choose jpeg or png")
+    if texture_format not in ("jpeg", "png", "webp"):
+        raise InputError(f"texture_format {texture_format!r} is unknown; choose jpeg, png or webp")
     if not 1 <= quality <= 100:
-        raise InputError(f"JPEG quality {quality} is out of range; choose 1 to 100")
+        raise InputError(f"quality {quality} is out of range; choose 1 to 100")
     pages = [page for page in range(atlas.pages) if (atlas.page == page).any()]
     if not pages:
         raise InputError("the mesh has no face with area, so there is nothing to export; check the input mesh")
@@ -102,7 +104,7 @@ def encode_glb(
     names = [f"page {page}" for page in pages] if uvs is None else page_materials(uvs, atlas)
     for k, image in enumerate(images):
         document["materials"].append(_material(names[k]) | {"pbrMetallicRoughness": _PLAIN | _textured(k)})
-        document["textures"].append({"sampler": 0, "source": k})
+        document["textures"].append({"sampler": 0, **texture_source(k, f"image/{texture_format}")})
         document["images"].append({"bufferView": buffer.view(image), "mimeType": f"image/{texture_format}"})
     bare: dict[int, int] = {}  # of the mesh's own materials, those of faces that are not painted
     for name, of, faces in groups:
@@ -122,6 +124,7 @@ def encode_glb(
                     _material(uvs.materials[~of] or NAMELESS) | {"pbrMetallicRoughness": _PLAIN}
                 )
         document["meshes"][-1]["primitives"].append(primitive)
+    require_webp(document)
     document["accessors"] = buffer.accessors
     document["bufferViews"] = buffer.views
     document["buffers"] = [{"byteLength": buffer.length}]
@@ -220,6 +223,8 @@ def _far_offset(extent: Extent) -> np.ndarray:
 def _encode_image(image: np.ndarray, texture_format: str, quality: int) -> bytes:
     if texture_format == "png":
         return encode_png(image)
+    if texture_format == "webp":
+        return cv2.imencode(".webp", image[:, :, ::-1], [cv2.IMWRITE_WEBP_QUALITY, int(quality)])[1].tobytes()
     chroma = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
     return cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(quality), *chroma])[1].tobytes()
 

@@ -11,6 +11,7 @@ from ..scene.mesh import Mesh
 from .atlas import Atlas
 from .glb_writer import write_glb
 from .obj_writer import write_obj
+from .ply_writer import write_ply
 
 if TYPE_CHECKING:
     import trimesh
@@ -58,16 +59,17 @@ class TexturedMesh:
         """Writes the mesh in the format that the file's suffix names; the file appears whole or not at all.
 
         Args:
-            path: `.glb` (y up, unlit, textures inside) or `.obj` (the mesh's own coordinates; MTL and PNG beside it).
-            options: of `write_glb` (``texture_format``, ``quality``) or `write_obj` (none).
+            path: `.glb` (y up, unlit, textures inside), `.obj` (the mesh's own coordinates; MTL and PNG beside it) or
+                `.ply` (the mesh's own coordinates, a colour for each vertex).
+            options: of `write_glb` (``texture_format``, ``quality``); others have none.
 
         Raises:
             InputError: an unknown suffix, an option out of range, no face to write, or a file that cannot be written.
         """
         path = Path(path)
-        writers = {".glb": write_glb, ".obj": write_obj}
+        writers = {".glb": write_glb, ".obj": write_obj, ".ply": write_ply}
         if path.suffix.lower() not in writers:
-            raise InputError(f"{path}: cannot export {path.suffix or 'a name without suffix'}; use .glb or .obj")
+            raise InputError(f"{path}: cannot export {path.suffix or 'a name without suffix'}; use .glb, .obj or .ply")
         writers[path.suffix.lower()](path, self.mesh, self.atlas, self.textures, **options)
 
     def to_trimesh(self) -> "trimesh.Trimesh":
