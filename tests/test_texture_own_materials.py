@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from khronos import issues_of
 from mapped_meshes import laid_out, obj_text, write_two_nodes
 from painted_box import box
 
@@ -130,3 +131,16 @@ def test_names_survive_in_a_line_of_text(tmp_path):
     (tmp_path / "a.glb").write_bytes(pack_glb(json.loads(json.dumps(header)), [data]))
     painted(tmp_path / "a.glb").export(tmp_path / "b.obj")
     assert read_mesh(tmp_path / "b.obj").uv_map.materials == ("100 % wood", "100 % wood_1", "100 % wood_2")
+
+
+@pytest.mark.parametrize("texture_format", ["jpeg", "webp"])
+def test_khronos_validator_finds_no_fault(tmp_path, texture_format):
+    """Neither in what was a GLB, nor in what was an OBJ."""
+    write_two_nodes(tmp_path / "a.glb", box(), laid_out(box(), 128))
+    header, data = unpack_glb((tmp_path / "a.glb").read_bytes())
+    del header["materials"][0]["pbrMetallicRoughness"], header["textures"], header["images"]  # which was none
+    (tmp_path / "a.glb").write_bytes(pack_glb(header, [data]))
+    (tmp_path / "b.obj").write_text(obj_text(box(), laid_out(box(), 128)))
+    for name in ("a.glb", "b.obj"):
+        painted(tmp_path / name).export(tmp_path / "c.glb", texture_format=texture_format)
+        assert [issue for issue in issues_of(tmp_path / "c.glb") if issue["severity"] < 2] == []

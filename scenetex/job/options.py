@@ -1,13 +1,14 @@
 """What one texturing job is asked for: the options of ``scenetex texture``, which workers, Ray and digests consume."""
 
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
 from ..bundled import locate_model
-from ..errors import InputError
+from ..errors import InputError, extra
 from ..limits import (
     BETWEEN,
     CLOSE_HOLES,
@@ -39,7 +40,7 @@ from .bake_stages import Uvs
 from .generation import Generation
 from .repainting import Repainting
 
-FORMATS = ("glb", "obj", "ply")
+FORMATS = ("glb", "obj", "ply", "usd", "usdz")
 # Options that mean nothing to photos: whoever gives one wants generated images. None or 1 where they are not given.
 _GENERATING = ("prompt", "negative_prompt", "mvdiffusion_checkpoint", "controlnet", "upscale", "upscale_tile")
 # Options that say how and where to work, not what comes out.
@@ -162,7 +163,7 @@ class TextureOptions:
     """Whose texture coordinates to paint into: new ones, or those that the mesh brings, and its materials, names and
     seams with them (keep). Auto: keep those that are sound, lay others out anew."""
     formats: str = "glb,obj"
-    """What to write, comma-separated: glb, obj, ply (a colour for each vertex)."""
+    """What to write, comma-separated: glb, obj, ply (a colour for each vertex), usd, usdz (extra [usd])."""
     texture_format: Literal["jpeg", "png", "webp"] = "jpeg"
     """Texture inside the GLB; what shows webp has to know EXT_texture_webp."""
     preview: bool = True
@@ -180,6 +181,8 @@ class TextureOptions:
         for part in parts:
             if part not in FORMATS:
                 raise InputError(f"--formats: '{part}' is not a format; choose from {','.join(FORMATS)}")
+        if {"usd", "usdz"} & set(parts) and find_spec("pxr") is None:
+            raise InputError(f"--formats: usd and usdz need usd-core; {extra('usd')}")
         if not parts:
             raise InputError(f"--formats is empty; choose from {','.join(FORMATS)}")
         return parts

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..files.output import write_files
-from ..scene.extent import Extent, extent_of
+from ..scene.extent import extent_of
 from ..scene.gltf_file import pack_glb
 from ..scene.mesh import Mesh
 from .atlas import Atlas
@@ -78,7 +78,7 @@ def encode_glb(
     positions = aligned[:, [0, 2, 1]] * [1.0, 1.0, -1.0]
     groups = _groups(mesh, atlas)
     written = np.concatenate([faces for _, _, faces in groups])
-    offset = _far_offset(extent_of(positions[mesh.faces[written]]))
+    offset = far_offset(positions[mesh.faces[written]])
     positions -= offset
 
     document = {
@@ -213,8 +213,9 @@ class _Buffer:
         return len(self.accessors) - 1
 
 
-def _far_offset(extent: Extent) -> np.ndarray:
-    """(3,) to take off positions far from the origin, round numbers within the mesh; zero for others."""
+def far_offset(triangles: np.ndarray) -> np.ndarray:
+    """(3,) to take off triangles (k, 3, 3) far from the origin, round numbers within them; zero for others."""
+    extent = extent_of(triangles)
     if np.abs(extent.middle).max() <= _FAR * extent.radius:
         return np.zeros(3)
     return np.round(extent.middle, -int(np.ceil(np.log10(max(extent.radius, 1e-12)))))

@@ -30,8 +30,8 @@ def write_usd(
 
     Positions are ``axis_alignment @ vertex``, z up, in metres; those of a mesh far from the origin are stored about its
     middle, and a translation leads back. One mesh has all faces that have texture, in their order, and those of a mesh
-    that keeps its own coordinates which have none; it collides as it is (`UsdPhysics`). UsdPreviewSurface knows no unlit
-    material: the pages are on ``emissiveColor``, above black without specular.
+    that keeps its own coordinates which have none; it collides as it is (`UsdPhysics`). UsdPreviewSurface knows no
+    unlit material: the pages are on ``emissiveColor``, above black without specular.
 
     Args:
         path: the file.
@@ -75,9 +75,7 @@ def _library() -> ModuleType:
     return pxr
 
 
-def _fill(
-    usd: ModuleType, stage, mesh: Mesh, atlas: Atlas, names: list[str], labels: Mapping[str, np.ndarray]
-) -> None:
+def _fill(usd: ModuleType, stage, mesh: Mesh, atlas: Atlas, names: list[str], labels: Mapping[str, np.ndarray]) -> None:
     """The stage's content."""
     usd.UsdGeom.SetStageUpAxis(stage, usd.UsdGeom.Tokens.z)
     usd.UsdGeom.SetStageMetersPerUnit(stage, 1.0)
@@ -95,6 +93,7 @@ def _fill(
         material.GetPrim().SetDisplayName(name)
         subset = _subset(usd, prim, f"faces_{own}", page == number, usd.UsdShade.Tokens.materialBind)
         usd.UsdShade.MaterialBindingAPI.Apply(subset.GetPrim()).Bind(material)
+    usd.UsdGeom.Subset.SetFamilyType(prim, usd.UsdShade.Tokens.materialBind, usd.UsdGeom.Tokens.nonOverlapping)
     for label, mask in labels.items():
         if mask[faces].any():
             subset = _subset(usd, prim, _identifier(usd, f"label_{label}", taken), mask[faces], "semantics")
