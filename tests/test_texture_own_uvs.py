@@ -104,6 +104,10 @@ def test_faces_that_coincide_may_share_their_place():
     both = np.concatenate([mesh.faces, mesh.faces[:, ::-1]])
     doubled = Mesh(mesh.vertices, both, uv_map=UvMap.of(mesh.uv_map.uv, both))
     assert Atlas.from_mesh(doubled, 64).page.tolist() == [0, 0, 0, 0]
+    apart = np.concatenate([mesh.uv_map.uv, mesh.uv_map.uv + 0.5])
+    uvs = UvMap.of(apart, np.concatenate([mesh.faces, mesh.faces[:, ::-1] + 4]))
+    with pytest.warns(InputWarning, match="50 % of the surface coincides with faces that are painted"):
+        Atlas.from_mesh(Mesh(mesh.vertices, both, uv_map=uvs), 64)
 
 
 def test_what_is_painted_only_in_part_is_said():

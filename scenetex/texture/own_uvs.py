@@ -33,6 +33,7 @@ class UvChecks:
         flat: faces that have no area in the coordinates: they show a single colour.
         without_texel: charts too small to have a texel's centre in them: they show their neighbours' colour.
         unmapped: faces without coordinates, which are not painted.
+        twins: faces that coincide with others in space, but not in the coordinates: one of each is painted.
         overlaps: where the most of the overlap is: material and object, and the part of the surface.
     """
 
@@ -41,6 +42,7 @@ class UvChecks:
     flat: float
     without_texel: float
     unmapped: float
+    twins: float
     overlaps: tuple[tuple[str, float], ...] = ()
 
 
@@ -72,6 +74,7 @@ def own_layout(mesh: Mesh, size: int) -> OwnLayout:
     said = {
         "unmapped": "has no UVs, and is not painted",
         "flat": "has no area in its UVs, and shows single colours",
+        "twins": "coincides with faces that are painted, and shows the colours beside it; remove double faces",
         "without_texel": f"has UVs too small for a texel of {size} x {size}, and shows the colours beside it",
     }
     for name, words in said.items():
@@ -136,7 +139,9 @@ def check_uvs(mesh: Mesh, layout: OwnLayout) -> UvChecks:
     whole = area[solid].sum()
     chart, charts = layout.chart[kept], int(layout.chart.max()) + 1
     signed = 0.5 * _twice_area(layout.uv[layout.faces[kept]]) * layout.size**2
-    texels = rasterize(mesh, _without_doubles(mesh, layout))
+    same, twins = _doubles(mesh, layout)
+    # One texture does for faces that coincide on the page, too.
+    texels = rasterize(mesh, replace(layout, page=np.where(same, -1, layout.page)))
     apart, of_chart = _overlap(texels, layout, charts)
     hidden = of_chart[layout.chart] & (layout.page >= 0)
     lost = area * apart * hidden
@@ -150,6 +155,7 @@ def check_uvs(mesh: Mesh, layout: OwnLayout) -> UvChecks:
         flat=float(area[flat].sum() / whole),
         without_texel=float(area[kept][empty[chart] & ~flat[kept]].sum() / whole),
         unmapped=float(1 - area[kept].sum() / whole) if len(kept) < len(solid) else 0.0,
+        twins=float(area[twins].sum() / whole),
         overlaps=_named(mesh.uv_map, lost / whole) if mesh.uv_map is not None else (),
     )
 
@@ -186,18 +192,18 @@ def _charts(mesh: Mesh, kept: np.ndarray, flat: np.ndarray, page: np.ndarray) ->
     return connected_components(graph, directed=False)[1]
 
 
-def _without_doubles(mesh: Mesh, layout: OwnLayout) -> OwnLayout:
-    """The layout without faces that coincide with another both in space and on the page: one texture does for them."""
+def _doubles(mesh: Mesh, layout: OwnLayout) -> tuple[np.ndarray, np.ndarray]:
+    """(f,) bool each: faces that coincide with an earlier one in space and on the page, and those that do in space
+    alone."""
     kept = np.flatnonzero(layout.page >= 0)
     first = first_of_twins(weld(mesh, kept)[1])
     later = np.flatnonzero(first != np.arange(len(kept)))
-    if not len(later):
-        return layout
     where = np.sort(np.ascontiguousarray(layout.uv[layout.faces[kept]]).view("c8")[..., 0], axis=1)
-    same = (where[later] == where[first[later]]).all(1) & (layout.page[kept[later]] == layout.page[kept[first[later]]])
-    page = layout.page.copy()
-    page[kept[later[same]]] = -1
-    return replace(layout, page=page)
+    same = (where[later] == where[first[later]]).all(1)
+    same &= layout.page[kept[later]] == layout.page[kept[first[later]]]
+    found = np.zeros((2, len(layout.page)), bool)
+    found[0, kept[later[same]]] = found[1, kept[later[~same]]] = True
+    return found[0], found[1]
 
 
 def _overlap(texels: Texels, layout: OwnLayout, charts: int) -> tuple[np.ndarray, np.ndarray]:
