@@ -16,6 +16,7 @@ _HOME = {
     "Camera": "scene.camera",
     "Mesh": "scene.mesh",
     "load_scene": "scene.load",
+    "read_mesh": "scene.mesh_file",
     "regions": "scene.regions",
     "select_keyframes": "views.keyframes",
     "select_views": "views.next_views",
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from .scene.frame import Frame
     from .scene.load import load_scene
     from .scene.mesh import Mesh
+    from .scene.mesh_file import read_mesh
     from .scene.regions import regions
     from .scene.scene import Scene
     from .texture.atlas import Atlas

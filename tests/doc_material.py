@@ -54,6 +54,20 @@ def _mesh(path: Path) -> None:
     tiny_scan.write_ply(path, faces=tiny_scan.ROOM_FACES[:, ::-1])
 
 
+def _mapped(path: Path) -> None:
+    """The room as OBJ, each triangle with a place of its own."""
+    faces = tiny_scan.ROOM_FACES[:, ::-1]
+    lines = ["v {} {} {}".format(*row) for row in tiny_scan.ROOM_VERTICES]
+    lines += [
+        f"vt {(i % 4 + u) / 4} {(i // 4 + v) / 4}" for i in range(len(faces)) for u, v in ((0, 0), (0.9, 0), (0, 0.9))
+    ]
+    lines += [
+        "usemtl plaster",
+        *("f " + " ".join(f"{v + 1}/{3 * i + k + 1}" for k, v in enumerate(f)) for i, f in enumerate(faces)),
+    ]
+    path.write_text("\n".join(lines) + "\n")
+
+
 def _release(folder: Path) -> None:
     """As ScanNet releases its scans."""
     folder.mkdir()
@@ -169,6 +183,7 @@ def _control(folder: Path) -> None:
 
 _KINDS = {
     "scan": _scan,
+    "mapped": _mapped,
     "mesh": _mesh,
     "photos": _photos,
     "release": _release,

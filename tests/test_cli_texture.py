@@ -178,7 +178,7 @@ def test_a_truncated_sens(tmp_path, capsys, share):
         (("--texture-size", "32"), "64 to 16384"),
         (("--texels-per-metre", "-4"), "--texels-per-metre -4.0 is out of range"),
         (("--texels-per-metre", "nan"), "--texels-per-metre nan is out of range"),
-        (("--formats", "glb,fbx"), "'fbx' is not a format; choose from glb,obj"),
+        (("--formats", "glb,fbx"), "'fbx' is not a format; choose from glb,obj,ply,usd,usdz"),
         (("--formats", ","), "--formats is empty"),
         (("--keyframes", "often"), "keyframes 'often' is not understood"),
         (("--keyframes", "every:x"), "keyframes 'every:x' is not understood"),

@@ -96,7 +96,7 @@ def test_triangles_fans_and_strips_stand_beside_one_another(tmp_path, mode, poin
     for left_out in (0, 1, 2, 3):  # points and lines
         build.part(SQUARE, None, mode=left_out)
     build.tree["meshes"][0]["primitives"].append({"attributes": {"NORMAL": 0}})
-    vertices, faces, _ = read_glb(build.glb(tmp_path))
+    vertices, faces, *_ = read_glb(build.glb(tmp_path))
     assert len(faces) == 2 + count and faces[:2].tolist() == [[0, 1, 2], [0, 2, 3]]
     t = vertices[faces[2:]]
     normals = np.cross(t[:, 1] - t[:, 0], t[:, 2] - t[:, 0])
@@ -123,7 +123,7 @@ def test_interleaved_and_sparse_accessors(tmp_path):
     build.part(build.accessor(SQUARE, view, byteOffset=12))
     build.part(build.accessor(SQUARE, view, byteOffset=12, sparse=sparse))
     build.part(build.accessor(SQUARE, sparse=sparse))
-    vertices, faces, _ = read_glb(build.glb(tmp_path))
+    vertices, faces, *_ = read_glb(build.glb(tmp_path))
     np.testing.assert_array_equal(vertices[:4], SQUARE)
     np.testing.assert_array_equal(vertices[4:8], [SQUARE[0], SQUARE[1], [9, 9, 9], SQUARE[3]])
     np.testing.assert_array_equal(vertices[8:], [[0] * 3, [0] * 3, [9, 9, 9], [0] * 3])
@@ -150,7 +150,7 @@ def test_instances_stand_at_all_their_places(tmp_path):
     scale = build.accessor(np.array([[1, 1, 1], [2, 2, -2]], np.float32))
     copies = {"attributes": {"TRANSLATION": shift, "ROTATION": turn, "SCALE": scale}}
     build.tree["nodes"][0] |= {"translation": [0, 0, 1], "extensions": {"EXT_mesh_gpu_instancing": copies}}
-    vertices, faces, _ = read_glb(build.glb(tmp_path, extensionsRequired=["EXT_mesh_gpu_instancing"]))
+    vertices, faces, *_ = read_glb(build.glb(tmp_path, extensionsRequired=["EXT_mesh_gpu_instancing"]))
     np.testing.assert_allclose(vertices[:4], SQUARE + np.array([0, 0, 1]), atol=1e-6)
     expected = np.stack([10 - 2 * SQUARE[:, 1], 2 * SQUARE[:, 0], np.ones(4)], 1)
     np.testing.assert_allclose(vertices[4:], expected, atol=1e-6)
@@ -249,7 +249,7 @@ def test_gltf_with_its_buffers_beside_or_within(tmp_path, where):
     (tmp_path / "parts" / "my room.bin").write_bytes(build.data)
     within = "data:application/octet-stream;base64," + base64.b64encode(build.data).decode()
     path = build.gltf(tmp_path, within if where == "text" else "parts/my%20room.bin")
-    vertices, faces, _ = read_gltf(path)
+    vertices, faces, *_ = read_gltf(path)
     np.testing.assert_array_equal(vertices, SQUARE)
     np.testing.assert_array_equal(read_mesh(path).faces, faces)
 
@@ -292,7 +292,7 @@ def test_a_glb_whose_buffer_is_within_its_text(tmp_path):
     build = Builder().part()
     uri = "data:application/octet-stream;base64," + base64.b64encode(build.data).decode()
     inside = {"buffers": [{"byteLength": len(build.data), "uri": uri}]}
-    vertices, faces, _ = read_glb(build.glb(tmp_path, **inside))
+    vertices, faces, *_ = read_glb(build.glb(tmp_path, **inside))
     np.testing.assert_array_equal(vertices, SQUARE)
     np.testing.assert_array_equal(faces, [[0, 1, 2], [0, 2, 3]])
 

@@ -40,7 +40,7 @@ def test_one_mesh_comes_out_as_it_went_in(tmp_path):
     ball.visual.vertex_colors = colors
     path = tmp_path / "ball.glb"
     path.write_bytes(glb(trimesh.Scene(ball)))
-    vertices, faces, read = read_glb(path)
+    vertices, faces, read, _ = read_glb(path)
     np.testing.assert_array_equal(vertices, ball.vertices.astype(np.float32))
     np.testing.assert_array_equal(faces, ball.faces)
     np.testing.assert_array_equal(read, colors[:, :3])
@@ -53,7 +53,7 @@ def test_nodes_move_their_meshes_and_mirrors_keep_the_outside_out(tmp_path):
     scene.graph.update(frame_to="mirrored", geometry="box", matrix=np.diag([-2.0, 1, 1, 1]))
     path = tmp_path / "two.glb"
     path.write_bytes(glb(scene))
-    vertices, faces, _ = read_glb(path)
+    vertices, faces, *_ = read_glb(path)
     assert vertices.shape == (16, 3) and faces.shape == (24, 3)
     # Both boxes come out with their surface turned outwards: their volumes are positive.
     volumes = [trimesh.Trimesh(vertices, half, process=False).volume for half in (faces[:12], faces[12:])]
@@ -132,7 +132,7 @@ def test_mutated_files_give_a_mesh_or_an_input_error(tmp_path_factory, box, edit
     path = tmp_path_factory.getbasetemp() / "fuzzed.glb"
     path.write_bytes(data)
     try:
-        vertices, faces, _ = read_glb(path)
+        vertices, faces, *_ = read_glb(path)
         assert vertices.shape[1] == faces.shape[1] == 3
     except InputError as error:
         assert "fuzzed.glb" in str(error)
@@ -186,6 +186,6 @@ def test_shared_vertices_and_chairs_at_many_places_pass(tmp_path):
             ),
         )
     )
-    vertices, faces, _ = read_glb(path)
+    vertices, faces, *_ = read_glb(path)
     assert faces.shape == (60 * 12, 3)
     np.testing.assert_allclose(vertices[:, 0].max(), 0.5 + sum(range(60)))

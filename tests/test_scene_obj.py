@@ -36,7 +36,7 @@ f -5 -4 -3
 def test_seams_materials_and_relative_numbers_keep_the_order(tmp_path):
     path = tmp_path / "mesh.obj"
     path.write_text(SEAMS)
-    vertices, faces, colors = read_obj(path)
+    vertices, faces, colors, _ = read_obj(path)
     np.testing.assert_array_equal(vertices, [[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0.5], [5, 5, 5]])
     expected = [[0, 1, 2], [0, 2, 3], [3, 2, 1], [3, 1, 0], [1, 2, 3], [4, 3, 2], [0, 1, 2]]
     np.testing.assert_array_equal(faces, expected)
@@ -63,7 +63,7 @@ def test_a_room_round_trips(tmp_path):
     path = tmp_path / "room.obj"
     rows = ["v " + " ".join(f"{x:.17g}" for x in v) for v in ROOM_VERTICES + np.pi]
     path.write_text("\n".join([*rows, *("f " + " ".join(map(str, f + 1)) for f in ROOM_FACES)]))
-    vertices, faces, _ = read_obj(path)
+    vertices, faces, *_ = read_obj(path)
     np.testing.assert_array_equal(vertices, ROOM_VERTICES + np.pi)
     np.testing.assert_array_equal(faces, ROOM_FACES)
 
@@ -76,7 +76,7 @@ def area(vertices: np.ndarray, faces: np.ndarray) -> float:
 def test_notches_of_polygons_stay_open(tmp_path):
     path = tmp_path / "mesh.obj"
     path.write_text("v 5 0 0\nv 5 2 0\nv 2 2 0\nv 2 4 0\nv 0 4 0\nv 0 0 0\nf 1 2 3 4 5 6\n")
-    vertices, faces, _ = read_obj(path)
+    vertices, faces, *_ = read_obj(path)
     assert area(vertices, faces) == pytest.approx(14) and len(faces) == 4
 
 
@@ -86,7 +86,7 @@ def test_what_is_no_surface_is_passed_over(tmp_path):
     path = tmp_path / "mesh.obj"
     for end in ("\n", "\r\n", "\r"):
         path.write_bytes(text.replace("\n", end).encode())
-        vertices, faces, _ = read_obj(path)
+        vertices, faces, *_ = read_obj(path)
         assert len(vertices) == 3 and faces.tolist() == [[0, 1, 2]]
 
 
@@ -101,7 +101,7 @@ def test_what_is_no_surface_is_passed_over(tmp_path):
 def test_further_numbers_of_a_vertex(tmp_path, rows, colors):
     path = tmp_path / "mesh.obj"
     path.write_text("".join(f"v {row}\n" for row in rows) + "f 1 2 3\n")
-    vertices, _, found = read_obj(path)
+    vertices, _, found, _ = read_obj(path)
     np.testing.assert_array_equal(vertices, [[0, 0, 0], [1, 0, 0], [0, 1, 0]])
     np.testing.assert_array_equal(found, colors)
 
@@ -131,7 +131,7 @@ def test_mutated_files_give_a_mesh_or_an_input_error(tmp_path_factory, edits):
     path = tmp_path_factory.getbasetemp() / "fuzzed.obj"
     path.write_bytes(data)
     try:
-        vertices, faces, _ = read_obj(path)
+        vertices, faces, *_ = read_obj(path)
         assert vertices.shape[1] == faces.shape[1] == 3
     except InputError as error:
         assert "fuzzed.obj" in str(error)
@@ -155,7 +155,7 @@ TRIANGLE = "v 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n"
 def test_what_stands_before_a_vertex_does_not_cost_it(tmp_path, text, end):
     path = tmp_path / "mesh.obj"
     path.write_bytes(text.replace("\n", end).encode())
-    vertices, faces, _ = read_obj(path)
+    vertices, faces, *_ = read_obj(path)
     np.testing.assert_array_equal(vertices, [[0, 0, 0], [1, 0, 0], [0, 1, 0]])
     np.testing.assert_array_equal(faces, [[0, 1, 2]])
 
@@ -177,5 +177,5 @@ def test_surface_that_is_left_out_is_named(tmp_path, line, said):
 def test_colours_in_comments_and_levels_of_detail_are_passed_over(tmp_path, recwarn):
     text = "v 0 0 0\nv 1 0 0\nv 1 1 0\n#MRGB ffff0000ffff0000ffff0000\nlod 1\nlod 2\nf 1 2 3\n"
     (tmp_path / "a.obj").write_text(text)
-    _, faces, colors = read_obj(tmp_path / "a.obj")
+    _, faces, colors, _ = read_obj(tmp_path / "a.obj")
     assert faces.tolist() == [[0, 1, 2]] and colors is None and not recwarn.list

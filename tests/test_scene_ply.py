@@ -43,7 +43,7 @@ def mixed_ply(encoding: str) -> bytes:
 def test_mixed_polygons_and_colours_in_every_encoding(tmp_path, encoding):
     path = tmp_path / "mesh.ply"
     path.write_bytes(mixed_ply(encoding))
-    vertices, faces, colors = read_ply(path)
+    vertices, faces, colors, _ = read_ply(path)
     np.testing.assert_array_equal(vertices, POINTS)
     np.testing.assert_array_equal(faces, TRIANGLES)
     np.testing.assert_array_equal(colors, COLORS)
@@ -56,7 +56,7 @@ def test_reads_what_trimesh_writes(tmp_path, encoding):
     ball.visual.vertex_colors = np.random.default_rng(0).integers(0, 255, (len(ball.vertices), 4), np.uint8)
     path = tmp_path / "ball.ply"
     path.write_bytes(ball.export(file_type="ply", encoding=encoding))
-    vertices, faces, colors = read_ply(path)
+    vertices, faces, colors, _ = read_ply(path)
     np.testing.assert_allclose(vertices, ball.vertices, atol=1e-6)
     np.testing.assert_array_equal(faces, ball.faces)
     np.testing.assert_array_equal(colors, ball.visual.vertex_colors[:, :3])
@@ -68,7 +68,7 @@ def test_nan_vertices_and_windows_line_ends_pass(tmp_path):
     vertices[3] = np.nan
     write_ply(path, vertices)
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
-    read, faces, colors = read_ply(path)
+    read, faces, colors, _ = read_ply(path)
     np.testing.assert_array_equal(read, vertices)
     np.testing.assert_array_equal(faces, ROOM_FACES)
     assert colors is None
@@ -140,7 +140,7 @@ def test_mutated_files_give_a_mesh_or_an_input_error(tmp_path_factory, encoding,
 
     def read():
         try:
-            vertices, faces, _ = read_ply(path)
+            vertices, faces, *_ = read_ply(path)
             assert vertices.ndim == faces.ndim == 2
         except InputError as error:
             assert "fuzzed.ply" in str(error)
@@ -195,7 +195,7 @@ def test_nan_that_signals_and_corners_that_are_no_numbers(tmp_path, encoding):
             with pytest.raises(InputError, match="a vertex that is not there"):
                 read_ply(path)
         else:
-            vertices, faces, _ = read_ply(path)
+            vertices, faces, *_ = read_ply(path)
             assert np.isnan(vertices[0, 0]) and faces.tolist() == [[0, 1, 2]]
 
 
@@ -221,7 +221,7 @@ def test_every_scalar_type_and_notches(tmp_path, count, kind, order):
     corners = np.array([6, *range(6)], order + types[count]).tobytes()
     strip = np.array([7, 0, 1, 2, 3, -1, 3, 4], order + "i4").tobytes()
     (tmp_path / "mesh.ply").write_bytes(head.encode() + bytes(8) + rows.tobytes() + corners + strip)
-    vertices, faces, colors = read_ply(tmp_path / "mesh.ply")
+    vertices, faces, colors, _ = read_ply(tmp_path / "mesh.ply")
     np.testing.assert_array_equal(vertices, OUTLINE)
     np.testing.assert_array_equal(colors, np.arange(18).reshape(6, 3) * 10)
     t = vertices[faces[:4]]
@@ -239,7 +239,7 @@ def test_colours_by_their_names_with_lines_that_end_as_they_did_in_1994(tmp_path
     rgb = {"uchar": "51 102 255", "float": "0.2 0.4 1"}[kind]
     text += f"0 0 0 {rgb} 0\n1 0 0 {rgb} 0\n0 1 0 {rgb} 0\n3 0 1 2 0.5\n"
     (tmp_path / "mesh.ply").write_bytes(text.replace("\n", "\r").encode())
-    _, faces, colors = read_ply(tmp_path / "mesh.ply")
+    _, faces, colors, _ = read_ply(tmp_path / "mesh.ply")
     assert faces.tolist() == [[0, 1, 2]] and colors.tolist() == [[51, 102, 255]] * 3
 
 
@@ -249,7 +249,7 @@ def test_a_byte_order_mark_is_passed_over(tmp_path, encoding, end):
     path = tmp_path / "mesh.ply"
     head, mark, body = mixed_ply(encoding).partition(b"end_header\n")
     path.write_bytes(b"\xef\xbb\xbf" + (head + mark).replace(b"\n", end) + body)
-    vertices, faces, colors = read_ply(path)
+    vertices, faces, colors, _ = read_ply(path)
     np.testing.assert_array_equal(vertices, POINTS)
     np.testing.assert_array_equal(faces, TRIANGLES)
     np.testing.assert_array_equal(colors, COLORS)
@@ -347,5 +347,5 @@ def test_colours_as_floats_to_255_and_what_faces_have_besides(tmp_path):
     besides = "".join(f"property uchar {name}\n" for name in ("red", "green", "blue", "material_index"))
     data = data.replace(b"vertex_indices\n", f"vertex_indices\n{besides}".encode())
     (tmp_path / "mesh.ply").write_bytes(data)
-    _, faces, read = read_ply(tmp_path / "mesh.ply")
+    _, faces, read, _ = read_ply(tmp_path / "mesh.ply")
     assert faces.tolist() == [[0, 1, 2]] and read.tolist() == [[255, 128, 3], [0, 1, 2], [9, 9, 9]]

@@ -2,18 +2,14 @@
 
 import io
 import json
-import os
-import shutil
 import struct
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import trimesh
+from khronos import issues_of
 from painted_sheet import painted_sheet, true_color
 
 from scenetex import InputError
@@ -161,7 +157,7 @@ def test_jpeg_quality_counts_and_keeps_full_chroma():
     assert np.abs(decoded.astype(int) - noise).mean() < 2  # halved chroma would leave 30
 
 
-@pytest.mark.parametrize("options", [{"texture_format": "webp"}, {"quality": 0}, {"quality": 101}])
+@pytest.mark.parametrize("options", [{"texture_format": "bmp"}, {"quality": 0}, {"quality": 101}])
 def test_options_out_of_range_are_input_errors(tmp_path, options):
     with pytest.raises(InputError, match="choose"):
         painted_sheet().export(tmp_path / "t.glb", **options)
@@ -175,32 +171,12 @@ def test_no_face_to_export_is_an_input_error(tmp_path):
         textured.export(tmp_path / "t.glb")
 
 
-@pytest.fixture(scope="session")
-def gltf_validator() -> str:
-    """Folder of the npm package `gltf-validator`: $GLTF_VALIDATOR, what `make validator` installed, or a global one."""
-    places = [os.environ.get("GLTF_VALIDATOR"), Path(sys.prefix) / "node_modules" / "gltf-validator"]
-    if npm := shutil.which("npm"):
-        root = subprocess.run([npm, "root", "-g"], capture_output=True, text=True, check=False).stdout.strip()
-        places.append(Path(root) / "gltf-validator")
-    for place in places:
-        if place and (Path(place) / "package.json").is_file() and shutil.which("node"):
-            return str(Path(place).resolve())
-    pytest.skip("needs node and npm: run `make validator`")
-
-
-@pytest.mark.parametrize("texture_format", ["jpeg", "png"])
+@pytest.mark.parametrize("texture_format", ["jpeg", "png", "webp"])
 @pytest.mark.parametrize("origin", [(0, 0, 0), (5000, 0, 0)])
-def test_khronos_validator_finds_nothing(tmp_path, gltf_validator, texture_format, origin):
+def test_khronos_validator_finds_nothing(tmp_path, texture_format, origin):
     path = tmp_path / "sheet.glb"
     painted_sheet(pages=2, dirty=True, origin=origin).export(path, texture_format=texture_format)
-    script = (
-        "const [, validator, file] = process.argv;"
-        "require(validator).validateBytes(new Uint8Array(require('fs').readFileSync(file)))"
-        ".then(report => console.log(JSON.stringify(report)));"
-    )
-    run = subprocess.run(["node", "-e", script, gltf_validator, path], capture_output=True, text=True, check=True)
-    issues = json.loads(run.stdout)["issues"]
-    assert issues["numErrors"] == issues["numWarnings"] == issues["numInfos"] == 0, issues["messages"]
+    assert issues_of(path) == []
 
 
 def test_trimesh_reads_scenes_far_away_where_they_are():

@@ -22,7 +22,7 @@ def test_trimesh_has_the_same_faces_and_colours(pages):
 
 @pytest.mark.parametrize("name", ["t.stl", "t", ".glb"])
 def test_unknown_suffix_is_an_input_error(tmp_path, name):
-    with pytest.raises(InputError, match=r"use \.glb or \.obj"):
+    with pytest.raises(InputError, match=r"use \.glb, \.obj, \.ply, \.usd or \.usdz"):
         painted_sheet().export(tmp_path / name)
     assert not list(tmp_path.iterdir())
 

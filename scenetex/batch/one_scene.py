@@ -4,11 +4,14 @@ import gc
 import logging
 import time
 import traceback
+import warnings
 from functools import lru_cache
 from pathlib import Path
 
+import numpy as np
+
 from ..checks import refuse
-from ..errors import InputError
+from ..errors import InputError, InputWarning
 from ..files.output import check_replaceable, output_folder
 from ..job.bake_stages import lay_out
 from ..job.base_result import find_base
@@ -28,6 +31,7 @@ from ..report.frames import shown_frames
 from ..report.page import write_page
 from ..report.preview import contact_sheet
 from ..scene.load import load_scene, scene_name
+from ..scene.regions import regions
 from ..scene.scene import Scene
 from ..texture.glb_writer import encode_png
 from .failure import forget_failure, outcome_of_error, record_failure
@@ -101,7 +105,7 @@ def warm_up(options: TextureOptions) -> None:
 def _process(path: Path, options: TextureOptions, stages: Stages, part: str, work: Path, start: float) -> Outcome:
     """`process` in the scene's locked folder; it began at `start`, an attempt that ran out of memory included."""
     with stages.stage("load"):
-        names = ("mesh_scale", "flip_faces", "close_holes")
+        names = ("mesh", "mesh_scale", "flip_faces", "close_holes")
         meant = {name: getattr(options, name) for name in names}
         scene = load_scene(path, options.align, options.allow_outside, **meant)
     if scene.skipped:
@@ -156,7 +160,7 @@ def _process(path: Path, options: TextureOptions, stages: Stages, part: str, wor
     replaced = ResultFolder(final).about_replacing(scene.name, options)
     stages.cache = StageCache(work, keys, scene.name)
     if part == "layout":
-        lay_out(scene, stages, options.texture_size, options.texels_per_metre, options.packer)
+        lay_out(scene, stages, options.texture_size, options.texels_per_metre, options.packer, options.uvs)
         return outcome("partly", "")
     if part == "images" and options.source == "photos":
         return outcome("partly", "")
@@ -179,6 +183,7 @@ def _process(path: Path, options: TextureOptions, stages: Stages, part: str, wor
             texture_size=options.texture_size,
             texels_per_metre=options.texels_per_metre,
             packer=options.packer,
+            uvs=options.uvs,
             checks=checks,
             progress=not options.quiet,
             stages=stages,
@@ -205,6 +210,25 @@ def _further(result: Result) -> str:
     return "".join(f", {len(views.views)} further views {what}" for what, views in done.items() if views)
 
 
+def _of_format(suffix: str, scene: Scene, options: TextureOptions) -> dict:
+    """What else `TexturedMesh.export` is told."""
+    if suffix == "glb":
+        return {"texture_format": options.texture_format}
+    if suffix in ("usd", "usdz"):
+        return {"labels": _labels(scene)}
+    return {}
+
+
+def _labels(scene: Scene) -> dict[str, np.ndarray]:
+    """What the faces are called; nothing, with a warning, where the scan's labels cannot be read."""
+    head = "label:"
+    try:
+        return {name.removeprefix(head): mask for name, mask in regions(scene).items() if name.startswith(head)}
+    except InputError as error:
+        warnings.warn(f"labels are left out: {error}", InputWarning, stacklevel=2)
+        return {}
+
+
 def write_results(
     folder: ResultFolder,
     scene: Scene,
@@ -229,7 +253,7 @@ def write_results(
     """
     with stages.stage("export"):
         for suffix in options.suffixes():
-            extra = {"texture_format": options.texture_format} if suffix == "glb" else {}
+            extra = _of_format(suffix, scene, options)
             result.mesh.export(folder.path / f"textured.{suffix}", **extra)
         folder.write_sources(result.mesh)
     with stages.stage("views"):

@@ -3,9 +3,11 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from typing import Literal
 
 import numpy as np
 
+from ..errors import InputError
 from ..scene.scene import Scene
 from ..texture.atlas import Atlas
 from ..texture.bake import paint, survey
@@ -14,12 +16,27 @@ from ..texture.unwrap import Packer, unwrap
 from ..views.viewset import ViewSet
 from .stages import Stages
 
-Layout = Future[Atlas] | Callable[[], Atlas]
+Layout = Future[Atlas] | Callable[[], Atlas] | Atlas
+Uvs = Literal["new", "keep", "auto"]
 
 
-def lay_out(scene: Scene, stages: Stages, texture_size: int, texels_per_metre: float | None, packer: Packer) -> Atlas:
-    """The atlas, `unwrap` as a stage."""
+def lay_out(
+    scene: Scene, stages: Stages, texture_size: int, texels_per_metre: float | None, packer: Packer, uvs: Uvs = "new"
+) -> Atlas:
+    """The atlas: `unwrap` as a stage, or the mesh's own, as `uvs` says.
+
+    Raises:
+        InputError: the mesh's own is to be kept, and cannot be.
+    """
     with stages.stage("unwrap"):
+        if uvs != "new":
+            try:
+                return Atlas.from_mesh(scene.mesh, texture_size)
+            except InputError as error:
+                if uvs == "keep":
+                    raise
+                said = f"{str(error).partition(';')[0]}: laid out anew"
+                stages.notes += [said] if said not in stages.notes else []
         found = stages.recall("unwrap")
         if found is not None:
             return Atlas(**found)
@@ -48,6 +65,8 @@ def bake_stages(
 
 def _await(layout: Layout, stages: Stages) -> Atlas:
     """The atlas; a bar without an end while it takes longer than the stages beside it."""
+    if isinstance(layout, Atlas):
+        return layout
     if not isinstance(layout, Future):
         return layout()
     with stages.stage("waiting for unwrap", 0) as done:

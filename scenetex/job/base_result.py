@@ -25,7 +25,7 @@ from .repainting import Base
 from .result_folder import ResultFolder
 from .stages import Stages
 
-_LAYOUT = ("texture_size", "texels_per_metre", "packer")  # options that an atlas comes from
+_LAYOUT = ("texture_size", "texels_per_metre", "packer", "uvs")  # options that an atlas comes from
 _MOST_BYTES = 1 << 30  # of the marks of one page
 _AGAIN = "texture the scene again, and paint parts of that"
 
@@ -44,6 +44,8 @@ class BaseFolder:
         self._folder = folder
         self._report = folder.read_report()
         self._atlas = self._report.get("atlas")
+        if isinstance(self._atlas, dict):
+            self._atlas = {"uvs": "new", **self._atlas}  # earlier versions knew no other
         if not isinstance(self._atlas, dict) or not all(name in self._atlas for name in (*_LAYOUT, "hash")):
             raise InputError(f"{folder.path}: does not say how its atlas was made; {_AGAIN}")
 

@@ -55,7 +55,8 @@ def cache_keys(
         InputError: a photo that cannot be read.
     """
     shape = content_hash(*parts_of(scene.mesh))
-    unwrap = content_hash(_code("unwrap"), shape, options.texture_size, options.texels_per_metre, options.packer)
+    laid_out = options.texture_size, options.texels_per_metre, options.packer, options.uvs
+    unwrap = content_hash(_code("unwrap"), shape, *laid_out)
     keys = {"unwrap": unwrap}
     generation, masks = options.generation(), [part for entry in sorted((regions or {}).items()) for part in entry]
     cameras = [part for frame in scene.frames for part in parts_of(frame, without=_PIXELS)]

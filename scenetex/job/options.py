@@ -1,13 +1,14 @@
 """What one texturing job is asked for: the options of ``scenetex texture``, which workers, Ray and digests consume."""
 
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
 from ..bundled import locate_model
-from ..errors import InputError
+from ..errors import InputError, extra
 from ..limits import (
     BETWEEN,
     CLOSE_HOLES,
@@ -35,10 +36,11 @@ from ..limits import (
     read_paint,
 )
 from ..texture.unwrap import Packer
+from .bake_stages import Uvs
 from .generation import Generation
 from .repainting import Repainting
 
-FORMATS = ("glb", "obj")
+FORMATS = ("glb", "obj", "ply", "usd", "usdz")
 # Options that mean nothing to photos: whoever gives one wants generated images. None or 1 where they are not given.
 _GENERATING = ("prompt", "negative_prompt", "mvdiffusion_checkpoint", "controlnet", "upscale", "upscale_tile")
 # Options that say how and where to work, not what comes out.
@@ -75,6 +77,8 @@ class TextureOptions:
     """Folder of scenes: every folder in it is one, unless --list says which."""
     allow_outside: bool = False
     """Read files outside a scene's folder where names or symlinks in it lead there; for scenes you trust."""
+    mesh: Path | None = None
+    """Mesh file to paint in place of the scan's own, in the same frame: a retopologised one, say, with UVs."""
     mesh_scale: Annotated[float, MESH_SCALE] = 1.0
     """Factor on the mesh's vertices, not on the poses: 0.001 for a mesh in millimetres."""
     flip_faces: bool = False
@@ -155,10 +159,13 @@ class TextureOptions:
     """Texel density to keep, on as many pages as it takes; default: the highest that one page holds."""
     packer: Packer = "uvunwrap"
     """What cuts and packs the charts."""
+    uvs: Uvs = "new"
+    """Whose texture coordinates to paint into: new ones, or those that the mesh brings, and its materials, names and
+    seams with them (keep). Auto: keep those that are sound, lay others out anew."""
     formats: str = "glb,obj"
-    """What to write, comma-separated: glb, obj."""
-    texture_format: Literal["jpeg", "png"] = "jpeg"
-    """Texture inside the GLB."""
+    """What to write, comma-separated: glb, obj, ply (a colour for each vertex), usd, usdz (extra [usd])."""
+    texture_format: Literal["jpeg", "png", "webp"] = "jpeg"
+    """Texture inside the GLB; what shows webp has to know EXT_texture_webp."""
     preview: bool = True
     """Write preview.png, a contact sheet."""
     report: bool = False
@@ -174,6 +181,8 @@ class TextureOptions:
         for part in parts:
             if part not in FORMATS:
                 raise InputError(f"--formats: '{part}' is not a format; choose from {','.join(FORMATS)}")
+        if {"usd", "usdz"} & set(parts) and find_spec("pxr") is None:
+            raise InputError(f"--formats: usd and usdz need usd-core; {extra('usd')}")
         if not parts:
             raise InputError(f"--formats is empty; choose from {','.join(FORMATS)}")
         return parts
@@ -234,12 +243,25 @@ class TextureOptions:
     def inputs(self) -> tuple[Path, ...]:
         """Files and folders that are read beside the scenes; Hub ids look like such, but nothing lies there."""
         models = () if self.generation() is None else (locate_model(self.model), self.controlnet)
-        return tuple(Path(path) for path in (*models, self.mvdiffusion_checkpoint, self.list) if path is not None)
+        return tuple(
+            Path(path) for path in (*models, self.mvdiffusion_checkpoint, self.list, self.mesh) if path is not None
+        )
 
     def check(self) -> None:
         """Raises InputError for options that do not go together."""
         self.suffixes()
         self.generation()
+        self._check_kept()
+
+    def _check_kept(self) -> None:
+        """Raises InputError for what changes a mesh that is to be kept as it is."""
+        changing = {"close_holes": None, "texels_per_metre": None, "align": False}
+        for name, usual in changing.items():
+            if self.uvs != "new" and getattr(self, name) != usual:
+                flag = f"--{name.replace('_', '-')}"
+                raise InputError(f"--uvs {self.uvs} keeps the mesh as it is; leave {flag} out, or --uvs")
+        if self.mesh is not None and (len(self.scenes) != 1 or self.list or self.root):
+            raise InputError("--mesh is one scene's mesh; give that scene alone")
 
     def is_batch(self) -> bool:
         """Whether a failure is recorded and the other scenes go on, or ends the command."""

@@ -23,7 +23,7 @@ from ..texture.refine import RefinedCameras
 from ..texture.textured_mesh import TexturedMesh
 from ..texture.unwrap import Packer
 from ..views.viewset import ViewSet
-from .bake_stages import Layout, bake_stages, lay_out
+from .bake_stages import Layout, Uvs, bake_stages, lay_out
 from .completion import Completed
 from .completion_stage import completion_stage
 from .generation import Generation, generate_images, load_model
@@ -106,6 +106,7 @@ def texture_scene(
     texture_size: int = 2048,
     texels_per_metre: float | None = None,
     packer: Packer = "uvunwrap",
+    uvs: Uvs = "new",
     close_holes: float | None = None,
     strict: bool = False,
     progress: bool = False,
@@ -154,6 +155,8 @@ def texture_scene(
         texture_size: side of a texture page, texels.
         texels_per_metre: density to keep, on as many pages as that takes; None = the highest that one page holds.
         packer: what cuts and packs the charts: "uvunwrap", or "xatlas" (extra ``[xatlas]``).
+        uvs: "new" unwraps the mesh; "keep" paints into the texture coordinates that it brings (`Atlas.from_mesh`);
+            "auto" keeps them if they are sound, and unwraps the mesh if they are not.
         close_holes: size, metres, of the largest holes that get faces of their own, as in `load_scene`; None = none do.
         strict: raise what does not look right about the scene as an `InputError`, before anything is generated.
         progress: show progress bars on stderr.
@@ -234,6 +237,7 @@ def texture_scene(
         texture_size=texture_size,
         texels_per_metre=texels_per_metre,
         packer=packer,
+        uvs=uvs,
         close_holes=close_holes,
         strict=strict,
         progress=progress,
@@ -259,6 +263,7 @@ def run_stages(
     texture_size: Annotated[int, TEXTURE] = 2048,
     texels_per_metre: Annotated[float | None, DENSITY] = None,
     packer: Packer = "uvunwrap",
+    uvs: Uvs = "new",
     close_holes: Annotated[float | None, CLOSE_HOLES] = None,
     strict: bool = False,
     progress: bool = False,
@@ -282,6 +287,7 @@ def run_stages(
             overlap), "all", a number, "every:N", or ids "0,16,32".
         refine_poses: refine cameras photometrically where that lowers the error enough; generated images need none.
         texture_size, texels_per_metre, packer: as in `unwrap`.
+        uvs: as in `texture_scene`.
         close_holes: size, metres, of the largest holes that get faces of their own, as in `load_scene`; None = none do.
         strict: raise what does not look right about the scene as an `InputError`, before anything is generated.
         progress: show progress bars on stderr.
@@ -290,8 +296,9 @@ def run_stages(
         model: loads the pipeline that generates; called only where images have to be generated.
 
     Raises:
-        InputError: an option out of range, a scene without photos, a photo that cannot be read, a trajectory that sees
-            nothing of the mesh, a model that cannot be loaded; with `strict`, a scene that does not look right.
+        InputError: an option out of range, UVs that cannot be kept, a scene without photos, a photo that cannot be
+            read, a trajectory that sees nothing of the mesh, a model that cannot be loaded; with
+            `strict`, a scene that does not look right.
 
     Example:
         >>> import scenetex
@@ -310,14 +317,16 @@ def run_stages(
     regions = with_named(regions or {}, scene, generation, repainting)
     if repainting is not None:
         repainting.faces(regions)
-    unwrapping = partial(lay_out, scene, stages, texture_size, texels_per_metre, packer)
+    unwrapping = partial(lay_out, scene, stages, texture_size, texels_per_metre, packer, uvs)
     wanted = [name for name, asked in (("repaint", repainting), ("complete", complete)) if asked]
     further: dict[str, Completed] = {}
     with _beside() as beside, stages.stage("total"):
         pipe = prepare_model(generation, stages, model, ["images"] if generated else wanted)
         if base is None:
             # uvunwrap works outside Python's lock: it has a core of its own while images are made and cameras refined.
-            layout: Layout = unwrapping if threads() == 1 else beside.submit(unwrapping)
+            # What is to be kept is checked before the work.
+            now = uvs == "keep"
+            layout: Layout = unwrapping() if now else unwrapping if threads() == 1 else beside.submit(unwrapping)
             if generated and generation is not None:
                 made: Made = make_images(scene, generation, keyframes, stages, pipe, progress, regions)
             else:

@@ -8,6 +8,7 @@ from importlib import metadata
 import numpy as np
 
 from ..scene.scene import Scene
+from ..texture.own_materials import unpainted
 from ..texture.sources import texels_by_source
 from ..version import __version__
 from .base_result import describe_atlas
@@ -23,6 +24,7 @@ def summarize(scene: Scene, result: Result, options: TextureOptions, used: dict 
     """
     atlas, refinement = result.mesh.atlas, result.refinement
     texels = result.mesh.texels or 0
+    bare = sum(len(faces) for _, faces in unpainted(result.mesh.mesh, atlas))
     height, width = result.images[0].shape[:2] if result.images else (0, 0)
     settings = options.settings() | (used or {}) | {"texels_per_metre": float(f"{atlas.texels_per_metre:.6g}")}
     if options.panorama:
@@ -49,7 +51,8 @@ def summarize(scene: Scene, result: Result, options: TextureOptions, used: dict 
         "faces": len(scene.mesh.faces),
         "holes_closed": scene.closed and asdict(scene.closed),
         "axis_alignment": scene.mesh.axis_alignment.tolist(),
-        "faces_without_area": int((atlas.page < 0).sum()),
+        "faces_without_area": int((atlas.page < 0).sum()) - bare,
+        "faces_without_uvs": bare,
         "faces_textured": int((atlas.page >= 0).sum()),
         "texture_pages": atlas.pages,
         "texture_size": atlas.size,

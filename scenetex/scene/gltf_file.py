@@ -4,6 +4,7 @@ No number of the JSON is believed before it is held against the bytes that are t
 """
 
 import base64
+import json
 import re
 import struct
 from dataclasses import dataclass, field
@@ -70,6 +71,25 @@ class GltfFile:
             # -128 and -127 are both -1.
             return np.maximum(found / float(np.iinfo(kind).max), -1.0)
         return found
+
+    def as_glb(self) -> bytes:
+        """The whole file as one GLB, its buffers one after the other in the binary chunk.
+
+        Raises:
+            ValueError, LookupError, TypeError: a view that makes no sense.
+            InputError: a buffer that cannot be read.
+        """
+        views, chunks, starts, length = [], [], {}, 0
+        for view in self.header.get("bufferViews", []):
+            index = view["buffer"]
+            if index not in starts:
+                data = self._buffer(view)
+                starts[index] = length
+                chunks += [data, b"\0" * (-len(data) % 8)]
+                length += len(data) + len(chunks[-1])
+            views.append(view | {"buffer": 0, "byteOffset": starts[index] + int(view.get("byteOffset", 0))})
+        header = self.header | {"bufferViews": views, "buffers": [{"byteLength": length}]}
+        return pack_glb(header, chunks)
 
     def _with_sparse(self, found: np.ndarray, sparse: dict, kind: np.dtype, width: int) -> np.ndarray:
         count = int(sparse["count"])
@@ -147,6 +167,22 @@ def read_gltf_file(path: Path) -> GltfFile:
         raise
     except Exception:
         raise InputError(f"{path}: not a glTF 2.0 file, or cut short; export the mesh again") from None
+
+
+def pack_glb(header: dict, chunks: list[bytes]) -> bytes:
+    """A GLB of its JSON and the parts of its binary chunk, each a multiple of 4 bytes long."""
+    text = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
+    text += b" " * (-len(text) % 4)
+    binary = b"".join(chunks)
+    total = 12 + 8 + len(text) + 8 + len(binary)
+    head = struct.pack("<4sIII4s", b"glTF", 2, total, len(text), b"JSON")
+    return b"".join([head, text, struct.pack("<I4s", len(binary), b"BIN\0"), binary])
+
+
+def unpack_glb(data: bytes) -> tuple[dict, bytes]:
+    """JSON and binary chunk of a GLB that `pack_glb` made."""
+    length = struct.unpack_from("<I", data, 12)[0]
+    return parse_json(data[20 : 20 + length]), data[28 + length :]
 
 
 def primitives(mesh: dict) -> list[dict]:

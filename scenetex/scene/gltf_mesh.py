@@ -13,13 +13,16 @@ import numpy as np
 from ..errors import InputError
 from ..process.memory import ran_out
 from .gltf_file import GltfFile, primitives, read_glb_file, read_gltf_file
+from .gltf_uv import Part, gltf_uv_map, texture_coordinates
 from .polygons import strip_triangles
 from .quaternion import rotation_matrices
+from .uv_map import UvMap
 
 _LARGEST_INFLATION = 64  # vertices of the scene over those stored: the same chair at 60 places is a scene, not a bomb
 _MOST_PARTS = 40_000  # each takes some time, however small
 _DEEPEST = 500  # nodes within nodes
 _TRIANGLES, _STRIP, _FAN = 4, 5, 6
+_Read = tuple[np.ndarray, np.ndarray, np.ndarray | None, UvMap | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,8 +34,9 @@ class _Place:
     transforms: np.ndarray
 
 
-def read_glb(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Vertices (n, 3) float64, faces (f, 3) int64 and colours (n, 3) uint8 or None of all meshes, one after the other.
+def read_glb(path: Path) -> _Read:
+    """Vertices (n, 3) float64, faces (f, 3) int64, colours (n, 3) uint8 or None, and texture coordinates or None, of
+    all meshes, one after the other.
 
     Triangles, strips and fans of the scene, moved by their nodes, bones and morph weights, at every place of an
     instanced mesh; lines and points are left out. Coordinates are otherwise as stored. Materials and textures are not
@@ -44,18 +48,19 @@ def read_glb(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     return _read(read_glb_file(path), "GLB")
 
 
-def read_gltf(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+def read_gltf(path: Path) -> _Read:
     """As `read_glb`, of a `.gltf`; its buffers are in it, or in files in its folder."""
     return _read(read_gltf_file(path), "glTF")
 
 
-def _read(file: GltfFile, kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+def _read(file: GltfFile, kind: str) -> _Read:
     try:
         with np.errstate(invalid="ignore"):  # NaN, and quaternions of zero length
             worlds, hidden = _worlds(file)
             places = list(_places(file, {index: world for index, world in worlds.items() if index not in hidden}))
             _check_copies(file, places)
-            return _joined(file.path, [part for place in places for part in _parts(file, place, worlds)])
+            parts = [part for place in places for part in _parts(file, place, worlds)]
+            return *_joined(file.path, parts), gltf_uv_map(file, parts)
     except InputError:
         raise
     except Exception as error:  # JSON of any shape
@@ -65,16 +70,17 @@ def _read(file: GltfFile, kind: str) -> tuple[np.ndarray, np.ndarray, np.ndarray
         raise InputError(f"{file.path}: not a readable {kind} file ({name}); export the mesh again") from None
 
 
-def _joined(path: Path, parts: list) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+def _joined(path: Path, parts: list[Part]) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
     vertices, faces, start = [np.zeros((0, 3))], [np.zeros((0, 3), np.int64)], 0
-    for points, triangles, _ in parts:
+    for part in parts:
+        points, triangles = part.points, part.triangles
         if len(triangles) and not 0 <= triangles.min() <= triangles.max() < len(points):
             # Moved behind the parts before it, a wrong index would become a right one of another part.
             raise InputError(f"{path}: a face refers to a vertex that is not there; export the mesh again")
         vertices.append(points)
         faces.append(triangles + start)
         start += len(points)
-    colors = [color for _, _, color in parts]
+    colors = [part.colors for part in parts]
     whole = np.concatenate(colors) if colors and all(color is not None for color in colors) else None
     return np.concatenate(vertices), np.concatenate(faces), whole
 
@@ -164,28 +170,31 @@ def _too_many(path: Path) -> InputError:
     return InputError(f"{path}: has too many parts, or parts nested too deeply; export it as a single mesh")
 
 
-def _parts(file: GltfFile, place: _Place, worlds: dict[int, np.ndarray]) -> Iterator[tuple]:
-    """Vertices, faces and colours or None of every primitive of triangles of a mesh, at all its places."""
+def _parts(file: GltfFile, place: _Place, worlds: dict[int, np.ndarray]) -> Iterator[Part]:
+    """Every primitive of triangles of a mesh, at all its places."""
     mesh = file.header["meshes"][place.mesh]
     weights = place.node.get("weights", mesh.get("weights", []))
-    for primitive in primitives(mesh):
+    for index, primitive in enumerate(mesh["primitives"]):
         mode = primitive.get("mode", _TRIANGLES)
-        if mode not in (_TRIANGLES, _STRIP, _FAN):
+        if "POSITION" not in primitive["attributes"] or mode not in (_TRIANGLES, _STRIP, _FAN):
             continue
         points = _positions(file, primitive, weights)
-        if "indices" in primitive:
-            corners = file.accessor(primitive["indices"])[:, 0].astype(np.int64)
-        else:
-            corners = np.arange(len(points))
-        triangles, colors = _triangles(corners, mode), _colors(file, primitive, len(points))
+        triangles, colors = primitive_corners(file, primitive), _colors(file, primitive, len(points))
+        about = {
+            "colors": colors,
+            "uv": texture_coordinates(file, primitive, len(points)),
+            "mesh": place.mesh,
+            "primitive": index,
+            "name": str(place.node.get("name") or mesh.get("name", "")),
+        }
         if "skin" in place.node:
             # The bones place a mesh that has them; its node's own transform does not count.
-            yield _bent(file, primitive, points, place.node["skin"], worlds), triangles, colors
+            yield Part(_bent(file, primitive, points, place.node["skin"], worlds), triangles, **about)
             continue
         for transform in place.transforms:
             moved = points if np.array_equal(transform, np.eye(4)) else points @ transform[:3, :3].T + transform[:3, 3]
             # A mirrored node turns its triangles inside out.
-            yield moved, triangles[:, ::-1] if np.linalg.det(transform[:3, :3]) < 0 else triangles, colors
+            yield Part(moved, triangles[:, ::-1] if np.linalg.det(transform[:3, :3]) < 0 else triangles, **about)
 
 
 def _positions(file: GltfFile, primitive: dict, weights: list) -> np.ndarray:
@@ -200,7 +209,13 @@ def _positions(file: GltfFile, primitive: dict, weights: list) -> np.ndarray:
     return points
 
 
-def _triangles(corners: np.ndarray, mode: int) -> np.ndarray:
+def primitive_corners(file: GltfFile, primitive: dict) -> np.ndarray:
+    """(f, 3) int64 indices into its vertices of the triangles of a primitive, which may be strips or fans."""
+    if "indices" in primitive:
+        corners = file.accessor(primitive["indices"])[:, 0].astype(np.int64)
+    else:
+        corners = np.arange(int(file.header["accessors"][primitive["attributes"]["POSITION"]]["count"]))
+    mode = primitive.get("mode", _TRIANGLES)
     if mode == _STRIP:
         return strip_triangles(corners)
     if mode == _FAN:

@@ -61,6 +61,7 @@ def close_holes(mesh: Mesh, metres: float) -> tuple[Mesh, ClosedHoles | None]:
         vertices=np.concatenate([mesh.vertices, *vertices]),
         faces=np.concatenate([mesh.faces, new]),
         colors=None if mesh.colors is None else np.concatenate([mesh.colors, *colors]),
+        uv_map=None,  # the new faces have no place in it
     )
     area = float(np.nan_to_num(closed.face_areas[len(mesh.faces) :]).sum())
     return closed, ClosedHoles(len(loops), len(new), count - len(mesh.vertices), area)

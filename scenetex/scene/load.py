@@ -5,11 +5,14 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from ..errors import InputError, shown
 from ..files.reading import check_inside, check_path, only_inside
 from .colmap import find_model, load_colmap, project_folder
 from .holes import with_holes_closed
 from .mesh_file import MESH_SUFFIXES
+from .other_mesh import with_mesh_of
 from .photo_masks import with_masks_beside
 from .photo_warnings import warn_of_photos
 from .polycam import is_polycam, load_polycam
@@ -33,6 +36,7 @@ def load_scene(
     mesh_scale: float = 1.0,
     flip_faces: bool = False,
     close_holes: float | None = None,
+    mesh: str | Path | None = None,
 ) -> Scene:
     """Reads a scene: its mesh, cameras and frames. Pixels stay on disk until a frame is asked for them.
 
@@ -69,6 +73,8 @@ def load_scene(
         flip_faces: turn all faces of the mesh around, for meshes that show the cameras their back.
         close_holes: size, metres, of the largest holes of the mesh that get faces of their own (the largest distance
             across them); they stand behind the mesh's own, and `Scene.closed` counts them. None = leave all holes.
+        mesh: file of a mesh to take in place of the scan's own, in the same frame (see `read_mesh`), wherever it lies;
+            one of glTF, which is y up by specification, may also be the scan's frame turned so.
 
     Returns:
         The scene, named after its folder; frames whose pose is not finite (tracking lost) are listed in `skipped`.
@@ -99,9 +105,11 @@ def load_scene(
         for source in (source for frame in scene.frames for source in (frame.color, frame.mask, frame.depth) if source):
             check_inside(source.path)
         warn_of_photos(scene.frames)
+    if mesh is not None:
+        scene, mesh_scale = with_mesh_of(scene, Path(mesh), allow_outside, mesh_scale), 1.0
     if mesh_scale != 1 or flip_faces:
-        faces = scene.mesh.faces[:, ::-1] if flip_faces else scene.mesh.faces
-        scene = replace(scene, mesh=replace(scene.mesh, vertices=scene.mesh.vertices * mesh_scale, faces=faces))
+        scaled = replace(scene.mesh, vertices=scene.mesh.vertices * mesh_scale)
+        scene = replace(scene, mesh=scaled.turned(np.full(len(scaled.faces), flip_faces)))
     if close_holes is not None:
         scene = with_holes_closed(scene, close_holes)
     return scene.aligned() if align else scene

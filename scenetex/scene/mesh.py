@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from .extent import Extent, extent_of
+from .uv_map import UvMap
 
 
 class MeshLike(Protocol):
@@ -30,6 +31,7 @@ class Mesh:
         colors: (n, 3) uint8 sRGB per vertex, or None.
         axis_alignment: (4, 4) float64 rigid transform from this mesh's frame to a gravity-aligned one (z up), ScanNet's
             ``axisAlignment``. It is not applied to `vertices`; exporters to y-up formats use it.
+        uv_map: the texture coordinates that its file has, with materials and names, or None; see `Atlas.from_mesh`.
 
     Example:
         >>> import numpy as np
@@ -48,6 +50,7 @@ class Mesh:
     faces: np.ndarray
     colors: np.ndarray | None = None
     axis_alignment: np.ndarray = field(default_factory=lambda: np.eye(4))
+    uv_map: UvMap | None = None
 
     def __repr__(self) -> str:
         colored = "" if self.colors is None else ", coloured"
@@ -92,7 +95,13 @@ class Mesh:
             self.faces,
             self.colors,
             self.axis_alignment @ np.linalg.inv(transform),
+            self.uv_map,
         )
+
+    def turned(self, which: np.ndarray) -> "Mesh":
+        """The mesh with those faces (f,) bool wound the other way."""
+        faces = np.where(which[:, None], self.faces[:, ::-1], self.faces)
+        return replace(self, faces=faces, uv_map=self.uv_map and self.uv_map.turned(which))
 
     @cached_property
     def vertex_normals(self) -> np.ndarray:
@@ -106,10 +115,14 @@ class Mesh:
 
     @classmethod
     def of(cls, mesh: MeshLike) -> "Mesh":
-        """This class from itself, a `trimesh.Trimesh`, or anything with `vertices` and `faces`."""
+        """This class from itself, a `trimesh.Trimesh`, or anything with `vertices` and `faces`; with the texture
+        coordinates (`visual.uv`, one per vertex) that it has."""
         if isinstance(mesh, cls):
             return mesh
-        return cls(np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces, np.int32))
+        vertices, faces = np.asarray(mesh.vertices, np.float64), np.asarray(mesh.faces, np.int32)
+        uv = getattr(getattr(mesh, "visual", None), "uv", None)
+        fits = uv is not None and np.shape(uv) == (len(vertices), 2)
+        return cls(vertices, faces, uv_map=UvMap.of(np.asarray(uv), faces) if fits else None)
 
 
 def fan_triangles(counts: np.ndarray, corners: np.ndarray) -> np.ndarray:

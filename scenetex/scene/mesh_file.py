@@ -1,5 +1,6 @@
 """Find a scene's mesh file and read it: PLY, OBJ, glTF (.glb, .gltf) or STL, exactly as it is stored."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,22 @@ from .mesh import Mesh
 from .obj import read_obj
 from .ply import read_ply
 from .stl import read_stl
+from .uv_map import UvMap
 
-_READERS = {".ply": read_ply, ".obj": read_obj, ".glb": read_glb, ".gltf": read_gltf, ".stl": read_stl}
+_Read = tuple[np.ndarray, np.ndarray, np.ndarray | None, UvMap | None]
+
+
+def _read_stl(path: Path) -> _Read:
+    return *read_stl(path), None  # which knows no texture coordinates
+
+
+_READERS: dict[str, Callable[[Path], _Read]] = {
+    ".ply": read_ply,
+    ".obj": read_obj,
+    ".glb": read_glb,
+    ".gltf": read_gltf,
+    ".stl": _read_stl,
+}
 # Where there are others, these are left alone: exports of what the others hold.
 _SECOND_CHOICE = (".gltf", ".stl")
 _TRIMESH = "python -c \"import trimesh; trimesh.load('{0}').export('mesh.ply')\""
@@ -41,7 +56,7 @@ def read_mesh(path: str | Path) -> Mesh:
     Vertices and faces keep their order, count and coordinates: nothing is merged, dropped or turned, so a GLB, which is
     y up by specification, stays y up. Polygons are cut into triangles; the meshes of a glTF file are moved to where
     its nodes put them and joined; the loose triangles of an STL file are joined at their corners. Vertex colours are
-    kept where the file has them.
+    kept where the file has them, and so are texture coordinates with their seams, materials and names (`Mesh.uv_map`).
 
     Args:
         path: a `.ply`, `.obj`, `.glb`, `.gltf` or `.stl` file.
@@ -49,6 +64,13 @@ def read_mesh(path: str | Path) -> Mesh:
     Raises:
         InputError: no such file, of another kind, damaged, without vertices or faces, with a face that refers to a
             vertex which is not there, or with NaN in every face. Single NaN vertices pass.
+
+    Example:
+        >>> import trimesh
+        >>> import scenetex
+        >>> _ = trimesh.creation.box().export("box.obj")
+        >>> scenetex.read_mesh("box.obj")
+        Mesh(12 faces, 8 vertices)
     """
     path = Path(path)
     reader = _READERS.get(path.suffix.lower())
@@ -56,7 +78,7 @@ def read_mesh(path: str | Path) -> Mesh:
         cure = _cure(path)
         raise InputError(f"{path}: {cure or 'not a mesh file; scenetex reads .ply, .obj, .glb, .gltf and .stl'}")
     try:
-        vertices, faces, colors = reader(path)
+        vertices, faces, colors, uv_map = reader(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}); check the file") from None
     if not len(vertices):
@@ -67,12 +89,12 @@ def read_mesh(path: str | Path) -> Mesh:
         )
     if faces.min() < 0 or faces.max() >= len(vertices):
         raise InputError(f"{path}: a face refers to a vertex that is not there; export the mesh again")
-    finite = np.isfinite(vertices).all(1)
+    finite: np.ndarray = np.isfinite(vertices).all(1)
     if not finite.any():
         raise InputError(f"{path}: all vertices are NaN; export the mesh again")
     if not finite[faces].all(1).any():
         raise InputError(f"{path}: every face has a NaN corner; export the mesh again")
-    return Mesh(vertices, faces.astype(np.int32), colors)
+    return Mesh(vertices, faces.astype(np.int32), colors, uv_map=uv_map)
 
 
 def _cure(path: Path) -> str | None:

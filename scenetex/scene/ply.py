@@ -10,37 +10,46 @@ import numpy as np
 from ..errors import InputError, OutsideError
 from ..files.reading import MESH_BYTES, open_file, read_bytes
 from .ply_elements import LARGEST_HEADER, parse_header, read_elements
-from .polygons import strip_triangles, triangulate
+from .ply_uv import corner_uv, vertex_uv
+from .polygons import strip_triangles, triangle_corners
+from .uv_map import UvMap
 
 _CORNER_NAMES = ("vertex_indices", "vertex_index")
 _FACES = ("face", "tristrips")
 _COLOR_NAMES = (("red", "green", "blue"), ("diffuse_red", "diffuse_green", "diffuse_blue"), ("r", "g", "b"))
 
 
-def read_ply(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Vertices (n, 3) float64, faces (f, 3) int64 and colours (n, 3) uint8 or None, unchecked indices, as stored.
+def read_ply(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray | None, UvMap | None]:
+    """Vertices (n, 3) float64, faces (f, 3) int64 and colours (n, 3) uint8 or None, unchecked indices, as stored; and
+    texture coordinates, None where there are none.
 
     Raises:
         InputError: not a PLY file, or one whose data does not hold what its header announces.
     """
-    vertices, colors, polygons, strips = np.zeros((0, 3)), None, None, None
+    vertices, colors, of_vertices, polygons, strips = np.zeros((0, 3)), None, None, None, None
     for name, columns in read_elements(read_bytes(path, MESH_BYTES), path):
         if name == "vertex":
             if not {"x", "y", "z"} <= columns.keys() or any(isinstance(columns[axis], tuple) for axis in "xyz"):
                 raise InputError(f"{path}: its vertices have no x, y, z; export the mesh again")
             with np.errstate(invalid="ignore"):  # a NaN that signals becomes one that does not
                 vertices = np.stack([columns[axis] for axis in "xyz"], 1).astype(np.float64)
-            colors = _colors(columns)
+            colors, of_vertices = _colors(columns), vertex_uv(columns)
         elif name == "face":
-            polygons = _corners(columns, path)
+            polygons, of_faces = _corners(columns, path), columns
         elif name == "tristrips":
             strips = _corners(columns, path)
-    faces = [np.zeros((0, 3), np.int64)]
+    faces, uv_map = [np.zeros((0, 3), np.int64)], None
     if polygons is not None:
-        faces.append(triangulate(vertices, *polygons, str(path)))
+        triangles = triangle_corners(vertices, *polygons, str(path))
+        faces.append(polygons[1][triangles])
+        uv_map = corner_uv(of_faces, polygons[0], triangles)
     if strips is not None:
         faces.append(strip_triangles(_with_ends(*strips)))
-    return vertices, np.concatenate(faces) if len(faces) > 2 else faces[-1], colors
+        uv_map = uv_map and uv_map.followed_by(len(faces[-1]))
+    joined = np.concatenate(faces) if len(faces) > 2 else faces[-1]
+    if uv_map is None and of_vertices is not None and 0 <= joined.min(initial=0) <= joined.max(initial=0) < 1 << 31:
+        uv_map = UvMap.of(of_vertices, joined)
+    return vertices, joined, colors, uv_map
 
 
 def ply_face_count(path: Path) -> int:

@@ -45,6 +45,14 @@ def triangulate(vertices: np.ndarray, counts: np.ndarray, corners: np.ndarray, w
     return triangles
 
 
+def triangle_corners(vertices: np.ndarray, counts: np.ndarray, corners: np.ndarray, where: str) -> np.ndarray:
+    """As `triangulate`, as positions (f, 3) int64 in `corners`, for what else the corners have."""
+    places = np.arange(len(corners))
+    if not len(corners) or counts.max(initial=0) <= 3 or corners.min() < 0 or corners.max() >= len(vertices):
+        return fan_triangles(counts, places)
+    return triangulate(vertices[corners], counts, places, where)
+
+
 def strip_triangles(corners: np.ndarray) -> np.ndarray:
     """(f, 3) int64 triangles of strips of vertex indices `corners` (n,), -1 between strips: every corner makes one with
     the two before it, every second one turned. Those with a corner twice, which only lead on, are left out."""

@@ -45,6 +45,7 @@ class Scene:
         without_photo: names of photos that are not there; their frames were left out.
         damaged: what is wrong with files of frames, or of depth images, that were left out for it, a line each.
         closed: what of the mesh closes holes, see `load_scene`; None where nothing does.
+        scan: the scan's own mesh, which labels are of, where `mesh` is another; None where it is that.
 
     Example:
         >>> import scenetex
@@ -63,6 +64,7 @@ class Scene:
     without_photo: tuple[str, ...] = ()
     damaged: tuple[str, ...] = ()
     closed: ClosedHoles | None = None
+    scan: Mesh | None = None
 
     def __repr__(self) -> str:
         return f"Scene({self.name!r}, {self.mesh!r}, {len(self.frames)} frames)"
@@ -109,7 +111,8 @@ class Scene:
             for frame in self.frames
         )
         mesh = self.mesh.transformed(transform).with_axis_alignment(np.eye(4))
-        return replace(self, mesh=mesh, frames=frames)
+        scan = self.scan and self.scan.transformed(transform).with_axis_alignment(np.eye(4))
+        return replace(self, mesh=mesh, frames=frames, scan=scan)
 
     def places(self) -> set[Path]:
         """Where the scene lies: its folder, what links in it lead to, and one image of every folder that has some."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from ..errors import InputError, shown
 from ..files.json_file import read_named
@@ -40,6 +41,8 @@ def read_segments(scene: Scene) -> Segments | None:
     ``<scene>_vh_clean_2.0.010000.segs.json`` numbers the segment of every vertex, ``<scene>.aggregation.json`` says
     which segments make an object and what that is called (http://www.scan-net.org).
 
+    A mesh in place of the scan's own has at each vertex what the scan has at the nearest.
+
     Raises:
         InputError: files that cannot be read, or that do not fit the mesh.
     """
@@ -51,7 +54,7 @@ def read_segments(scene: Scene) -> Segments | None:
         return None
     numbers = _whole_numbers(read_named(segments[0], _CURE).get("segIndices"), f"{segments[0]}: segIndices")
     new = scene.closed.vertices if scene.closed else 0  # which close holes stand behind those of the scan
-    vertices = len(scene.mesh.vertices) - new
+    vertices = len(scene.mesh.vertices) - new if scene.scan is None else len(scene.scan.vertices)
     if len(numbers) != vertices:
         raise InputError(
             f"{segments[0]}: has segments of {len(numbers):,} vertices, but the mesh has {vertices:,}; take the "
@@ -68,6 +71,9 @@ def read_segments(scene: Scene) -> Segments | None:
         at = np.searchsorted(numbers, parts, "left", order), np.searchsorted(numbers, parts, "right", order)
         for a, b in zip(*at, strict=True):
             instance[order[a:b]] = number
+    if scene.scan is not None:
+        nearest = cKDTree(np.nan_to_num(scene.scan.vertices)).query(np.nan_to_num(scene.mesh.vertices))[1]
+        return Segments(instance[nearest], labels)
     return Segments(np.concatenate([instance, np.full(new, -1)]), labels)
 
 

@@ -1,7 +1,5 @@
 """GLB: a textured mesh as one binary glTF 2.0 file, y up, unlit, one primitive and material per page."""
 
-import json
-import struct
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,12 +8,17 @@ import numpy as np
 
 from ..errors import InputError
 from ..files.output import write_files
-from ..scene.extent import Extent, extent_of
+from ..scene.extent import extent_of
+from ..scene.gltf_file import pack_glb
 from ..scene.mesh import Mesh
 from .atlas import Atlas
+from .glb_repaint import repainted_glb
+from .glb_webp import require_webp, texture_source
+from .own_materials import NAMELESS, own_uvs, page_materials, unpainted
 
 _FLOAT, _UINT16, _UINT32 = 5126, 5123, 5125
 _VERTICES, _INDICES = 34962, 34963
+_PLAIN = {"metallicFactor": 0.0, "roughnessFactor": 1.0}
 _LINEAR, _LINEAR_MIPMAP_LINEAR, _CLAMP_TO_EDGE = 9729, 9987, 33071
 # In radii of the mesh, 1 km for a room: scenes further out get their offset from the node, as float32 is coarse there.
 _FAR = 400.0
@@ -50,23 +53,32 @@ def encode_glb(
     Args:
         mesh, atlas: the mesh and its UV layout.
         textures: one (size, size, 3) uint8 sRGB image per page, row 0 at the top (v = 1).
-        texture_format: "jpeg" (full chroma resolution) or "png" (lossless).
-        quality: of JPEG, 1 to 100.
+        texture_format: "jpeg" (full chroma resolution), "png" (lossless) or "webp" (the smallest; needs viewers that
+            know `EXT_texture_webp`).
+        quality: of JPEG and WebP, 1 to 100.
 
     Raises:
         InputError: an option out of range, or no face to write.
     """
-    if texture_format not in ("jpeg", "png"):
-        raise InputError(f"texture_format {texture_format!r} is unknown; choose jpeg or png")
+    if texture_format not in ("jpeg", "png", "webp"):
+        raise InputError(f"texture_format {texture_format!r} is unknown; choose jpeg, png or webp")
     if not 1 <= quality <= 100:
-        raise InputError(f"JPEG quality {quality} is out of range; choose 1 to 100")
+        raise InputError(f"quality {quality} is out of range; choose 1 to 100")
     pages = [page for page in range(atlas.pages) if (atlas.page == page).any()]
     if not pages:
         raise InputError("the mesh has no face with area, so there is nothing to export; check the input mesh")
 
+    images = [_encode_image(textures[page], texture_format, quality) for page in pages]
+    uvs = own_uvs(mesh, atlas)
+    if uvs is not None and uvs.kind == ".glb":
+        mime, names = f"image/{texture_format}", page_materials(uvs, atlas)
+        return repainted_glb(uvs, atlas, names, images, mime, {"generator": _generator()})
+
     aligned = mesh.vertices @ mesh.axis_alignment[:3, :3].T + mesh.axis_alignment[:3, 3]
     positions = aligned[:, [0, 2, 1]] * [1.0, 1.0, -1.0]
-    offset = _far_offset(extent_of(positions[mesh.faces[atlas.page >= 0]]))
+    groups = _groups(mesh, atlas)
+    written = np.concatenate([faces for _, _, faces in groups])
+    offset = far_offset(positions[mesh.faces[written]])
     positions -= offset
 
     document = {
@@ -74,8 +86,8 @@ def encode_glb(
         "extensionsUsed": ["KHR_materials_unlit"],
         "scene": 0,
         "scenes": [{"nodes": [0]}],
-        "nodes": [{"mesh": 0, **({"translation": offset.tolist()} if offset.any() else {})}],
-        "meshes": [{"primitives": []}],
+        "nodes": [],
+        "meshes": [],
         "materials": [],
         "textures": [],
         "images": [],
@@ -89,40 +101,87 @@ def encode_glb(
         ],
     }
     buffer = _Buffer()
-    for k, page in enumerate(pages):
-        faces = atlas.faces[atlas.page == page]
-        rows, corners = np.unique(faces, return_inverse=True)
-        uv = atlas.uv[rows].astype(np.float64)
-        uv[:, 1] = 1.0 - uv[:, 1]  # glTF's origin is the image's top-left corner
-        # The highest index of each type is reserved (primitive restart).
-        index_type = (np.uint16, _UINT16) if len(rows) <= 65535 else (np.uint32, _UINT32)
-        attributes = {
-            "POSITION": buffer.array(
-                positions[atlas.vertices[rows]], (np.float32, _FLOAT), "VEC3", _VERTICES, bounds=True
-            ),
-            "TEXCOORD_0": buffer.array(uv, (np.float32, _FLOAT), "VEC2", _VERTICES),
-        }
-        indices = buffer.array(corners.reshape(-1), index_type, "SCALAR", _INDICES)
-        document["meshes"][0]["primitives"].append({"attributes": attributes, "indices": indices, "material": k})
-        document["materials"].append(
-            {
-                "name": f"page {page}",
-                "pbrMetallicRoughness": {
-                    "baseColorTexture": {"index": k},
-                    "metallicFactor": 0.0,
-                    "roughnessFactor": 1.0,
-                },
-                "extensions": {"KHR_materials_unlit": {}},
-                "doubleSided": True,  # a scan is one-sided sheets seen from anywhere
-            }
-        )
-        document["textures"].append({"sampler": 0, "source": k})
-        image = _encode_image(textures[page], texture_format, quality)
+    names = [f"page {page}" for page in pages] if uvs is None else page_materials(uvs, atlas)
+    for k, image in enumerate(images):
+        document["materials"].append(_material(names[k]) | {"pbrMetallicRoughness": _PLAIN | _textured(k)})
+        document["textures"].append({"sampler": 0, **texture_source(k, f"image/{texture_format}")})
         document["images"].append({"bufferView": buffer.view(image), "mimeType": f"image/{texture_format}"})
+    bare: dict[int, int] = {}  # of the mesh's own materials, those of faces that are not painted
+    for name, of, faces in groups:
+        if not document["nodes"] or name != document["nodes"][-1].get("name", ""):
+            called = {"name": name} if name else {}
+            moved = {"translation": offset.tolist()} if offset.any() else {}
+            document["scenes"][0]["nodes"] = [*range(len(document["nodes"]) + 1)]
+            document["nodes"].append({"mesh": len(document["meshes"]), **called, **moved})
+            document["meshes"].append({"primitives": [], **called})
+        if of >= 0:
+            primitive = _primitive(buffer, positions, atlas, faces) | {"material": pages.index(of)}
+        else:
+            primitive = _bare_primitive(buffer, positions, mesh, faces)
+            primitive["material"] = bare.setdefault(~of, len(document["materials"]))
+            if primitive["material"] == len(document["materials"]) and uvs is not None:
+                document["materials"].append(
+                    _material(uvs.materials[~of] or NAMELESS) | {"pbrMetallicRoughness": _PLAIN}
+                )
+        document["meshes"][-1]["primitives"].append(primitive)
+    require_webp(document)
     document["accessors"] = buffer.accessors
     document["bufferViews"] = buffer.views
     document["buffers"] = [{"byteLength": buffer.length}]
-    return _pack(document, buffer.chunks)
+    return pack_glb(document, buffer.chunks)
+
+
+def _groups(mesh: Mesh, atlas: Atlas) -> list[tuple[str, int, np.ndarray]]:
+    """What becomes a primitive each: name of the node, page, or -1 less the material of what is not painted, and faces
+    (k,) in the mesh's order."""
+    uvs = own_uvs(mesh, atlas)
+    if uvs is None:
+        return [
+            ("", page, np.flatnonzero(atlas.page == page)) for page in np.unique(atlas.page[atlas.page >= 0]).tolist()
+        ]
+    of = np.where(atlas.page >= 0, atlas.page, np.iinfo(np.int32).min)
+    for material, faces in unpainted(mesh, atlas):
+        of[faces] = ~material
+    found = []
+    for part, name in enumerate(uvs.parts):
+        inside = uvs.part == part
+        groups = np.unique(of[inside & (of > np.iinfo(np.int32).min)]).tolist()
+        for group in sorted(groups, key=lambda group: (group < 0, group)):
+            found.append((name, group, np.flatnonzero(inside & (of == group))))
+    return found
+
+
+def _primitive(buffer: "_Buffer", positions: np.ndarray, atlas: Atlas, faces: np.ndarray) -> dict:
+    """Faces of one page."""
+    rows, corners = np.unique(atlas.faces[faces], return_inverse=True)
+    uv = (atlas.uv[rows] + atlas.offsets()[rows]).astype(np.float64)
+    uv[:, 1] = 1.0 - uv[:, 1]  # glTF's origin is the image's top-left corner
+    primitive = _bare(buffer, positions[atlas.vertices[rows]], corners)
+    primitive["attributes"]["TEXCOORD_0"] = buffer.array(uv, (np.float32, _FLOAT), "VEC2", _VERTICES)
+    return primitive
+
+
+def _bare_primitive(buffer: "_Buffer", positions: np.ndarray, mesh: Mesh, faces: np.ndarray) -> dict:
+    """Faces without texture."""
+    rows, corners = np.unique(mesh.faces[faces], return_inverse=True)
+    return _bare(buffer, positions[rows], corners)
+
+
+def _bare(buffer: "_Buffer", places: np.ndarray, corners: np.ndarray) -> dict:
+    # The highest index of each type is reserved (primitive restart).
+    index_type = (np.uint16, _UINT16) if len(places) <= 65535 else (np.uint32, _UINT32)
+    position = buffer.array(places, (np.float32, _FLOAT), "VEC3", _VERTICES, bounds=True)
+    indices = buffer.array(corners.reshape(-1), index_type, "SCALAR", _INDICES)
+    return {"attributes": {"POSITION": position}, "indices": indices}
+
+
+def _material(name: str) -> dict:
+    # A scan is one-sided sheets seen from anywhere.
+    return {"name": name, "extensions": {"KHR_materials_unlit": {}}, "doubleSided": True}
+
+
+def _textured(texture: int) -> dict:
+    return {"baseColorTexture": {"index": texture}}
 
 
 class _Buffer:
@@ -154,8 +213,9 @@ class _Buffer:
         return len(self.accessors) - 1
 
 
-def _far_offset(extent: Extent) -> np.ndarray:
-    """(3,) to take off positions far from the origin, round numbers within the mesh; zero for others."""
+def far_offset(triangles: np.ndarray) -> np.ndarray:
+    """(3,) to take off triangles (k, 3, 3) far from the origin, round numbers within them; zero for others."""
+    extent = extent_of(triangles)
     if np.abs(extent.middle).max() <= _FAR * extent.radius:
         return np.zeros(3)
     return np.round(extent.middle, -int(np.ceil(np.log10(max(extent.radius, 1e-12)))))
@@ -164,6 +224,8 @@ def _far_offset(extent: Extent) -> np.ndarray:
 def _encode_image(image: np.ndarray, texture_format: str, quality: int) -> bytes:
     if texture_format == "png":
         return encode_png(image)
+    if texture_format == "webp":
+        return cv2.imencode(".webp", image[:, :, ::-1], [cv2.IMWRITE_WEBP_QUALITY, int(quality)])[1].tobytes()
     chroma = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]
     return cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(quality), *chroma])[1].tobytes()
 
@@ -178,19 +240,3 @@ def _generator() -> str:
     from ..version import __version__
 
     return f"scenetex {__version__}"
-
-
-def _pack(document: dict, chunks: list[bytes]) -> bytes:
-    text = json.dumps(document, separators=(",", ":"), allow_nan=False).encode()
-    text += b" " * (-len(text) % 4)
-    binary = b"".join(chunks)
-    total = 12 + 8 + len(text) + 8 + len(binary)
-    return b"".join(
-        [
-            struct.pack("<4sII", b"glTF", 2, total),
-            struct.pack("<I4s", len(text), b"JSON"),
-            text,
-            struct.pack("<I4s", len(binary), b"BIN\0"),
-            binary,
-        ]
-    )

@@ -1,11 +1,27 @@
 """The texels of an atlas: which face each one lies on, and where."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from ..scene.mesh import Mesh
-from .atlas import Atlas
+
+
+class Layout(Protocol):
+    """What of an `Atlas` says where faces lie."""
+
+    @property
+    def uv(self) -> np.ndarray: ...
+
+    @property
+    def faces(self) -> np.ndarray: ...
+
+    @property
+    def page(self) -> np.ndarray: ...
+
+    @property
+    def size(self) -> int: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +76,7 @@ class Texels:
         return index, out
 
 
-def rasterize(mesh: Mesh, atlas: Atlas) -> Texels:
+def rasterize(mesh: Mesh, atlas: Layout) -> Texels:
     """Finds the texel centres within every face by scan conversion.
 
     A centre on an edge that two faces share belongs to exactly one of them: rows and columns are half-open intervals,

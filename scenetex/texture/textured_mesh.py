@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +11,8 @@ from ..scene.mesh import Mesh
 from .atlas import Atlas
 from .glb_writer import write_glb
 from .obj_writer import write_obj
+from .ply_writer import write_ply
+from .usd_writer import write_usd
 
 if TYPE_CHECKING:
     import trimesh
@@ -54,20 +56,24 @@ class TexturedMesh:
         part = f", {seen / self.texels:.1%} of the texels seen" if self.texels else ""
         return f"TexturedMesh({self.mesh!r}, {self.atlas!r}{part})"
 
-    def export(self, path: str | Path, **options: str | int) -> None:
+    def export(self, path: str | Path, **options: Any) -> None:
         """Writes the mesh in the format that the file's suffix names; the file appears whole or not at all.
 
         Args:
-            path: `.glb` (y up, unlit, textures inside) or `.obj` (the mesh's own coordinates; MTL and PNG beside it).
-            options: of `write_glb` (``texture_format``, ``quality``) or `write_obj` (none).
+            path: `.glb` (y up, unlit, textures inside), `.obj` (the mesh's own coordinates; MTL and PNG beside it),
+                `.ply` (the mesh's own coordinates, a colour for each vertex), `.usd` or `.usdz` (z up, metres,
+                emissive; extra ``[usd]``).
+            options: of `write_glb` (``texture_format``, ``quality``) and `write_usd` (``labels``); others have none.
 
         Raises:
             InputError: an unknown suffix, an option out of range, no face to write, or a file that cannot be written.
         """
         path = Path(path)
-        writers = {".glb": write_glb, ".obj": write_obj}
+        writers = {".glb": write_glb, ".obj": write_obj, ".ply": write_ply, ".usd": write_usd, ".usdz": write_usd}
         if path.suffix.lower() not in writers:
-            raise InputError(f"{path}: cannot export {path.suffix or 'a name without suffix'}; use .glb or .obj")
+            raise InputError(
+                f"{path}: cannot export {path.suffix or 'a name without suffix'}; use .glb, .obj, .ply, .usd or .usdz"
+            )
         writers[path.suffix.lower()](path, self.mesh, self.atlas, self.textures, **options)
 
     def to_trimesh(self) -> "trimesh.Trimesh":

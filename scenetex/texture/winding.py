@@ -1,7 +1,5 @@
 """Which faces turn their back to all who see them: where a scan's winding is inconsistent, or all of it is inverted."""
 
-from dataclasses import replace
-
 import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.csgraph import connected_components
@@ -78,11 +76,7 @@ def _decided(front: np.ndarray, behind: np.ndarray, least: int) -> np.ndarray:
 
 def with_faces_turned(mesh: Mesh, turned: np.ndarray) -> Mesh:
     """The mesh with those faces (f,) bool wound the other way; itself where there are none."""
-    if not turned.any():
-        return mesh
-    faces = mesh.faces.copy()
-    faces[turned] = faces[turned][:, ::-1]
-    return replace(mesh, faces=faces)
+    return mesh.turned(turned) if turned.any() else mesh
 
 
 def _neighbours(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
