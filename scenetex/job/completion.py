@@ -21,7 +21,7 @@ from ..views.region_masks import region_masks
 from ..views.viewset import ViewSet, together
 
 if TYPE_CHECKING:
-    from ..pipelines import MVDiffusionPipeline
+    from ..pipelines import ConsistentViews, MVDiffusionPipeline
 
 MOST_VIEWS = 40
 _MISSING = 0.02  # of a view's pixels, at the least, for it to be worth painting
@@ -54,7 +54,7 @@ class Completed:
 def complete(
     scene: Scene,
     textured: TexturedMesh,
-    pipe: "MVDiffusionPipeline",
+    pipe: "MVDiffusionPipeline | ConsistentViews",
     prompt: str = "",
     sampling: Sampling | None = None,
     size: tuple[int, int] = (256, 192),
@@ -131,16 +131,18 @@ def complete(
             guess, given = rendered(told.trusted(mesh), views)
             trio = zip(there, before, guess, strict=True)
             before = [np.where(mask[..., None], image, other) for mask, image, other in trio]
+        told_of_regions: dict[str, Any] = {}  # not every pipeline can be
+        if regions:
+            told_of_regions = {"region_prompts": list(region_prompts), "region_masks": region_masks(views, regions)}
         made: Any = pipe(
             prompt,
             views,
             negative_prompt=negative_prompt,
-            region_prompts=list(region_prompts) if regions else None,
-            region_masks=region_masks(views, regions) if regions else None,
             images=before,
             known=given,
             joint_views=joint_views,
             **(sampling or Sampling()).keywords(),
+            **told_of_regions,
         )
         return [np.round(image * 255).astype(np.uint8) for image in made.images], there
 

@@ -10,6 +10,7 @@ from ..scene.scene import Scene
 from ..texture.textured_mesh import TexturedMesh
 from ..views.keyframes import select_keyframes
 from ..views.viewset import ViewSet, cast_views, render_views
+from .backbone import is_backbone
 from .completion import MOST_VIEWS, Completed, complete
 from .generation import Generation
 from .less_memory import with_less_memory
@@ -17,7 +18,7 @@ from .repainting import Repainting, repainted
 from .stages import Stages
 
 if TYPE_CHECKING:
-    from ..pipelines import MVDiffusionPipeline
+    from ..pipelines import ConsistentViews, MVDiffusionPipeline
 
 _PAGES = ("textures", "coverage", "generated")
 
@@ -28,7 +29,7 @@ def completion_stage(
     generation: Generation,
     regions: Mapping[str, np.ndarray],
     stages: Stages,
-    pipe: "Callable[[], MVDiffusionPipeline]",
+    pipe: "Callable[[], MVDiffusionPipeline | ConsistentViews]",
     progress: bool = False,
     repainting: Repainting | None = None,
 ) -> Completed:
@@ -51,7 +52,7 @@ def completion_stage(
 
     prompt, texts = generation.prompt, generation.region_prompts
     painted = [regions[part] for part in generation.named_regions]
-    if repainting is not None and prompt:
+    if repainting is not None and prompt and not is_backbone(generation.model):
         # The words are about what is painted anew, not about what stays.
         prompt, texts, painted = "", [prompt, *texts], [repainting.faces(regions), *painted]
 
