@@ -159,7 +159,7 @@ def load_model(generation: Generation) -> "MVDiffusionPipeline | MVDiffusionPano
 
 
 def generate_images(
-    model: "Callable[[], MVDiffusionPipeline | MVDiffusionPanoramaPipeline | ConsistentViews]",
+    model: Callable[[], Any],
     scene: Scene,
     keyframes: list[int],
     generation: Generation,
@@ -170,7 +170,7 @@ def generate_images(
     """Generates keyframes together, and then what lies between them; or the views of a panorama.
 
     Args:
-        model: gives the pipeline, from `load_model`; called only if images are missing.
+        model: gives the pipeline, from `load_model`, whichever it is; called only if images are missing.
         keyframes: frame ids; those that see nothing of the mesh are left out. None are needed for a panorama.
         stages: the stages of the run; images that they find on disk are not generated again.
         progress: show progress bars on stderr.
