@@ -21,7 +21,7 @@ from ..views.region_masks import region_masks
 from ..views.viewset import ViewSet, together
 
 if TYPE_CHECKING:
-    from ..pipelines import MVDiffusionPipeline
+    from ..pipelines import ConsistentViews, MVDiffusionPipeline
 
 MOST_VIEWS = 40
 _MISSING = 0.02  # of a view's pixels, at the least, for it to be worth painting
@@ -54,7 +54,7 @@ class Completed:
 def complete(
     scene: Scene,
     textured: TexturedMesh,
-    pipe: "MVDiffusionPipeline",
+    pipe: "MVDiffusionPipeline | ConsistentViews",
     prompt: str = "",
     sampling: Sampling | None = None,
     size: tuple[int, int] = (256, 192),

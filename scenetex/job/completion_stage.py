@@ -17,7 +17,7 @@ from .repainting import Repainting, repainted
 from .stages import Stages
 
 if TYPE_CHECKING:
-    from ..pipelines import MVDiffusionPipeline
+    from ..pipelines import ConsistentViews, MVDiffusionPipeline
 
 _PAGES = ("textures", "coverage", "generated")
 
@@ -28,7 +28,7 @@ def completion_stage(
     generation: Generation,
     regions: Mapping[str, np.ndarray],
     stages: Stages,
-    pipe: "Callable[[], MVDiffusionPipeline]",
+    pipe: "Callable[[], MVDiffusionPipeline | ConsistentViews]",
     progress: bool = False,
     repainting: Repainting | None = None,
 ) -> Completed:

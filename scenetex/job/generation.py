@@ -159,7 +159,7 @@ def load_model(generation: Generation) -> "MVDiffusionPipeline | MVDiffusionPano
 
 
 def generate_images(
-    model: "Callable[[], MVDiffusionPipeline | MVDiffusionPanoramaPipeline]",
+    model: "Callable[[], MVDiffusionPipeline | MVDiffusionPanoramaPipeline | ConsistentViews]",
     scene: Scene,
     keyframes: list[int],
     generation: Generation,

@@ -32,9 +32,9 @@ from .repainting import Base, Region, Repainting, asked_for
 from .stages import Stages, bars, silent
 
 if TYPE_CHECKING:
-    from ..pipelines import MVDiffusionPanoramaPipeline, MVDiffusionPipeline
+    from ..pipelines import ConsistentViews, MVDiffusionPanoramaPipeline, MVDiffusionPipeline
 
-    Pipeline = MVDiffusionPipeline | MVDiffusionPanoramaPipeline
+    Pipeline = MVDiffusionPipeline | MVDiffusionPanoramaPipeline | ConsistentViews
 
 
 @dataclass(frozen=True, eq=False)
