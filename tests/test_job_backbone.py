@@ -29,6 +29,12 @@ def test_command_textures_with_a_backbone(walk, models, tmp_path, name):  # noqa
     assert used["guidance_scale"] == {"FLUX": 7.0, "Qwen-Image": 4.0}[name] and used["steps"] == 2
 
 
+def test_what_no_view_saw_is_painted_too(walk, models, tmp_path):  # noqa: F811
+    options = ("--prompt", "a red room", "--keyframes", "0,40", "--between", "0", "--complete")
+    assert command(walk, models / "FLUX", tmp_path, *options) == 0
+    assert json.loads((tmp_path / "walk" / "report.json").read_text())["further_views"]
+
+
 def test_a_control_net_may_lie_beside_the_model(walk, models, tmp_path):  # noqa: F811
     """That of its own pipeline's folder, here, which takes the place of the one inside."""
     control = models / "FLUX" / "controlnet"

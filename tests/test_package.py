@@ -128,7 +128,6 @@ KNOWN = {
     "models/mvdiffusion_weights.py load_file",
     "models/mvdiffusion_weights.py torch.load",
     "pipelines/backbones.py from_pretrained",
-    "pipelines/backbones.py load_config",
     "pipelines/loading.py from_pretrained",
     "pipelines/multiview.py from_pretrained",
     "pipelines/multiview.py load_config",

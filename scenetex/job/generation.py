@@ -210,7 +210,7 @@ def generate_images(
 
 
 def _around(
-    model: "Callable[[], MVDiffusionPanoramaPipeline]",
+    model: Callable[[], Any],
     scene: Scene,
     generation: Generation,
     stages: Stages,
@@ -251,7 +251,7 @@ def _used(generation: Generation) -> dict[str, Any]:
 
 
 def _generated(
-    pipe: "MVDiffusionPipeline",
+    pipe: "MVDiffusionPipeline | MVDiffusionPanoramaPipeline | ConsistentViews",
     views: ViewSet,
     at: list[int],
     generation: Generation,
@@ -293,7 +293,7 @@ def _generated(
 
 
 def _upscaled(
-    pipe: "MVDiffusionPipeline",
+    pipe: Any,  # the pipeline, which can upscale: that is looked at when it is loaded
     views: ViewSet,
     images: np.ndarray,
     generation: Generation,

@@ -8,6 +8,7 @@ from pathlib import Path
 import diffusers
 import torch
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+from huggingface_hub import hf_hub_download
 
 from ..errors import InputError, shown
 from ..files.json_file import read_object
@@ -86,9 +87,7 @@ def _index(model: str | PathLike) -> Mapping[str, object]:
         InputError: a Hub id of which nothing can be loaded.
     """
     try:
-        if is_folder(model):
-            return read_object(Path(model) / "model_index.json")
-        return DiffusionPipeline.load_config(model)
+        return _config(model, "model_index.json")
     except InputError:
         raise
     except LOAD_ERRORS as error:
@@ -100,6 +99,11 @@ def _index(model: str | PathLike) -> Mapping[str, object]:
         ) from None
 
 
+def _config(model: str | PathLike, name: str) -> Mapping[str, object]:
+    """What a file of a folder or Hub id says in JSON."""
+    return read_object(Path(model, name) if is_folder(model) else Path(hf_hub_download(str(model), name)).resolve())
+
+
 def _class_of(controlnet: str | PathLike) -> str | None:
     """Name of a ControlNet's class.
 
@@ -107,10 +111,7 @@ def _class_of(controlnet: str | PathLike) -> str | None:
         InputError: it is none that can be loaded.
     """
     try:
-        if is_folder(controlnet):
-            config = read_object(Path(controlnet) / "config.json")
-        else:
-            config = diffusers.ModelMixin.load_config(controlnet)
+        config = _config(controlnet, "config.json")
     except InputError:
         raise
     except LOAD_ERRORS as error:

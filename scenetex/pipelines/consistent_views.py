@@ -187,6 +187,7 @@ class ConsistentViews:
     ) -> dict[str, Any]:
         """What the pipeline is told beside depth and noise, for so many views."""
         taken, name = call_arguments(self.pipe), type(self.pipe).__name__
+        options = {option: value for option, value in options.items() if value is not None}
         for option in options:
             if option not in taken or option in _OURS:
                 raise InputError(f"{option} is none of the arguments that can be passed on to {name}; leave it out")
