@@ -89,7 +89,7 @@ def read_mesh(path: str | Path) -> Mesh:
         )
     if faces.min() < 0 or faces.max() >= len(vertices):
         raise InputError(f"{path}: a face refers to a vertex that is not there; export the mesh again")
-    finite: np.ndarray = np.isfinite(vertices).all(1)
+    finite = np.asarray(np.isfinite(vertices).all(1))
     if not finite.any():
         raise InputError(f"{path}: all vertices are NaN; export the mesh again")
     if not finite[faces].all(1).any():
