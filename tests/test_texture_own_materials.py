@@ -8,7 +8,7 @@ from khronos import issues_of
 from mapped_meshes import laid_out, obj_text, write_two_nodes
 from painted_box import box
 
-from scenetex import Atlas, read_mesh
+from scenetex import Atlas, InputWarning, read_mesh
 from scenetex.scene.gltf_file import pack_glb, unpack_glb
 from scenetex.texture.textured_mesh import TexturedMesh
 
@@ -62,6 +62,9 @@ def test_tiles_become_materials_by_their_numbers(tiled, tmp_path, suffix):
     again = read_mesh(tmp_path / f"out.{suffix}")
     assert set(again.uv_map.materials) - {"", "Bare"} == {"Floor wood", "Walls.001.1001", "Walls.001.1002"}
     names = ["Floor wood", "Walls.001.1001", "Walls.001.1002"]
+    if suffix == "glb":
+        header, _ = unpack_glb((tmp_path / "out.glb").read_bytes())
+        assert all("wrapS" not in sampler for sampler in header["samplers"]), "tiles lie one width apart"
     shown = shown_at_faces(tmp_path / f"out.{suffix}")
     mesh = result.mesh
     for face in np.flatnonzero(result.atlas.page >= 0):
@@ -120,6 +123,17 @@ def test_textures_that_nothing_shows_are_left_out_and_others_stay(tmp_path):
     after, chunk = unpack_glb((tmp_path / "d.glb").read_bytes())
     assert len(after["images"]) == 3 and b"a png..." not in chunk
     assert after["extensionsUsed"] == ["KHR_lights_punctual", "KHR_materials_unlit"]
+
+
+def test_a_glb_with_damaged_materials_is_written_anew(tmp_path):
+    write_two_nodes(tmp_path / "a.glb", box(), laid_out(box(), 128))
+    header, data = unpack_glb((tmp_path / "a.glb").read_bytes())
+    del header["textures"]  # which a material names
+    (tmp_path / "a.glb").write_bytes(pack_glb(header, [data]))
+    with pytest.warns(InputWarning, match="written anew"):
+        painted(tmp_path / "a.glb").export(tmp_path / "b.glb")
+    given, again = read_mesh(tmp_path / "a.glb"), read_mesh(tmp_path / "b.glb")
+    assert again.uv_map.parts == given.uv_map.parts and len(again.faces) == len(given.faces)
 
 
 def test_names_survive_in_a_line_of_text(tmp_path):

@@ -1,12 +1,13 @@
 """GLB: a textured mesh as one binary glTF 2.0 file, y up, unlit, one primitive and material per page."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, InputWarning
 from ..files.output import write_files
 from ..scene.extent import extent_of
 from ..scene.gltf_file import pack_glb
@@ -72,7 +73,11 @@ def encode_glb(
     uvs = own_uvs(mesh, atlas)
     if uvs is not None and uvs.kind == ".glb":
         mime, names = f"image/{texture_format}", page_materials(uvs, atlas)
-        return repainted_glb(uvs, atlas, names, images, mime, {"generator": _generator()})
+        try:
+            return repainted_glb(uvs, atlas, names, images, mime, {"generator": _generator()})
+        except (LookupError, ValueError, TypeError, AttributeError):  # JSON of any shape, where nothing is painted
+            said = "the GLB that the mesh is from has damaged materials or textures; it is written anew, by its parts"
+            warnings.warn(said, InputWarning, stacklevel=2)
 
     aligned = mesh.vertices @ mesh.axis_alignment[:3, :3].T + mesh.axis_alignment[:3, 3]
     positions = aligned[:, [0, 2, 1]] * [1.0, 1.0, -1.0]
@@ -95,8 +100,8 @@ def encode_glb(
             {
                 "magFilter": _LINEAR,
                 "minFilter": _LINEAR_MIPMAP_LINEAR,
-                "wrapS": _CLAMP_TO_EDGE,
-                "wrapT": _CLAMP_TO_EDGE,
+                # Tiles lie one width apart: there, textures have to repeat.
+                **({} if atlas.offsets().any() else {"wrapS": _CLAMP_TO_EDGE, "wrapT": _CLAMP_TO_EDGE}),
             }
         ],
     }
