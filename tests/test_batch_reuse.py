@@ -27,6 +27,7 @@ from scenetex.job.stages import Stages
 from scenetex.sampling import Sampling
 from scenetex.scene.holes import with_holes_closed
 from scenetex.scene.scene import ClosedHoles, Scene
+from scenetex.scene.uv_map import UvMap
 
 COMMON = dict(texture_size=64, texels_per_metre=4.0, preview=False, formats="obj", quiet=True, device="cpu")
 PHOTOS = TextureOptions(Path("out"), images="photos", keyframes="2,10", **COMMON)
@@ -71,9 +72,13 @@ def scene(tmp_path_factory) -> Scene:
     frames = tuple(
         replace(f, color=_filled(f.color), depth=_filled(f.depth), mask=_filled(f.mask)) for f in found.frames
     )
-    mesh = replace(found.mesh, colors=np.full((len(found.mesh.vertices), 3), 90, np.uint8))
+    uv_map = UvMap.of(rng.random((len(found.mesh.vertices), 2)), found.mesh.faces)
+    uv_map = replace(uv_map, kind=".obj", source=np.arange(3, dtype=np.uint8))
+    mesh = replace(found.mesh, colors=np.full((len(found.mesh.vertices), 3), 90, np.uint8), uv_map=uv_map)
     closed = ClosedHoles(1, 2, 0, 0.5)
-    return replace(found, mesh=mesh, frames=frames, skipped=(7,), without_photo=("color/8.jpg",), closed=closed)
+    return replace(
+        found, mesh=mesh, frames=frames, skipped=(7,), without_photo=("color/8.jpg",), closed=closed, scan=mesh
+    )
 
 
 def _filled(image):
@@ -166,8 +171,16 @@ def outcome(
     """All files of the result, without what tells of the run; or what was said instead of one."""
 
     def load(
-        path: Path, align: bool, outside: bool, mesh_scale: float, flip_faces: bool, close_holes: float | None
+        path: Path,
+        align: bool,
+        outside: bool,
+        mesh: Path | None,
+        mesh_scale: float,
+        flip_faces: bool,
+        close_holes: float | None,
     ) -> Scene:
+        if mesh is not None:
+            raise InputError(f"{mesh}: is not there")
         faces = scene.mesh.faces[:, ::-1] if flip_faces else scene.mesh.faces
         meant = replace(scene, mesh=replace(scene.mesh, vertices=scene.mesh.vertices * mesh_scale, faces=faces))
         meant = meant if close_holes is None else with_holes_closed(meant, close_holes)

@@ -19,7 +19,7 @@ from scenetex.cli.main import main
 from scenetex.scene.hole_cover import cover
 from scenetex.scene.holes import _diameter, close_holes, with_holes_closed
 from scenetex.scene.mesh import Mesh
-from scenetex.scene.regions import find_region
+from scenetex.scene.regions import find_regions
 from scenetex.scene.scene import Scene
 from scenetex.scene.segments import read_segments
 
@@ -280,7 +280,7 @@ def test_labels_and_face_masks_still_fit(tmp_path):
     mask = np.zeros(len(scene.mesh.faces), bool)
     mask[:100] = True
     np.save(tmp_path / "mask.npy", mask)
-    found = find_region(closed, str(tmp_path / "mask.npy"))
+    found = find_regions(closed, [str(tmp_path / "mask.npy")])[str(tmp_path / "mask.npy")]
     assert np.flatnonzero(found).tolist() == [*range(100)] and len(found) == len(closed.mesh.faces)
     assert set(scenetex.regions(closed)) == set(scenetex.regions(scene))
 

@@ -293,7 +293,7 @@ def _generated(
 
 
 def _upscaled(
-    pipe: Any,  # the pipeline, which can upscale: that is looked at when it is loaded
+    pipe: "MVDiffusionPipeline",
     views: ViewSet,
     images: np.ndarray,
     generation: Generation,
