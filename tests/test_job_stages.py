@@ -93,3 +93,10 @@ def test_a_stage_that_is_tried_again_has_taken_both_times(monkeypatch):
         clock[0] += 2
         assert stages.so_far() == {"paint": 7}
     assert stages.seconds == {"paint": 7}
+
+
+def test_what_is_said_again_is_noted_once():
+    stages = Stages()
+    for said in ("a", "b", "a"):
+        stages.note(said)
+    assert stages.notes == ["a", "b"]

@@ -149,3 +149,13 @@ def test_centres_on_shared_edges_belong_to_one_face():
     atlas = Atlas(uv, faces, np.arange(len(uv)), page, page, size, 1, 1.0)
     texels = rasterize(Mesh(np.c_[uv, 0 * uv[:, 0]], faces), atlas)
     assert len(np.unique(texels.pixel)) == len(texels) == (3 * n) ** 2
+
+
+def test_values_are_spread_over_the_pages_and_nothing_lies_elsewhere():
+    mesh = box()
+    atlas = unwrap(mesh, 64)
+    texels = rasterize(mesh, atlas)
+    pages = texels.spread(np.stack([texels.face + 1, -texels.face], 1), atlas)
+    assert pages.shape == (atlas.pages, 64, 64, 2) and pages.dtype == texels.face.dtype
+    assert np.array_equal(pages.reshape(-1, 2)[texels.pixel, 0], texels.face + 1)
+    assert np.array_equal(pages[..., 0] > 0, texels.charted(atlas)) and texels.charted(atlas).sum() == len(texels)

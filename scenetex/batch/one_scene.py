@@ -109,10 +109,9 @@ def _process(path: Path, options: TextureOptions, stages: Stages, part: str, wor
         meant = {name: getattr(options, name) for name in names}
         scene = load_scene(path, options.align, options.allow_outside, **meant)
     if scene.skipped:
-        stages.notes.append(f"{len(scene.skipped)} frames without tracking left out")
+        stages.note(f"{len(scene.skipped)} frames without tracking left out")
     if options.close_holes is not None:
-        said = str(scene.closed or f"no holes of up to {options.close_holes:g} m to close")
-        stages.notes += [said] if said not in stages.notes else []
+        stages.note(str(scene.closed or f"no holes of up to {options.close_holes:g} m to close"))
     stages.warnings.clear()  # of an attempt that ran out of memory
     # Between keyframes, images are generated, too.
     checks = run_checks(scene, stages, options.keyframes if options.source == "photos" else "auto")
@@ -121,7 +120,7 @@ def _process(path: Path, options: TextureOptions, stages: Stages, part: str, wor
     scene = checks.scene
     meant_photos = options.images == "auto" and all(frame.color is not None for frame in scene.frames)
     if options.complete and options.source == "generated" and meant_photos:
-        stages.notes.append(
+        stages.note(
             "all is generated, as there is a --prompt; --images photos keeps the photos and paints what they lack"
         )
     generation, repainting = options.generation(), options.repainting()

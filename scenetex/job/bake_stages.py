@@ -35,8 +35,7 @@ def lay_out(
             except InputError as error:
                 if uvs == "keep":
                     raise
-                said = f"{str(error).partition(';')[0]}: laid out anew"
-                stages.notes += [said] if said not in stages.notes else []
+                stages.note(f"{str(error).partition(';')[0]}: laid out anew")
         found = stages.recall("unwrap")
         if found is not None:
             return Atlas(**found)

@@ -190,9 +190,7 @@ def seen_share(textured: TexturedMesh) -> np.ndarray:
 def rendered(textured: TexturedMesh, views: ViewSet) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """What views see of a texture, (h, w, 3) uint8, and (h, w) bool masks of pixels whose texels all were seen."""
     cameras = views.intrinsics, views.cam_to_world, views.size
-    texels = rasterize(textured.mesh, textured.atlas)
-    drawn = np.zeros(np.stack(textured.coverage).shape, bool)
-    drawn.reshape(-1)[texels.pixel] = True
+    drawn = rasterize(textured.mesh, textured.atlas).charted(textured.atlas)
     # Padded as colours are: at the charts' edges lookups reach over them.
     pairs = zip(textured.coverage, drawn, strict=True)
     white = [pad(np.repeat(page[..., None] * np.uint8(255), 3, 2), mask) for page, mask in pairs]

@@ -32,7 +32,8 @@ def photo_stages(scene: Scene, keyframes: str, refine_poses: bool, stages: Stage
     frame_ids = frames_stage(scene, keyframes, stages, photos=True)
     with stages.stage("photos", len(frame_ids)) as done:
         pictures, masks = read_masked_photos(scene, frame_ids, done)
-        stages.notes += [said for said in about_masks(frame_ids, masks) if said not in stages.notes]
+        for said in about_masks(frame_ids, masks):
+            stages.note(said)
     size = pictures[0].shape[1], pictures[0].shape[0]
     refinement = None
     if refine_poses:
@@ -63,7 +64,8 @@ def frames_stage(scene: Scene, keyframes: str, stages: Stages, photos: bool) -> 
         if found is None:
             stages.keep("keyframes", ids=frame_ids)
     missing = about_missing(scene, keyframes, frame_ids)
-    stages.notes += [missing] if missing and missing not in stages.notes else []
+    if missing:
+        stages.note(missing)
     return frame_ids
 
 

@@ -124,10 +124,7 @@ def repainted(textured: TexturedMesh, faces: np.ndarray, paint: Callable[[Textur
         What `paint` gives, with the marks of what stays as they were.
     """
     texels = rasterize(textured.mesh, textured.atlas)
-    shape = np.stack(textured.coverage).shape
-    anew, drawn = np.zeros(shape, bool), np.zeros(shape, bool)
-    drawn.reshape(-1)[texels.pixel] = True
-    anew.reshape(-1)[texels.pixel] = faces[texels.face]
+    drawn, anew = texels.charted(textured.atlas), texels.spread(faces[texels.face], textured.atlas)
     # What was filled in elsewhere is no gap now.
     done = paint(replace(textured, coverage=tuple(~anew)))
     kept = drawn & ~anew

@@ -84,6 +84,11 @@ class Stages:
         running = {name: round(self.seconds.get(name, 0.0) + now - start, 3) for name, start in self._began.items()}
         return self.seconds | running
 
+    def note(self, said: str) -> None:
+        """Adds to `notes`; once, however often a stage is tried again."""
+        if said not in self.notes:
+            self.notes.append(said)
+
     def has(self, name: str) -> bool:
         """Whether `recall` will find something, unless it turns out to be damaged."""
         return self.cache is not None and self.cache.has(name)

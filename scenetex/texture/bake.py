@@ -236,13 +236,7 @@ def _pages(
     mesh: Mesh, atlas: Atlas, texels: Texels, color: np.ndarray, seen: np.ndarray, generated: np.ndarray | None
 ) -> TexturedMesh:
     """Writes the texels into padded pages."""
-    shape = (atlas.pages, atlas.size, atlas.size)
-    texture, painted = np.zeros((*shape, 3), np.uint8), np.zeros(shape, bool)
-    coverage, marked = np.zeros(shape, bool), np.zeros(shape, bool)
-    texture.reshape(-1, 3)[texels.pixel] = np.round(color).astype(np.uint8)
-    painted.reshape(-1)[texels.pixel] = True
-    coverage.reshape(-1)[texels.pixel] = seen
-    if generated is not None:
-        marked.reshape(-1)[texels.pixel] = generated
-    pages = tuple(pad(page, mask) for page, mask in zip(texture, painted, strict=True))
-    return TexturedMesh(mesh, atlas, pages, tuple(coverage), len(texels), None if generated is None else tuple(marked))
+    texture = texels.spread(np.round(color).astype(np.uint8), atlas)
+    pages = tuple(pad(page, mask) for page, mask in zip(texture, texels.charted(atlas), strict=True))
+    marked = None if generated is None else tuple(texels.spread(generated, atlas))
+    return TexturedMesh(mesh, atlas, pages, tuple(texels.spread(seen, atlas)), len(texels), marked)

@@ -190,9 +190,8 @@ def settled(made: TexturedMesh, before: TexturedMesh, told: Continuation) -> Tex
     new = ~kept
     color[new] = level_rim(color, kept, texels, made.atlas)[new]
     pages.reshape(-1, 3)[texels.pixel[new]] = np.rint(np.clip(color[new], 0, 255)).astype(np.uint8)
-    drawn = np.zeros(pages.shape[:3], bool)
-    drawn.reshape(-1)[texels.pixel] = True
-    return replace(made, textures=tuple(pad(page, mask) for page, mask in zip(pages, drawn, strict=True)))
+    padded = (pad(page, mask) for page, mask in zip(pages, texels.charted(made.atlas), strict=True))
+    return replace(made, textures=tuple(padded))
 
 
 def _pieces(place: np.ndarray, normal: np.ndarray, seen: np.ndarray) -> Pieces:

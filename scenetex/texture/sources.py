@@ -30,8 +30,8 @@ def source_pages(textured: TexturedMesh) -> np.ndarray:
 
     Where nobody told what the images were, they count as photos.
     """
-    pages = np.full((textured.atlas.pages, textured.atlas.size, textured.atlas.size), NOTHING, np.uint8)
-    pages.reshape(-1)[rasterize(textured.mesh, textured.atlas).pixel] = FILLED
+    charted = rasterize(textured.mesh, textured.atlas).charted(textured.atlas)
+    pages = np.where(charted, np.uint8(FILLED), np.uint8(NOTHING))
     for page, seen in zip(pages, textured.coverage, strict=True):
         page[seen] = PHOTO
     for page, made in zip(pages, textured.generated or (), strict=False):

@@ -23,6 +23,9 @@ class Layout(Protocol):
     @property
     def size(self) -> int: ...
 
+    @property
+    def pages(self) -> int: ...
+
 
 @dataclass(frozen=True, eq=False)
 class Texels:
@@ -50,6 +53,16 @@ class Texels:
         out = first + bary[:, :1] * (corners[face, 1] - first)
         out += bary[:, 1:] * (corners[face, 2] - first)
         return out
+
+    def spread(self, values: np.ndarray, atlas: Layout) -> np.ndarray:
+        """(pages, size, size, ...) of values (n, ...), one per texel, in the atlas's pages; 0 elsewhere."""
+        pages = np.zeros((atlas.pages * atlas.size**2, *values.shape[1:]), values.dtype)
+        pages[self.pixel] = values
+        return pages.reshape(atlas.pages, atlas.size, atlas.size, *values.shape[1:])
+
+    def charted(self, atlas: Layout) -> np.ndarray:
+        """(pages, size, size) bool, where there are texels."""
+        return self.spread(np.ones(len(self), bool), atlas)
 
     def on_faces(self, chosen: np.ndarray, values: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """All texels of some faces with interpolated vertex values.
