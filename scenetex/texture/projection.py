@@ -11,6 +11,9 @@ from ..views.viewset import ViewSet
 from .working_frame import WorkingFrame
 
 _NEAREST = 0.05  # metres of the working frame, as all lengths here; nothing nearer to a camera is believed
+# A point may lie so far behind the plane that a pixel shows, and so far for each metre of depth: rays are exact to much
+# less, and a rug's pile is more.
+_BEHIND, _BEHIND_PER_METRE = np.float32(0.001), np.float32(0.0005)
 _GRAZING = 0.05  # cosine between surface normal and viewing direction below which a view tells nothing
 
 
@@ -25,6 +28,8 @@ class Photo:
         center: (3,) float32 camera position.
         depth: (h', w') float32 metres, rendered from the mesh; may be of another size than the image.
         clearance: (h', w') float32, distance to the next image border or depth step, in pixels of the image.
+        tilt: (h', w', 2) float32, by how much 1 / depth grows along the surface seen from pixel to pixel of the depth
+            map, to the right and downwards.
         shift: (rows, columns, 2) float32 lattice over the image, pixels: where it shows a point beside where its camera
             says, see `align.py`; None: nowhere.
     """
@@ -35,6 +40,7 @@ class Photo:
     center: np.ndarray
     depth: np.ndarray
     clearance: np.ndarray
+    tilt: np.ndarray
     shift: np.ndarray | None = None
 
 
@@ -69,6 +75,7 @@ def photos(views: ViewSet, images: list[np.ndarray], frame: WorkingFrame) -> lis
                 center=pose[:3, 3].astype(np.float32),
                 depth=depth,
                 clearance=_clearance(depth) * (size[0] / views.size[0]),
+                tilt=_tilt(views, i, depth),
             )
         )
     return out
@@ -88,6 +95,22 @@ def _clearance(depth: np.ndarray) -> np.ndarray:
             solid[:, 1:] &= ~step
     framed = cv2.copyMakeBorder(solid.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     return cv2.distanceTransform(framed, cv2.DIST_L2, cv2.DIST_MASK_3)[1:-1, 1:-1]
+
+
+def _tilt(views: ViewSet, view: int, depth: np.ndarray) -> np.ndarray:
+    """Slopes of 1 / depth for `Photo`: along a plane it is linear in the pixel.
+
+    Where ``n . x = d`` in the camera's frame, ``1 / z = n . K^-1 (u, v, 1) / d``.
+    """
+    to_world = views.cam_to_world[view][:3, :3]
+    normal = views.face_normals[views.face_id[view]] @ (to_world @ np.linalg.inv(views.intrinsics[view]))
+    normal = normal.astype(np.float32)
+    height, width = depth.shape
+    row, column = np.ogrid[:height, :width]
+    offset = normal[..., 0] * column.astype(np.float32) + normal[..., 1] * row.astype(np.float32) + normal[..., 2]
+    # A face seen from its edge would reach to anywhere within half a pixel.
+    offset = np.copysign(np.maximum(np.abs(offset), np.float32(_GRAZING)), offset) * depth
+    return np.where(depth[..., None] > 0, normal[..., :2] / np.where(depth > 0, offset, 1)[..., None], np.float32(0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,7 +204,8 @@ def aspect(surface: Surface, photo: Photo) -> Aspect:
 
 
 def sight(photo: Photo, pixel: np.ndarray, slack: np.ndarray) -> Sight:
-    """Those points the photo shows, by depth test.
+    """Those points the photo shows, by depth test: within the slack of the depth map, and not behind the plane of the
+    face that the nearest pixel shows, which hides what is under a rug or just beyond a sofa's front edge.
 
     Args:
         photo: the photo.
@@ -201,9 +225,13 @@ def sight(photo: Photo, pixel: np.ndarray, slack: np.ndarray) -> Sight:
     if (rows, columns) != (height, width):
         row = ((v + 0.5) * np.float32(rows / height) - 0.5).clip(0, rows - 1)
         column = ((u + 0.5) * np.float32(columns / width) - 0.5).clip(0, columns - 1)
-    at = (row + 0.5).astype(np.int32) * np.int32(columns) + (column + 0.5).astype(np.int32)
+    down, right = (row + 0.5).astype(np.int32), (column + 0.5).astype(np.int32)
+    at = down * np.int32(columns) + right
     rendered = photo.depth.ravel()[at]
-    seen = np.flatnonzero((rendered > 0) & (z <= rendered + slack))
+    tilt = photo.tilt.reshape(-1, 2)[at]
+    inverse = 1 / np.maximum(rendered, np.float32(1e-9)) + tilt[:, 0] * (column - right) + tilt[:, 1] * (row - down)
+    in_front = (z - _BEHIND - _BEHIND_PER_METRE * z) * inverse <= 1
+    seen = np.flatnonzero((rendered > 0) & (z <= rendered + slack) & in_front)
     u, v = u[seen], v[seen]
     if photo.shift is not None:
         step = sample(photo.shift, *on_lattice(photo.shift.shape, photo.image.shape, u, v))
