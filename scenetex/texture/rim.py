@@ -1,5 +1,7 @@
 """Where painted texels meet those that were there: no step of colour."""
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -7,14 +9,17 @@ from .atlas import Atlas
 from .texels import Texels
 
 # Widths at which the difference is taken, is passed on, and fades, texels; first its smooth part.
-_WIDTHS = ((4.0, 8.0, 20.0), (2.0, 4.0, 6.0))
-_UNCLEAN = 2  # texels along the rim
+_WIDTHS = ((4.0, 8.0, 40.0), (2.0, 4.0, 12.0), (1.0, 2.0, 4.0))
+_UNCLEAN = 1  # texels along the rim
+# What comes to meet the kept texels has their colour at first: how much of it, over how many texels it is taken, and
+# over how many it fades.
+_EASED, _EASED_OVER, _EASED_FADE = 0.8, 2.0, 3.0
 _MARGIN = 6
 
 
 def level_rim(color: np.ndarray, kept: np.ndarray, texels: Texels, atlas: Atlas) -> np.ndarray:
     """(n, 3) float32 colours in which those that are not kept come to meet the kept ones along the rim, chart by chart:
-    the difference there, without its detail, goes on and fades.
+    the difference there, without its detail, goes on and fades; detail sets in over a few texels.
 
     Args:
         color: (n, 3) float32, of all texels.
@@ -25,39 +30,65 @@ def level_rim(color: np.ndarray, kept: np.ndarray, texels: Texels, atlas: Atlas)
     order = np.argsort(chart, kind="stable")
     for own in np.split(order, np.flatnonzero(np.diff(chart[order])) + 1):
         if len(own) and kept[own].any() and not kept[own].all():
+            place = _Place.of(texels.pixel[own] % atlas.size**2, atlas.size)
             for widths in _WIDTHS:
-                out[own] = _met(out[own], kept[own], texels.pixel[own] % atlas.size**2, atlas.size, *widths)
+                out[own] = _met(out[own], kept[own], place, *widths)
+            out[own] = _eased(out[own], kept[own], place)
     return out
 
 
-def _met(
-    color: np.ndarray, kept: np.ndarray, pixel: np.ndarray, size: int, smooth: float, spread: float, fade: float
-) -> np.ndarray:
-    row, column = np.divmod(pixel, size)
-    row, column = row - row.min() + _MARGIN, column - column.min() + _MARGIN
-    shape = row.max() + _MARGIN + 1, column.max() + _MARGIN + 1
-    sides = []
-    there = np.ones(shape, np.uint8)
-    there[row[~kept], column[~kept]] = 0
-    # Where sight of a surface ends, photos show a little of what hides the rest.
-    clean = kept & (cv2.distanceTransform(there, cv2.DIST_L2, cv2.DIST_MASK_5)[row, column] > _UNCLEAN)
-    for side in (clean, ~kept):
-        field = np.zeros((*shape, 4), np.float32)
-        field[row[side], column[side], :3], field[row[side], column[side], 3] = color[side], 1
-        sides.append(_blurred(field, smooth))
+@dataclass(frozen=True, eq=False)
+class _Place:
+    """Where the texels of a chart lie in a small image of it: (n,) rows and columns, and its shape."""
+
+    row: np.ndarray
+    column: np.ndarray
+    shape: tuple[int, int]
+
+    @classmethod
+    def of(cls, pixel: np.ndarray, size: int) -> "_Place":
+        row, column = np.divmod(pixel, size)
+        row, column = row - row.min() + _MARGIN, column - column.min() + _MARGIN
+        return cls(row, column, (int(row.max()) + _MARGIN + 1, int(column.max()) + _MARGIN + 1))
+
+    def smooth(self, color: np.ndarray, which: np.ndarray, sigma: float) -> np.ndarray:
+        """(h, w, 4) sums of the colours of the texels in `which`, and of their weights."""
+        field = np.zeros((*self.shape, 4), np.float32)
+        field[self.row[which], self.column[which], :3] = color[which]
+        field[self.row[which], self.column[which], 3] = 1
+        return _blurred(field, sigma)
+
+    def away(self, which: np.ndarray) -> np.ndarray:
+        """(h, w) texels to the next one in `which`."""
+        there = np.ones(self.shape, np.uint8)
+        there[self.row[which], self.column[which]] = 0
+        return cv2.distanceTransform(there, cv2.DIST_L2, cv2.DIST_MASK_5)
+
+    def clean(self, kept: np.ndarray) -> np.ndarray:
+        """(n,) bool: kept texels off the rim: where sight of a surface ends, photos show a little of what hides it."""
+        return kept & (self.away(~kept)[self.row, self.column] > _UNCLEAN)
+
+
+def _met(color: np.ndarray, kept: np.ndarray, place: _Place, smooth: float, spread: float, fade: float) -> np.ndarray:
+    sides = [place.smooth(color, side, smooth) for side in (place.clean(kept), ~kept)]
     both = np.minimum(sides[0][..., 3], sides[1][..., 3])
-    step = np.zeros((*shape, 4), np.float32)
+    step = np.zeros((*place.shape, 4), np.float32)
     at = both > 0.02
     step[at, :3] = sides[0][at, :3] / sides[0][at, 3:] - sides[1][at, :3] / sides[1][at, 3:]
     step[at, 3] = 1
     step[at] *= both[at, None]
     further = _blurred(step, spread)
-    there = np.ones(shape, np.uint8)
-    there[row[kept], column[kept]] = 0
-    away = cv2.distanceTransform(there, cv2.DIST_L2, cv2.DIST_MASK_5)
-    change = further[..., :3] / np.maximum(further[..., 3:], 1e-6) * np.exp(-np.maximum(away - 1, 0) / fade)[..., None]
+    fades = np.exp(-np.maximum(place.away(kept) - 1, 0) / fade)
+    change = further[..., :3] / np.maximum(further[..., 3:], 1e-6) * fades[..., None]
     change[further[..., 3] < 1e-6] = 0
-    return np.where(kept[:, None], color, color + change[row, column])
+    return np.where(kept[:, None], color, color + change[place.row, place.column])
+
+
+def _eased(color: np.ndarray, kept: np.ndarray, place: _Place) -> np.ndarray:
+    near = place.smooth(color, place.clean(kept), _EASED_OVER)[place.row, place.column]
+    share = _EASED * np.exp(-np.maximum(place.away(kept)[place.row, place.column] - 1, 0) / _EASED_FADE)
+    share *= ~kept & (near[:, 3] > 1e-3)
+    return color + share[:, None] * (near[:, :3] / np.maximum(near[:, 3:], 1e-6) - color)
 
 
 def _blurred(field: np.ndarray, sigma: float) -> np.ndarray:
