@@ -18,6 +18,7 @@ _HELD = {np.dtype(np.float32), np.dtype(np.uint8), np.dtype(np.uint16)}
 _KINDS = {5121: np.uint8, 5123: np.uint16, 5126: np.float32}
 _LEVEL = 7  # of 10: beyond, files hardly shrink
 _BITS = 18  # of positions: two more than a grid has steps, as it begins below the mesh
+_DECIMALS = 6  # of what it is told of positions
 _OF_POSITIONS, _OF_UV = 0, 3  # kinds of Draco's attributes
 # Extensions of a part that do not name its vertices.
 _ASIDE = {"KHR_materials_variants"}
@@ -108,7 +109,7 @@ def _encode(
     options = {
         "quantization_bits": _BITS,
         "quantization_range": (2**_BITS - 1) * 2.0**grid.exponent,
-        "quantization_origin": grid.origin,
+        "quantization_origin": _below(grid.origin),
         "compression_level": _LEVEL,
         "generic_attributes": dict(enumerate(others.values())),
     }
@@ -116,6 +117,8 @@ def _encode(
         extent = float(np.ptp(uv, axis=0).max())
         bits = int(np.clip(np.frexp(extent)[1] - uv_exponent + 1, 1, 30))
         options |= {"tex_coord": uv.astype(np.float64), "tex_coord_quantization_bits": bits}
+    if options["quantization_range"] < 100 * 0.1**_DECIMALS:
+        options["quantization_range"] = -1.0  # each part's own
     points = np.ascontiguousarray(attributes["POSITION"], np.float32)
     data = library.encode(points, faces, **options)
     found = library.decode(data)
@@ -128,6 +131,12 @@ def _encode(
     if uv is not None:
         number["TEXCOORD_0"] = next(a["unique_id"] for a in found.attributes if a["attribute_type"] == _OF_UV)
     return {"data": data, "number": number, "points": np.asarray(found.points, np.float32), "faces": len(faces)}
+
+
+def _below(origin: np.ndarray) -> np.ndarray:
+    """The origin as Draco can be told it, which takes six decimals of it and float32: no higher than it is."""
+    low = np.floor(origin * 10**_DECIMALS - 1) / 10**_DECIMALS
+    return np.nextafter(low.astype(np.float32), np.float32(-np.inf))
 
 
 def _replace(header: dict, data: Views, encoded: list[tuple[dict, dict]]) -> None:

@@ -63,7 +63,7 @@ def in_cache_order(library: ModuleType, corners: np.ndarray) -> tuple[np.ndarray
 
 
 def _uses(header: dict) -> dict[int, set]:
-    """Of each view, its accessors and what they are for: names of attributes, "triangles" or "indices", `_OTHER` for what
+    """Of each view, its accessors and what they are for: names of attributes, "triangles", "indices", `_OTHER` for what
     is no geometry."""
     of_accessor: dict[int, set] = defaultdict(set)
     for mesh in header.get("meshes", []):
