@@ -60,7 +60,7 @@ class Decoder:
         return self.chunk[start : start + about["byteLength"]]
 
     def accessor(self, index: int) -> np.ndarray:
-        """(count, width) as stored, not of Draco."""
+        """(count, width) as stored, not of Draco, what is sparse left out."""
         about = self.header["accessors"][index]
         kind, width = np.dtype(_TYPES[about["componentType"]]), _WIDTHS[about["type"]]
         stride = self.header["bufferViews"][about["bufferView"]].get("byteStride", width * kind.itemsize)
@@ -75,7 +75,7 @@ class Decoder:
         packed = primitive.get("extensions", {}).get(DRACO)
         if packed is None:
             attributes = {name: self.accessor(index) for name, index in primitive["attributes"].items()}
-            return Part(attributes, self.accessor(primitive["indices"]).reshape(-1, 3).astype(np.int64), primitive)
+            return Part(attributes, self._corners(primitive).astype(np.int64).reshape(-1, 3), primitive)
         mesh = DracoPy.decode(self.view(packed["bufferView"]))
         by_number = {attribute["unique_id"]: attribute for attribute in mesh.attributes}
         assert set(packed["attributes"]) == set(primitive["attributes"])
@@ -90,6 +90,11 @@ class Decoder:
         assert self.header["accessors"][primitive["indices"]]["count"] == faces.size
         assert faces.max() < 2 ** {5123: 16, 5125: 32}[self._kind(primitive["indices"])] - 1
         return Part(attributes, faces, primitive)
+
+    def _corners(self, primitive: dict) -> np.ndarray:
+        if "indices" in primitive:
+            return self.accessor(primitive["indices"])
+        return np.arange(self.header["accessors"][primitive["attributes"]["POSITION"]]["count"])
 
     def _kind(self, accessor: int) -> int:
         return self.header["accessors"][accessor]["componentType"]

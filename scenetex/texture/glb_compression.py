@@ -68,10 +68,6 @@ def compressed_as_it_is(glb: bytes, compress: str) -> bytes:
         return meshopt_glb(library, glb, {})
     data, left = draco_glb(library, glb, None, None)
     if left:
-        reasons = "; ".join(f"{count} as {reason}" for reason, count in Counter(left).items())
-        warnings.warn(
-            f"compress draco: parts of the GLB stay as they are: {reasons}; meshopt holds all",
-            InputWarning,
-            stacklevel=2,
-        )
+        reasons = ", ".join(f"{count} as {reason}" for reason, count in Counter(left).items())
+        warnings.warn(f"draco: parts of the GLB stay uncompressed: {reasons}", InputWarning, stacklevel=2)
     return data
