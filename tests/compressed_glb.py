@@ -120,7 +120,7 @@ def matched(plain: Part, other: Part) -> tuple[np.ndarray, np.ndarray]:
         return np.concatenate([part.corners(name).mean(1) for name in names], 1)
 
     assert len(plain.faces) == len(other.faces)
-    distance, found = cKDTree(middles(other)).query(middles(plain), k=1)
+    found = cKDTree(middles(other)).query(middles(plain))[1]
     if len(np.unique(found)) < len(found):  # some coincide
         cost = np.linalg.norm(middles(plain)[:, None] - middles(other)[None], axis=2)
         _, found = linear_sum_assignment(cost)

@@ -1,4 +1,4 @@
-"""A GLB as modelling programs write them, with all that vertices may have, in every arrangement that codecs may meet."""
+"""A GLB as modelling programs write them, with all that vertices may have, arranged in all ways."""
 
 from pathlib import Path
 

@@ -19,7 +19,7 @@ from scenetex.texture.textured_mesh import TexturedMesh
 
 pytest.importorskip("DracoPy", reason="needs DracoPy and meshopt (extra compress)")
 pytest.importorskip("meshopt", reason="needs DracoPy and meshopt (extra compress)")
-from compressed_glb import DRACO, MESHOPT, Decoder, matched  # noqa: E402  (it imports both)
+from compressed_glb import DRACO, MESHOPT, Decoder, matched
 
 ROOT = Path(__file__).resolve().parents[1]
 CODECS = {"draco": DRACO, "meshopt": MESHOPT}
@@ -141,7 +141,8 @@ def test_a_single_face(tmp_path, codec):
 def test_faces_at_one_place_all_come_back(codec):
     """Sheets whose faces are there twice, once turned around, and a face that float32 has no area for."""
     sheet = painted_sheet(cells=4)
-    vertices = np.concatenate([sheet.mesh.vertices, sheet.mesh.vertices[:1] + [[1e-12, 0, 0], [0, 1e-12, 0]]])
+    beside = sheet.mesh.vertices[0] + np.array([[1e-12, 0, 0], [0, 1e-12, 0]])
+    vertices = np.concatenate([sheet.mesh.vertices, beside])
     count, rows = len(sheet.mesh.vertices), len(sheet.atlas.uv)
     more = np.concatenate([sheet.mesh.faces[:, ::-1], [[0, count, count + 1]]])
     own = np.concatenate([sheet.atlas.faces[:, ::-1], [[0, rows, rows + 1]]])

@@ -14,7 +14,7 @@ from scenetex.scene.gltf_file import pack_glb, unpack_glb
 
 pytest.importorskip("DracoPy", reason="needs DracoPy and meshopt (extra compress)")
 pytest.importorskip("meshopt", reason="needs DracoPy and meshopt (extra compress)")
-from compressed_glb import DRACO, Decoder, matched  # noqa: E402  (it imports both)
+from compressed_glb import DRACO, Decoder, matched
 
 pytestmark = pytest.mark.filterwarnings("ignore:UVs")
 

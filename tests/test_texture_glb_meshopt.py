@@ -6,7 +6,7 @@ from owned_glb import painted, write_owned
 
 pytest.importorskip("DracoPy", reason="needs DracoPy and meshopt (extra compress)")
 pytest.importorskip("meshopt", reason="needs DracoPy and meshopt (extra compress)")
-from compressed_glb import MESHOPT, Decoder  # noqa: E402  (it imports both)
+from compressed_glb import MESHOPT, Decoder
 
 pytestmark = pytest.mark.filterwarnings("ignore:UVs")
 

@@ -9,14 +9,12 @@ from ..errors import InputError, shown
 from ..files.reading import read_bytes
 
 _MAGIC = b"\xabKTX 20\xbb\r\n\x1a\n"
-_PATIENCE = 1800  # seconds for a page; one of 16,384 texels takes some minutes
+_PATIENCE = 7200  # seconds for a page; one of 16,384 texels takes half an hour on two cores
 _MOST_BYTES = 1 << 31
 _WHERE = "get it from github.com/KhronosGroup/KTX-Software/releases, or choose another texture format"
-# UASTC and not the smaller ETC1S: of that, photos have blocks that can be seen.
-_KTX = ("create", "--format", "R8G8B8_SRGB", "--generate-mipmap", "--encode", "uastc", "--uastc-quality", "2")
-_KTX += ("--uastc-rdo", "--zstd", "18")
-_TOKTX = ("--t2", "--target_type", "RGB", "--assign_oetf", "srgb", "--genmipmap", "--encode", "uastc")
-_TOKTX += ("--uastc_quality", "2", "--uastc_rdo_l", "1.0", "--zcmp", "18")
+# UASTC and not ETC1S, which is a quarter as large: of that, walls have blocks that can be seen.
+_KTX = ("create", "--format", "R8G8B8_SRGB", "--generate-mipmap", "--encode", "uastc", "--zstd", "18")
+_TOKTX = ("--t2", "--target_type", "RGB", "--assign_oetf", "srgb", "--genmipmap", "--encode", "uastc", "--zcmp", "18")
 
 
 def check_ktx(size: int | None = None, said: str = "texture_format ktx2") -> None:
@@ -46,7 +44,7 @@ def encode_ktx2(png: bytes) -> bytes:
                 command, cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False
             )
         except subprocess.TimeoutExpired:
-            raise InputError(f"{program} takes more than {_PATIENCE // 60} minutes; {_WHERE}") from None
+            raise InputError(f"{program} takes more than {_PATIENCE // 3600} hours for a page; {_WHERE}") from None
         except OSError as error:
             raise InputError(f"{program} cannot be run ({error.strerror or error}); {_WHERE}") from None
         made = read_bytes(target, _MOST_BYTES) if target.is_file() else b""
