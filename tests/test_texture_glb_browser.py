@@ -38,13 +38,13 @@ VIEWS = [((0, 1.5, 0), (3, 1, 0)), ((0, 1.5, 0), (-2, 0.5, 2)), ((0, 1.2, 0), (0
 
 
 def room() -> TexturedMesh:
-    """The sample room in the colours of where its surface is, with lines every 10 cm."""
+    """The sample room in the colours of where its surface is, with waves of 15 cm."""
     mesh = scenetex.load_scene(ROOT / "scenes" / "sample_room").mesh
     atlas = scenetex.unwrap(mesh, size=1024)
     texels = rasterize(mesh, atlas)
     places = texels.interpolate(mesh.triangles.astype(np.float32))
     color = 140 + 50 * np.sin(places * [1.1, 1.7, 2.3] + [0, 1, 2])
-    color[(np.abs(places % 0.1 - 0.05) > 0.043).any(1)] *= 0.5
+    color *= 1 - 0.2 * np.sin(2 * np.pi / 0.15 * places).max(1, keepdims=True)
     pages = np.full((atlas.pages * 1024 * 1024, 3), 140, np.uint8)
     pages[texels.pixel] = np.clip(color, 0, 255)
     textures = tuple(pages.reshape(-1, 1024, 1024, 3))
