@@ -1,8 +1,14 @@
 """meshopt on GLBs of others: every number stays, and where it stands."""
 
+import numpy as np
 import pytest
 from khronos import issues_of
+from mapped_meshes import laid_out, write_two_nodes
 from owned_glb import painted, write_owned
+from painted_box import box
+
+from scenetex import InputWarning
+from scenetex.scene.gltf_file import pack_glb, unpack_glb
 
 pytest.importorskip("DracoPy", reason="needs DracoPy and meshopt (extra compress)")
 pytest.importorskip("meshopt", reason="needs DracoPy and meshopt (extra compress)")
@@ -54,3 +60,17 @@ def test_what_is_geometry_is_compressed(files):
 
 def test_khronos_validator_finds_no_fault(files):
     assert not [issue for issue in issues_of(files["meshopt"]) if issue["severity"] < 2]
+
+
+@pytest.mark.parametrize("lacking", ["type", "componentType"])
+def test_damage_in_what_is_not_painted_is_no_traceback(tmp_path, lacking):
+    write_two_nodes(tmp_path / "a.glb", box(), laid_out(box(), 128))
+    result = painted(tmp_path / "a.glb")
+    header, chunk = unpack_glb(result.mesh.uv_map.source.tobytes())
+    header["accessors"].append({key: value for key, value in header["accessors"][0].items() if key != lacking})
+    unused = {"attributes": {"POSITION": len(header["accessors"]) - 1}}
+    header["meshes"].append({"primitives": [unused]})
+    result.mesh.uv_map.__dict__["source"] = np.frombuffer(pack_glb(header, [chunk]), np.uint8)
+    with pytest.warns(InputWarning, match="meshopt: parts of the GLB stay uncompressed: 1 as it is damaged"):
+        result.export(tmp_path / "b.glb", compress="meshopt")
+    assert unpack_glb((tmp_path / "b.glb").read_bytes())[0]["meshes"][-1]["primitives"] == [unused]

@@ -64,10 +64,13 @@ def compressed_as_it_is(glb: bytes, compress: str) -> bytes:
     library = codec(compress)
     if library is None:
         return glb
-    if compress == "meshopt":
-        return meshopt_glb(library, glb, {})
-    data, left = draco_glb(library, glb, None, None)
+    try:
+        if compress == "meshopt":
+            return meshopt_glb(library, glb, {})
+        data, left = draco_glb(library, glb, None, None)
+    except (LookupError, ValueError, TypeError, AttributeError):  # JSON of any shape, where nothing is painted
+        data, left = glb, ["it is damaged"]
     if left:
         reasons = ", ".join(f"{count} as {reason}" for reason, count in Counter(left).items())
-        warnings.warn(f"draco: parts of the GLB stay uncompressed: {reasons}", InputWarning, stacklevel=2)
+        warnings.warn(f"{compress}: parts of the GLB stay uncompressed: {reasons}", InputWarning, stacklevel=2)
     return data
