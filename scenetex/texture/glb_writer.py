@@ -70,7 +70,7 @@ def encode_glb(
             and viewers that know `KHR_texture_basisu`).
         quality: of JPEG and WebP, 1 to 100.
         compress: "none", or what compresses the geometry: "draco" (`KHR_draco_mesh_compression`, the smallest) or
-            "meshopt" (`EXT_meshopt_compression`, the quickest to read), which viewers have to know. Positions are
+            "meshopt" (`EXT_meshopt_compression`), which viewers have to know. Positions are
             rounded to 1/65,536 of the mesh's largest extent or less, texture coordinates to 1/16 texel; vertices and,
             within a page, faces come in another order. A GLB that keeps its own coordinates comes by meshopt to the
             bit and in its order; by Draco with rounded positions and in another order.
