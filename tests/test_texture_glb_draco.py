@@ -11,9 +11,12 @@ from painted_box import box
 
 from scenetex import InputWarning
 from scenetex.scene.gltf_file import pack_glb, unpack_glb
+from scenetex.texture.glb_draco import _encode
+from scenetex.texture.glb_rounding import Grid
 
 pytest.importorskip("DracoPy", reason="needs DracoPy and meshopt (extra compress)")
 pytest.importorskip("meshopt", reason="needs DracoPy and meshopt (extra compress)")
+import DracoPy
 from compressed_glb import DRACO, Decoder, matched
 
 pytestmark = pytest.mark.filterwarnings("ignore:UVs")
@@ -126,3 +129,17 @@ def test_damage_in_what_is_not_painted_stays_as_it_is(tmp_path, harm):
     after, _ = unpack_glb((tmp_path / "b.glb").read_bytes())
     assert after["meshes"][-1]["primitives"][0]["attributes"] == damaged["attributes"]
     result.export(tmp_path / "b.glb", compress="meshopt")
+
+
+@pytest.mark.parametrize(
+    "faces", [[[0, 1, 2]], [[0, 0, 1]], [[0, 1, 2], [2, 1, 0]], [[0, 1, 2], [0, 1, 3], [0, 1, 4], [1, 1, 1]]]
+)
+@pytest.mark.parametrize("scale", [0, 1e-7, 1, 1e9])
+def test_every_triangle_comes_back(faces, scale):
+    """Those without area, too, at one place, three at an edge, and of any size."""
+    points = (scale * np.random.default_rng(0).random((5, 3))).astype(np.float32)
+    made = _encode(DracoPy, {"POSITION": points}, np.array(faces, np.uint32), Grid.of(points), None)
+    again = DracoPy.decode(made["data"])
+    assert len(again.faces) == len(faces) and len(again.points) == len(made["points"])
+    middles = [np.sort(p[f].sum(1), axis=0) for p, f in ((points, faces), (again.points, again.faces))]
+    np.testing.assert_allclose(middles[1], middles[0], rtol=1e-6, atol=3 * 2.0 ** Grid.of(points).exponent)

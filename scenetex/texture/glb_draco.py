@@ -55,7 +55,11 @@ def draco_glb(library: ModuleType, glb: bytes, grid: Grid | None, uv_exponent: i
         if not found:
             continue
         own = grid or Grid.of(np.concatenate([attributes["POSITION"] for _, attributes, _ in found]))
-        encoded += [(part[0], _encode(library, *part[1:], own, uv_exponent)) for part in found]
+        for primitive, attributes, faces in found:
+            try:
+                encoded.append((primitive, _encode(library, attributes, faces, own, uv_exponent)))
+            except library.EncodingFailedException:
+                left.append("Draco refuses it")
     if not encoded:
         return glb, left
     data = views_of(header, chunk)
@@ -120,10 +124,10 @@ def _encode(
     if options["quantization_range"] < 100 * 0.1**_DECIMALS:
         options["quantization_range"] = -1.0  # each part's own
     points = np.ascontiguousarray(attributes["POSITION"], np.float32)
-    data = library.encode(points, faces, **options)
+    # Draco's better method leaves out triangles with two corners at one place.
+    data = library.encode(points, faces, preserve_order=_have_flat(points, faces), **options)
     found = library.decode(data)
     if len(getattr(found, "faces", ())) != len(faces):
-        # Draco's better method leaves out triangles without area.
         data = library.encode(points, faces, preserve_order=True, **options)
         found = library.decode(data)
     number = {name: index for index, name in enumerate(others)}
@@ -131,6 +135,13 @@ def _encode(
     if uv is not None:
         number["TEXCOORD_0"] = next(a["unique_id"] for a in found.attributes if a["attribute_type"] == _OF_UV)
     return {"data": data, "number": number, "points": np.asarray(found.points, np.float32), "faces": len(faces)}
+
+
+def _have_flat(points: np.ndarray, faces: np.ndarray) -> bool:
+    """Whether two corners of a triangle lie at one place."""
+    _, place = np.unique(points, axis=0, return_inverse=True)
+    corners = place.reshape(-1)[faces]
+    return bool((corners == np.roll(corners, 1, axis=1)).any())
 
 
 def _below(origin: np.ndarray) -> np.ndarray:
