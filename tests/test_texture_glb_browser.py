@@ -88,7 +88,7 @@ def viewer(tmp_path_factory):
 
 
 def drawn(tab: Tab, name: str, views=VIEWS) -> tuple[int, np.ndarray]:
-    """How many triangles a file has, and pictures (n, h, w, 3) of it."""
+    """How many triangles a file has, and pictures (n, h, w, 3) of it; $PICTURES names a folder to keep them in."""
     triangles = tab.run(f"load('{tab.address}/{name}.glb')")
     pictures = []
     for eye, target in views:
