@@ -17,7 +17,7 @@ help:
 	@echo "make test       lint and run all tests"
 	@echo "make lint       ruff check, format check and mypy"
 	@echo "make format     let ruff fix and format the code"
-	@echo "make validator  add Khronos's glTF validator (needs npm), which the tests then use"
+	@echo "make validator  add Khronos's glTF validator and three.js (needs npm), which the tests then use"
 	@echo "make clean      remove the environment and all that was made"
 
 demo: $(VENV)/ready
@@ -39,7 +39,7 @@ format: $(VENV)/ready
 	$(RUN) -m ruff format .
 
 validator: $(VENV)/ready
-	npm install --silent --no-save --prefix $(VENV) gltf-validator@2.0.0-dev.3.10
+	npm install --silent --no-save --prefix $(VENV) gltf-validator@2.0.0-dev.3.10 three@0.187.0
 
 clean:
 	rm -rf $(VENV) output build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -91,10 +91,10 @@ class Tab:
             self.call(f"{domain}.enable")
         self.resize(*size)
 
-    def open(self, path: Path) -> None:
-        """Opens a file and waits until it is loaded."""
+    def open(self, path: Path | str) -> None:
+        """Opens a file, or an address, and waits until it is loaded."""
         self._loaded = False
-        self.call("Page.navigate", url=path.resolve().as_uri())
+        self.call("Page.navigate", url=path if isinstance(path, str) else path.resolve().as_uri())
         until = time.monotonic() + _PATIENCE
         while not self._loaded:
             self._hear(until)

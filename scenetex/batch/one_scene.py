@@ -212,7 +212,7 @@ def _further(result: Result) -> str:
 def _of_format(suffix: str, scene: Scene, options: TextureOptions) -> dict:
     """What else `TexturedMesh.export` is told."""
     if suffix == "glb":
-        return {"texture_format": options.texture_format}
+        return {"texture_format": options.texture_format, "compress": options.compress}
     if suffix in ("usd", "usdz"):
         return {"labels": _labels(scene)}
     return {}

@@ -35,6 +35,8 @@ from ..limits import (
     read_image_size,
     read_paint,
 )
+from ..texture.glb_compression import check_compression
+from ..texture.ktx import check_ktx
 from ..texture.unwrap import Packer
 from .bake_stages import Uvs
 from .generation import Generation
@@ -164,8 +166,12 @@ class TextureOptions:
     seams with them (keep). Auto: keep those that are sound, lay others out anew."""
     formats: str = "glb,obj"
     """What to write, comma-separated: glb, obj, ply (a colour for each vertex), usd, usdz (extra [usd])."""
-    texture_format: Literal["jpeg", "png", "webp"] = "jpeg"
-    """Texture inside the GLB; what shows webp has to know EXT_texture_webp."""
+    texture_format: Literal["jpeg", "png", "webp", "ktx2"] = "jpeg"
+    """Texture inside the GLB; what shows webp has to know EXT_texture_webp, and ktx2 KHR_texture_basisu. ktx2 needs
+    Khronos's program ktx."""
+    compress: Literal["none", "draco", "meshopt"] = "none"
+    """Compress the GLB's geometry (extra [compress]); what shows it has to know KHR_draco_mesh_compression (draco) or
+    EXT_meshopt_compression (meshopt)."""
     preview: bool = True
     """Write preview.png, a contact sheet."""
     report: bool = False
@@ -249,9 +255,18 @@ class TextureOptions:
 
     def check(self) -> None:
         """Raises InputError for options that do not go together."""
-        self.suffixes()
+        self._check_glb("glb" in self.suffixes())
         self.generation()
         self._check_kept()
+
+    def _check_glb(self, there: bool) -> None:
+        """Raises InputError for what only a GLB can be, where none is asked for, and for what is not installed."""
+        for flag, value in {"--compress": self.compress, "--texture-format": self.texture_format}.items():
+            if value not in ("none", "jpeg") and not there:
+                raise InputError(f"{flag} {value} is for GLB alone; add glb to --formats, or leave {flag} out")
+        check_compression(self.compress, "--compress")
+        if self.texture_format == "ktx2":
+            check_ktx(self.texture_size, "--texture-format ktx2")
 
     def _check_kept(self) -> None:
         """Raises InputError for what changes a mesh that is to be kept as it is."""

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ..scene.gltf_file import GltfFile, pack_glb, unpack_glb
+from ..scene.gltf_file import GltfFile, unpack_glb
 from ..scene.gltf_mesh import primitive_corners
 from ..scene.gltf_uv import uv_set
 from ..scene.uv_map import UvMap
 from .atlas import Atlas
-from .glb_webp import require_webp, texture_source
+from .glb_images import require_images, texture_source
+from .glb_views import packed, put, views_of
 from .own_materials import several_tiles
 
 _LINEAR, _LINEAR_MIPMAP_LINEAR, _CLAMP_TO_EDGE = 9729, 9987, 33071
@@ -37,14 +38,14 @@ def repainted_glb(uvs: UvMap, atlas: Atlas, names: list[str], images: list[bytes
     header, chunk = unpack_glb(uvs.source.tobytes())
     file = GltfFile(Path("mesh.glb"), header, chunk, len(chunk))
     header["asset"] = header.get("asset", {}) | asset
-    data = [_view_data(view, chunk) for view in header.get("bufferViews", [])]
+    data = views_of(header, chunk)
     originals = deepcopy(header.get("materials", []))
     place = _materials(header, originals, atlas, names)
     _assign(file, uvs, atlas, place, originals, data)
     _add_textures(header, atlas, place, images, mime, data)
     _declare(header)
-    require_webp(header)
-    return _packed(header, data)
+    require_images(header)
+    return packed(header, data)
 
 
 def _materials(header: dict, originals: list[dict], atlas: Atlas, names: list[str]) -> list[int]:
@@ -107,7 +108,7 @@ def _split(
     header = file.header
     for page in shown:
         corners = triangles[pages == page].astype("<u4")
-        _put(header, data, len(data), corners.tobytes())
+        put(header, data, len(data), corners.tobytes())
         header["bufferViews"][-1]["target"] = _INDICES
         about = {"bufferView": len(data) - 1, "componentType": _UINT32, "count": corners.size, "type": "SCALAR"}
         header["accessors"].append(about)
@@ -136,7 +137,7 @@ def _add_textures(header: dict, atlas: Atlas, place: list[int], images: list[byt
         if sampler not in samplers:
             samplers.append(sampler)
         view = free.pop() if free else len(data)
-        _put(header, data, view, image)
+        put(header, data, view, image)
         header["images"].append({"bufferView": view, "mimeType": mime})
         header["textures"].append(
             {"sampler": samplers.index(sampler), **texture_source(len(header["images"]) - 1, mime)}
@@ -144,16 +145,7 @@ def _add_textures(header: dict, atlas: Atlas, place: list[int], images: list[byt
         colored = header["materials"][place[page]]["pbrMetallicRoughness"]["baseColorTexture"]
         colored["index"] = len(header["textures"]) - 1
     for view in free:  # others keep their numbers, which extensions may name in ways of their own
-        _put(header, data, view, b"\0" * 4)
-
-
-def _put(header: dict, data: list[tuple[int, bytes]], view: int, content: bytes) -> None:
-    about = {"buffer": 0, "byteLength": len(content)}
-    if view == len(data):
-        header["bufferViews"].append(about)
-        data.append((0, content))
-    else:
-        header["bufferViews"][view], data[view] = about, (0, content)
+        put(header, data, view, b"\0" * 4)
 
 
 def _drop_unused(header: dict) -> list[int]:
@@ -197,19 +189,3 @@ def _extensions(value: object) -> Iterator[str]:
         value = list(value.values())
     for inner in value if isinstance(value, list) else ():
         yield from _extensions(inner)
-
-
-def _view_data(view: dict, chunk: bytes) -> tuple[int, bytes]:
-    """What a view holds, and where it began: what is in it is aligned to that."""
-    start = int(view.get("byteOffset", 0))
-    return start % 4, chunk[start : start + int(view["byteLength"])]
-
-
-def _packed(header: dict, data: list[tuple[int, bytes]]) -> bytes:
-    chunks, length = [], 0
-    for view, (remainder, content) in zip(header["bufferViews"], data, strict=True):
-        view["byteOffset"] = length + remainder
-        chunks += [b"\0" * remainder, content, b"\0" * (-(remainder + len(content)) % 4)]
-        length += sum(map(len, chunks[-3:]))
-    header["buffers"] = [{"byteLength": length}]
-    return pack_glb(header, chunks)

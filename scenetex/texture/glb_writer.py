@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 import cv2
 import numpy as np
@@ -13,8 +14,11 @@ from ..scene.extent import extent_of
 from ..scene.gltf_file import pack_glb
 from ..scene.mesh import Mesh
 from .atlas import Atlas
+from .glb_compression import codec, compressed, compressed_as_it_is
+from .glb_images import require_images, texture_source
+from .glb_meshopt import in_cache_order
 from .glb_repaint import repainted_glb
-from .glb_webp import require_webp, texture_source
+from .ktx import check_ktx, encode_ktx2
 from .own_materials import NAMELESS, own_uvs, page_materials, unpainted
 
 _FLOAT, _UINT16, _UINT32 = 5126, 5123, 5125
@@ -23,6 +27,7 @@ _PLAIN = {"metallicFactor": 0.0, "roughnessFactor": 1.0}
 _LINEAR, _LINEAR_MIPMAP_LINEAR, _CLAMP_TO_EDGE = 9729, 9987, 33071
 # In radii of the mesh, 1 km for a room: scenes further out get their offset from the node, as float32 is coarse there.
 _FAR = 400.0
+_FAR_ROUNDED = 16.0  # the same for positions that are rounded to as many steps within the mesh
 
 
 def write_glb(
@@ -32,17 +37,23 @@ def write_glb(
     textures: Sequence[np.ndarray],
     texture_format: str = "jpeg",
     quality: int = 95,
+    compress: str = "none",
 ) -> None:
     """Writes a `.glb` file; see `encode_glb` for the rest.
 
     Raises:
         InputError: an option out of range, a mesh without a face to write, or a file that cannot be written.
     """
-    write_files({Path(path): encode_glb(mesh, atlas, textures, texture_format, quality)})
+    write_files({Path(path): encode_glb(mesh, atlas, textures, texture_format, quality, compress)})
 
 
 def encode_glb(
-    mesh: Mesh, atlas: Atlas, textures: Sequence[np.ndarray], texture_format: str = "jpeg", quality: int = 95
+    mesh: Mesh,
+    atlas: Atlas,
+    textures: Sequence[np.ndarray],
+    texture_format: str = "jpeg",
+    quality: int = 95,
+    compress: str = "none",
 ) -> bytes:
     """The mesh as the bytes of a GLB file.
 
@@ -54,15 +65,24 @@ def encode_glb(
     Args:
         mesh, atlas: the mesh and its UV layout.
         textures: one (size, size, 3) uint8 sRGB image per page, row 0 at the top (v = 1).
-        texture_format: "jpeg" (full chroma resolution), "png" (lossless) or "webp" (the smallest; needs viewers that
-            know `EXT_texture_webp`).
+        texture_format: "jpeg" (full chroma resolution), "png" (lossless), "webp" (the smallest; needs viewers that
+            know `EXT_texture_webp`) or "ktx2" (stays compressed in the graphics card's memory; needs Khronos's `ktx`,
+            and viewers that know `KHR_texture_basisu`).
         quality: of JPEG and WebP, 1 to 100.
+        compress: "none", or what compresses the geometry: "draco" (`KHR_draco_mesh_compression`, the smallest) or
+            "meshopt" (`EXT_meshopt_compression`), which viewers have to know. Positions are
+            rounded to 1/65,536 of the mesh's largest extent or less, texture coordinates to 1/16 texel; vertices and,
+            within a page, faces come in another order. A GLB that keeps its own coordinates comes by meshopt to the
+            bit and in its order; by Draco with rounded positions and in another order.
 
     Raises:
-        InputError: an option out of range, or no face to write.
+        InputError: an option out of range, a library or program that is not there, or no face to write.
     """
-    if texture_format not in ("jpeg", "png", "webp"):
-        raise InputError(f"texture_format {texture_format!r} is unknown; choose jpeg, png or webp")
+    if texture_format not in ("jpeg", "png", "webp", "ktx2"):
+        raise InputError(f"texture_format {texture_format!r} is unknown; choose jpeg, png, webp or ktx2")
+    if texture_format == "ktx2":
+        check_ktx(atlas.size)
+    library = codec(compress)
     if not 1 <= quality <= 100:
         raise InputError(f"quality {quality} is out of range; choose 1 to 100")
     pages = [page for page in range(atlas.pages) if (atlas.page == page).any()]
@@ -74,16 +94,18 @@ def encode_glb(
     if uvs is not None and uvs.kind == ".glb":
         mime, names = f"image/{texture_format}", page_materials(uvs, atlas)
         try:
-            return repainted_glb(uvs, atlas, names, images, mime, {"generator": _generator()})
+            kept = repainted_glb(uvs, atlas, names, images, mime, {"generator": _generator()})
         except (LookupError, ValueError, TypeError, AttributeError):  # JSON of any shape, where nothing is painted
             said = "the GLB that the mesh is from has damaged materials or textures; it is written anew, by its parts"
             warnings.warn(said, InputWarning, stacklevel=2)
+        else:
+            return compressed_as_it_is(kept, compress)
 
     aligned = mesh.vertices @ mesh.axis_alignment[:3, :3].T + mesh.axis_alignment[:3, 3]
     positions = aligned[:, [0, 2, 1]] * [1.0, 1.0, -1.0]
     groups = _groups(mesh, atlas)
     written = np.concatenate([faces for _, _, faces in groups])
-    offset = far_offset(positions[mesh.faces[written]])
+    offset = far_offset(positions[mesh.faces[written]], _FAR if library is None else _FAR_ROUNDED)
     positions -= offset
 
     document = {
@@ -105,7 +127,7 @@ def encode_glb(
             }
         ],
     }
-    buffer = _Buffer()
+    buffer = _Buffer(library if compress == "meshopt" else None)
     names = [f"page {page}" for page in pages] if uvs is None else page_materials(uvs, atlas)
     for k, image in enumerate(images):
         document["materials"].append(_material(names[k]) | {"pbrMetallicRoughness": _PLAIN | _textured(k)})
@@ -129,11 +151,13 @@ def encode_glb(
                     _material(uvs.materials[~of] or NAMELESS) | {"pbrMetallicRoughness": _PLAIN}
                 )
         document["meshes"][-1]["primitives"].append(primitive)
-    require_webp(document)
+    require_images(document)
     document["accessors"] = buffer.accessors
     document["bufferViews"] = buffer.views
     document["buffers"] = [{"byteLength": buffer.length}]
-    return pack_glb(document, buffer.chunks)
+    uv = (atlas.uv + atlas.offsets())[atlas.faces[atlas.page >= 0]]
+    glb = pack_glb(document, buffer.chunks)
+    return compressed(glb, compress, positions[mesh.faces[written]].reshape(-1, 3), uv.reshape(-1, 2), atlas.size)
 
 
 def _groups(mesh: Mesh, atlas: Atlas) -> list[tuple[str, int, np.ndarray]]:
@@ -158,7 +182,7 @@ def _groups(mesh: Mesh, atlas: Atlas) -> list[tuple[str, int, np.ndarray]]:
 
 def _primitive(buffer: "_Buffer", positions: np.ndarray, atlas: Atlas, faces: np.ndarray) -> dict:
     """Faces of one page."""
-    rows, corners = np.unique(atlas.faces[faces], return_inverse=True)
+    rows, corners = buffer.vertices(atlas.faces[faces])
     uv = (atlas.uv[rows] + atlas.offsets()[rows]).astype(np.float64)
     uv[:, 1] = 1.0 - uv[:, 1]  # glTF's origin is the image's top-left corner
     primitive = _bare(buffer, positions[atlas.vertices[rows]], corners)
@@ -168,7 +192,7 @@ def _primitive(buffer: "_Buffer", positions: np.ndarray, atlas: Atlas, faces: np
 
 def _bare_primitive(buffer: "_Buffer", positions: np.ndarray, mesh: Mesh, faces: np.ndarray) -> dict:
     """Faces without texture."""
-    rows, corners = np.unique(mesh.faces[faces], return_inverse=True)
+    rows, corners = buffer.vertices(mesh.faces[faces])
     return _bare(buffer, positions[rows], corners)
 
 
@@ -190,13 +214,23 @@ def _textured(texture: int) -> dict:
 
 
 class _Buffer:
-    """The binary chunk as it grows, with the views and accessors that describe it."""
+    """The binary chunk as it grows, with the views and accessors that describe it; by meshopt, if it is given, with
+    vertices and triangles in the order that compresses best."""
 
-    def __init__(self):
+    def __init__(self, meshopt: ModuleType | None = None):
+        self._meshopt = meshopt
         self.chunks: list[bytes] = []
         self.length = 0
         self.views: list[dict] = []
         self.accessors: list[dict] = []
+
+    def vertices(self, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The vertices (n,) that faces (f, 3) use, in the order to store them, and the faces by these."""
+        rows, corners = np.unique(faces, return_inverse=True)
+        if self._meshopt is None:
+            return rows, corners
+        order, corners = in_cache_order(self._meshopt, corners)
+        return rows[order], corners
 
     def view(self, data: bytes, target: int | None = None) -> int:
         """Appends 4-byte aligned data; returns the index of its buffer view."""
@@ -218,10 +252,11 @@ class _Buffer:
         return len(self.accessors) - 1
 
 
-def far_offset(triangles: np.ndarray) -> np.ndarray:
-    """(3,) to take off triangles (k, 3, 3) far from the origin, round numbers within them; zero for others."""
+def far_offset(triangles: np.ndarray, far: float = _FAR) -> np.ndarray:
+    """(3,) to take off triangles (k, 3, 3) far from the origin, by more than `far` radii: round numbers within them;
+    zero for others."""
     extent = extent_of(triangles)
-    if np.abs(extent.middle).max() <= _FAR * extent.radius:
+    if np.abs(extent.middle).max() <= far * extent.radius:
         return np.zeros(3)
     return np.round(extent.middle, -int(np.ceil(np.log10(max(extent.radius, 1e-12)))))
 
@@ -229,6 +264,8 @@ def far_offset(triangles: np.ndarray) -> np.ndarray:
 def _encode_image(image: np.ndarray, texture_format: str, quality: int) -> bytes:
     if texture_format == "png":
         return encode_png(image)
+    if texture_format == "ktx2":
+        return encode_ktx2(encode_png(image))
     if texture_format == "webp":
         return cv2.imencode(".webp", image[:, :, ::-1], [cv2.IMWRITE_WEBP_QUALITY, int(quality)])[1].tobytes()
     chroma = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444]

@@ -63,7 +63,8 @@ class TexturedMesh:
             path: `.glb` (y up, unlit, textures inside), `.obj` (the mesh's own coordinates; MTL and PNG beside it),
                 `.ply` (the mesh's own coordinates, a colour for each vertex), `.usd` or `.usdz` (z up, metres,
                 emissive; extra ``[usd]``).
-            options: of `write_glb` (``texture_format``, ``quality``) and `write_usd` (``labels``); others have none.
+            options: of `write_glb` (``texture_format``, ``quality``, ``compress``) and `write_usd` (``labels``); others
+                have none.
 
         Raises:
             InputError: an unknown suffix, an option out of range, no face to write, or a file that cannot be written.
