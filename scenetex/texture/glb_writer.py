@@ -15,6 +15,7 @@ from ..scene.mesh import Mesh
 from .atlas import Atlas
 from .glb_repaint import repainted_glb
 from .glb_webp import require_webp, texture_source
+from .glb_normal_maps import add_normal_maps, y_up_normals
 from .own_materials import NAMELESS, own_uvs, page_materials, unpainted
 
 _FLOAT, _UINT16, _UINT32 = 5126, 5123, 5125
@@ -32,17 +33,23 @@ def write_glb(
     textures: Sequence[np.ndarray],
     texture_format: str = "jpeg",
     quality: int = 95,
+    normal_maps: Sequence[np.ndarray] | None = None,
 ) -> None:
     """Writes a `.glb` file; see `encode_glb` for the rest.
 
     Raises:
         InputError: an option out of range, a mesh without a face to write, or a file that cannot be written.
     """
-    write_files({Path(path): encode_glb(mesh, atlas, textures, texture_format, quality)})
+    write_files({Path(path): encode_glb(mesh, atlas, textures, texture_format, quality, normal_maps)})
 
 
 def encode_glb(
-    mesh: Mesh, atlas: Atlas, textures: Sequence[np.ndarray], texture_format: str = "jpeg", quality: int = 95
+    mesh: Mesh,
+    atlas: Atlas,
+    textures: Sequence[np.ndarray],
+    texture_format: str = "jpeg",
+    quality: int = 95,
+    normal_maps: Sequence[np.ndarray] | None = None,
 ) -> bytes:
     """The mesh as the bytes of a GLB file.
 
@@ -57,6 +64,8 @@ def encode_glb(
         texture_format: "jpeg" (full chroma resolution), "png" (lossless) or "webp" (the smallest; needs viewers that
             know `EXT_texture_webp`).
         quality: of JPEG and WebP, 1 to 100.
+        normal_maps: one (size, size, 3) uint8 image per page, glTF's tangent space; they are written as PNG, with the
+            mesh's smooth normals, and the materials are lit then: unlit ones show no normal map.
 
     Raises:
         InputError: an option out of range, or no face to write.
@@ -121,6 +130,9 @@ def encode_glb(
             document["meshes"].append({"primitives": [], **called})
         if of >= 0:
             primitive = _primitive(buffer, positions, atlas, faces) | {"material": pages.index(of)}
+            if normal_maps is not None:
+                normals = y_up_normals(mesh)[atlas.vertices[np.unique(atlas.faces[faces])]]
+                primitive["attributes"]["NORMAL"] = buffer.array(normals, (np.float32, _FLOAT), "VEC3", _VERTICES)
         else:
             primitive = _bare_primitive(buffer, positions, mesh, faces)
             primitive["material"] = bare.setdefault(~of, len(document["materials"]))
@@ -129,6 +141,8 @@ def encode_glb(
                     _material(uvs.materials[~of] or NAMELESS) | {"pbrMetallicRoughness": _PLAIN}
                 )
         document["meshes"][-1]["primitives"].append(primitive)
+    if normal_maps is not None:
+        add_normal_maps(document, buffer, [encode_png(normal_maps[page]) for page in pages])
     require_webp(document)
     document["accessors"] = buffer.accessors
     document["bufferViews"] = buffer.views

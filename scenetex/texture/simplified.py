@@ -1,0 +1,64 @@
+"""A textured mesh with fewer faces: simplified, laid out anew, and painted with what the full one shows."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .simplify import simplify, surface_of
+from .tangents import in_tangent_space
+from .transfer import Transfer, colors_of, normals_of, padded, samples_for
+from .unwrap import Packer, unwrap
+
+if TYPE_CHECKING:
+    from .textured_mesh import TexturedMesh
+
+_PADDING, _LEAST_PADDING, _AT_SIZE = 8, 4, 2048  # texels around charts; fewer on smaller pages
+
+
+def simplified(
+    full: "TexturedMesh",
+    faces: int,
+    texture_size: int | None = None,
+    texels_per_metre: float | None = None,
+    packer: Packer = "uvunwrap",
+    normal_maps: bool = False,
+) -> "TexturedMesh":
+    """`TexturedMesh.simplified`."""
+    drawn = full.atlas.page >= 0
+    anew = texture_size not in (None, full.atlas.size) or texels_per_metre is not None or normal_maps
+    if int(drawn.sum()) <= faces and not anew:
+        return full
+    surface, origin = surface_of(full.mesh, drawn)
+    mesh = simplify(surface, faces)
+    size = texture_size or full.atlas.size
+    padding = int(np.clip(_PADDING * size // _AT_SIZE, _LEAST_PADDING, _PADDING))
+    atlas = unwrap(mesh, size, texels_per_metre=texels_per_metre, packer=packer, padding=padding)
+    transfer = Transfer(surface, mesh, atlas, samples_for(full.atlas.texels_per_metre, atlas.texels_per_metre))
+    colors = transfer.means(colors_of(full.atlas, full.textures, origin))
+    marks = transfer.middles(colors_of(full.atlas, _marks(full), origin)) > 127
+    maps = None
+    if normal_maps:
+        fine = transfer.means(normals_of(surface))
+        maps = padded(transfer.texels, atlas, in_tangent_space(mesh, atlas, transfer.texels, fine))
+    seen, generated = (tuple(transfer.texels.spread(mark, atlas)) for mark in marks[:, :2].T)
+    return replace(
+        full,
+        mesh=replace(mesh, vertices=mesh.vertices + full.mesh.extent.middle),
+        atlas=atlas,
+        textures=padded(transfer.texels, atlas, colors),
+        coverage=seen,
+        texels=len(transfer.texels),
+        generated=None if full.generated is None else generated,
+        normal_maps=maps,
+    )
+
+
+def _marks(full: "TexturedMesh") -> list[np.ndarray]:
+    """Pages (s, s, 3) uint8: 255 in the first channel where some view saw the texel, in the second where what it saw was
+    generated."""
+    told = full.generated or [np.zeros_like(page) for page in full.coverage]
+    return [
+        np.stack([seen, made, np.zeros_like(seen)], 2).astype(np.uint8) * np.uint8(255)
+        for seen, made in zip(full.coverage, told, strict=True)
+    ]
