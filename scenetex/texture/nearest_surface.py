@@ -11,6 +11,7 @@ from ..views.raycast import RayCaster
 from .subdivide import patches
 
 _STEP_BACK = 1e-4  # of the radius: rays start that far behind a point, which may lie on the surface itself
+_THROUGH = 3  # surfaces that turn their back, behind each of which another one may be meant
 _SAMPLES_ACROSS = 300  # the square root of the area over the longest edge of what nearest points are looked up in
 _TRIED = 8  # samples around a point whose faces are tried for the nearest point
 
@@ -51,13 +52,23 @@ class NearestSurface:
         best = np.full(len(points), np.inf)
         face, weights = np.full(len(points), -1), np.zeros((len(points), 2), np.float32)
         for side in (1, -1):
-            hit = self._caster.cast(points - side * back * normals, side * normals)
-            away = np.abs(hit["distance"].astype(np.float64) - back)
-            alike = np.einsum("ij,ij->i", self.mesh.face_cross[hit["face"]], normals) > 0
-            away = np.where(alike, away, away + reach)  # what turns its back comes after all that does not
-            nearer = (hit["face"] >= 0) & (hit["distance"] <= reach + back) & (away < best)
-            best[nearer], face[nearer] = away[nearer], hit["face"][nearer]
-            weights[nearer] = np.stack([hit["u"], hit["v"]], 1)[nearer]
+            rays, start = np.arange(len(points)), np.full(len(points), -back)
+            for _ in range(_THROUGH):
+                way = side * normals[rays]
+                hit = self._caster.cast(points[rays] + start[:, None] * way, way)
+                place = start + hit["distance"]
+                met = (hit["face"] >= 0) & (place <= reach)
+                alike = np.einsum("ij,ij->i", self.mesh.face_cross[hit["face"]], normals[rays]) > 0
+                # What turns its back comes after all that does not.
+                away = np.abs(place) + np.where(alike, 0, reach)
+                nearer = met & (away < best[rays])
+                at = rays[nearer]
+                best[at], face[at] = away[nearer], hit["face"][nearer]
+                weights[at] = np.stack([hit["u"], hit["v"]], 1)[nearer]
+                further = met & ~alike
+                rays, start = rays[further], place[further] + back
+                if not len(rays):
+                    break
         missed = np.flatnonzero(face < 0)
         if len(missed):
             face[missed], weights[missed] = self._nearest(points[missed])

@@ -65,11 +65,12 @@ def simplify(surface: Mesh, faces: int) -> Mesh:
             break
         asked = max(asked - miss, 1)
     _, points, kept = best
+    try:
+        kept = kept[solid_faces(Mesh(points, kept))]
+    except InputError:
+        raise InputError(f"mesh: of {len(surface.faces):,} faces, {faces} leave nothing; ask for more") from None
     used, rows = np.unique(kept, return_inverse=True)
-    simple = Mesh(points[used] / scale, rows.reshape(-1, 3).astype(np.int32), axis_alignment=surface.axis_alignment)
-    if not (simple.face_areas > 0).any():
-        raise InputError(f"mesh: of {len(surface.faces):,} faces, {faces} leave nothing; ask for more")
-    return simple
+    return Mesh(points[used] / scale, rows.reshape(-1, 3).astype(np.int32), axis_alignment=surface.axis_alignment)
 
 
 def _library():

@@ -1,6 +1,6 @@
 """The result: a mesh, its atlas and the painted pages."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,12 +13,12 @@ from .atlas import Atlas
 from .glb_writer import write_glb
 from .obj_writer import write_obj
 from .ply_writer import write_ply
+from .simplified import simplified
+from .unwrap import Packer
 from .usd_writer import write_usd
 
 if TYPE_CHECKING:
     import trimesh
-
-    from .unwrap import Packer
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,7 +90,7 @@ class TexturedMesh:
         texture_size: Annotated[int | None, TEXTURE] = None,
         *,
         texels_per_metre: Annotated[float | None, DENSITY] = None,
-        packer: "Packer" = "uvunwrap",
+        packer: Packer = "uvunwrap",
         normal_maps: bool = False,
     ) -> "TexturedMesh":
         """The same surface in about as many faces, with an atlas of its own that shows what this one shows.
@@ -122,10 +122,9 @@ class TexturedMesh:
             >>> coarse.textures[0][0, 0].tolist()
             [200, 30, 30]
         """
-        from .simplified import simplified
-
         check_value(faces, Annotated[int, FACES], "faces")
-        return simplified(self, faces, texture_size, texels_per_metre, packer, normal_maps)
+        changed = simplified(self, faces, texture_size, texels_per_metre, packer, normal_maps)
+        return replace(self, **changed) if changed else self
 
     def to_trimesh(self) -> "trimesh.Trimesh":
         """The mesh for trimesh, in its own coordinates, faces without area left out, vertices split at UV seams.
