@@ -155,7 +155,9 @@ def test_values_that_are_none(faces):
 
 
 def test_one_face_and_faces_without_area():
-    one = Mesh(np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [np.nan, 0, 0]]), np.array([[0, 1, 2], [0, 0, 1], [0, 1, 3]]))
+    one = Mesh(
+        np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0], [np.nan, 0, 0]]), np.array([[0, 1, 2], [0, 0, 1], [0, 1, 3]])
+    )
     full = painted(one, 64)
     assert full.simplified(faces=4) is full
     again = full.simplified(faces=4, texture_size=128)

@@ -1,4 +1,4 @@
-"""What is made of a textured mesh for those who need it smaller: fewer faces, levels of detail, a mesh to collide with."""
+"""A textured mesh for those who need it smaller: fewer faces, levels of detail, a mesh to collide with."""
 
 from dataclasses import dataclass, replace
 

@@ -15,7 +15,7 @@ _SHARE, _MOST, _FEWEST = 0.1, 10_000, 12
 
 
 def collision_mesh(mesh: Mesh) -> Mesh:
-    """The surface of a mesh in a tenth of its faces, 10,000 at the most: all of it, with or without texture. Holes stay.
+    """The surface of a mesh, textured or not, in a tenth of its faces, 10,000 at the most. Holes stay.
 
     Raises:
         InputError: no face has area, or fast-simplification is not installed.
@@ -26,8 +26,8 @@ def collision_mesh(mesh: Mesh) -> Mesh:
 
 
 def write_collision(path: Path, mesh: Mesh) -> None:
-    """Writes a mesh without texture as a GLB of one node, called ``collision-colonly``: y up, metres, where the textured
-    one is."""
+    """Writes a mesh without texture as a GLB of one node, ``collision-colonly``: y up, metres, where the textured one
+    is."""
     import trimesh
 
     aligned = mesh.vertices @ mesh.axis_alignment[:3, :3].T + mesh.axis_alignment[:3, 3]

@@ -1,11 +1,12 @@
-"""Normal maps in a GLB, and the smooth normals that they turn."""
+"""Normal maps in a GLB, and the smooth normals and tangents that they are told by."""
 
 from typing import Protocol
 
 import numpy as np
 
 from ..scene.mesh import Mesh
-from .tangents import unit_normals
+from .atlas import Atlas
+from .tangents import tangents, unit_normals
 
 
 class Buffer(Protocol):
@@ -15,8 +16,8 @@ class Buffer(Protocol):
 
 
 def add_normal_maps(document: dict, buffer: Buffer, images: list[bytes]) -> None:
-    """Gives the first materials of a glTF document a normal map each, PNG; those are lit from then on, as unlit ones show
-    none. There are no tangents: viewers make MikkTSpace's, as the specification says."""
+    """Gives the first materials of a glTF document a normal map each, PNG; those are lit from then on, as unlit ones
+    show none."""
     for material, image in zip(document["materials"], images, strict=False):
         material.pop("extensions")
         material["normalTexture"] = {"index": len(document["textures"])}
@@ -28,6 +29,9 @@ def add_normal_maps(document: dict, buffer: Buffer, images: list[bytes]) -> None
         del document["extensionsUsed"]
 
 
-def y_up_normals(mesh: Mesh) -> np.ndarray:
-    """(n, 3) float64 unit vertex normals as glTF has them, y up."""
-    return (unit_normals(mesh) @ mesh.axis_alignment[:3, :3].T)[:, [0, 2, 1]] * [1.0, 1.0, -1.0]
+def y_up_frames(mesh: Mesh, atlas: Atlas) -> tuple[np.ndarray, np.ndarray]:
+    """Unit normals (n, 3) and tangents (n, 4) float64 of the n rows of an atlas as glTF has them, y up."""
+    turn = mesh.axis_alignment[[0, 2, 1], :3] * [[1.0], [1.0], [-1.0]]
+    tangent = tangents(mesh, atlas)
+    normal = unit_normals(mesh)[atlas.vertices]
+    return normal @ turn.T, np.concatenate([tangent[:, :3] @ turn.T, tangent[:, 3:]], 1)

@@ -13,9 +13,9 @@ from ..scene.extent import extent_of
 from ..scene.gltf_file import pack_glb
 from ..scene.mesh import Mesh
 from .atlas import Atlas
+from .glb_normal_maps import add_normal_maps, y_up_frames
 from .glb_repaint import repainted_glb
 from .glb_webp import require_webp, texture_source
-from .glb_normal_maps import add_normal_maps, y_up_normals
 from .own_materials import NAMELESS, own_uvs, page_materials, unpainted
 
 _FLOAT, _UINT16, _UINT32 = 5126, 5123, 5125
@@ -65,7 +65,7 @@ def encode_glb(
             know `EXT_texture_webp`).
         quality: of JPEG and WebP, 1 to 100.
         normal_maps: one (size, size, 3) uint8 image per page, glTF's tangent space; they are written as PNG, with the
-            mesh's smooth normals, and the materials are lit then: unlit ones show no normal map.
+            mesh's smooth normals and tangents, and the materials are lit then: unlit ones show no normal map.
 
     Raises:
         InputError: an option out of range, or no face to write.
@@ -120,6 +120,7 @@ def encode_glb(
         document["materials"].append(_material(names[k]) | {"pbrMetallicRoughness": _PLAIN | _textured(k)})
         document["textures"].append({"sampler": 0, **texture_source(k, f"image/{texture_format}")})
         document["images"].append({"bufferView": buffer.view(image), "mimeType": f"image/{texture_format}"})
+    frames = None if normal_maps is None else y_up_frames(mesh, atlas)
     bare: dict[int, int] = {}  # of the mesh's own materials, those of faces that are not painted
     for name, of, faces in groups:
         if not document["nodes"] or name != document["nodes"][-1].get("name", ""):
@@ -130,9 +131,10 @@ def encode_glb(
             document["meshes"].append({"primitives": [], **called})
         if of >= 0:
             primitive = _primitive(buffer, positions, atlas, faces) | {"material": pages.index(of)}
-            if normal_maps is not None:
-                normals = y_up_normals(mesh)[atlas.vertices[np.unique(atlas.faces[faces])]]
-                primitive["attributes"]["NORMAL"] = buffer.array(normals, (np.float32, _FLOAT), "VEC3", _VERTICES)
+            if frames is not None:
+                rows = np.unique(atlas.faces[faces])
+                for kind, shape, values in zip(("NORMAL", "TANGENT"), ("VEC3", "VEC4"), frames, strict=True):
+                    primitive["attributes"][kind] = buffer.array(values[rows], (np.float32, _FLOAT), shape, _VERTICES)
         else:
             primitive = _bare_primitive(buffer, positions, mesh, faces)
             primitive["material"] = bare.setdefault(~of, len(document["materials"]))

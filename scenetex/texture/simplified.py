@@ -73,8 +73,8 @@ def simplified(
 
 
 def _marks(full: Painted) -> list[np.ndarray]:
-    """Pages (s, s, 3) uint8: 255 in the first channel where some view saw the texel, in the second where what it saw was
-    generated."""
+    """Pages (s, s, 3) uint8: 255 in the first channel where some view saw the texel, in the second where what it saw
+    was generated."""
     told = full.generated or [np.zeros_like(page) for page in full.coverage]
     return [
         np.stack([seen, made, np.zeros_like(seen)], 2).astype(np.uint8) * np.uint8(255)

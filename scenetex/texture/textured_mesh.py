@@ -66,10 +66,11 @@ class TexturedMesh:
         """Writes the mesh in the format that the file's suffix names; the file appears whole or not at all.
 
         Args:
-            path: `.glb` (y up, unlit, or lit where there are normal maps, textures inside), `.obj` (the mesh's own coordinates; MTL and PNG beside it),
-                `.ply` (the mesh's own coordinates, a colour for each vertex), `.usd` or `.usdz` (z up, metres,
-                emissive; extra ``[usd]``).
-            options: of `write_glb` (``texture_format``, ``quality``) and `write_usd` (``labels``); others have none.
+            path: `.glb` (y up, textures inside; unlit, or lit where there are normal maps), `.obj` (the mesh's own
+                coordinates; MTL and PNG beside it), `.ply` (the mesh's own coordinates, a colour for each vertex),
+                `.usd` or `.usdz` (z up, metres, emissive; extra ``[usd]``). Normal maps are written into `.glb` alone.
+            options: of `write_glb` (``texture_format``, ``quality``) and `write_usd` (``labels``,
+                ``collision``); others have none.
 
         Raises:
             InputError: an unknown suffix, an option out of range, no face to write, or a file that cannot be written.

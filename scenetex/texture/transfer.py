@@ -61,7 +61,7 @@ class Transfer:
             return np.concatenate(list(pool.map(lambda part: look(*self._places(part, np.zeros(2))), parts)))
 
     def _places(self, part: slice, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Places of the surface that texels show at an offset (2,), texels, to the right and down, from their middle."""
+        """Places of the surface that texels show (2,) texels to the right and down of their middle."""
         face = self.texels.face[part]
         bary = self.texels.bary[part] + np.einsum("nij,j->ni", self._slopes[face], offset)
         weights = np.concatenate([1 - bary.sum(1, keepdims=True), bary], 1)
@@ -73,8 +73,8 @@ class Transfer:
 
 
 def _slopes(atlas: Atlas) -> np.ndarray:
-    """(f, 2, 2) how the weights of a face's second and third corner (second axis) grow from texel to texel, to the right
-    and down (third); 0 where there is no texture."""
+    """(f, 2, 2) how the weights of a face's second and third corner (second axis) grow from texel to texel, to the
+    right and down (third); 0 where there is no texture."""
     corners = atlas.uv[np.maximum(atlas.faces, 0)].astype(np.float64) * [atlas.size, -atlas.size]
     edges = np.stack([corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]], 2)
     sound = (atlas.page >= 0) & (np.abs(np.linalg.det(edges)) > 1e-12)
@@ -84,8 +84,8 @@ def _slopes(atlas: Atlas) -> np.ndarray:
 
 
 def samples_for(fine: float, coarse: float) -> int:
-    """Samples a side that a texel is the mean of, for densities `fine` of what is shown and `coarse` of what is painted,
-    texels per metre: so many that none of the fine texels is left out."""
+    """Samples a side that a texel is the mean of, for densities `fine` of what is shown and `coarse` of what is
+    painted, texels per metre: so many that none of the fine texels is left out."""
     return int(np.clip(np.ceil(fine / coarse - 0.1), 1, _MOST_SAMPLES))
 
 
