@@ -7,10 +7,11 @@ from ..texture.collision import collision_mesh
 from ..texture.textured_mesh import TexturedMesh
 from .options import TextureOptions
 from .run import Result
-from .stages import Stages
+from .stages import Done, Stages
 
 _FIRST, _NEXT = 10, 4  # a level has that part of the faces of the full mesh, of the level before
 _FEWEST = 20  # faces, below which no level shows a scene
+_FEWER = 0.9  # of the level before, at the most: each piece of a mesh keeps a face or two
 _LEAST_SIDE = 64  # texels
 
 
@@ -36,7 +37,7 @@ class Sizes:
         """What the report says of them, ready for JSON."""
         levels = [
             {
-                "faces": int((mesh.atlas.page >= 0).sum()),
+                "faces": _painted(mesh),
                 "vertices": len(mesh.mesh.vertices),
                 "texture_pages": mesh.atlas.pages,
                 "texture_size": mesh.atlas.size,
@@ -61,16 +62,13 @@ def size_stages(result: Result, options: TextureOptions, stages: Stages) -> Size
         if options.faces is not None:
             result = replace(result, mesh=_with_faces(full, options, stages))
             done()
-        lods = []
-        for _ in range(options.lods):
-            lods += _next_level(full, result.mesh, len(lods), options, stages)
-            done()
+        lods = _levels(full, result.mesh, options, stages, done)
         collision = collision_mesh(full.mesh) if options.collision else None
-    return Sizes(result, tuple(lods), collision)
+    return Sizes(result, lods, collision)
 
 
 def _with_faces(full: TexturedMesh, options: TextureOptions, stages: Stages) -> TexturedMesh:
-    own = int((full.atlas.page >= 0).sum())
+    own = _painted(full)
     if options.faces >= own:
         stages.note(f"--faces {options.faces}: the mesh has no more than {own:,}, and stays as it is")
         return full
@@ -82,23 +80,35 @@ def _with_faces(full: TexturedMesh, options: TextureOptions, stages: Stages) -> 
     )
 
 
-def _next_level(
-    full: TexturedMesh, top: TexturedMesh, before: int, options: TextureOptions, stages: Stages
-) -> list[TexturedMesh]:
-    """The level behind so many others; none where it would have too few faces."""
-    have = int((top.atlas.page >= 0).sum())
-    faces = have // (_FIRST * _NEXT**before)
-    if faces < _FEWEST:
-        made = f"{before} level{'s' * (before != 1)} of {options.lods}"
-        stages.note(f"--lods: {made} made; of {have:,} faces no more are left for others")
-        return []
+def _levels(
+    full: TexturedMesh, top: TexturedMesh, options: TextureOptions, stages: Stages, done: Done
+) -> tuple[TexturedMesh, ...]:
+    """The levels below `top`, as many as have fewer faces each."""
+    have, lods = _painted(top), []
+    for k in range(options.lods):
+        faces = _painted(top) // (_FIRST * _NEXT**k)
+        level = None if faces < _FEWEST else _level(full, faces, k, options)
+        if level is None or _painted(level) > _FEWER * have:
+            stages.note(f"--lods: {k} of {options.lods} made; further ones would not have fewer faces than {have:,}")
+            break
+        have = _painted(level)
+        lods.append(level)
+        done()
+    return tuple(lods)
+
+
+def _level(full: TexturedMesh, faces: int, before: int, options: TextureOptions) -> TexturedMesh:
+    """The level behind so many others."""
     density = options.texels_per_metre
-    return [
-        full.simplified(
-            faces,
-            full.atlas.size if density else max(full.atlas.size >> before, _LEAST_SIDE),
-            texels_per_metre=density and density / 2**before,
-            packer=options.packer,
-            normal_maps=options.normal_maps,
-        )
-    ]
+    return full.simplified(
+        faces,
+        full.atlas.size if density else max(full.atlas.size >> before, _LEAST_SIDE),
+        texels_per_metre=density and density / 2**before,
+        packer=options.packer,
+        normal_maps=options.normal_maps,
+    )
+
+
+def _painted(mesh: TexturedMesh) -> int:
+    """How many faces carry texture."""
+    return int((mesh.atlas.page >= 0).sum())

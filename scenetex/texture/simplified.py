@@ -13,6 +13,7 @@ from .tangents import in_tangent_space
 from .transfer import Transfer, colors_of, normals_of, padded, samples_for
 from .unwrap import Packer, unwrap
 
+_MOST = 127.5  # of 255: more than half of a texel
 _PADDING, _LEAST_PADDING, _AT_SIZE = 8, 4, 2048  # texels around charts; fewer on smaller pages
 
 
@@ -54,13 +55,10 @@ def simplified(
     padding = int(np.clip(_PADDING * size // _AT_SIZE, _LEAST_PADDING, _PADDING))
     atlas = unwrap(mesh, size, texels_per_metre=texels_per_metre, packer=packer, padding=padding)
     transfer = Transfer(surface, mesh, atlas, samples_for(full.atlas.texels_per_metre, atlas.texels_per_metre))
-    colors = transfer.means(colors_of(full.atlas, full.textures, origin))
-    marks = transfer.middles(colors_of(full.atlas, _marks(full), origin)) > 127
-    maps = None
-    if normal_maps:
-        fine = transfer.means(normals_of(surface))
-        maps = padded(transfer.texels, atlas, in_tangent_space(mesh, atlas, transfer.texels, fine))
-    seen, generated = (tuple(transfer.texels.spread(mark, atlas)) for mark in marks[:, :2].T)
+    looks = [colors_of(full.atlas, pages, origin) for pages in (full.textures, _marks(full))]
+    colors, marks, *fine = transfer.means(*looks, *([normals_of(surface)] if normal_maps else []))
+    maps = padded(transfer.texels, atlas, in_tangent_space(mesh, atlas, transfer.texels, fine[0])) if fine else None
+    seen, generated = (tuple(transfer.texels.spread(mark, atlas)) for mark in (marks[:, :2] > _MOST).T)
     return {
         "mesh": replace(mesh, vertices=mesh.vertices + full.mesh.extent.middle),
         "atlas": atlas,

@@ -43,22 +43,20 @@ class Transfer:
         self._slopes = _slopes(atlas)
         self._corners = mesh.triangles, mesh.vertex_normals[mesh.faces]
 
-    def means(self, look: Look) -> np.ndarray:
-        """(n, c) float32, for each texel the mean of what `look` says of the places in it."""
+    def means(self, *looks: Look) -> list[np.ndarray]:
+        """(n, c) float32 for each of `looks`: for each texel the mean of what it says of the places in it."""
         parts = [slice(i, i + _AT_ONCE) for i in range(0, len(self.texels), _AT_ONCE)]
-        offsets = [np.array([x, y]) for y in self._offsets for x in self._offsets]
 
-        def mean(part: slice) -> np.ndarray:
-            return sum(look(*self._places(part, offset)) for offset in offsets) / np.float32(len(offsets))
+        def mean(part: slice) -> list[np.ndarray]:
+            total = [np.float32(0)] * len(looks)
+            for y in self._offsets:
+                for x in self._offsets:
+                    places = self._places(part, np.array([x, y]))
+                    total = [so_far + look(*places) for so_far, look in zip(total, looks, strict=True)]
+            return [part / np.float32(len(self._offsets) ** 2) for part in total]
 
         with ThreadPoolExecutor(threads()) as pool:
-            return np.concatenate(list(pool.map(mean, parts)))
-
-    def middles(self, look: Look) -> np.ndarray:
-        """(n, c) float32, for each texel what `look` says of its middle."""
-        parts = [slice(i, i + _AT_ONCE) for i in range(0, len(self.texels), _AT_ONCE)]
-        with ThreadPoolExecutor(threads()) as pool:
-            return np.concatenate(list(pool.map(lambda part: look(*self._places(part, np.zeros(2))), parts)))
+            return [np.concatenate(found) for found in zip(*pool.map(mean, parts), strict=True)]
 
     def _places(self, part: slice, offset: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Places of the surface that texels show (2,) texels to the right and down of their middle."""

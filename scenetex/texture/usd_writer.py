@@ -32,7 +32,8 @@ def write_usd(
     Positions are ``axis_alignment @ vertex``, z up, in metres; those of a mesh far from the origin are stored about its
     middle, and a translation leads back. One mesh has all faces that have texture, in their order, and those of a mesh
     that keeps its own coordinates which have none; it collides as it is (`UsdPhysics`), unless there is a simpler mesh
-    for that. UsdPreviewSurface knows no unlit material: the pages are on ``emissiveColor``, above black without specular.
+    for that. UsdPreviewSurface knows no unlit material: the pages are on ``emissiveColor``, above black without
+    specular.
 
     Args:
         path: the file.
