@@ -1,5 +1,7 @@
 """--texture-size auto: from what images resolve on the surface, by cameras of which that is known."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from batch_runs import report, rooms, texture
@@ -8,6 +10,8 @@ from painted_box import box, look_at, pinhole, views_of
 import scenetex
 from scenetex import Mesh
 from scenetex.texture.resolution import page_side, resolved_density
+
+GENERATED = ("--images", "generated", "--prompt", "a room", "--steps", "1", "--device", "cpu")
 
 
 def wall(width: float = 4.0, height: float = 3.0) -> Mesh:
@@ -61,14 +65,26 @@ def test_own_coordinates_count_as_they_are():
     assert page_side(mesh, own.texels_per_metre * 4, own) == 1024
 
 
-@pytest.mark.parametrize("more", [(), ("--images", "generated", "--prompt", "a room", "--steps", "1", "--device", "cpu")])
+@pytest.mark.parametrize(
+    "more", [(), ("--images", "generated", "--prompt", "a room", "--steps", "1", "--device", "cpu")]
+)
 def test_the_command_says_what_it_chose(tmp_path, more, capsys):
     (scan,) = rooms(tmp_path, "room")
     out = tmp_path / "out"
     assert texture([scan], out, "--texture-size", "auto", "--image-size", "64x48", *more) == 0
     told = report(out, "room")
-    (note,) = [note for note in told["notes"] if "--texture-size auto" in note]
+    (note,) = [note for note in told["notes"] if "texture size auto" in note]
     assert told["texture_size"] == told["settings"]["texture_size"] == 512 and "512 texels" in note
     assert note in capsys.readouterr().err
     assert texture([scan], out, "--texture-size", "auto", "--image-size", "64x48", *more) == 0
     assert report(out, "room") == told, "the same command finds the result"
+
+
+def test_python_has_it_too():
+    scene = scenetex.load_scene(Path(__file__).resolve().parents[1] / "scenes" / "sample_room")
+    with pytest.raises(scenetex.InputError, match="leave texels_per_metre out"):
+        scenetex.run_stages(scene, texture_size="auto", texels_per_metre=30.0)
+    with pytest.raises(scenetex.InputError, match="64 to 16384"):
+        scenetex.run_stages(scene, texture_size="large")
+    room = scenetex.texture_scene(scene, texture_size="auto", keyframes="0,24", refine_poses=False)
+    assert room.atlas.size in (1024, 2048)

@@ -5,6 +5,7 @@ import logging
 import time
 import traceback
 import warnings
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from ..job.run import Result, make_images, prepare_model, run_checks, run_stages
 from ..job.stage_cache import StageCache
 from ..job.stages import Stages, Watch
 from ..job.summary import about_run, summarize
-from ..job.texture_size import with_size
+from ..job.texture_size import chosen_size
 from ..process.interrupt import is_interrupted
 from ..process.memory import OutOfMemory, is_out_of_memory
 from ..process.threads import halve
@@ -136,7 +137,9 @@ def _process(path: Path, options: TextureOptions, stages: Stages, part: str, wor
         repainting.faces(regions)
         base = find_base(options, scene.name)
         options = base.like(options) if base else options
-    options = with_size(scene, options, stages)
+    photos = options.source == "photos"
+    chosen = options.texture_size, options.texels_per_metre, options.keyframes, None if photos else generation
+    options = replace(options, texture_size=chosen_size(scene, *chosen, options.uvs, stages))
     with stages.stage("hash"):
         hashes = FileHashes(work / "inputs.json")
 

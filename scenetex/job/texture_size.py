@@ -1,6 +1,6 @@
 """``--texture-size auto``: the page's side from what the images will resolve, before any of them is made."""
 
-from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
@@ -13,27 +13,46 @@ from ..texture.resolution import page_side, resolved_density
 from ..views.viewset import ViewSet, render_views
 from .bake_stages import Uvs
 from .generation import Generation
-from .options import TextureOptions
 from .photo_stages import choose_frames
 from .stages import Stages
 
+TextureSize = int | Literal["auto"]
 _GLANCE = 160  # width of the views that are looked at, pixels
 _MOST_FRAMES = 40  # of those that are painted with, evenly spaced
 
 
-def with_size(scene: Scene, options: TextureOptions, stages: Stages) -> TextureOptions:
-    """The options with a number for ``texture_size`` "auto", and a note of it; others as they are."""
-    if options.texture_size != "auto":
-        return options
+def chosen_size(
+    scene: Scene,
+    texture_size: TextureSize,
+    texels_per_metre: float | None,
+    keyframes: str,
+    generation: Generation | None,
+    uvs: Uvs,
+    stages: Stages,
+) -> int:
+    """A number for ``texture_size`` "auto", and a note of it; a number as it is.
+
+    Args:
+        scene: what is textured.
+        texture_size, texels_per_metre, keyframes, uvs: as in `run_stages`.
+        generation: how the images are generated that the scene is painted with first; None = it is its photos.
+        stages: of the run.
+
+    Raises:
+        InputError: "auto" beside a density, or images that see nothing of the mesh.
+    """
+    if texture_size != "auto":
+        return texture_size
+    if texels_per_metre is not None:
+        raise InputError("texture_size auto chooses the texel density; leave texels_per_metre out, or auto")
     with stages.stage("texture size"):
-        generation = None if options.source == "photos" else options.generation()
-        views, width = _views(scene, options.keyframes, generation)
+        views, width = _views(scene, keyframes, generation)
         if not (views.face_id >= 0).any():
             raise InputError(f"{scene.name}: no image sees the mesh, so none tells a texture size; give it as a number")
         density = resolved_density(scene.mesh, views, width)
-        size = page_side(scene.mesh, density, _own(scene, options.uvs))
-    stages.note(f"--texture-size auto: {size} texels, as images resolve {density:.0f} pixels a metre")
-    return replace(options, texture_size=size)
+        size = page_side(scene.mesh, density, _own(scene, uvs))
+    stages.note(f"texture size auto: {size} texels, as images resolve {density:.0f} pixels a metre")
+    return size
 
 
 def _views(scene: Scene, keyframes: str, generation: Generation | None) -> tuple[ViewSet, int]:
