@@ -166,6 +166,36 @@ def test_one_face_and_faces_without_area():
         surface_of(Mesh(one.vertices, one.faces[1:]))
 
 
+def odd(name: str) -> Mesh:
+    """Meshes that no scanner should leave."""
+    rng = np.random.default_rng(0)
+    ball = Mesh.of(trimesh.creation.icosphere(3))
+    if name == "tangle":
+        return Mesh(rng.normal(size=(30, 3)), rng.integers(0, 30, (200, 3)).astype(np.int32))
+    if name == "scattered":
+        return Mesh(rng.normal(size=(300, 3)), np.arange(300).reshape(-1, 3).astype(np.int32))
+    if name == "astray":
+        places = np.concatenate([ball.vertices, [[1e5, 0, 0], [np.nan, 0, 0], [np.inf, 0, 0]]])
+        count = len(ball.vertices)
+        more = [[0, 1, count], [0, 1, count + 1], [3, 4, count + 2], [5, 5, 6]]
+        return Mesh(places, np.concatenate([ball.faces, more]).astype(np.int32))
+    steps = np.arange(50.0)
+    line = np.stack([steps / 50, 0 * steps, 0 * steps], 1) + rng.normal(size=(50, 3)) * 1e-5
+    return Mesh(line, (np.arange(48)[:, None] + np.arange(3)).astype(np.int32))
+
+
+@pytest.mark.parametrize("faces", [4, 20, 90])
+@pytest.mark.parametrize("name", ["tangle", "scattered", "astray", "line"])
+def test_odd_meshes_come_back_in_one_colour(tmp_path, name, faces):
+    full = painted(odd(name), 128, lambda points: np.full((len(points), 3), 77.0))
+    coarse = full.simplified(faces=faces, texture_size=64, normal_maps=True)
+    assert 0 < len(coarse.mesh.faces) <= len(full.mesh.faces) and np.isfinite(coarse.mesh.vertices).all()
+    if coarse.texels:  # charts of the line are narrower than a texel
+        assert (np.stack(coarse.textures) == 77).all()
+    coarse.export(tmp_path / "a.glb")
+    coarse.simplified(faces=4)
+
+
 def test_what_was_seen_and_generated_comes_along():
     full = painted(sheet(), 256)
     _, points = texel_points(full.mesh, full.atlas)

@@ -11,6 +11,7 @@ from .stages import Done, Stages
 
 _FIRST, _NEXT = 10, 4  # a level has that part of the faces of the full mesh, of the level before
 _FEWEST = 20  # faces, below which no level shows a scene
+_MORE = 1.2  # times as many faces as asked for, of which a note is made
 _FEWER = 0.9  # of the level before, at the most: each piece of a mesh keeps a face or two
 _LEAST_SIDE = 64  # texels
 
@@ -72,12 +73,15 @@ def _with_faces(full: TexturedMesh, options: TextureOptions, stages: Stages) -> 
     if options.faces >= own:
         stages.note(f"--faces {options.faces}: the mesh has no more than {own:,}, and stays as it is")
         return full
-    return full.simplified(
+    simple = full.simplified(
         options.faces,
         texels_per_metre=options.texels_per_metre,
         packer=options.packer,
         normal_maps=options.normal_maps,
     )
+    if _painted(simple) > _MORE * options.faces:
+        stages.note(f"--faces {options.faces}: {_painted(simple):,} are left, as pieces of the mesh do not vanish")
+    return simple
 
 
 def _levels(

@@ -54,6 +54,8 @@ class NearestSurface:
         for side in (1, -1):
             rays, start = np.arange(len(points)), np.full(len(points), -back)
             for _ in range(_THROUGH):
+                if not len(rays):
+                    break
                 way = side * normals[rays]
                 hit = self._caster.cast(points[rays] + start[:, None] * way, way)
                 place = start + hit["distance"]
@@ -67,8 +69,6 @@ class NearestSurface:
                 weights[at] = np.stack([hit["u"], hit["v"]], 1)[nearer]
                 further = met & ~alike
                 rays, start = rays[further], place[further] + back
-                if not len(rays):
-                    break
         missed = np.flatnonzero(face < 0)
         if len(missed):
             face[missed], weights[missed] = self._nearest(points[missed])

@@ -45,7 +45,7 @@ class Transfer:
 
     def means(self, *looks: Look) -> list[np.ndarray]:
         """(n, c) float32 for each of `looks`: for each texel the mean of what it says of the places in it."""
-        parts = [slice(i, i + _AT_ONCE) for i in range(0, len(self.texels), _AT_ONCE)]
+        parts = [slice(i, i + _AT_ONCE) for i in range(0, max(len(self.texels), 1), _AT_ONCE)]
 
         def mean(part: slice) -> list[np.ndarray]:
             total = [np.float32(0)] * len(looks)
