@@ -12,7 +12,7 @@ from .subdivide import patches
 
 _STEP_BACK = 1e-4  # of the radius: rays start that far behind a point, which may lie on the surface itself
 _THROUGH = 3  # surfaces that turn their back, behind each of which another one may be meant
-_SAMPLES_ACROSS = 300  # the square root of the area over the longest edge of what nearest points are looked up in
+_SAMPLES_ACROSS = 150  # the square root of the area over the longest edge of what nearest points are looked up in
 _TRIED = 8  # samples around a point whose faces are tried for the nearest point
 
 
