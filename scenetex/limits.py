@@ -122,7 +122,7 @@ def checked(function: Callable[P, T]) -> Callable[P, T]:
 def check_value(value, hint, name: str) -> None:
     """Raises InputError, which calls it `name`, for a value that its annotated type does not allow."""
     kind, marks, optional = plain_type(hint)
-    if value is None and optional:
+    if (value is None and optional) or (isinstance(value, str) and value in _words_beside(hint)):
         return
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
@@ -151,7 +151,14 @@ def allowed(hint) -> str:
         kinds = get_args(kind)
         count = "" if Ellipsis in kinds else f"{len(kinds)} "
         return f"{count}{_PLURALS.get(kinds[0], 'values')}{', each ' * bool(limits)}{limits}"
-    return f"{_SINGULARS.get(kind, 'a text')}{', ' * bool(limits)}{limits}"
+    return " or ".join([f"{_SINGULARS.get(kind, 'a text')}{', ' * bool(limits)}{limits}", *_words_beside(hint)])
+
+
+def _words_beside(hint) -> tuple[str, ...]:
+    """The words that stand for a value of a number, `Annotated[int | Literal["auto"], ...]`."""
+    plain = hint.__origin__ if get_origin(hint) is Annotated else hint
+    kinds = get_args(plain) if get_origin(plain) in (Union, UnionType) else ()
+    return tuple(word for kind in kinds if get_origin(kind) is Literal for word in get_args(kind))
 
 
 def plain_type(hint) -> tuple[object, tuple, bool]:
@@ -316,6 +323,8 @@ WEIGHT = Between(0, 100)  # of a ControlNet
 SHARE = Between(0, 1)
 SIDE = Between(8, 8192)  # pixels of an image that is generated or trained on
 TEXTURE = Between(64, 16384)  # texels
+FACES = Between(4, 1_000_000_000)  # of fewer no surface is left
+LODS = Between(0, 6)  # levels of detail below the full one
 MESH_SCALE = Between(1e-6, 1e6)
 CLOSE_HOLES = Between(0, 1e6, ("least",))  # metres
 DENSITY = Between(1e-3, 100_000)  # texels per metre

@@ -5,6 +5,7 @@ import logging
 import time
 import traceback
 import warnings
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,12 +19,14 @@ from ..job.base_result import find_base
 from ..job.cache_keys import cache_keys
 from ..job.content_hash import FileHashes, content_hash
 from ..job.generation import load_model
+from ..job.levels import Sizes, size_stages
 from ..job.options import TextureOptions
-from ..job.result_folder import COMPLETED, PREVIEW, REPAINTED, ResultFolder
+from ..job.result_folder import COLLISION, COMPLETED, PREVIEW, REPAINTED, TEXTURED, ResultFolder
 from ..job.run import Result, make_images, prepare_model, run_checks, run_stages, with_named
 from ..job.stage_cache import StageCache
 from ..job.stages import Stages, Watch
 from ..job.summary import about_run, summarize
+from ..job.texture_size import chosen_size
 from ..process.interrupt import is_interrupted
 from ..process.memory import OutOfMemory, is_out_of_memory
 from ..process.threads import halve
@@ -33,7 +36,9 @@ from ..report.preview import contact_sheet
 from ..scene.load import load_scene, scene_name
 from ..scene.regions import regions
 from ..scene.scene import Scene
+from ..texture.collision import write_collision
 from ..texture.glb_writer import encode_png
+from ..texture.textured_mesh import TexturedMesh
 from .failure import forget_failure, outcome_of_error, record_failure
 from .outcome import Outcome
 from .work_folder import work_folder
@@ -132,6 +137,9 @@ def _process(path: Path, options: TextureOptions, stages: Stages, part: str, wor
         repainting.faces(regions)
         base = find_base(options, scene.name)
         options = base.like(options) if base else options
+    photos = options.source == "photos"
+    chosen = options.texture_size, options.texels_per_metre, options.keyframes, None if photos else generation
+    options = replace(options, texture_size=chosen_size(scene, *chosen, options.uvs, stages))
     with stages.stage("hash"):
         hashes = FileHashes(work / "inputs.json")
 
@@ -190,7 +198,14 @@ def _process(path: Path, options: TextureOptions, stages: Stages, part: str, wor
         )
         stages.notes += [replaced] if replaced else []
         report = write_results(
-            ResultFolder(folder), scene, result, options, stages, keys["result"], start, base and base.key
+            ResultFolder(folder),
+            scene,
+            size_stages(result, options, stages),
+            options,
+            stages,
+            keys["result"],
+            start,
+            base and base.key,
         )
     stages.cache.drop(*_PASSING)
     forget_failure(options.output, name)
@@ -209,12 +224,14 @@ def _further(result: Result) -> str:
     return "".join(f", {len(views.views)} further views {what}" for what, views in done.items() if views)
 
 
-def _of_format(suffix: str, scene: Scene, options: TextureOptions) -> dict:
-    """What else `TexturedMesh.export` is told."""
+def _of_format(suffix: str, scene: Scene, options: TextureOptions, mesh: TexturedMesh, sizes: Sizes) -> dict:
+    """What else `TexturedMesh.export` is told of one of the sizes."""
     if suffix == "glb":
         return {"texture_format": options.texture_format, "compress": options.compress}
     if suffix in ("usd", "usdz"):
-        return {"labels": _labels(scene)}
+        # Labels are of the scan's own faces.
+        labels = _labels(scene) if mesh.mesh is scene.mesh else {}
+        return {"labels": labels, "collision": sizes.collision if mesh is sizes.result.mesh else None}
     return {}
 
 
@@ -231,7 +248,7 @@ def _labels(scene: Scene) -> dict[str, np.ndarray]:
 def write_results(
     folder: ResultFolder,
     scene: Scene,
-    result: Result,
+    sizes: Sizes,
     options: TextureOptions,
     stages: Stages,
     key: str,
@@ -243,17 +260,21 @@ def write_results(
     Args:
         folder: where to; it exists and is empty.
         scene: what was textured.
-        result: what came out.
+        sizes: what came out.
         options: of the command.
         stages: of the run.
         key: hash of all that the result depends on, for later runs.
         start: of the run, as `time.perf_counter` told.
         base: key of the result of which parts were painted anew.
     """
+    result = sizes.result
     with stages.stage("export"):
-        for suffix in options.suffixes():
-            extra = _of_format(suffix, scene, options)
-            result.mesh.export(folder.path / f"textured.{suffix}", **extra)
+        for name, mesh in sizes.meshes(TEXTURED).items():
+            for suffix in options.suffixes():
+                extra = _of_format(suffix, scene, options, mesh, sizes)
+                mesh.export(folder.path / f"{name}.{suffix}", **extra)
+        if sizes.collision is not None:
+            write_collision(folder.path / COLLISION, sizes.collision)
         folder.write_sources(result.mesh)
     with stages.stage("views"):
         folder.write_views(result.views, result.images, result.keyframe)
@@ -265,7 +286,7 @@ def write_results(
         with stages.stage("preview"):
             sheet = contact_sheet(result.views, result.images, result.mesh)
             (folder.path / PREVIEW).write_bytes(encode_png(sheet))
-    about = summarize(scene, result, options, stages.used)
+    about = summarize(scene, result, options, stages.used) | sizes.report()
 
     def so_far() -> dict:
         return about | about_run(stages, time.perf_counter() - start)

@@ -48,6 +48,9 @@ class BaseFolder:
             self._atlas = {"uvs": "new", **self._atlas}  # earlier versions knew no other
         if not isinstance(self._atlas, dict) or not all(name in self._atlas for name in (*_LAYOUT, "hash")):
             raise InputError(f"{folder.path}: does not say how its atlas was made; {_AGAIN}")
+        settings = self._report.get("settings")
+        if isinstance(settings, dict) and settings.get("faces") is not None:
+            raise InputError(f"{folder.path}: has a simplified mesh (--faces); {_AGAIN}, without --faces")
 
     @property
     def key(self) -> str:

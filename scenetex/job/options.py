@@ -14,10 +14,12 @@ from ..limits import (
     CLOSE_HOLES,
     DENSITY,
     DEVICE,
+    FACES,
     GUIDANCE,
     IMAGE_SIZE,
     JOINT,
     KEYFRAMES,
+    LODS,
     MESH_SCALE,
     NAME,
     PAINT,
@@ -155,8 +157,8 @@ class TextureOptions:
     """Folder of the result that --only, --keep and --paint go on from; default: the one that is to be replaced."""
     refine_poses: bool = True
     """Refine camera poses, focal length and centre against the mesh where that lowers the error."""
-    texture_size: Annotated[int, TEXTURE] = 2048
-    """Side of a texture page, texels."""
+    texture_size: Annotated[int | Literal["auto"], TEXTURE] = 2048
+    """Side of a texture page, texels. Auto: what the images resolve on the surface, a power of two from 512 to 8192."""
     texels_per_metre: Annotated[float | None, DENSITY] = None
     """Texel density to keep, on as many pages as it takes; default: the highest that one page holds."""
     packer: Packer = "uvunwrap"
@@ -164,6 +166,15 @@ class TextureOptions:
     uvs: Uvs = "new"
     """Whose texture coordinates to paint into: new ones, or those that the mesh brings, and its materials, names and
     seams with them (keep). Auto: keep those that are sound, lay others out anew."""
+    faces: Annotated[int | None, FACES] = None
+    """Simplify the textured mesh to about so many faces (extra [lods]); its texture shows what the full one does."""
+    lods: Annotated[int, LODS] = 0
+    """Levels of detail below the full one, textured_lod1 and so on (extra [lods]): a tenth of the faces, then a quarter
+    of those before with half the texels a side."""
+    normal_maps: bool = False
+    """Normal maps of what --faces and --lods take away; their GLBs are lit, then."""
+    collision: bool = False
+    """Write a mesh to collide with, collision.glb, and put it into USD (extra [lods])."""
     formats: str = "glb,obj"
     """What to write, comma-separated: glb, obj, ply (a colour for each vertex), usd, usdz (extra [usd])."""
     texture_format: Literal["jpeg", "png", "webp", "ktx2"] = "jpeg"
@@ -258,6 +269,7 @@ class TextureOptions:
         self._check_glb("glb" in self.suffixes())
         self.generation()
         self._check_kept()
+        self._check_size()
 
     def _check_glb(self, there: bool) -> None:
         """Raises InputError for what only a GLB can be, where none is asked for, and for what is not installed."""
@@ -266,17 +278,30 @@ class TextureOptions:
                 raise InputError(f"{flag} {value} is for GLB alone; add glb to --formats, or leave {flag} out")
         check_compression(self.compress, "--compress")
         if self.texture_format == "ktx2":
-            check_ktx(self.texture_size, "--texture-format ktx2")
+            check_ktx(None if self.texture_size == "auto" else self.texture_size, "--texture-format ktx2")
 
     def _check_kept(self) -> None:
         """Raises InputError for what changes a mesh that is to be kept as it is."""
-        changing = {"close_holes": None, "texels_per_metre": None, "align": False}
+        changing = {"close_holes": None, "texels_per_metre": None, "align": False, "faces": None}
         for name, usual in changing.items():
             if self.uvs != "new" and getattr(self, name) != usual:
                 flag = f"--{name.replace('_', '-')}"
                 raise InputError(f"--uvs {self.uvs} keeps the mesh as it is; leave {flag} out, or --uvs")
         if self.mesh is not None and (len(self.scenes) != 1 or self.list or self.root):
             raise InputError("--mesh is one scene's mesh; give that scene alone")
+
+    def _check_size(self) -> None:
+        """Raises InputError for sizes that do not go together, and for what is not installed."""
+        if self.texture_size == "auto" and self.texels_per_metre is not None:
+            raise InputError("--texture-size auto chooses the texel density; leave --texels-per-metre out, or auto")
+        if self.faces is not None and self.repainting():
+            raise InputError("--faces makes another mesh, of which no part can be painted anew; leave it out")
+        simpler = {"--faces": self.faces, "--lods": self.lods, "--collision": self.collision}
+        given = [flag for flag, value in simpler.items() if value]
+        if self.normal_maps and not {"--faces", "--lods"} & {*given}:
+            raise InputError("--normal-maps are of what --faces and --lods take away; add one of them")
+        if given and find_spec("fast_simplification") is None:
+            raise InputError(f"{given[0]} needs fast-simplification; {extra('lods')}")
 
     def is_batch(self) -> bool:
         """Whether a failure is recorded and the other scenes go on, or ends the command."""

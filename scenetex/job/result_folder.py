@@ -22,7 +22,9 @@ from ..views.viewset import ViewSet
 from .options import TextureOptions
 
 REPORT, PREVIEW = "report.json", "preview.png"
-GLB, OBJ = "textured.glb", "textured.obj"
+TEXTURED = "textured"  # stem of the meshes; of levels of detail with _lod1 and so on behind
+GLB, OBJ = f"{TEXTURED}.glb", f"{TEXTURED}.obj"
+COLLISION = "collision.glb"
 REPAINTED, COMPLETED = "repainted", "completed"  # folders of further views, as `views` is
 _VIEWS, _CAMERAS, _SOURCES = "views", "cameras.json", "sources"
 _AGAIN = "texture the scene again"

@@ -30,6 +30,7 @@ from .generation import Generation, generate_images, load_model
 from .photo_stages import Made, frames_stage, photo_stages
 from .repainting import Base, Region, Repainting, asked_for
 from .stages import Stages, bars, silent
+from .texture_size import TextureSize, chosen_size
 
 if TYPE_CHECKING:
     from ..pipelines import ConsistentViews, MVDiffusionPanoramaPipeline, MVDiffusionPipeline
@@ -103,7 +104,7 @@ def texture_scene(
     upscale_tile: int | None = None,
     keyframes: str = "auto",
     refine_poses: bool = True,
-    texture_size: int = 2048,
+    texture_size: TextureSize = 2048,
     texels_per_metre: float | None = None,
     packer: Packer = "uvunwrap",
     uvs: Uvs = "new",
@@ -152,7 +153,7 @@ def texture_scene(
         keyframes: which frames: "auto" (photos: all, or the best 120 of more; generated: as many as see the scene with
             overlap), "all", a number, "every:N", or ids "0,16,32".
         refine_poses: refine cameras photometrically where that lowers the error enough; generated images need none.
-        texture_size: side of a texture page, texels.
+        texture_size: side of a texture page, texels; "auto": what the images resolve, a power of two, 512 to 8192.
         texels_per_metre: density to keep, on as many pages as that takes; None = the highest that one page holds.
         packer: what cuts and packs the charts: "uvunwrap", or "xatlas" (extra ``[xatlas]``).
         uvs: "new" unwraps the mesh; "keep" paints into the texture coordinates that it brings (`Atlas.from_mesh`);
@@ -260,7 +261,7 @@ def run_stages(
     regions: Mapping[str, np.ndarray] | None = None,
     keyframes: Annotated[str, KEYFRAMES] = "auto",
     refine_poses: bool = True,
-    texture_size: Annotated[int, TEXTURE] = 2048,
+    texture_size: Annotated[TextureSize, TEXTURE] = 2048,
     texels_per_metre: Annotated[float | None, DENSITY] = None,
     packer: Packer = "uvunwrap",
     uvs: Uvs = "new",
@@ -286,7 +287,8 @@ def run_stages(
         keyframes: which frames: "auto" (photos: all, or the best 120 of more; generated: as many as see the scene with
             overlap), "all", a number, "every:N", or ids "0,16,32".
         refine_poses: refine cameras photometrically where that lowers the error enough; generated images need none.
-        texture_size, texels_per_metre, packer: as in `unwrap`.
+        texture_size: as in `texture_scene`.
+        texels_per_metre, packer: as in `unwrap`.
         uvs: as in `texture_scene`.
         close_holes: size, metres, of the largest holes that get faces of their own, as in `load_scene`; None = none do.
         strict: raise what does not look right about the scene as an `InputError`, before anything is generated.
@@ -317,7 +319,8 @@ def run_stages(
     regions = with_named(regions or {}, scene, generation, repainting)
     if repainting is not None:
         repainting.faces(regions)
-    unwrapping = partial(lay_out, scene, stages, texture_size, texels_per_metre, packer, uvs)
+    size = chosen_size(scene, texture_size, texels_per_metre, keyframes, generation if generated else None, uvs, stages)
+    unwrapping = partial(lay_out, scene, stages, size, texels_per_metre, packer, uvs)
     wanted = [name for name, asked in (("repaint", repainting), ("complete", complete)) if asked]
     further: dict[str, Completed] = {}
     with _beside() as beside, stages.stage("total"):

@@ -226,6 +226,8 @@ def _details(report: dict) -> list[tuple[str, object]]:
         rows.append(("photos agree, of 1", f"{checks['photo_agreement']:.2f}, error {checks['photo_error']:.2f}"))
     if checks.get("depth_ratio") is not None:
         rows.append(("sensor depth over the mesh's", f"{checks['depth_ratio']:.3f}"))
+    for k, level in enumerate(report.get("lods", ()), 1):
+        rows.append((f"level of detail {k}", f"{level['faces']:,} faces, {level['texture_size']:,} texels"))
     if refinement:
         verdict = "accepted" if refinement["accepted"] else "not worth it"
         errors = f"{refinement['error_before']:.2f} → {refinement['error_after']:.2f}"

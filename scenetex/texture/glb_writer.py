@@ -17,6 +17,7 @@ from .atlas import Atlas
 from .glb_compression import codec, compressed, compressed_as_it_is
 from .glb_images import require_images, texture_source
 from .glb_meshopt import in_cache_order
+from .glb_normal_maps import add_normal_maps, y_up_frames
 from .glb_repaint import repainted_glb
 from .ktx import check_ktx, encode_ktx2
 from .own_materials import NAMELESS, own_uvs, page_materials, unpainted
@@ -29,6 +30,8 @@ _LINEAR, _LINEAR_MIPMAP_LINEAR, _CLAMP_TO_EDGE = 9729, 9987, 33071
 _FAR = 400.0
 _FAR_ROUNDED = 16.0  # the same for positions that are rounded to as many steps within the mesh
 
+Frames = tuple[np.ndarray, np.ndarray] | None  # of all rows of an atlas, see `y_up_frames`
+
 
 def write_glb(
     path: Path,
@@ -38,13 +41,14 @@ def write_glb(
     texture_format: str = "jpeg",
     quality: int = 95,
     compress: str = "none",
+    normal_maps: Sequence[np.ndarray] | None = None,
 ) -> None:
     """Writes a `.glb` file; see `encode_glb` for the rest.
 
     Raises:
         InputError: an option out of range, a mesh without a face to write, or a file that cannot be written.
     """
-    write_files({Path(path): encode_glb(mesh, atlas, textures, texture_format, quality, compress)})
+    write_files({Path(path): encode_glb(mesh, atlas, textures, texture_format, quality, compress, normal_maps)})
 
 
 def encode_glb(
@@ -54,6 +58,7 @@ def encode_glb(
     texture_format: str = "jpeg",
     quality: int = 95,
     compress: str = "none",
+    normal_maps: Sequence[np.ndarray] | None = None,
 ) -> bytes:
     """The mesh as the bytes of a GLB file.
 
@@ -74,6 +79,8 @@ def encode_glb(
             rounded to 1/65,536 of the mesh's largest extent or less, texture coordinates to 1/16 texel; vertices and,
             within a page, faces come in another order. A GLB that keeps its own coordinates comes by meshopt to the
             bit and in its order; by Draco with rounded positions and in another order.
+        normal_maps: one (size, size, 3) uint8 image per page, glTF's tangent space; they are written as PNG, with the
+            mesh's smooth normals and tangents, and the materials are lit then: unlit ones show no normal map.
 
     Raises:
         InputError: an option out of range, a library or program that is not there, or no face to write.
@@ -133,6 +140,7 @@ def encode_glb(
         document["materials"].append(_material(names[k]) | {"pbrMetallicRoughness": _PLAIN | _textured(k)})
         document["textures"].append({"sampler": 0, **texture_source(k, f"image/{texture_format}")})
         document["images"].append({"bufferView": buffer.view(image), "mimeType": f"image/{texture_format}"})
+    frames = None if normal_maps is None else y_up_frames(mesh, atlas)
     bare: dict[int, int] = {}  # of the mesh's own materials, those of faces that are not painted
     for name, of, faces in groups:
         if not document["nodes"] or name != document["nodes"][-1].get("name", ""):
@@ -142,7 +150,7 @@ def encode_glb(
             document["nodes"].append({"mesh": len(document["meshes"]), **called, **moved})
             document["meshes"].append({"primitives": [], **called})
         if of >= 0:
-            primitive = _primitive(buffer, positions, atlas, faces) | {"material": pages.index(of)}
+            primitive = _primitive(buffer, positions, atlas, faces, frames) | {"material": pages.index(of)}
         else:
             primitive = _bare_primitive(buffer, positions, mesh, faces)
             primitive["material"] = bare.setdefault(~of, len(document["materials"]))
@@ -151,6 +159,8 @@ def encode_glb(
                     _material(uvs.materials[~of] or NAMELESS) | {"pbrMetallicRoughness": _PLAIN}
                 )
         document["meshes"][-1]["primitives"].append(primitive)
+    if normal_maps is not None:
+        add_normal_maps(document, buffer, [encode_png(normal_maps[page]) for page in pages])
     require_images(document)
     document["accessors"] = buffer.accessors
     document["bufferViews"] = buffer.views
@@ -180,13 +190,15 @@ def _groups(mesh: Mesh, atlas: Atlas) -> list[tuple[str, int, np.ndarray]]:
     return found
 
 
-def _primitive(buffer: "_Buffer", positions: np.ndarray, atlas: Atlas, faces: np.ndarray) -> dict:
-    """Faces of one page."""
+def _primitive(buffer: "_Buffer", positions: np.ndarray, atlas: Atlas, faces: np.ndarray, frames: Frames) -> dict:
+    """Faces of one page, with normals and tangents if there are any."""
     rows, corners = buffer.vertices(atlas.faces[faces])
     uv = (atlas.uv[rows] + atlas.offsets()[rows]).astype(np.float64)
     uv[:, 1] = 1.0 - uv[:, 1]  # glTF's origin is the image's top-left corner
     primitive = _bare(buffer, positions[atlas.vertices[rows]], corners)
     primitive["attributes"]["TEXCOORD_0"] = buffer.array(uv, (np.float32, _FLOAT), "VEC2", _VERTICES)
+    for kind, shape, values in zip(("NORMAL", "TANGENT"), ("VEC3", "VEC4"), frames or (), strict=False):
+        primitive["attributes"][kind] = buffer.array(values[rows], (np.float32, _FLOAT), shape, _VERTICES)
     return primitive
 
 

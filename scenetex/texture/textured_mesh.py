@@ -1,17 +1,20 @@
 """The result: a mesh, its atlas and the painted pages."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
 from ..errors import InputError
+from ..limits import DENSITY, FACES, TEXTURE, check_value
 from ..scene.mesh import Mesh
 from .atlas import Atlas
 from .glb_writer import write_glb
 from .obj_writer import write_obj
 from .ply_writer import write_ply
+from .simplified import simplified
+from .unwrap import Packer
 from .usd_writer import write_usd
 
 if TYPE_CHECKING:
@@ -30,6 +33,8 @@ class TexturedMesh:
         texels: number of texels whose centre lies on a chart, or None if nobody counted.
         generated: one (size, size) bool image per page: of the texels that some view saw, those whose colour was
             generated, not photographed; None = nobody told.
+        normal_maps: one (size, size, 3) uint8 image per page, the normals of a finer mesh in tangent space (glTF's, +Y
+            up); None = there are none.
 
     Example:
         >>> import numpy as np
@@ -50,6 +55,7 @@ class TexturedMesh:
     coverage: tuple[np.ndarray, ...]
     texels: int | None = None
     generated: tuple[np.ndarray, ...] | None = None
+    normal_maps: tuple[np.ndarray, ...] | None = None
 
     def __repr__(self) -> str:
         seen = sum(int(page.sum()) for page in self.coverage)
@@ -60,11 +66,11 @@ class TexturedMesh:
         """Writes the mesh in the format that the file's suffix names; the file appears whole or not at all.
 
         Args:
-            path: `.glb` (y up, unlit, textures inside), `.obj` (the mesh's own coordinates; MTL and PNG beside it),
-                `.ply` (the mesh's own coordinates, a colour for each vertex), `.usd` or `.usdz` (z up, metres,
-                emissive; extra ``[usd]``).
-            options: of `write_glb` (``texture_format``, ``quality``, ``compress``) and `write_usd` (``labels``); others
-                have none.
+            path: `.glb` (y up, textures inside; unlit, or lit where there are normal maps), `.obj` (the mesh's own
+                coordinates; MTL and PNG beside it), `.ply` (the mesh's own coordinates, a colour for each vertex),
+                `.usd` or `.usdz` (z up, metres, emissive; extra ``[usd]``). Normal maps are written into `.glb` alone.
+            options: of `write_glb` (``texture_format``, ``quality``, ``compress``) and `write_usd` (``labels``,
+                ``collision``); others have none.
 
         Raises:
             InputError: an unknown suffix, an option out of range, no face to write, or a file that cannot be written.
@@ -75,7 +81,51 @@ class TexturedMesh:
             raise InputError(
                 f"{path}: cannot export {path.suffix or 'a name without suffix'}; use .glb, .obj, .ply, .usd or .usdz"
             )
+        if self.normal_maps is not None and path.suffix.lower() == ".glb":
+            options["normal_maps"] = self.normal_maps
         writers[path.suffix.lower()](path, self.mesh, self.atlas, self.textures, **options)
+
+    def simplified(
+        self,
+        faces: Annotated[int, FACES],
+        texture_size: Annotated[int | None, TEXTURE] = None,
+        *,
+        texels_per_metre: Annotated[float | None, DENSITY] = None,
+        packer: Packer = "uvunwrap",
+        normal_maps: bool = False,
+    ) -> "TexturedMesh":
+        """The same surface in about as many faces, with an atlas of its own that shows what this one shows.
+
+        Faces that carry texture are welded and simplified (quadric errors; extra ``[lods]``); open borders, frame and
+        orientation stay, and vertices lose their order. Each texel has the mean of what it covers of this texture.
+        A mesh that has no more faces comes back as it is, with other texels if these are asked for.
+
+        Args:
+            faces: how many to keep, 4 or more; up to a few per cent more or less come back.
+            texture_size: side of a page, texels; None: as here.
+            texels_per_metre, packer: as in `unwrap`.
+            normal_maps: make normal maps, too, of what the full mesh has and the simplified one lacks.
+
+        Raises:
+            InputError: a value out of range, fast-simplification is not installed, or the mesh carries no texture.
+
+        Example:
+            >>> import numpy as np
+            >>> import trimesh
+            >>> import scenetex
+            >>> ball = scenetex.Mesh.of(trimesh.creation.icosphere(3))
+            >>> atlas = scenetex.unwrap(ball, size=256)
+            >>> red = np.full((256, 256, 3), (200, 30, 30), np.uint8)
+            >>> painted = scenetex.TexturedMesh(ball, atlas, (red,), (np.ones((256, 256), bool),))
+            >>> coarse = painted.simplified(faces=100, texture_size=128)
+            >>> len(ball.faces), len(coarse.mesh.faces), coarse.textures[0].shape
+            (1280, 100, (128, 128, 3))
+            >>> coarse.textures[0][0, 0].tolist()
+            [200, 30, 30]
+        """
+        check_value(faces, Annotated[int, FACES], "faces")
+        changed = simplified(self, faces, texture_size, texels_per_metre, packer, normal_maps)
+        return replace(self, **changed) if changed else self
 
     def to_trimesh(self) -> "trimesh.Trimesh":
         """The mesh for trimesh, in its own coordinates, faces without area left out, vertices split at UV seams.

@@ -25,19 +25,22 @@ def write_usd(
     atlas: Atlas,
     textures: Sequence[np.ndarray],
     labels: Mapping[str, np.ndarray] | None = None,
+    collision: Mesh | None = None,
 ) -> None:
     """Writes a `.usdz` with all in it, or a `.usd` (binary) with one PNG per page beside it.
 
     Positions are ``axis_alignment @ vertex``, z up, in metres; those of a mesh far from the origin are stored about its
     middle, and a translation leads back. One mesh has all faces that have texture, in their order, and those of a mesh
-    that keeps its own coordinates which have none; it collides as it is (`UsdPhysics`). UsdPreviewSurface knows no
-    unlit material: the pages are on ``emissiveColor``, above black without specular.
+    that keeps its own coordinates which have none; it collides as it is (`UsdPhysics`), unless there is a simpler mesh
+    for that. UsdPreviewSurface knows no unlit material: the pages are on ``emissiveColor``, above black without
+    specular.
 
     Args:
         path: the file.
         mesh, atlas: the mesh and its UV layout.
         textures: one (size, size, 3) uint8 sRGB image per page, row 0 at the top (v = 1).
         labels: (f,) bool per face of the mesh, by what they are called (`UsdSemantics`, taxonomy ``class``).
+        collision: mesh in the same frame that collides in its place, and is not drawn (purpose ``guide``).
 
     Raises:
         InputError: usd-core is not installed, a mesh without a face to write, or a file that cannot be written.
@@ -53,7 +56,8 @@ def write_usd(
         for name, data in files.items():
             (Path(folder) / name).write_bytes(data)
         stage = usd.Usd.Stage.CreateNew(str(inside))
-        _fill(usd, stage, mesh, atlas, names, labels or {})
+        prim = _fill(usd, stage, mesh, atlas, names, labels or {})
+        _collide(usd, prim if collision is None else _collision(usd, stage, collision))
         stage.GetRootLayer().Save()
         if path.suffix.lower() == ".usdz":
             packed = Path(folder) / "scene.usdz"
@@ -75,8 +79,8 @@ def _library() -> ModuleType:
     return pxr
 
 
-def _fill(usd: ModuleType, stage, mesh: Mesh, atlas: Atlas, names: list[str], labels: Mapping[str, np.ndarray]) -> None:
-    """The stage's content."""
+def _fill(usd: ModuleType, stage, mesh: Mesh, atlas: Atlas, names: list[str], labels: Mapping[str, np.ndarray]):
+    """The stage's content; the textured mesh's prim."""
     usd.UsdGeom.SetStageUpAxis(stage, usd.UsdGeom.Tokens.z)
     usd.UsdGeom.SetStageMetersPerUnit(stage, 1.0)
     root = usd.UsdGeom.Xform.Define(stage, _ROOT)
@@ -98,14 +102,16 @@ def _fill(usd: ModuleType, stage, mesh: Mesh, atlas: Atlas, names: list[str], la
         if mask[faces].any():
             subset = _subset(usd, prim, _identifier(usd, f"label_{label}", taken), mask[faces], "semantics")
             usd.UsdSemantics.LabelsAPI.Apply(subset.GetPrim(), "class").CreateLabelsAttr([label])
+    return prim
 
 
-def _geometry(usd: ModuleType, stage, mesh: Mesh, atlas: Atlas, faces: np.ndarray):
+def _shape(usd: ModuleType, stage, path: str, mesh: Mesh, faces: np.ndarray):
+    """A mesh of some faces, without anything on it."""
     used, corners = np.unique(mesh.faces[faces], return_inverse=True)
     points = mesh.vertices[used] @ mesh.axis_alignment[:3, :3].T + mesh.axis_alignment[:3, 3]
     offset = far_offset(points[corners.reshape(-1, 3)])
     points = points - offset
-    prim = usd.UsdGeom.Mesh.Define(stage, f"{_ROOT}/Mesh")
+    prim = usd.UsdGeom.Mesh.Define(stage, path)
     if offset.any():
         prim.AddTranslateOp().Set(usd.Gf.Vec3d(*offset.tolist()))
     vt = usd.Vt
@@ -115,14 +121,29 @@ def _geometry(usd: ModuleType, stage, mesh: Mesh, atlas: Atlas, faces: np.ndarra
     prim.CreateExtentAttr(vt.Vec3fArray.FromNumpy(np.stack([points.min(0), points.max(0)]).astype(np.float32)))
     prim.CreateSubdivisionSchemeAttr(usd.UsdGeom.Tokens.none)
     prim.CreateDoubleSidedAttr(True)  # a scan is one-sided sheets seen from anywhere
+    return prim
+
+
+def _collision(usd: ModuleType, stage, mesh: Mesh):
+    prim = _shape(usd, stage, f"{_ROOT}/Collision", mesh, np.arange(len(mesh.faces)))
+    prim.CreatePurposeAttr(usd.UsdGeom.Tokens.guide)
+    return prim
+
+
+def _collide(usd: ModuleType, prim) -> None:
+    usd.UsdPhysics.CollisionAPI.Apply(prim.GetPrim())
+    usd.UsdPhysics.MeshCollisionAPI.Apply(prim.GetPrim()).CreateApproximationAttr(usd.UsdPhysics.Tokens.none)
+
+
+def _geometry(usd: ModuleType, stage, mesh: Mesh, atlas: Atlas, faces: np.ndarray):
+    prim = _shape(usd, stage, f"{_ROOT}/Mesh", mesh, faces)
+    vt = usd.Vt
     rows = np.maximum(atlas.faces[faces], 0).reshape(-1)
     primvar = usd.UsdGeom.PrimvarsAPI(prim).CreatePrimvar(
         "st", usd.Sdf.ValueTypeNames.TexCoord2fArray, usd.UsdGeom.Tokens.faceVarying
     )
     primvar.Set(vt.Vec2fArray.FromNumpy((atlas.uv + atlas.offsets()).astype(np.float32)))
     primvar.SetIndices(vt.IntArray.FromNumpy(rows.astype(np.int32)))
-    usd.UsdPhysics.CollisionAPI.Apply(prim.GetPrim())
-    usd.UsdPhysics.MeshCollisionAPI.Apply(prim.GetPrim()).CreateApproximationAttr(usd.UsdPhysics.Tokens.none)
     return prim
 
 
