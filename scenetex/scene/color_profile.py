@@ -48,7 +48,7 @@ def to_srgb(image: np.ndarray, profile: bytes, space: str) -> np.ndarray:
         if linear is not None:
             out[rows] = _from_16_bits(image[rows], *linear)
         else:
-            out[rows] = _applied(transform, to_8_bits(image[rows])[..., 0 if mode == "L" else slice(None)], mode)
+            out[rows] = _applied(transform, to_8_bits(image[rows]), mode)
     return out
 
 
@@ -72,6 +72,9 @@ def _strips(image: np.ndarray) -> list[slice]:
 
 
 def _applied(transform, image: np.ndarray, mode: str) -> np.ndarray:
+    if mode == "L":
+        values = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
+        return np.asarray(transform.apply(values))[0][image[..., 0]]
     height, width = image.shape[:2]
     return np.asarray(transform.apply(Image.frombuffer(mode, (width, height), np.ascontiguousarray(image), "raw")))
 
@@ -91,19 +94,19 @@ def _conversion(profile: bytes, pixels: str):
             raise UnreadableProfile(f"is for {shown(space, 8) or 'no colours'}, the pixels are {pixels}")
         mode = _MODES[space]
         intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
-        transform = ImageCms.buildTransform(source, _srgb(), mode, "RGB", intent)
+        # Of one channel 256 values are all: they may take the slow way, which is exact.
+        flags = ImageCms.Flags.NOOPTIMIZE if mode == "L" else ImageCms.Flags(0)
+        transform = ImageCms.buildTransform(source, _srgb(), mode, "RGB", intent, flags)
     except (ImageCms.PyCMSError, OSError, TypeError, ValueError, ImportError) as error:
         raise error if isinstance(error, UnreadableProfile) else UnreadableProfile("cannot be read") from None
-    return None if mode in ("RGB", "L") and _changes_nothing(transform, mode) else (mode, transform)
+    return None if mode != "CMYK" and _changes_nothing(transform, mode) else (mode, transform)
 
 
 def _changes_nothing(transform, mode: str) -> bool:
-    grey = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, 2)
-    if mode == "L":
-        return bool(np.abs(_applied(transform, grey[..., 0], mode).astype(int) - grey).max() <= _SAME)
-    steps = np.arange(0, 256, 17, dtype=np.uint8)
-    colors = np.stack(np.meshgrid(steps, steps, steps), -1).reshape(1, -1, 3)
-    colors = np.concatenate([grey, colors], 1)
+    colors = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, 2)
+    if mode == "RGB":
+        steps = np.arange(0, 256, 17, dtype=np.uint8)
+        colors = np.concatenate([colors, np.stack(np.meshgrid(steps, steps, steps), -1).reshape(1, -1, 3)], 1)
     return bool(np.abs(_applied(transform, colors, mode).astype(int) - colors).max() <= _SAME)
 
 

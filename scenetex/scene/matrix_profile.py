@@ -106,5 +106,6 @@ def _curve(tag: bytes) -> np.ndarray:
     a, b, c, d, e, f = (*rest, *(0.0,) * (6 - len(rest))) if rest else (1.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     if kind in (1, 2):  # a line of no slope below where the power begins
         c, d, e, f = 0.0, -b / a if a else 0.0, c, c
-    power = np.maximum(a * value + b, 0) ** g + e
-    return np.clip(np.where(value >= d, power, c * value + f), 0, 1).astype(np.float32)
+    with np.errstate(all="ignore"):  # a damaged profile may say anything
+        power = np.maximum(a * value + b, 0) ** g + e
+    return np.clip(np.nan_to_num(np.where(value >= d, power, c * value + f)), 0, 1).astype(np.float32)
