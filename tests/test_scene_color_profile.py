@@ -93,7 +93,9 @@ def test_photos_of_16_bits_without_a_profile_are_rounded(tmp_path, suffix, chann
     np.testing.assert_array_equal(read(tmp_path / f"photo{suffix}"), expected)
 
 
-@pytest.mark.parametrize(("mode", "profile"), [("L", "grey"), ("LA", "grey"), ("L", "rgb"), ("P", "rgb"), ("1", "grey")])
+@pytest.mark.parametrize(
+    ("mode", "profile"), [("L", "grey"), ("LA", "grey"), ("L", "rgb"), ("P", "rgb"), ("1", "grey")]
+)
 def test_grey_photos_and_palettes(tmp_path, mode, profile):
     """Grey under a profile of colours is a colour of three equal channels."""
     photo = Image.fromarray(COLORS).convert("L").convert(mode) if mode != "P" else Image.fromarray(COLORS).quantize(200)

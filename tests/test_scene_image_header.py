@@ -15,6 +15,7 @@ from scenetex import InputError
 from scenetex.scene.image_header import read_header
 from scenetex.scene.image_source import ImageSource, decode_color, decode_depth, decode_gray, depth_size, image_size
 
+
 def saved(mode: str = "RGB", kind: str = "PNG", **fields) -> io.BytesIO:
     file = io.BytesIO()
     Image.new(mode, (6, 4)).save(file, kind, **fields)
