@@ -30,6 +30,8 @@ class TexturedMesh:
         texels: number of texels whose centre lies on a chart, or None if nobody counted.
         generated: one (size, size) bool image per page: of the texels that some view saw, those whose colour was
             generated, not photographed; None = nobody told.
+        shown_clipped: share of the texels seen by photos that at least half of those show with a channel at 0 or 255;
+            None = nobody counted.
 
     Example:
         >>> import numpy as np
@@ -50,6 +52,7 @@ class TexturedMesh:
     coverage: tuple[np.ndarray, ...]
     texels: int | None = None
     generated: tuple[np.ndarray, ...] | None = None
+    shown_clipped: float | None = None
 
     def __repr__(self) -> str:
         seen = sum(int(page.sum()) for page in self.coverage)
