@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -40,6 +39,14 @@ from scenetex.scene.scene import Scene
 PROGRAM = "bench_peers.py"
 _TOOLS = Path(__file__).resolve().parent
 _LOG = "log.txt"
+# Runs a program from a small process: the memory of whoever starts one counts as its own at first.
+_RUN = """
+import json, resource, subprocess, sys, time
+start = time.perf_counter()
+code = subprocess.call(sys.argv[2:])
+used = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+json.dump([code, time.perf_counter() - start, used], open(sys.argv[1], "w"))
+"""
 _COLUMNS = {
     "psnr": "PSNR after gain",
     "psnr_aligned": "aligned PSNR",
@@ -95,7 +102,8 @@ def main(arguments: list[str] | None = None) -> int:
         kept = nullcontext(options.work) if options.work else tempfile.TemporaryDirectory()
         with kept as folder:
             rows = compare(scene, given, held_out, Path(folder).resolve(), options)
-        say("\n".join(table(rows)))
+        for line in table(rows):
+            say(line)
         if options.output is not None:
             about = {"scene": scene.name, "photos": len(given), "held_out": len(held_out), "rows": rows}
             write_files({options.output: (json.dumps(about, indent=2) + "\n").encode()})
@@ -163,24 +171,16 @@ def peers(scene: Scene, given: Sequence[Shot], folder: Path, options: Options) -
 
 def run(peer: Peer, folder: Path) -> tuple[float, float]:
     """Seconds and peak memory, MB, of a program. Raises `InputError` where it fails, with the last that it said."""
-    log = folder / _LOG
-    start = time.perf_counter()
+    log, used = folder / _LOG, folder / "used.json"
+    used.unlink(missing_ok=True)
     with log.open("wb") as said:
-        try:
-            child = subprocess.Popen(peer.command, stdout=said, stderr=subprocess.STDOUT, cwd=folder)
-        except OSError as error:
-            raise InputError(f"cannot be started ({error.strerror or error})") from None
-        try:
-            _, status, used = os.wait4(child.pid, 0)
-        except BaseException:
-            child.kill()
-            raise
-    child.returncode = os.waitstatus_to_exitcode(status)
-    seconds = time.perf_counter() - start
-    if child.returncode:
+        command = [sys.executable, "-I", "-S", "-c", _RUN, str(used), *peer.command]
+        subprocess.run(command, stdout=said, stderr=subprocess.STDOUT, cwd=folder, check=False)
+    code, seconds, memory = json.loads(used.read_text()) if used.is_file() else (1, 0.0, 0.0)
+    if code:
         lines = log.read_text(errors="replace").strip().splitlines()
-        raise InputError(f"ended with {child.returncode}: {shown(lines[-1]) if lines else 'it said nothing'}")
-    return round(seconds, 2), round(used.ru_maxrss / 1024, 1)
+        raise InputError(f"ended with {code}: {shown(lines[-1]) if lines else 'it said nothing'}")
+    return round(seconds, 2), round(memory, 1)
 
 
 def table(rows: Sequence[dict]) -> list[str]:
