@@ -20,7 +20,7 @@ def test_ends_of_the_scale(colors):
 
 def test_most_photos_decide():
     """Of three texels one is never shown, one clipped in one photo of three, one in half of two."""
-    shown = ShownClipped(3)
+    shown = ShownClipped(3, every=1)
     white = np.ones((4, 4), bool)
     for clipped in (white, ~white, ~white):
         shown.add(np.array([1]), clipped, np.array([1.2]), np.array([3.4]))
@@ -31,11 +31,23 @@ def test_most_photos_decide():
 
 
 def test_pixels_are_those_nearest():
-    shown = ShownClipped(4)
+    shown = ShownClipped(4, every=1)
     pixels = np.zeros((3, 4), bool)
     pixels[2, 1] = True
     shown.add(np.arange(4), pixels, np.array([1.4, 1.6, 0.6, 1.0]), np.array([1.6, 2.0, 2.4, 1.4]))
     assert shown.share == 0.5
+
+
+def test_one_in_eight_is_enough():
+    rng = np.random.default_rng(0)
+    pixels = rng.random((50, 80)) < 0.3
+    u, v = rng.uniform(0, 79, 100_000), rng.uniform(0, 49, 100_000)
+    shares = []
+    for every in (1, 8):
+        shown = ShownClipped(100_000, every)
+        shown.add(np.arange(100_000), pixels, u, v)
+        shares.append(shown.share)
+    assert shares[0] == pytest.approx(shares[1], abs=0.02) and 0.25 < shares[0] < 0.35
 
 
 def bright(points: np.ndarray) -> np.ndarray:

@@ -4,24 +4,32 @@ import numpy as np
 
 from .textured_mesh import TexturedMesh
 
+_EVERY = 8  # texels of which one is counted: they are many enough
+_ENDS = np.uint8(254)  # of 0 to 255 less 1, where 0 becomes 255, these and more
+
 
 def is_clipped(color: np.ndarray) -> np.ndarray:
     """Which colours (..., 3) uint8 have a channel at its darkest or brightest value: (...) bool."""
-    return ((color == 0) | (color == 255)).any(-1)
+    ends = color - np.uint8(1) >= _ENDS
+    return ends[..., 0] | ends[..., 1] | ends[..., 2]
 
 
 class ShownClipped:
-    """Counts, while `count` texels are painted, how many photos show each of them, and how many show it clipped."""
+    """Counts, while `count` texels are painted, how many photos show each of them, and how many show it clipped; of one
+    in `every`."""
 
-    def __init__(self, count: int):
-        self._shown, self._clipped = np.zeros(count, np.uint16), np.zeros(count, np.uint16)
+    def __init__(self, count: int, every: int = _EVERY):
+        self._every = every
+        self._shown, self._clipped = (np.zeros(-(-count // every), np.uint16) for _ in range(2))
 
     def add(self, texel: np.ndarray, clipped: np.ndarray, u: np.ndarray, v: np.ndarray) -> None:
         """Texels (k,) that a photo shows at pixels u, v (k,), and which of its pixels are clipped, (h, w) bool."""
         height, width = clipped.shape
-        column, row = (np.rint(at).astype(np.int32).clip(0, side - 1) for at, side in ((u, width), (v, height)))
-        self._shown[texel] += 1
-        self._clipped[texel] += clipped[row, column]
+        some = np.flatnonzero(texel % self._every == 0)
+        place = texel[some] // self._every
+        column, row = (np.rint(at[some]).astype(np.int32).clip(0, n - 1) for at, n in ((u, width), (v, height)))
+        self._shown[place] += 1
+        self._clipped[place] += clipped[row, column]
 
     @property
     def share(self) -> float:
