@@ -23,15 +23,18 @@ from scenetex.texture.unwrap import unwrap
 from scenetex.texture.working_frame import WorkingFrame
 from scenetex.views.viewset import render_views
 
+_KINDS = ("mean", "open3d")
 _DEPTH_SHARE = 2  # photos over the depth maps that tell what they see
 
 
 def main() -> None:
     """`peer_baselines.py KIND SCENE OUTPUT SIZE` writes `OUTPUT/textured.obj`."""
+    if len(sys.argv) != 5 or sys.argv[1] not in _KINDS or not sys.argv[4].isdecimal():
+        sys.exit("peer_baselines.py: needs a kind (mean or open3d), a scene, a folder and a size, as bench_peers.py gives")
     kind, scene, output, size = sys.argv[1:]
     scene = load_scene(scene)
     atlas = unwrap(scene.mesh, int(size))
-    paint = {"mean": mean_of_vertices, "open3d": blend_of_open3d}[kind]
+    paint = mean_of_vertices if kind == "mean" else blend_of_open3d
     pages = paint(scene, atlas)
     seen = tuple(np.ones(page.shape[:2], bool) for page in pages)
     TexturedMesh(scene.mesh, atlas, tuple(pages), seen).export(Path(output) / "textured.obj")
