@@ -30,7 +30,7 @@ _DEPTH_SHARE = 2  # photos over the depth maps that tell what they see
 def main() -> None:
     """`peer_baselines.py KIND SCENE OUTPUT SIZE` writes `OUTPUT/textured.obj`."""
     if len(sys.argv) != 5 or sys.argv[1] not in _KINDS or not sys.argv[4].isdecimal():
-        sys.exit("peer_baselines.py: needs a kind (mean or open3d), a scene, a folder and a size, as bench_peers.py gives")
+        sys.exit("peer_baselines.py: needs a kind (mean or open3d), a scene, a folder and a size")
     kind, scene, output, size = sys.argv[1:]
     scene = load_scene(scene)
     atlas = unwrap(scene.mesh, int(size))
