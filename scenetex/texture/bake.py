@@ -178,8 +178,9 @@ def paint(
             marks[kept] = told.reshape(-1)[texels.pixel[kept]]
     unseen = np.flatnonzero(~seen)
     color[unseen] = texels.interpolate(_continue(work, texels, color, seen)[work.faces], unseen)
-    told = behind.shown_clipped if behind is not None else clipped and clipped.share
-    return replace(_pages(mesh, atlas, texels, color, seen, marks), shown_clipped=told)
+    share = None if clipped is None else clipped.share
+    share = share if behind is None else behind.shown_clipped
+    return replace(_pages(mesh, atlas, texels, color, seen, marks), shown_clipped=share)
 
 
 def as_images(given: "Sequence[np.ndarray | PIL.Image.Image] | np.ndarray", views: ViewSet) -> list[np.ndarray]:
