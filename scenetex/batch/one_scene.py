@@ -214,8 +214,15 @@ def _process(path: Path, options: TextureOptions, stages: Stages, part: str, wor
         "done",
         f"{report['faces_textured']} faces{f' ({dropped} more have no area)' if dropped else ''}, "
         f"{len(result.views)} {'photos' if options.source == 'photos' else 'generated images'}{_further(result)}, "
-        f"{100 * report['texels_seen']:.1f} % of the texels seen",
+        f"{100 * report['texels_seen']:.1f} % of the texels seen{_clipped(report['clipped_texels'])}",
     )
+
+
+def _clipped(share: dict[str, float] | None) -> str:
+    """How much is blown out or black, in words."""
+    if share is None:
+        return ""
+    return f", {100 * share['before']:.1f} % clipped in the photos, {100 * share['after']:.1f} % in the texture"
 
 
 def _further(result: Result) -> str:

@@ -51,13 +51,16 @@ def bake_stages(
     found = stages.recall("paint")
     if found is not None:
         pages = {name: tuple(found[name]) for name in ("textures", "coverage", "generated")}
-        return TexturedMesh(scene.mesh, _await(layout, stages), texels=found["texels"], **pages)
+        clipped = float(found["shown_clipped"]) if "shown_clipped" in found else None
+        atlas = _await(layout, stages)
+        return TexturedMesh(scene.mesh, atlas, texels=found["texels"], shown_clipped=clipped, **pages)
     with stages.stage("survey"):
         seen_by = survey(scene.mesh, views, pictures)
     atlas = _await(layout, stages)
     with stages.stage("paint", len(views)) as done:
         mesh = paint(scene.mesh, atlas, seen_by, done, generated=generated)
         kept = {name: getattr(mesh, name) for name in ("textures", "coverage", "generated", "texels")}
+        kept |= {} if mesh.shown_clipped is None else {"shown_clipped": mesh.shown_clipped}
         stages.keep("paint", **kept)
     return mesh
 

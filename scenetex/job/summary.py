@@ -8,6 +8,7 @@ from importlib import metadata
 import numpy as np
 
 from ..scene.scene import Scene
+from ..texture.clipping import clipped_texels
 from ..texture.own_materials import unpainted
 from ..texture.sources import texels_by_source
 from ..version import __version__
@@ -62,6 +63,7 @@ def summarize(scene: Scene, result: Result, options: TextureOptions, used: dict 
         "texels_seen": seen,
         "coverage": seen,  # what it was called at first
         "texels_by_source": texels_by_source(result.mesh),
+        "clipped_texels": clipped_texels(result.mesh),
         "further_views": {
             name: {"views": len(done.views), "reachable_painted": round(done.reachable, 5)}
             for name, done in (("repainted", result.repainted), ("completed", result.completed))

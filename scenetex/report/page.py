@@ -125,6 +125,7 @@ def _facts(report: dict) -> str:
     pages, side = report["texture_pages"], report["texture_size"]
     facts = [
         ("Texels seen", f"{100 * report['texels_seen']:.1f} <small>%</small>"),
+        *_clipped(report.get("clipped_texels")),
         ("Textured faces", f"{report['faces_textured']:,}"),
         ("Keyframes", f"{report['keyframes']:,}"),
         ("Texture", f"{side:,}² <small>texels{f' × {pages}' if pages > 1 else ''}</small>"),
@@ -138,6 +139,14 @@ def _facts(report: dict) -> str:
         ("Memory", f"{report['peak_memory_mb'] / 1024:.2f} <small>GB</small>"),
     ]
     return f'<dl class="facts">{"".join(f"<div><dt>{n}</dt><dd>{v}</dd></div>" for n, v in facts)}</dl>'
+
+
+def _clipped(share: dict | None) -> list[tuple[str, str]]:
+    """How many texels are at an end of the scale, in the photos and in the texture; nothing where nobody counted."""
+    if not isinstance(share, dict):
+        return []
+    before, after = (100 * share[name] for name in ("before", "after"))
+    return [("Clipped, in photos and texture", f"{before:.1f} → {after:.1f} <small>%</small>")]
 
 
 def _section(title: str, rows) -> str:

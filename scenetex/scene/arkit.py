@@ -141,8 +141,8 @@ def pinhole(fx: float, fy: float, cx: float, cy: float) -> np.ndarray:
 
 
 def _camera(shot: Shot) -> Camera:
-    found = image_size(ImageSource(shot.color), str(shot.color))
     cx, cy = shot.intrinsics[:2, 2]
+    found = image_size(ImageSource(shot.color), str(shot.color), shot.size, (cx - 0.5, cy - 0.5))
     if shot.size is None:
         fits, turned = _is_centre(cx, cy, found), _is_centre(cx, cy, found[::-1])
     else:

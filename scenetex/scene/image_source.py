@@ -11,38 +11,17 @@ import numpy as np
 
 from ..errors import InputError
 from ..files.reading import IMAGE_BYTES, open_file
-from ..process.memory import OutOfMemory, is_out_of_memory, need
 from .black_rim import fill_black_rim
 from .exr import HEADER_BYTES, decode_exr, exr_size
-from .image_header import ImageHeader, no_photo, read_header
+from .image_header import ImageHeader, read_header
+from .image_pixels import decode_pixels, glance_pixels, photo_pixels
 from .lzfse_depth import decode_lzfse
-from .netpbm import brightest_value, scaled
 from .npy_image import decode_npy, npy_size
-from .tiff import as_stored, tiff_compression
+from .orientation import TURNS, is_calibrated_turned
 
-# A photo of one flat colour takes 1 byte for some 400 pixels as JPEG or PNG; a header that promises far more is
-# damaged, and is not worth the memory it asks for.
-_MAX_PIXELS_PER_BYTE = 2048
 _MAX_INFLATION = 1040  # deflate cannot do better than 1032 : 1
-_MOST_PIXELS = 1 << 30  # that OpenCV decodes
 _DEPTH_CODECS = ("image", "npy", "exr", "lzfse", "raw_ushort", "zlib_ushort")  # that are read
-_SAME_SHAPE = 0.02  # by how much two sides' ratios may differ: rounding to whole pixels
-_DECODING = 8  # bytes for each pixel of a photo while it is decoded: twice its colours, and the decoder's own
-_SHRUNK = {
-    1: cv2.IMREAD_GRAYSCALE,
-    2: cv2.IMREAD_REDUCED_GRAYSCALE_2,
-    4: cv2.IMREAD_REDUCED_GRAYSCALE_4,
-    8: cv2.IMREAD_REDUCED_GRAYSCALE_8,
-}
-_SMALLER = tuple(_SHRUNK[shrink] for shrink in (2, 4, 8))
 _FLOATS = {"exr": decode_exr, "lzfse": decode_lzfse}
-# What turns a photo upright, by the value of its orientation tag: those that swap its sides.
-_TURNS = {
-    5: lambda image: np.swapaxes(image, 0, 1),
-    6: lambda image: np.rot90(image, -1),
-    7: lambda image: np.swapaxes(image[::-1, ::-1], 0, 1),
-    8: np.rot90,
-}
 
 
 @dataclass(frozen=True)
@@ -89,11 +68,17 @@ def image_header(source: ImageSource, label: str) -> ImageHeader:
         raise InputError(f"{label}: cannot be read ({error.strerror or error}); check the file") from None
 
 
-def image_size(source: ImageSource, label: str, like: tuple[int, int] | None = None) -> tuple[int, int]:
+def image_size(
+    source: ImageSource,
+    label: str,
+    like: tuple[int, int] | None = None,
+    centre: tuple[float, float] | None = None,
+) -> tuple[int, int]:
     """(width, height) of an image, from its header alone. Raises `InputError` where it has none.
 
-    With `like`, the size that its intrinsics are for: a photo that its orientation tag turns on its side counts as
-    turned if only then it is of that shape. Otherwise pixels count as they are stored.
+    With `like`, the size that its intrinsics are for, or else `centre`, their principal point: a photo that its
+    orientation tag turns on its side counts as turned if only then they are of it, see `is_calibrated_turned`.
+    Otherwise pixels count as they are stored.
     """
     if source.codec == "npy":
         return npy_size(io.BytesIO(_read_bytes(source, label)), label)
@@ -102,15 +87,9 @@ def image_size(source: ImageSource, label: str, like: tuple[int, int] | None = N
     if source.codec != "image":
         return source.size
     header = image_header(source, label)
-    turned = header.size[::-1]
-    if like and header.is_sideways and same_shape(turned, like) and not same_shape(header.size, like):
-        return turned
+    if header.is_sideways and is_calibrated_turned(header.size, like, centre):
+        return header.size[::-1]
     return header.size
-
-
-def same_shape(a: tuple[int, int], b: tuple[int, int]) -> bool:
-    """Whether two images of (width, height) are of one shape, but for rounding."""
-    return abs(a[0] * b[1] / (a[1] * b[0]) - 1) <= _SAME_SHAPE
 
 
 def depth_size(source: ImageSource, label: str) -> tuple[int, int]:
@@ -130,9 +109,7 @@ def decode_color(source: ImageSource, size: tuple[int, int], label: str, upright
     if source.codec == "raw_rgb":
         _check_length(data, size[0] * size[1] * 3, label)
         return np.frombuffer(data, np.uint8).reshape(size[1], size[0], 3).copy()
-    # Calibration speaks of pixels as stored: an orientation tag must not turn them.
-    flags = cv2.IMREAD_COLOR if upright else cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    image = cv2.cvtColor(_decode(data, size, flags, label), cv2.COLOR_BGR2RGB)
+    image = photo_pixels(data, size, label, upright)
     return fill_black_rim(image, source.black_rim) if source.black_rim else image
 
 
@@ -141,7 +118,7 @@ def decode_gray(source: ImageSource, size: tuple[int, int], shrink: int, label: 
     if source.codec == "raw_rgb":
         gray = cv2.cvtColor(decode_color(source, size, label), cv2.COLOR_RGB2GRAY)
         return cv2.resize(gray, (max(1, size[0] // shrink), max(1, size[1] // shrink)), interpolation=cv2.INTER_AREA)
-    gray = _decode(_read_bytes(source, label), size, _SHRUNK[shrink] | cv2.IMREAD_IGNORE_ORIENTATION, label)
+    gray = glance_pixels(_read_bytes(source, label), size, shrink, label)
     return fill_black_rim(gray, -(-source.black_rim // shrink)) if source.black_rim else gray
 
 
@@ -160,7 +137,7 @@ def decode_depth(source: ImageSource, size: tuple[int, int], label: str) -> np.n
         if raw.shape != (size[1], size[0]):
             raise InputError(f"{label}: depth is {raw.shape[1]}x{raw.shape[0]}, others {size[0]}x{size[1]}; resize it")
     elif source.codec == "image":
-        raw = _decode(data, size, cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION, label)
+        raw = decode_pixels(data, size, label)
         if raw.dtype != np.uint16 or raw.ndim != 2:
             raise _no_depth(label)
     else:
@@ -181,7 +158,7 @@ def decode_alpha(source: ImageSource, size: tuple[int, int], label: str) -> np.n
     """
     if source.codec != "image" or not image_header(source, label).transparent:
         return None
-    image = _decode(_read_bytes(source, label), size, cv2.IMREAD_UNCHANGED, label)
+    image = decode_pixels(_read_bytes(source, label), size, label)
     if image.ndim < 3 or image.shape[2] != 4:
         return None
     opaque = image[..., 3] > np.iinfo(image.dtype).max // 2
@@ -201,12 +178,12 @@ def decode_mask(source: ImageSource, size: tuple[int, int], label: str, photo: I
     found, turn = read_header(io.BytesIO(data), label).size, None
     if photo and photo.codec == "image" and found == tuple(size[::-1]) != tuple(size):
         header = image_header(photo, str(photo.path))
-        turn = _TURNS.get(header.orientation) if header.size == found else None
+        turn = TURNS.get(header.orientation) if header.size == found else None
     if found != tuple(size) and turn is None:
         raise InputError(
             f"{label}: mask is {found[0]}x{found[1]}, its photo {size[0]}x{size[1]}; make it again at the photo's size"
         )
-    image = _decode(data, found, cv2.IMREAD_UNCHANGED, label)
+    image = decode_pixels(data, found, label)
     if image.ndim == 3:
         image = image[..., :3].max(2)
     image = image if turn is None else np.ascontiguousarray(turn(image))
@@ -231,86 +208,6 @@ def _read_bytes(source: ImageSource, label: str) -> bytes:
     if source.length is not None and len(data) < source.length:
         raise InputError(f"{label}: the file ends before this image does; copy it again")
     return data
-
-
-def _decode(data: bytes, size: tuple[int, int], flags: int, label: str) -> np.ndarray:
-    header = read_header(io.BytesIO(data), label)
-    found, turn = header.size, None
-    if found != tuple(size) and header.is_sideways and found[::-1] == tuple(size):
-        found, turn = tuple(size), _TURNS[header.orientation]
-    if found != tuple(size):
-        on_side = ", turned on its side" if found[::-1] == tuple(size) else ""
-        raise InputError(
-            f"{label}: image is {found[0]}x{found[1]}{on_side}, its camera {size[0]}x{size[1]}; resize it or fix the "
-            "intrinsics"
-        )
-    if found[0] * found[1] > _MOST_PIXELS:
-        raise InputError(f"{label}: has more than {_MOST_PIXELS >> 20} megapixels, which is not read; make it smaller")
-    as_photo = flags != cv2.IMREAD_UNCHANGED
-    if as_photo and header.mode == "F":
-        raise no_photo(label)
-    brightest = brightest_value(data) if as_photo else None
-    image = None
-    if found[0] * found[1] <= _MAX_PIXELS_PER_BYTE * len(data) and not _is_cut_jpeg(data) and not _is_cut_png(data):
-        stored = as_stored(data, upright=not flags & cv2.IMREAD_IGNORE_ORIENTATION)
-        image = _decoded(stored, found, flags | (cv2.IMREAD_ANYDEPTH if brightest else 0), label)
-    if image is None and as_photo and header.mode == "I":
-        raise no_photo(label)
-    if image is None and (compression := tiff_compression(data)):
-        raise InputError(
-            f"{label}: is a TIFF compressed by {compression}, which is not read; convert it to JPEG or PNG"
-        )
-    # Two readers may take one file in two ways. Whether it is smaller on purpose, its flags tell.
-    asked = flags & ~cv2.IMREAD_IGNORE_ORIENTATION
-    if image is None or (asked not in _SMALLER and sorted(image.shape[:2]) != sorted(size)):
-        raise InputError(f"{label}: image is damaged or cut short; replace it or delete the frame")
-    image = scaled(image, brightest) if brightest else image
-    return image if turn is None else np.ascontiguousarray(turn(image))
-
-
-def _decoded(data: bytes, size: tuple[int, int], flags: int, label: str) -> np.ndarray | None:
-    """What OpenCV makes of the bytes, None for damage. Raises MemoryError where memory ran out, which OpenCV takes for
-    damage, too."""
-    wanted = _DECODING * size[0] * size[1]
-    need(wanted, label)
-    for attempt in range(2):  # beside other threads' photos there may have been too little for a moment
-        try:
-            image = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-        except cv2.error as error:
-            image, said = None, str(error)
-            if attempt and is_out_of_memory(error):
-                raise OutOfMemory(f"{label}: {said.strip().splitlines()[0]}") from None
-        if image is not None:
-            return image
-        need(wanted, label)
-    return None
-
-
-def _is_cut_jpeg(data: bytes) -> bool:
-    """Whether a JPEG has no end marker after its first scan: OpenCV would fill the rest with grey and not say so."""
-    if data[:2] != b"\xff\xd8":
-        return False
-    at = 2
-    while at + 4 <= len(data):
-        if data[at] != 0xFF:
-            return True
-        if data[at + 1] == 0xDA:
-            return data.find(b"\xff\xd9", at) < 0
-        # Segments before the scan are stepped over, since a thumbnail in one has an end marker of its own.
-        at += 1 if data[at + 1] == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return True
-
-
-def _is_cut_png(data: bytes) -> bool:
-    """Whether a PNG's chunks do not lead to its end: OpenCV makes room for each before it looks whether it is there."""
-    if data[:8] != b"\x89PNG\r\n\x1a\n":
-        return False
-    at = 8
-    while at + 12 <= len(data):
-        if data[at + 4 : at + 8] == b"IEND":
-            return False
-        at += 12 + int.from_bytes(data[at : at + 4], "big")
-    return True
 
 
 def _inflate(data: bytes, expected: int, label: str) -> bytes:

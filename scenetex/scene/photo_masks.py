@@ -15,7 +15,7 @@ from .image_source import ImageSource
 from .named_file import NamedFiles
 
 _FOLDERS = ("mask", "masks")
-_NUMBER = re.compile(r"(\d{1,18})\.(png|jpe?g|tiff?|webp|bmp|p[pg]m)", re.ASCII)
+_NUMBER = re.compile(rf"(\d{{1,18}})({'|'.join(map(re.escape, PHOTO_SUFFIXES))})", re.ASCII)
 _SUFFIXES = (".png", *(suffix for suffix in PHOTO_SUFFIXES if suffix != ".png"))
 
 

@@ -24,9 +24,10 @@ from ..errors import InputError, OutsideError, extra
 from ..files.reading import bounds_folder, check_inside, libraries_inside, only_inside
 from .camera import Camera
 from .frame import Frame
-from .image_source import ImageSource, same_shape
+from .image_source import ImageSource
 from .lens import undistort
 from .mesh import Mesh
+from .orientation import same_shape
 from .pose import checked_intrinsics, rigid
 from .scannet import split_lost
 from .scene import Scene

@@ -9,9 +9,10 @@ from ..errors import InputError
 from .camera import Camera
 from .frame import Frame
 from .image_header import PHOTO_SUFFIXES
-from .image_source import ImageSource, depth_size, image_size, same_shape
+from .image_source import ImageSource, depth_size, image_size
 from .mesh_file import find_mesh, mesh_files
 from .optional_depth import optional_depth
+from .orientation import same_shape
 from .pose import read_extrinsic, read_intrinsics, read_pose, rigid_all
 from .scan_info import ScanInfo, read_scan_info
 from .scene import Scene
@@ -21,7 +22,7 @@ _MOST_DIGITS = 18
 _DEPTH_SUFFIXES = (".png", ".tif", ".tiff", ".pgm")
 # Of images, but not read in these folders: where there are no others, nothing would say that there are any.
 _UNREAD_SUFFIXES = (
-    *(".heic", ".heif", ".avif", ".jxl", ".jp2", ".gif", ".tga", ".dng", ".raw", ".bin"),
+    *(".jxl", ".jp2", ".gif", ".tga", ".dng", ".raw", ".bin"),
     *(".exr", ".hdr", ".pfm", ".npy", ".npz"),
 )
 
@@ -168,7 +169,7 @@ def _color_camera(
     path = folder / "intrinsic" / "intrinsic_color.txt"
     if colors:
         intrinsics, photo = read_intrinsics(path), colors[ids[0]]
-        size = image_size(ImageSource(photo), str(photo), info.color_size)
+        size = image_size(ImageSource(photo), str(photo), info.color_size, tuple(intrinsics[:2, 2]))
         return camera_for(intrinsics, info.color_size, size, str(photo)), "extrinsic_color.txt"
     if info.color_size:
         return Camera(read_intrinsics(path), *info.color_size), "extrinsic_color.txt"

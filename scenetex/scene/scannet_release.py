@@ -83,5 +83,5 @@ def _camera(index: SensIndex, kind: str, ids: list[int], sens: Path) -> Camera:
     matrix = checked_intrinsics(getattr(index, f"intrinsic_{kind}")[:3, :3], f"{sens}: {kind}")
     given = getattr(index, f"{kind}_size")
     first = _source(index, sens, kind, ids[0])
-    found = image_size(first, first.label(ids[0])) if first.length else given
+    found = image_size(first, first.label(ids[0]), given) if first.length else given
     return camera_for(matrix, given, found, str(sens))

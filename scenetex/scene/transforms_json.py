@@ -280,7 +280,9 @@ def _camera(fields: _Fields, photo: Path | None, sizes: dict) -> Camera:
     if None in given:
         if photo is None:
             raise InputError(f"{fields.where}: has no w and h; add the image size")
-        given = _size_once(photo, "w and h unknown", sizes)
+        centre = fields.number("cx"), fields.number("cy")
+        centre = None if None in centre else (centre[0] - 0.5, centre[1] - 0.5)
+        given = _size_once(photo, ("w and h unknown", centre), sizes, centre=centre)
     width, height = given
     if not all(0 < side < _LARGEST_SIDE and side == int(side) for side in given):
         raise InputError(f"{fields.where}: w and h are not an image size; fix them")
@@ -308,10 +310,12 @@ def _focal(fields: _Fields, axis: str, side: float) -> float | None:
     return None
 
 
-def _size_once(path: Path, key, sizes: dict, like: tuple[int, int] | None = None) -> tuple[int, int]:
+def _size_once(
+    path: Path, key, sizes: dict, like: tuple[int, int] | None = None, centre: tuple[float, float] | None = None
+) -> tuple[int, int]:
     """The image's size; of images with one `key` only the first is opened, the rest are checked when they are read."""
     if key not in sizes:
-        sizes[key] = image_size(ImageSource(path), str(path), like)
+        sizes[key] = image_size(ImageSource(path), str(path), like, centre)
     return sizes[key]
 
 

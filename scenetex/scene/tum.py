@@ -207,10 +207,9 @@ def _depth_camera(camera: Camera, first: Path | None) -> Camera | None:
 def _camera(folder: Path, image: Path) -> tuple[Camera, tuple[float, ...] | None]:
     """The camera of images like this one, and its lens distortion for OpenCV."""
     path = folder / "calibration.txt"
-    found = image_size(ImageSource(image), str(image))
     recording = re.search(r"freiburg([123])", os.path.basename(os.path.realpath(folder)))
     if path.is_file():
-        numbers, given = read_numbers(path, "calibration"), found
+        numbers, given = read_numbers(path, "calibration"), None
     elif recording:
         numbers, given = list(_FREIBURG[recording[1]]), _FREIBURG_SIZE
     else:
@@ -225,5 +224,6 @@ def _camera(folder: Path, image: Path) -> tuple[Camera, tuple[float, ...] | None
         raise InputError(f"{path}: not fx fy cx cy, with or without k1 k2 p1 p2 k3, nor a 3x3 matrix; fix it")
     if not np.isfinite(distortion).all():
         raise InputError(f"{path}: lens distortion is not finite; fix it")
+    found = image_size(ImageSource(image), str(image), given, tuple(matrix[:2, 2]))
     camera = camera_for(checked_intrinsics(matrix, str(path)), given, found, str(image))
     return camera, tuple(distortion) if any(distortion) else None

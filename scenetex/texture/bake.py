@@ -14,6 +14,7 @@ from ..views.viewset import ViewSet, cast_views
 from .align import align
 from .atlas import Atlas
 from .blend import blend
+from .clipping import ShownClipped
 from .fill import diffuse, pad
 from .projection import Photo, Surface, photos
 from .refine import refine_cameras
@@ -162,8 +163,10 @@ def paint(
     need(_TEXEL * atlas.pages * atlas.size**2, f"{atlas.pages} pages of {atlas.size} x {atlas.size} texels:")
     work = seen_by.patches.mesh
     texels = rasterize(work, seen_by.patches.layout(atlas))
+    clipped = None if generated else ShownClipped(len(texels))
     color, seen = blend(
-        seen_by.surface, texels, seen_by.shots, seen_by.choice, seen_by.blur, seen_by.shared, seen_by.ramp, done
+        *(seen_by.surface, texels, seen_by.shots, seen_by.choice, seen_by.blur, seen_by.shared, seen_by.ramp, done),
+        clipped,
     )
     marks = None if generated is None else seen & generated
     if behind is not None:
@@ -175,7 +178,9 @@ def paint(
             marks[kept] = told.reshape(-1)[texels.pixel[kept]]
     unseen = np.flatnonzero(~seen)
     color[unseen] = texels.interpolate(_continue(work, texels, color, seen)[work.faces], unseen)
-    return _pages(mesh, atlas, texels, color, seen, marks)
+    share = None if clipped is None else clipped.share
+    share = share if behind is None else behind.shown_clipped
+    return replace(_pages(mesh, atlas, texels, color, seen, marks), shown_clipped=share)
 
 
 def as_images(given: "Sequence[np.ndarray | PIL.Image.Image] | np.ndarray", views: ViewSet) -> list[np.ndarray]:

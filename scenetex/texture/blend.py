@@ -10,6 +10,7 @@ import scipy.sparse as sp
 
 from ..process.threads import threads
 from .blur import gaussian_blur
+from .clipping import ShownClipped, is_clipped
 from .exposure import Exposure, developed
 from .projection import Aspect, Photo, Surface, aspect, facing, sample, sight
 from .selection import Choice, base_weight, border_weight
@@ -29,6 +30,7 @@ def blend(
     shared: float,
     ramp: float,
     done: Callable[[], None] = lambda: None,
+    clipped: ShownClipped | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Two-band blending on the surface (after Burt and Adelson 1983, Baumberg 2002).
 
@@ -44,6 +46,7 @@ def blend(
         shared: 1: all photos have their full weight in the low band; 0: only those chosen for the detail.
         ramp: as in `selection.choose`.
         done: called after each photo.
+        clipped: is told which texels photos show clipped.
 
     Returns:
         colours (n, 3) float32 0..255 (0 where unseen) and (n,) bool seen.
@@ -54,8 +57,9 @@ def blend(
         for i, photo in enumerate(shots):
             fields = _vertex_fields(aspect(surface, photo), trust[:, i], detail[:, i], shared)
             base, fine = _bands(photo.image, choice.exposure, i, blur)
+            at_end = None if clipped is None else is_clipped(photo.image)
 
-            def add(faces, photo=photo, fields=fields, base=base, fine=fine):
+            def add(faces, photo=photo, fields=fields, base=base, fine=fine, at_end=at_end):
                 texel, values = texels.on_faces(faces, fields, surface.faces)
                 s = sight(photo, values[:, :3], values[:, 3])
                 texel = texel[s.index]
@@ -65,6 +69,8 @@ def blend(
                 np.multiply(sample(fine, s.u, s.v, cv2.INTER_CUBIC), weights[:, 1:], out=part[:, 3:6])
                 part[:, 6:] = weights
                 total[texel] += part
+                if clipped is not None:
+                    clipped.add(texel, at_end, s.u, s.v)
 
             # Blocks have faces of their own, so threads never add to the same texel; small ones stay in the cache.
             list(pool.map(add, _blocks(texels, facing(surface, photo))))

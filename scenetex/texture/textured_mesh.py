@@ -35,6 +35,8 @@ class TexturedMesh:
             generated, not photographed; None = nobody told.
         normal_maps: one (size, size, 3) uint8 image per page, the normals of a finer mesh in tangent space (glTF's, +Y
             up); None = there are none.
+        shown_clipped: share of the texels seen by photos that at least half of those show with a channel at 0 or 255;
+            None = nobody counted.
 
     Example:
         >>> import numpy as np
@@ -56,6 +58,7 @@ class TexturedMesh:
     texels: int | None = None
     generated: tuple[np.ndarray, ...] | None = None
     normal_maps: tuple[np.ndarray, ...] | None = None
+    shown_clipped: float | None = None
 
     def __repr__(self) -> str:
         seen = sum(int(page.sum()) for page in self.coverage)
