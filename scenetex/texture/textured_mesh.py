@@ -57,8 +57,8 @@ class TexturedMesh:
     coverage: tuple[np.ndarray, ...]
     texels: int | None = None
     generated: tuple[np.ndarray, ...] | None = None
-    normal_maps: tuple[np.ndarray, ...] | None = None
     shown_clipped: float | None = None
+    normal_maps: tuple[np.ndarray, ...] | None = None
 
     def __repr__(self) -> str:
         seen = sum(int(page.sum()) for page in self.coverage)
