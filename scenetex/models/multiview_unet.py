@@ -16,6 +16,7 @@ from torch.utils.hooks import RemovableHandle
 from ..correspondence import Correspondence
 from ..errors import InputError
 from .attention import ExactFrequencies
+from .base_adapters import BaseAdapters
 from .condition import ConditionBranch
 from .correspondence_block import CorrespondenceBlock, limit_memory
 from .patch_unet import PatchUNet
@@ -29,7 +30,7 @@ _TOP_FREQUENCY = {"depth": 256.0, "panorama": 16.0}
 
 
 # diffusers loads a class only where its module knows ModelMixin by that name.
-class MultiViewUNet(ExactFrequencies, ModelMixin, ConfigMixin):
+class MultiViewUNet(BaseAdapters, ExactFrequencies, ModelMixin, ConfigMixin):
     """Noise predictor for m views of a scene that look at each other along known correspondences.
 
     The parts stay usable on their own: `unet` is the untouched base model, everything else is in
@@ -148,7 +149,7 @@ class MultiViewUNet(ExactFrequencies, ModelMixin, ConfigMixin):
         encoder_hidden_states: torch.Tensor,
         correspondence: Correspondence | None = None,
         condition: torch.Tensor | None = None,
-        added_cond_kwargs: Mapping[str, torch.Tensor] | None = None,
+        added_cond_kwargs: Mapping[str, torch.Tensor | list[torch.Tensor]] | None = None,
         down_block_additional_residuals: tuple[torch.Tensor, ...] | None = None,
         mid_block_additional_residual: torch.Tensor | None = None,
         return_dict: bool = True,
@@ -162,7 +163,7 @@ class MultiViewUNet(ExactFrequencies, ModelMixin, ConfigMixin):
             correspondence: of b sets of m views, or of fewer that divide b, repeated (guidance halves share one). None
                 leaves the correspondence blocks out. With one view they are left out, as in the released model.
             condition: (b, m, 5, h, w) image latents and masks for the condition branch, or None.
-            added_cond_kwargs: as for the base UNet, each (b, m, ...).
+            added_cond_kwargs: as for the base UNet, each (b, m, ...), or a list of such.
             down_block_additional_residuals, mid_block_additional_residual: a ControlNet's, each (b, m, c, h, w).
             return_dict: False returns a tuple.
 
@@ -188,7 +189,7 @@ class MultiViewUNet(ExactFrequencies, ModelMixin, ConfigMixin):
                 sample.flatten(0, 1),
                 timestep,
                 encoder_hidden_states.flatten(0, 1),
-                added_cond_kwargs=added_cond_kwargs and {k: v.flatten(0, 1) for k, v in added_cond_kwargs.items()},
+                added_cond_kwargs=of_each(added_cond_kwargs),
                 down_block_additional_residuals=down_block_additional_residuals
                 and tuple(r.flatten(0, 1) for r in down_block_additional_residuals),
                 mid_block_additional_residual=None
@@ -243,6 +244,16 @@ class MultiViewUNet(ExactFrequencies, ModelMixin, ConfigMixin):
                 f'a model of kind "{self.config.kind}" needs correspondence made by '
                 f"{'from_depth' if self.config.kind == 'depth' else 'from_rotation'}"
             )
+
+
+def of_each(
+    added: Mapping[str, torch.Tensor | list[torch.Tensor]] | None,
+) -> dict[str, torch.Tensor | list[torch.Tensor]] | None:
+    """`added_cond_kwargs` (b, m, ...) of a `MultiViewUNet` as a base UNet takes them, (b m, ...)."""
+    return added and {
+        name: [part.flatten(0, 1) for part in value] if isinstance(value, list) else value.flatten(0, 1)
+        for name, value in added.items()
+    }
 
 
 def base_unet(unet: MultiViewUNet | UNet2DConditionModel) -> UNet2DConditionModel:

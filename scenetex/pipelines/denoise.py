@@ -4,16 +4,19 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from diffusers import ControlNetModel, DDIMScheduler, DDPMScheduler, UNet2DConditionModel
 from diffusers.schedulers import SchedulerMixin
 
 from ..correspondence import Correspondence
 from ..models import MultiViewUNet
-from ..models.multiview_unet import base_unet
+from ..models.multiview_unet import base_unet, of_each
 from .latent_fusion import Fusion, noise_level
+from .noise import DrawnNoise, taken
 from .prompts import Embeddings
 from .region_prompts import RegionInputs
+from .schedulers import check_steps
 from .task import Request
 
 _MEMORYLESS = (DDIMScheduler, DDPMScheduler)  # go by the timestep alone: they can begin anywhere
@@ -32,6 +35,7 @@ class Part:
         embeddings: of the prompts, with guidance negative ones before them.
         fusion: None = off.
         generators: one per view, for schedulers that draw noise at every step.
+        shared: tells which cell's noise each cell takes of what is drawn then, see `noise_source`; None = its own.
         on_step: called with step, timestep and latents after each step; returns the latents to go on with, or None to
             stop.
     """
@@ -43,6 +47,7 @@ class Part:
     embeddings: Embeddings
     fusion: Fusion | None
     generators: list[torch.Generator]
+    shared: Callable[[], np.ndarray] | None
     on_step: Callable[[int, torch.Tensor, torch.Tensor], torch.Tensor | None]
 
     @property
@@ -50,6 +55,11 @@ class Part:
         """Whether some view is there in part."""
         of_view = self.known.flatten(1)
         return bool((of_view.any(1) & ~of_view.all(1)).any())
+
+    def draw(self, like: torch.Tensor) -> torch.Tensor:
+        """Noise N(0, 1) of a step, (n, c, h, w), in the precision and on the device of `like`."""
+        noise = torch.stack([torch.randn(like.shape[1:], generator=generator) for generator in self.generators])
+        return (noise if self.shared is None else taken(noise, self.shared())).to(like)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +73,7 @@ class Inputs:
         image_size: (width, height), pixels.
         correspondence: what the UNet attends along, or None.
         regions: texts that act on some pixels instead of the prompt, or None.
+        looked_at: what an IP-Adapter is told of images, see `embed_images`, the same for all views; or None.
     """
 
     embeddings: Embeddings
@@ -71,6 +82,7 @@ class Inputs:
     image_size: tuple[int, int]
     correspondence: Correspondence | None
     regions: RegionInputs | None = None
+    looked_at: list[torch.Tensor] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,7 +144,7 @@ class Denoiser:
         """The model's output (g, m, c, h, w) of its guidance halves for scaled noisy latents."""
         hidden, m = inputs.embeddings.hidden, len(x)
         halves = len(hidden)
-        added = _added(inputs, halves)
+        added, looked_at = _added(inputs, halves), _looked_at(inputs, halves, m)
         sample = x[None].expand(halves, *x.shape)
         residuals, middle = None, None
         if inputs.control is not None:
@@ -142,7 +154,7 @@ class Denoiser:
                 encoder_hidden_states=hidden.flatten(0, 1),
                 controlnet_cond=inputs.control.repeat(halves, 1, 1, 1),
                 conditioning_scale=request.controlnet_conditioning_scale,
-                added_cond_kwargs=added and {k: v.flatten(0, 1) for k, v in added.items()},
+                added_cond_kwargs=of_each(added),
                 return_dict=False,
             )
         if inputs.guide is not None:
@@ -154,7 +166,7 @@ class Denoiser:
                 hidden,
                 correspondence=inputs.correspondence,
                 condition=None if condition is None else condition.expand(halves, *condition.shape[1:]),
-                added_cond_kwargs=added,
+                added_cond_kwargs=(added or {}) | looked_at or None,
                 down_block_additional_residuals=residuals and tuple(r.unflatten(0, (halves, m)) for r in residuals),
                 mid_block_additional_residual=None if middle is None else middle.unflatten(0, (halves, m)),
                 return_dict=False,
@@ -163,7 +175,7 @@ class Denoiser:
             sample.flatten(0, 1),
             t,
             hidden.flatten(0, 1),
-            added_cond_kwargs=added and {k: v.flatten(0, 1) for k, v in added.items()},
+            added_cond_kwargs=of_each((added or {}) | looked_at or None),
             down_block_additional_residuals=residuals,
             mid_block_additional_residual=middle,
             return_dict=False,
@@ -196,10 +208,11 @@ def denoise(
         (n, c, h, w); the anchors' latents as they were.
     """
     accepted = inspect.signature(scheduler.step).parameters
-    extra = {"eta": request.eta, "generator": part.generators}
+    extra = {"eta": request.eta, "generator": torch.Generator()}
     extra = {name: value for name, value in extra.items() if name in accepted}
     exact_anchors = exact_anchors and bool(part.known.any())
     steps, done = request.sampling.steps, 0
+    check_steps(scheduler, steps)
     for first in starts(scheduler, part, steps):
         scheduler.set_timesteps(steps, device=part.noise.device)
         timesteps = scheduler.timesteps
@@ -220,7 +233,8 @@ def denoise(
                     output = torch.where(part.known, exact, output)
                 if part.fusion is not None:
                     output = part.fusion.apply(x, output, level, part.fusion.is_coarse(scheduler, step, t))
-            latents = scheduler.step(output, t, latents, **extra, return_dict=False)[0]
+            with DrawnNoise(latents.shape, part.draw):
+                latents = scheduler.step(output, t, latents, **extra, return_dict=False)[0]
             go_on = part.on_step(done, t, latents)
             if go_on is None:
                 return torch.where(part.known, part.anchors, latents)
@@ -235,6 +249,14 @@ def starts(scheduler: SchedulerMixin, part: Part, steps: int) -> list[int]:
     section 4.2, in few long jumps). Schedulers that cannot begin in between start once."""
     jumps = part.partial and (hasattr(scheduler, "set_begin_index") or isinstance(scheduler, _MEMORYLESS))
     return [0, *(first for first in (round(share * steps) for share in _JUMPS) if jumps and 0 < first < steps)]
+
+
+def _looked_at(inputs: Inputs, halves: int, views: int) -> dict[str, list[torch.Tensor]]:
+    """What the UNet is told of images, by the name that it has for it; nothing without IP-Adapter. Texts of regions
+    have no negative half."""
+    if inputs.looked_at is None:
+        return {}
+    return {"image_embeds": [e[-halves:, None].expand(-1, views, *e.shape[1:]) for e in inputs.looked_at]}
 
 
 def _added(inputs: Inputs, halves: int) -> dict[str, torch.Tensor] | None:

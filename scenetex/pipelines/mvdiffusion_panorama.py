@@ -96,6 +96,8 @@ class MVDiffusionPanoramaPipeline(MultiViewPipeline):
         negative_prompt_embeds: torch.Tensor | None = None,
         pooled_prompt_embeds: torch.Tensor | None = None,
         negative_pooled_prompt_embeds: torch.Tensor | None = None,
+        ip_adapter_image: Any = None,
+        ip_adapter_image_embeds: Sequence[torch.Tensor] | None = None,
         region_prompts: Sequence[str] | None = None,
         region_masks: np.ndarray | None = None,
         correspondence: bool = True,
