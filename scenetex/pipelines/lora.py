@@ -53,6 +53,8 @@ def _load(pipe: DiffusionPipeline, source: str, name: str) -> None:
             given = (file.parent, {"weight_name": file.name}) if file.suffix == ".safetensors" else (weights, {})
             pipe.load_lora_weights(given[0], adapter_name=name, **given[1])
             loaded = any(name in found for found in pipe.get_list_adapters().values())
+        except InputError:
+            raise
         except LOAD_ERRORS as error:
             raise InputError(
                 f"{what}: the LoRA does not fit this model ({first_line(error)}); pass one that was made for its base"

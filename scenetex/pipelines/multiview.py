@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 from diffusers.image_processor import VaeImageProcessor
+from diffusers.models.embeddings import MultiIPAdapterImageProjection
 from diffusers.schedulers import KarrasDiffusionSchedulers
 from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer, CLIPVisionModelWithProjection
 
@@ -289,7 +290,7 @@ class MultiViewPipeline(WindowedPipeline, AdapterLoader):
             InputError: images without IP-Adapter, an IP-Adapter without image, or those that do not fit.
         """
         image, embeds = request.ip_adapter_image, request.ip_adapter_image_embeds
-        if base_unet(self.unet).config.get("encoder_hid_dim_type") != "ip_image_proj":
+        if not isinstance(getattr(base_unet(self.unet), "encoder_hid_proj", None), MultiIPAdapterImageProjection):
             if image is not None or embeds is not None:
                 raise InputError("ip_adapter_image: the pipeline has no IP-Adapter; call load_ip_adapter first")
             return None

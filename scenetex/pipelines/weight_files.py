@@ -103,6 +103,7 @@ def _chosen(source: str, what: str, usual: Sequence[str], files: Sequence[str]) 
     if known or len(beside) == 1:
         return known[0] if known else beside[0]
     if not beside:
-        raise InputError(f"{shown(source, 120)}: has no {_SAFE} file in it; pass {what}")
+        names = " nor ".join(usual)
+        raise InputError(f"{shown(source, 120)}: has no {names}; pass {what} for this model, or name its file")
     names = shown(", ".join(beside), 120)
     raise InputError(f"{shown(source, 120)}: has {len(beside)} files of weights ({names}); name the one to take")
