@@ -4,7 +4,7 @@ import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from os import PathLike
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeGuard
 
 import torch
 from diffusers import ConfigMixin, ModelMixin, UNet2DConditionModel
@@ -65,6 +65,8 @@ class MultiViewUNet(BaseAdapters, ExactFrequencies, ModelMixin, ConfigMixin):
     """
 
     _supports_gradient_checkpointing = True
+    # What `compile_repeated_blocks` compiles, each as one graph.
+    _repeated_blocks: ClassVar = ["BasicTransformerBlock", "CorrespondenceBlock"]
     ignore_for_config: ClassVar = ["unet"]
 
     @register_to_config
@@ -135,6 +137,11 @@ class MultiViewUNet(BaseAdapters, ExactFrequencies, ModelMixin, ConfigMixin):
         base = {id(p) for p in self.unet.parameters()}
         return (p for p in self.parameters() if id(p) not in base)
 
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """As of torch's modules; what is compiled are the parts that repeat, each as one graph, as by diffusers'
+        `compile_repeated_blocks`. What lies between them changes with the correspondence of every call."""
+        self.compile_repeated_blocks(*args, **kwargs)
+
     def set_attention_memory(self, megabytes: int | None) -> None:
         """Limits the intermediate results of each correspondence attention; None = what suits the device.
 
@@ -142,6 +149,7 @@ class MultiViewUNet(BaseAdapters, ExactFrequencies, ModelMixin, ConfigMixin):
         """
         limit_memory([*self.down_correspondence, self.mid_correspondence, *self.up_correspondence], megabytes)
 
+    @torch.compiler.disable
     def forward(
         self,
         sample: torch.Tensor,
@@ -250,14 +258,29 @@ def of_each(
     added: Mapping[str, torch.Tensor | list[torch.Tensor]] | None,
 ) -> dict[str, torch.Tensor | list[torch.Tensor]] | None:
     """`added_cond_kwargs` (b, m, ...) of a `MultiViewUNet` as a base UNet takes them, (b m, ...)."""
-    return added and {
-        name: [part.flatten(0, 1) for part in value] if isinstance(value, list) else value.flatten(0, 1)
-        for name, value in added.items()
-    }
+    return (
+        None
+        if added is None
+        else {
+            name: [part.flatten(0, 1) for part in value] if isinstance(value, list) else value.flatten(0, 1)
+            for name, value in added.items()
+        }
+    )
+
+
+def uncompiled(network: nn.Module) -> nn.Module:
+    """The network that `torch.compile` has wrapped; itself, if it is none."""
+    return getattr(network, "_orig_mod", network)
+
+
+def is_multiview(unet: nn.Module | None) -> TypeGuard[MultiViewUNet]:
+    """Whether a UNet, compiled or not, takes several views."""
+    return unet is not None and isinstance(uncompiled(unet), MultiViewUNet)
 
 
 def base_unet(unet: MultiViewUNet | UNet2DConditionModel) -> UNet2DConditionModel:
-    """The UNet that the blocks are around; `unet` itself, where there are none."""
+    """The UNet that the blocks are around; `unet` itself, where there are none. It is not the compiled one."""
+    unet = uncompiled(unet)
     return unet.unet if isinstance(unet, MultiViewUNet) else unet
 
 

@@ -11,7 +11,7 @@ from diffusers.schedulers import SchedulerMixin
 
 from ..correspondence import Correspondence
 from ..models import MultiViewUNet
-from ..models.multiview_unet import base_unet, of_each
+from ..models.multiview_unet import base_unet, is_multiview, of_each, uncompiled
 from .latent_fusion import Fusion, noise_level
 from .noise import DrawnNoise, taken
 from .prompts import Embeddings
@@ -118,7 +118,7 @@ class Denoiser:
 
     def condition(self, part: Part) -> torch.Tensor | None:
         """(1, n, c + 1, h, w) for the condition branch: anchors' latents and masks, zeros for views to be generated."""
-        branch = isinstance(self.unet, MultiViewUNet) and self.unet.condition_branch is not None
+        branch = is_multiview(self.unet) and self.unet.condition_branch is not None
         if not branch or not (part.known.any() or self.empty_condition):
             return None
         known = part.known if self.partial_condition else part.known.all((1, 2, 3), keepdim=True).expand_as(part.known)
@@ -135,7 +135,7 @@ class Denoiser:
 
         if inputs.regions is None:
             return guided(output(inputs.embeddings), request)
-        networks = [base_unet(self.unet), *([] if inputs.control is None else [self.controlnet])]
+        networks = [base_unet(self.unet), *([] if inputs.control is None else [uncompiled(self.controlnet)])]
         return guided(inputs.regions.predict(networks, output, inputs.embeddings), request)
 
     def _output(
@@ -146,9 +146,12 @@ class Denoiser:
         halves = len(hidden)
         added, looked_at = _added(inputs, halves), _looked_at(inputs, halves, m)
         sample = x[None].expand(halves, *x.shape)
+        unet, control = self.unet, self.controlnet
+        if inputs.regions is not None:  # hooks, by which regions come in, are nothing that compiled networks look at
+            unet, control = uncompiled(unet), uncompiled(control)
         residuals, middle = None, None
         if inputs.control is not None:
-            residuals, middle = self.controlnet(
+            residuals, middle = control(
                 sample.flatten(0, 1),
                 t,
                 encoder_hidden_states=hidden.flatten(0, 1),
@@ -159,23 +162,23 @@ class Denoiser:
             )
         if inputs.guide is not None:
             sample = torch.cat([sample, inputs.guide[None].expand(halves, -1, -1, -1, -1)], 2)
-        if isinstance(self.unet, MultiViewUNet):
-            return self.unet(
+        if is_multiview(self.unet):
+            return unet(
                 sample,
                 t.reshape(1, 1).expand(halves, m),
                 hidden,
                 correspondence=inputs.correspondence,
                 condition=None if condition is None else condition.expand(halves, *condition.shape[1:]),
-                added_cond_kwargs=(added or {}) | looked_at or None,
+                added_cond_kwargs={**(added or {}), **looked_at} or None,
                 down_block_additional_residuals=residuals and tuple(r.unflatten(0, (halves, m)) for r in residuals),
                 mid_block_additional_residual=None if middle is None else middle.unflatten(0, (halves, m)),
                 return_dict=False,
             )[0]
-        return self.unet(
+        return unet(
             sample.flatten(0, 1),
             t,
             hidden.flatten(0, 1),
-            added_cond_kwargs=of_each((added or {}) | looked_at or None),
+            added_cond_kwargs=of_each({**(added or {}), **looked_at} or None),
             down_block_additional_residuals=residuals,
             mid_block_additional_residual=middle,
             return_dict=False,

@@ -190,8 +190,8 @@ def _check_fit(pipe: Any, weights: Mapping[str, Mapping[str, torch.Tensor]], wha
     if len(theirs) != count or not set(theirs) <= ours:
         sizes = ", ".join(sorted({str(shape[-1]) for shape in theirs}))
         raise InputError(
-            f"{what}: the IP-Adapter was made for another base: it has {len(theirs)} layers for texts {sizes} wide, this "
-            f"model has {count} for {unet.config.cross_attention_dim}; pass one for this model"
+            f"{what}: the IP-Adapter was made for another base: it has {len(theirs)} layers for texts {sizes} wide, "
+            f"this model {count} for {unet.config.cross_attention_dim}; pass one for this model"
         )
 
 

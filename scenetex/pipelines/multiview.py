@@ -16,7 +16,7 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 from ..bundled import locate_model
 from ..errors import InputError
 from ..models import DetailDecoder, MultiViewUNet, SuperResolutionUNet
-from ..models.multiview_unet import base_unet
+from ..models.multiview_unet import base_unet, is_multiview
 from ..models.patch_autoencoder import image_factor
 from ..models.patch_unet import patch_size
 from ..sampling import MODELS_OWN
@@ -182,7 +182,7 @@ class MultiViewPipeline(WindowedPipeline, AdapterLoader):
         """Makes do with less memory, for the same images: with so much for the intermediate results of each
         correspondence attention, and with one image at a time in the autoencoder."""
         for unet in (self.unet, self.upscale_unet):
-            if isinstance(unet, MultiViewUNet | SuperResolutionUNet):
+            if is_multiview(unet) or isinstance(unet, SuperResolutionUNet):
                 unet.set_attention_memory(megabytes)
         self.enable_vae_slicing()
 
@@ -235,7 +235,7 @@ class MultiViewPipeline(WindowedPipeline, AdapterLoader):
             InputError: views, prompts or latents that do not fit.
         """
         views, factor = task.views, self.vae_scale_factor
-        multiview = isinstance(self.unet, MultiViewUNet) and request.sampling.correspondence
+        multiview = is_multiview(self.unet) and request.sampling.correspondence
         released = multiview and self.config.convention == "mvdiffusion"
         views.check(factor, 64 if released else factor * patch_size(base_unet(self.unet)))
         device, dtype = self._execution_device, self.unet.dtype

@@ -10,7 +10,7 @@ from diffusers.pipelines.pipeline_utils import ImagePipelineOutput
 
 from ..errors import InputError
 from ..limits import GUIDANCE, JOINT, SHARE, STEPS, TILE, UPSCALE, WEIGHT, checked
-from ..models import MultiViewUNet
+from ..models.multiview_unet import is_multiview
 from ..views.viewset import ViewSet
 from .cross_view import agree
 from .images import picture
@@ -313,7 +313,7 @@ class MVDiffusionPipeline(MultiViewPipeline):
         return torch.from_numpy(pictures).permute(0, 3, 1, 2).to(large.device).clamp(-1, 1)
 
     def _check_parts(self) -> None:
-        if isinstance(self.unet, MultiViewUNet) and self.unet.config.kind != "depth":
+        if is_multiview(self.unet) and self.unet.config.kind != "depth":
             raise InputError(
                 f'the UNet is of kind "{self.unet.config.kind}", made for panoramas; pass one of kind "depth", or use '
                 "MVDiffusionPanoramaPipeline"

@@ -1,5 +1,6 @@
 """Schedulers by the names that options have for them, in place of a model's own."""
 
+from inspect import signature
 from typing import get_args
 
 import diffusers
@@ -26,6 +27,12 @@ _FLOW: dict[str, tuple[type[SchedulerMixin], dict[str, object]]] = {
     "euler": (diffusers.FlowMatchEulerDiscreteScheduler, {}),
     "lcm": (diffusers.FlowMatchLCMScheduler, {}),
 }
+# Settings that say which noise levels a model was trained at, and what it predicts.
+_LEVELS = (
+    *("beta_start", "beta_end", "beta_schedule", "trained_betas", "num_train_timesteps", "prediction_type"),
+    *("rescale_betas_zero_snr", "shift", "use_dynamic_shifting", "base_shift", "max_shift", "base_image_seq_len"),
+    *("max_image_seq_len", "shift_terminal", "time_shift_type"),
+)
 
 
 def set_scheduler(pipe: DiffusionPipeline, name: SchedulerName) -> None:
@@ -45,7 +52,10 @@ def set_scheduler(pipe: DiffusionPipeline, name: SchedulerName) -> None:
             f"{', '.join(['default', *known])}"
         )
     kind, settings = known[name]
-    pipe.register_modules(scheduler=kind.from_config(pipe.scheduler.config, **settings))
+    config, taken = pipe.scheduler.config, signature(kind.__init__).parameters
+    # diffusers takes another class's default for its own where a configuration does not say otherwise.
+    levels = {key: config[key] for key in _LEVELS if key in config and key in taken}
+    pipe.register_modules(scheduler=kind.from_config(config, **levels | settings))
 
 
 def is_flow(scheduler: SchedulerMixin) -> bool:
