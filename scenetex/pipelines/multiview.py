@@ -178,6 +178,16 @@ class MultiViewPipeline(WindowedPipeline, AdapterLoader):
         if hasattr(self.vae, "disable_slicing"):
             self.vae.disable_slicing()
 
+    def enable_vae_tiling(self) -> None:
+        """The autoencoder works on tiles of large images, which then differ a little, if it is of a kind that can."""
+        if hasattr(self.vae, "enable_tiling"):
+            self.vae.enable_tiling()
+
+    def disable_vae_tiling(self) -> None:
+        """The autoencoder works on whole images again."""
+        if hasattr(self.vae, "disable_tiling"):
+            self.vae.disable_tiling()
+
     def save_memory(self, megabytes: int) -> None:
         """Makes do with less memory, for the same images: with so much for the intermediate results of each
         correspondence attention, and with one image at a time in the autoencoder."""
