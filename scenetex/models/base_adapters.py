@@ -15,7 +15,7 @@ def _of_base(name: str) -> Callable[..., Any]:
 
 
 class BaseAdapters:
-    """LoRAs and IP-Adapters of a network go to its base `unet`, whose layers they were trained for."""
+    """LoRAs of a network go to its base `unet`, whose layers they were trained for."""
 
     unet: UNet2DConditionModel
 
@@ -30,15 +30,6 @@ class BaseAdapters:
     unfuse_lora = _of_base("unfuse_lora")
     unload_lora = _of_base("unload_lora")
     enable_lora_hotswap = _of_base("enable_lora_hotswap")
-    set_attn_processor = _of_base("set_attn_processor")
-    set_default_attn_processor = _of_base("set_default_attn_processor")
-    _load_ip_adapter_weights = _of_base("_load_ip_adapter_weights")
-    _load_ip_adapter_loras = _of_base("_load_ip_adapter_loras")
-
-    @property
-    def attn_processors(self) -> Mapping[str, Any]:
-        """Those of the base UNet."""
-        return self.unet.attn_processors
 
     @property
     def peft_config(self) -> Mapping[str, Any]:

@@ -1,5 +1,7 @@
 """What users of diffusers load into a pipeline beside its model, LoRAs and IP-Adapters, for the pipelines here."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from diffusers.configuration_utils import FrozenDict
@@ -28,25 +30,29 @@ class AdapterLoader(StableDiffusionXLLoraLoaderMixin):
 
     def load_ip_adapter(self, *args: Any, **kwargs: Any) -> None:
         """As of diffusers' pipelines."""
-        _image_prompts().load_ip_adapter(self, *args, **kwargs)
+        with self._base_alone() as image_prompts:
+            image_prompts.load_ip_adapter(self, *args, **kwargs)
 
     def set_ip_adapter_scale(self, scale: Any) -> None:
         """As of diffusers' pipelines."""
-        _image_prompts().set_ip_adapter_scale(self, scale)
+        with self._base_alone() as image_prompts:
+            image_prompts.set_ip_adapter_scale(self, scale)
 
     def unload_ip_adapter(self) -> None:
         """As of diffusers' pipelines."""
-        around, self.reference = self.unet, None
+        self.reference = None
+        with self._base_alone() as image_prompts:
+            image_prompts.unload_ip_adapter(self)
+
+    @contextmanager
+    def _base_alone(self) -> Iterator[type]:
+        """diffusers' methods for IP-Adapters, and for the time of the block the UNet without its blocks between views,
+        whose attributes they are about."""
+        with quiet_loading():  # importing them says what other image processors could be had
+            from diffusers.loaders import IPAdapterMixin
+        around = self.unet
         try:
-            # Its last steps are about attributes of the UNet itself.
             object.__setattr__(self, "unet", base_unet(around))
-            _image_prompts().unload_ip_adapter(self)
+            yield IPAdapterMixin
         finally:
             object.__setattr__(self, "unet", around)
-
-
-def _image_prompts() -> type:
-    """diffusers' own methods; importing them takes a while, and says what other image processors could be had."""
-    with quiet_loading():
-        from diffusers.loaders import IPAdapterMixin
-    return IPAdapterMixin
