@@ -29,7 +29,7 @@ RED, BLUE = (np.full((40, 60, 3), colour, np.uint8) for colour in ((200, 30, 20)
 def looking(layout, folder, image=RED, weight=1.0):
     """A pipeline of a layout that goes by an image."""
     pipe = LAYOUTS[layout](folder / "tokens")
-    source = write_ip_adapter(pipe, folder / "adapter", "sdxl" if layout == "XL" else "sd15")
+    source = write_ip_adapter(pipe.unet, folder / "adapter", "sdxl" if layout == "XL" else "sd15")
     load_reference(pipe, Adapter(str(source), weight), image)
     return pipe
 
@@ -143,14 +143,14 @@ def refused(pipe, source) -> str:
 
 def test_what_does_not_fit_is_named(tmp_path):
     pipe, other = make_pipeline(tmp_path / "tokens"), LAYOUTS["XL"](tmp_path / "other")
-    xl = write_ip_adapter(other, tmp_path / "xl", "sdxl")
+    xl = write_ip_adapter(other.unet, tmp_path / "xl", "sdxl")
     assert "has no ip-adapter_sd15.safetensors nor models/ip-adapter_sd15.safetensors" in refused(pipe, xl)
     file = xl / "sdxl_models" / "ip-adapter_sdxl.safetensors"
     assert "made for another base: it has" in refused(pipe, file) and "wide, this model" in refused(pipe, file)
     assert "made for another base" in refused(MVDiffusionPipeline.from_pretrained("mini"), file)
     assert "takes no reference image here" in refused(ConsistentViews(make_backbone("FLUX", tmp_path)), xl)
     assert "no such file or folder" in refused(pipe, tmp_path / "none")
-    mine = write_ip_adapter(pipe, tmp_path / "mine")
+    mine = write_ip_adapter(pipe.unet, tmp_path / "mine")
     file = mine / "models" / "ip-adapter_sd15.safetensors"
     weights = load_file(file)
     save_file({k: v * torch.nan if k.endswith("1.to_k_ip.weight") else v for k, v in weights.items()}, file)
@@ -192,7 +192,7 @@ def test_references_are_read_as_photos_are(tmp_path):
 def test_command_paints_by_a_reference(walk, model, tmp_path, capfd):  # noqa: F811
     """Keyframes and views between; another image is another result."""
     pipe = MVDiffusionPipeline.from_pretrained(model)
-    folder, photo = write_ip_adapter(pipe, tmp_path / "adapter"), tmp_path / "photo.png"
+    folder, photo = write_ip_adapter(pipe.unet, tmp_path / "adapter"), tmp_path / "photo.png"
     options = ["--prompt", "a red room", "--keyframes", "0,40", "--between", "1"]
     options += ["--ip-adapter", f"{folder}:0.8", "--reference", str(photo)]
     images = []

@@ -51,11 +51,11 @@ def write_lora(weights: dict[str, torch.Tensor], folder: Path) -> Path:
     return folder
 
 
-def write_ip_adapter(pipe, folder: Path, base: str = "sd15") -> Path:
-    """A folder as h94/IP-Adapter's, for a pipeline's UNet."""
+def write_ip_adapter(unet, folder: Path, base: str = "sd15") -> Path:
+    """A folder as h94/IP-Adapter's, for a UNet."""
     torch.manual_seed(6)
     inner = folder / ("sdxl_models" if base == "sdxl" else "models")
     encoder = tool.make_image_encoder("tenth")
     encoder.save_pretrained(inner / "image_encoder")
-    save_file(tool.ip_adapter_weights(base_unet(pipe.unet), encoder), inner / f"ip-adapter_{base}.safetensors")
+    save_file(tool.ip_adapter_weights(base_unet(unet), encoder), inner / f"ip-adapter_{base}.safetensors")
     return folder
