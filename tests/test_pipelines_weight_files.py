@@ -22,7 +22,7 @@ def hub(monkeypatch, tmp_path):
     def download(repository, name):
         path = tmp_path / "hub" / repository / name
         if not path.is_file():
-            raise EntryNotFoundError("404", response=None) if path.parents[1].exists() else OSError("no network")
+            raise EntryNotFoundError("404") if path.parents[1].exists() else OSError("no network")
         return str(path)
 
     def listed(repository):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from diffusers.models.embeddings import ImageProjection
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from PIL import Image
 from transformers import CLIPVisionModelWithProjection
 
@@ -41,8 +42,8 @@ def read_reference(path: Path) -> np.ndarray:
     """
     source, label = ImageSource(path), str(path)
     header = image_header(source, label)
-    size = header.size[::-1] if header.is_sideways else header.size
-    image, opaque = decode_color(source, size, label, upright=True), decode_alpha(source, size, label)
+    image = decode_color(source, header.size, label, upright=True)  # by the size as it is stored
+    opaque = decode_alpha(source, (image.shape[1], image.shape[0]), label)
     return image if opaque is None else np.where(opaque[..., None], image, np.uint8(255))
 
 
@@ -175,7 +176,7 @@ def _read(path: Path, what: str) -> dict[str, dict[str, torch.Tensor]]:
     return parts
 
 
-def _check_fit(pipe: Any, weights: Mapping[str, Mapping[str, torch.Tensor]], what: str) -> None:
+def _check_fit(pipe: DiffusionPipeline, weights: Mapping[str, Mapping[str, torch.Tensor]], what: str) -> None:
     """Raises InputError for an IP-Adapter of another base, or of a kind that looks at faces alone."""
     if "proj.weight" not in weights["image_proj"] and "latents" not in weights["image_proj"]:
         raise InputError(f"{what}: an IP-Adapter for faces, which looks with other networks; pass a plain or plus one")

@@ -86,7 +86,7 @@ def _download(repository: str, name: str) -> Path | None:
     """A file of a Hub id; None where it has none of that name."""
     try:
         return Path(hf_hub_download(repository, name))
-    except LOAD_ERRORS as error:
+    except (*LOAD_ERRORS, EntryNotFoundError) as error:
         if isinstance(error, EntryNotFoundError) and not isinstance(error, LocalEntryNotFoundError):
             return None
         raise _unreached(f"{repository}/{name}", error) from None
