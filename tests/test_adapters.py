@@ -68,7 +68,7 @@ def test_any_text_is_read_or_refused(text):
     ("options", "message"),
     [
         ({"lora": ("oak:abc",)}, "the weight 'abc' is not a number"),
-        ({"lora": "oak"}, "lora 'oak' is not understood"),
+        ({"lora": "oak"}, "lora 'oak' is not understood; give a list"),
         ({"scheduler": "lmc"}, "scheduler 'lmc' is not known; choose default, ddim"),
         ({"reference": "photo.png"}, "needs weights for image prompts; add --ip-adapter"),
         ({"ip_adapter": "h94/IP-Adapter"}, "has no image to go by; add --reference"),

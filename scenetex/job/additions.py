@@ -40,10 +40,10 @@ def add_to(
     from ..pipelines.schedulers import set_scheduler
 
     inner = getattr(pipe, "pipe", pipe)
+    image = None if generation.reference is None else read_reference(generation.reference)  # what is quickest, first
     set_scheduler(inner, generation.scheduler)
     load_loras(inner, [read_adapter(text, "--lora") for text in generation.lora])
-    if generation.reference is not None and generation.ip_adapter is not None:
-        image = read_reference(generation.reference)
+    if image is not None and generation.ip_adapter is not None:
         load_reference(pipe, read_adapter(generation.ip_adapter, "--ip-adapter"), image)
     steps = generation.sampling.steps
     if generation.scheduler in _FOR_FEW_STEPS and (steps is None or steps > _FEW):
