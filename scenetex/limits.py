@@ -173,7 +173,8 @@ def plain_type(hint) -> tuple[object, tuple, bool]:
 def _check_parts(value, kinds: tuple, marks: tuple, name: str) -> None:
     """Those of a tuple or list: as many as there are types, or any number where the second is an ellipsis."""
     if not isinstance(value, tuple | list) or (Ellipsis not in kinds and len(value) != len(kinds)):
-        raise InputError(f"{name} {_said(value)} is not understood; give {len(kinds)} values")
+        wanted = "a list" if Ellipsis in kinds else f"{len(kinds)} values"
+        raise InputError(f"{name} {_said(value)} is not understood; give {wanted}")
     for part in value:
         check_value(part, Annotated[kinds[0], *marks] if marks else kinds[0], name)
 

@@ -2,13 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from .limits import GUIDANCE, SEED, STEPS, check_options
 
 # What diffusers calls a setting, and what the configuration of our pipelines calls their own value of it.
 KEYWORDS = {"steps": "num_inference_steps", "guidance_scale": "guidance_scale"}
 MODELS_OWN = {"steps": "default_steps", "guidance_scale": "default_guidance"}
+# What options call schedulers, see `pipelines.schedulers`; "default" is the one in the model's folder.
+SchedulerName = Literal[
+    "default", "ddim", "ddim-trailing", "dpm++", "euler", "euler-ancestral", "euler-trailing", "lcm", "tcd", "unipc"
+]
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ import torch
 from diffusers import ControlNetModel
 from safetensors.torch import save_file
 from scipy.spatial.transform import Rotation
+from tiny_adapters import write_ip_adapter
 from tiny_panorama import make_panorama_pipeline
 from tiny_unet import make_unet
 
@@ -181,6 +182,11 @@ def _control(folder: Path) -> None:
     ControlNetModel.from_unet(make_unet(in_channels=4, **_FOUR), conditioning_channels=3).save_pretrained(folder)
 
 
+def _ip_adapter(folder: Path) -> None:
+    """Image prompts for `_plain_model`."""
+    write_ip_adapter(make_unet(in_channels=4, **_FOUR), folder)
+
+
 _KINDS = {
     "scan": _scan,
     "mapped": _mapped,
@@ -200,4 +206,5 @@ _KINDS = {
     "depth-weights": _depth_weights,
     "panorama-weights": _panorama_weights,
     "control": _control,
+    "ip-adapter": _ip_adapter,
 }

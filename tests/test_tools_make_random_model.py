@@ -134,6 +134,24 @@ def test_half_precision_folders_load_as_float32_on_a_cpu(tmp_path, monkeypatch, 
     assert half.unet.num_parameters() == pipe.unet.num_parameters()
 
 
+@pytest.mark.parametrize("base", ["sd15", "sdxl"])
+def test_additions_have_the_published_layout(tmp_path, base):
+    """LCM-LoRA's keys, of which 1.5's has 834 and XL's 2,364, and h94/IP-Adapter's: 16 and 70 layers."""
+    with torch.device("meta"):
+        unet = tool.make_unet(base, "full")
+        lora = tool.lora_weights(unet, 64)
+        adapter = tool.ip_adapter_weights(unet, tool.make_image_encoder("full"))
+    assert len(lora) == {"sd15": 834, "sdxl": 2364}[base]
+    assert "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn1_to_q.lora_down.weight" in lora
+    keys = [key for key in adapter if key.endswith("to_k_ip.weight")]
+    assert len(keys) == {"sd15": 16, "sdxl": 70}[base] and "ip_adapter.1.to_k_ip.weight" in keys
+    tool.write("ip-adapter", tmp_path, "tenth", base=base)
+    folder = tmp_path / {"sd15": "models", "sdxl": "sdxl_models"}[base]
+    assert {path.name for path in folder.iterdir()} == {f"ip-adapter_{base}.safetensors", "image_encoder"}
+    tool.write("lora", tmp_path / "lora", "tenth", base=base)
+    assert [path.name for path in (tmp_path / "lora").iterdir()] == ["pytorch_lora_weights.safetensors"]
+
+
 def test_unknown_kinds_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", ["make_random_model", "--kind", "nothing", "--output", str(tmp_path)])
     assert tool.main() != 0

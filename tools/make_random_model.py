@@ -20,13 +20,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import diffusers
 import torch
 import transformers
+from safetensors.torch import save_file
 
 from scenetex.cli.guarded import guarded
 from scenetex.cli.parsing import parse
 from scenetex.models import MultiViewUNet
 from scenetex.process.console import say
 
-Kind = Literal["sd2-depth", "sd15-controlnet", "sdxl-controlnet", "mvdiffusion"]
+Kind = Literal["sd2-depth", "sd15-controlnet", "sdxl-controlnet", "mvdiffusion", "lora", "ip-adapter"]
 Width = Literal["full", "tenth"]
 
 _VOCABULARY = 49408
@@ -85,15 +86,19 @@ class Arguments:
     """Writes a model folder of random weights in the layout of a published one."""
 
     kind: Kind
-    """sd2-depth, sd15-controlnet, sdxl-controlnet, or mvdiffusion: a Lightning checkpoint to put into sd2-depth."""
+    """sd2-depth, sd15-controlnet, sdxl-controlnet, or mvdiffusion: a Lightning checkpoint to put into sd2-depth; lora
+    or ip-adapter: weights to add to a model of --base."""
     output: Path
-    """Folder to write to: model/, and for some kinds controlnet/ or depth.ckpt beside it."""
+    """Folder to write to: model/, and for some kinds controlnet/ or depth.ckpt beside it; for lora and ip-adapter the
+    published files alone."""
     width: Width = "full"
     """full, or tenth."""
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
     """Precision of the weights."""
     seed: int = 0
     """Of the weights."""
+    base: Literal["sd2", "sd15", "sdxl"] = "sd15"
+    """What lora and ip-adapter are for."""
 
 
 def make_unet(name: str, width: Width, **change: Any) -> diffusers.UNet2DConditionModel:
@@ -229,6 +234,63 @@ _RELEASED_PARTS = {
 }
 
 
+def lora_weights(unet: diffusers.UNet2DConditionModel, rank: int = 4) -> dict[str, torch.Tensor]:
+    """A LoRA for a UNet, of the layers and names that LCM-LoRA has, as it is published."""
+    weights = {}
+    for name, module in unet.named_modules():
+        if name.endswith(_LORA_LAYERS):
+            out, into, *kernel = module.weight.shape
+            key = f"lora_unet_{name.replace('.', '_')}"
+            weights[f"{key}.lora_down.weight"] = torch.randn(rank, into, *kernel) / into**0.5
+            weights[f"{key}.lora_up.weight"] = torch.randn(out, rank, *[1] * len(kernel)) * 0.1
+            weights[f"{key}.alpha"] = torch.tensor(float(rank))
+    return weights
+
+
+_LORA_LAYERS = (
+    *("to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out", "ff.net.0.proj", "ff.net.2"),
+    *("conv1", "conv2", "conv_shortcut", "downsamplers.0.conv", "upsamplers.0.conv", "time_emb_proj"),
+)
+
+
+def make_image_encoder(width: Width) -> transformers.CLIPVisionModelWithProjection:
+    """What IP-Adapters for Stable Diffusion 1.5 look at images with."""
+    full = width == "full"
+    return transformers.CLIPVisionModelWithProjection(
+        transformers.CLIPVisionConfig(
+            hidden_size=1280 if full else 64,
+            intermediate_size=5120 if full else 128,
+            num_hidden_layers=32 if full else 2,
+            num_attention_heads=16 if full else 4,
+            image_size=224 if full else 56,
+            patch_size=14,
+            projection_dim=1024 if full else 48,
+            hidden_act="gelu",
+        )
+    )
+
+
+def ip_adapter_weights(
+    unet: diffusers.UNet2DConditionModel, encoder: transformers.CLIPVisionModelWithProjection
+) -> dict[str, torch.Tensor]:
+    """An IP-Adapter for a UNet, by the published names: layers are numbered as attention is, of which every second one
+    reads the prompt."""
+    text, seen = unet.config.cross_attention_dim, encoder.config.projection_dim
+    weights = {
+        "image_proj.proj.weight": torch.randn(4 * text, seen) / seen**0.5,
+        "image_proj.proj.bias": torch.zeros(4 * text),
+        "image_proj.norm.weight": torch.ones(text),
+        "image_proj.norm.bias": torch.zeros(text),
+    }
+    modules = dict(unet.named_modules())
+    crossing = [name for name in unet.attn_processors if name.endswith("attn2.processor")]
+    for number, name in enumerate(crossing):
+        inner = modules[name.removesuffix(".processor")].to_k.weight.shape[0]
+        for part in ("to_k_ip", "to_v_ip"):
+            weights[f"ip_adapter.{2 * number + 1}.{part}.weight"] = torch.randn(inner, text) / text**0.5
+    return weights
+
+
 def _scheduler(**change: Any) -> Mapping[str, Any]:
     """Settings that all of these schedulers share."""
     return dict(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", steps_offset=1) | change
@@ -268,12 +330,22 @@ def make_pipeline(kind: Kind, width: Width) -> diffusers.DiffusionPipeline:
     )
 
 
-def write(kind: Kind, output: Path, width: Width = "full", dtype: torch.dtype = torch.float32, seed: int = 0) -> None:
-    """Writes model/, and controlnet/ or depth.ckpt, into a folder."""
+def write(
+    kind: Kind,
+    output: Path,
+    width: Width = "full",
+    dtype: torch.dtype = torch.float32,
+    seed: int = 0,
+    base: str = "sd15",
+) -> None:
+    """Writes model/, and controlnet/ or depth.ckpt, into a folder; or what is to be added to a model of `base`."""
     torch.manual_seed(seed)
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)  # so that nothing is made in a wider one first
     try:
+        if kind in ("lora", "ip-adapter"):
+            _write_addition(kind, output, width, base)
+            return
         pipe = make_pipeline(kind, width)
         pipe.save_pretrained(output / "model")
         if "controlnet" in kind:
@@ -286,12 +358,27 @@ def write(kind: Kind, output: Path, width: Width = "full", dtype: torch.dtype = 
         torch.set_default_dtype(before)
 
 
+def _write_addition(kind: Kind, output: Path, width: Width, base: str) -> None:
+    """Writes what is to be added to a model, as its folder is published."""
+    with torch.device("meta"):
+        unet = make_unet(base, width, **({"in_channels": 5} if base == "sd2" else {}))
+    if kind == "lora":
+        output.mkdir(parents=True, exist_ok=True)
+        save_file(lora_weights(unet), output / "pytorch_lora_weights.safetensors")
+        return
+    folder = output / ("sdxl_models" if base == "sdxl" else "models")
+    encoder = make_image_encoder(width)
+    encoder.save_pretrained(folder / "image_encoder")
+    save_file(ip_adapter_weights(unet, encoder), folder / f"ip-adapter_{base}.safetensors")
+
+
 def main() -> int:
     """Runs the command; the exit code."""
 
     def work() -> int:
         arguments = parse(Arguments, "make_random_model", None)
-        write(arguments.kind, arguments.output, arguments.width, getattr(torch, arguments.dtype), arguments.seed)
+        dtype = getattr(torch, arguments.dtype)
+        write(arguments.kind, arguments.output, arguments.width, dtype, arguments.seed, arguments.base)
         say(f"{arguments.output}: {arguments.kind}, {arguments.width} width, random weights")
         return 0
 

@@ -8,10 +8,12 @@ import cv2
 import numpy as np
 import tyro
 
+from ..adapters import ADAPTER
 from ..bundled import locate_model
 from ..errors import InputError
 from ..files.output import check_file, write_files
-from ..job.generation import Generation, load_model
+from ..job.backbone import load_model
+from ..job.generation import Generation
 from ..limits import (
     DEVICE,
     GUIDANCE,
@@ -30,6 +32,7 @@ from ..limits import (
 from ..panorama import VIEWS, panorama_views
 from ..process.console import say
 from ..process.memory import is_out_of_memory
+from ..sampling import SchedulerName
 from ..scene.image_source import ImageSource, decode_color, image_size
 from ..scene.load import load_scene, scene_folder
 from ..scene.scene import Scene
@@ -66,6 +69,17 @@ class PanoramaOptions:
     """Released MVDiffusion panorama weights (.ckpt or .safetensors) to use as the model's UNet."""
     controlnet: Annotated[str | None, PathOrName] = None
     """Depth ControlNet, folder or Hub id, for panoramas of scenes with models that do not take depth."""
+    lora: Annotated[tuple[str, ...], ADAPTER, tyro.conf.UseAppendAction] = ()
+    """LoRA to add to the model: a folder, a .safetensors file or a Hub id, with a weight behind a colon if it is not 1:
+    loras/oak:0.8. May be given several times (extra [lora])."""
+    scheduler: SchedulerName = "default"
+    """How noise is taken away: what a model or LoRA for few steps was made for (lcm, tcd, euler-trailing), or
+    another. Default: the model's own."""
+    reference: Path | None = None
+    """Image that says what the whole panorama is to look like; with --ip-adapter."""
+    ip_adapter: Annotated[str | None, ADAPTER] = None
+    """Weights that let the model look at that image: a folder, a file or a Hub id (h94/IP-Adapter), with a weight as
+    for --lora; for Stable Diffusion 1.5 and XL."""
     size: Annotated[int | None, SIDE] = None
     """Side of each view, pixels; default: what the model was trained at."""
     height: Annotated[int | None, ROWS] = None
@@ -123,14 +137,18 @@ def _inputs(options: PanoramaOptions) -> list[str | Path]:
     """Files and folders that are read."""
     scene = None if options.scene is None else scene_folder(options.scene)
     given = (options.image, scene, locate_model(options.model), options.mvdiffusion_checkpoint, options.controlnet)
-    return [path for path in given if path is not None]
+    return [path for path in (*given, *_generation(options).added_files) if path is not None]
+
+
+def _generation(options: PanoramaOptions) -> Generation:
+    return Generation.of(vars(options) | {"prompt": options.prompt[0], "panorama": True})
 
 
 def _panorama(options: PanoramaOptions) -> np.ndarray:
     """(H, 2 H, 3) float32 0..1."""
     image = None if options.image is None else read_square(options.image)
     scene, position = _scene(options)
-    generation = Generation.of(vars(options) | {"prompt": options.prompt[0], "panorama": True})
+    generation = _generation(options)
     pipe = load_model(generation)
     from ..data.rooms import RingStream  # with torch, which takes seconds; bad input has been named by now
 

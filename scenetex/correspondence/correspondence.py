@@ -82,8 +82,13 @@ class Correspondence:
     def device(self) -> torch.device:
         return self.geometry.device
 
-    def to(self, device: torch.device | str) -> "Correspondence":
-        """The same correspondence on another device (itself where it is there already); keys are found anew, once."""
+    def to(self, device: torch.device | str | None) -> "Correspondence":
+        """The same correspondence on another device (itself where it is there already); keys are found anew, once.
+
+        Offloading moves what a network is called with, to None where that is to stay.
+        """
+        if device is None:
+            return self
         device = torch.device(device)
         if device not in self._elsewhere:
             geometry = self.geometry.to(device)

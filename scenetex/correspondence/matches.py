@@ -149,7 +149,10 @@ class Matches:
                 yield piece, kept[i][part] if kept else piece.encoding(bands, dtype)
 
     def _keep_encodings(self, bands: torch.Tensor, dtype: torch.dtype) -> list[torch.Tensor] | None:
-        """Encodings of all groups where memory allows: the same at every denoising step, and slow to compute."""
+        """Encodings of all groups where memory allows: the same at every denoising step, and slow to compute. Compiled
+        code computes them with all else."""
+        if torch.compiler.is_compiling():
+            return None
         places = sum(group.keys.query.numel() for group in self.groups)
         if not self.keep or places * len(bands) * 2 * dtype.itemsize > _KEPT_ENCODINGS:
             return None

@@ -109,9 +109,15 @@ def _photo(frame: Frame, files: FileHashes) -> Iterator:
 def _generation_parts(generation: Generation, files: FileHashes) -> dict:
     """The options of `Generation`; of models in folders and files, the contents."""
     parts = asdict(generation) | {"model": locate_model(generation.model)}
+    added = [_contents(path, files) for path in generation.added_files]
     for name in ("model", "mvdiffusion_checkpoint", "controlnet"):
         path = Path(str(parts[name]))
         if parts[name] is not None and path.exists():
-            inside = sorted(files_below(path)) if path.is_dir() else [path]
-            parts[name] = [(os.path.relpath(p, path), files.of(p, str(p))) for p in inside]
-    return parts
+            parts[name] = _contents(path, files)
+    return parts | ({"added": added} if added else {})
+
+
+def _contents(path: Path, files: FileHashes) -> list[tuple[str, str]]:
+    """Names and hashes of the files that a path leads to; none of a Hub id."""
+    inside = sorted(files_below(path)) if path.is_dir() else [path] if path.exists() else []
+    return [(os.path.relpath(p, path), files.of(p, str(p))) for p in inside]

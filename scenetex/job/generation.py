@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
+from ..adapters import ADAPTER, read_adapter
 from ..errors import InputError
 from ..limits import (
     BETWEEN,
@@ -23,11 +24,12 @@ from ..limits import (
     read_paint,
 )
 from ..panorama.standpoint import panorama_views
-from ..sampling import Sampling
+from ..sampling import Sampling, SchedulerName
 from ..scene.scene import Scene
 from ..views.region_masks import region_masks
 from ..views.viewset import ViewSet, render_views
-from .backbone import is_backbone, load_consistent_views, sampling_defaults
+from .additions import check_additions
+from .backbone import sampling_defaults
 from .less_memory import LEAST_JOINT, with_less_memory
 from .stages import Stages
 
@@ -48,6 +50,10 @@ class Generation:
             other pipeline of diffusers with depth control, see `scenetex.pipelines.ConsistentViews`.
         mvdiffusion_checkpoint: released MVDiffusion weights to use as the model's UNet, or None.
         controlnet: folder or Hub id of a depth ControlNet, for models that do not take depth, or None.
+        lora: LoRAs to add to the model, ``FOLDER-OR-HUB-ID[:WEIGHT]`` each.
+        scheduler: by name, see `pipelines.schedulers`; "default" = the model's own.
+        ip_adapter: weights for image prompts, ``FOLDER-OR-HUB-ID[:WEIGHT]``, or None.
+        reference: an image that says what the whole scene is to look like; with `ip_adapter`.
         sampling: seed, steps, guidance, and what keeps the views consistent.
         device: "auto", "cpu", "cuda", or "cuda:N" for one of several GPUs.
         image_size: (width, height) of the images, pixels.
@@ -74,6 +80,10 @@ class Generation:
     model: Annotated[str, PathOrName] = "mini"
     mvdiffusion_checkpoint: Path | None = None
     controlnet: Annotated[str | None, PathOrName] = None
+    lora: Annotated[tuple[str, ...], ADAPTER] = ()
+    scheduler: SchedulerName = "default"
+    ip_adapter: Annotated[str | None, ADAPTER] = None
+    reference: Path | None = None
     sampling: Sampling = field(default_factory=Sampling)
     device: Annotated[str, DEVICE] = "auto"
     image_size: Annotated[tuple[int, int], SIDE] = (256, 192)
@@ -86,6 +96,7 @@ class Generation:
 
     def __post_init__(self) -> None:
         check_options(self, flags=False)
+        check_additions(self)
         if self.upscale > 1 and self.panorama:
             raise InputError(f"upscale {self.upscale} (--upscale): not for panoramas")
         if self.upscale_tile is not None and self.upscale == 1:
@@ -97,6 +108,13 @@ class Generation:
         own = {f.name: options[f.name] for f in fields(cls) if f.name in options}
         sampling = vars(own.get("sampling", Sampling()))
         return cls(**own | {"sampling": Sampling.of(sampling | dict(options))})
+
+    @property
+    def added_files(self) -> tuple[Path, ...]:
+        """Files and folders of what is added to the model; Hub ids look like such, but nothing lies there."""
+        texts = (*self.lora, *([] if self.ip_adapter is None else [self.ip_adapter]))
+        sources = (read_adapter(text, "lora").source for text in texts)
+        return tuple(Path(source) for source in sources) + (() if self.reference is None else (self.reference,))
 
     @property
     def named_regions(self) -> tuple[str, ...]:
@@ -122,40 +140,6 @@ class Generation:
             told["region_prompts"] = self.region_prompts
             told["region_masks"] = region_masks(views, [regions[name] for name in self.named_regions])
         return told
-
-
-def load_model(generation: Generation) -> "MVDiffusionPipeline | MVDiffusionPanoramaPipeline | ConsistentViews":
-    """The pipeline, on the device that is asked for; half precision on a GPU.
-
-    Raises:
-        InputError: a device, model or checkpoint that is not there, or does not fit; a model that cannot upscale so.
-    """
-    import torch
-
-    from ..models import MultiViewUNet
-    from ..pipelines import MVDiffusionPanoramaPipeline, MVDiffusionPipeline
-    from ..pipelines.loading import load_controlnet, quiet_loading, resolve_device, unet_config
-
-    pipeline, kind = (
-        (MVDiffusionPanoramaPipeline, "panorama") if generation.panorama else (MVDiffusionPipeline, "depth")
-    )
-    device = resolve_device(generation.device)
-    if is_backbone(generation.model):
-        return load_consistent_views(vars(generation), device)
-    half = {"dtype": torch.float16} if device.type == "cuda" else {}
-    parts = {}
-    with quiet_loading():
-        if generation.controlnet is not None:
-            parts["controlnet"] = load_controlnet(generation.controlnet, **half)
-        if generation.mvdiffusion_checkpoint is not None:
-            config = unet_config(generation.model)
-            unet = MultiViewUNet.from_mvdiffusion(generation.mvdiffusion_checkpoint, config, kind)
-            parts |= {"unet": unet.to(*half.values()), "convention": "mvdiffusion"}
-        pipe = pipeline.from_pretrained(generation.model, **half, **parts).to(device)
-    if generation.upscale > 1:
-        # Said now, not after an hour of generating.
-        pipe.upscale_factor(generation.upscale)
-    return pipe
 
 
 def generate_images(

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import tyro
 
+from ..adapters import ADAPTER
 from ..bundled import locate_model
 from ..errors import InputError, extra
 from ..limits import (
@@ -37,6 +38,7 @@ from ..limits import (
     read_image_size,
     read_paint,
 )
+from ..sampling import SchedulerName
 from ..texture.glb_compression import check_compression
 from ..texture.ktx import check_ktx
 from ..texture.unwrap import Packer
@@ -45,8 +47,9 @@ from .generation import Generation
 from .repainting import Repainting
 
 FORMATS = ("glb", "obj", "ply", "usd", "usdz")
-# Options that mean nothing to photos: whoever gives one wants generated images. None or 1 where they are not given.
-_GENERATING = ("prompt", "negative_prompt", "mvdiffusion_checkpoint", "controlnet", "upscale", "upscale_tile")
+# Options that mean nothing to photos: whoever gives one wants generated images.
+_GENERATING = ("prompt", "negative_prompt", "mvdiffusion_checkpoint", "controlnet", "lora", "reference")
+_GENERATING += ("ip_adapter", "upscale", "upscale_tile")
 # Options that say how and where to work, not what comes out.
 _WORK = (
     "scenes",
@@ -114,6 +117,17 @@ class TextureOptions:
     """Released MVDiffusion weights (.ckpt or .safetensors) to use as the model's UNet."""
     controlnet: Annotated[str | None, PathOrName] = None
     """Depth ControlNet, folder or Hub id, for models that do not take depth."""
+    lora: Annotated[tuple[str, ...], ADAPTER, tyro.conf.UseAppendAction] = ()
+    """LoRA to add to the model: a folder, a .safetensors file or a Hub id, with a weight behind a colon if it is not 1:
+    loras/oak:0.8. May be given several times (extra [lora])."""
+    scheduler: SchedulerName = "default"
+    """How noise is taken away: what a model or LoRA for few steps was made for (lcm, tcd, euler-trailing), or
+    another. Default: the model's own."""
+    reference: Path | None = None
+    """Image that says what the whole scene is to look like; with --ip-adapter."""
+    ip_adapter: Annotated[str | None, ADAPTER] = None
+    """Weights that let the model look at that image: a folder, a file or a Hub id (h94/IP-Adapter), with a weight as
+    for --lora; for Stable Diffusion 1.5 and XL."""
     keyframes: Annotated[str, KEYFRAMES] = "auto"
     """Frames to use: auto (photos: all, or the best 120 of more), all, a number, every:N, or ids like 0,16,32."""
     between: Annotated[int, BETWEEN] = 1
@@ -236,7 +250,7 @@ class TextureOptions:
             raise InputError("--base: nothing is painted anew; name a region with --only, --keep or --paint")
         if self.source == "photos" and not self.complete and not repainting:
             for name in _GENERATING:
-                if getattr(self, name) not in (None, 1):
+                if getattr(self, name) not in (None, 1, ()):
                     flag = f"--{name.replace('_', '-')}"
                     raise InputError(f"{flag} is for generated images; add --images generated, or panorama")
             return None
@@ -259,10 +273,9 @@ class TextureOptions:
 
     def inputs(self) -> tuple[Path, ...]:
         """Files and folders that are read beside the scenes; Hub ids look like such, but nothing lies there."""
-        models = () if self.generation() is None else (locate_model(self.model), self.controlnet)
-        return tuple(
-            Path(path) for path in (*models, self.mvdiffusion_checkpoint, self.list, self.mesh) if path is not None
-        )
+        generation, files = self.generation(), (self.mvdiffusion_checkpoint, self.list, self.mesh)
+        models = () if generation is None else (locate_model(self.model), self.controlnet, *generation.added_files)
+        return tuple(Path(path) for path in (*models, *files) if path is not None)
 
     def check(self) -> None:
         """Raises InputError for options that do not go together."""

@@ -1,7 +1,7 @@
 """All stages in a row: a scene goes in, a textured mesh comes out."""
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -16,6 +16,7 @@ from ..checks import Checks, check_scene, refuse, refuse_unseen
 from ..errors import InputError, InputWarning
 from ..limits import CLOSE_HOLES, DENSITY, KEYFRAMES, TEXTURE, check_prompt, checked
 from ..process.threads import threads
+from ..sampling import SchedulerName
 from ..scene.holes import with_holes_closed
 from ..scene.regions import find_regions
 from ..scene.scene import Scene
@@ -23,10 +24,11 @@ from ..texture.refine import RefinedCameras
 from ..texture.textured_mesh import TexturedMesh
 from ..texture.unwrap import Packer
 from ..views.viewset import ViewSet
+from .backbone import load_model
 from .bake_stages import Layout, Uvs, bake_stages, lay_out
 from .completion import Completed
 from .completion_stage import completion_stage
-from .generation import Generation, generate_images, load_model
+from .generation import Generation, generate_images
 from .photo_stages import Made, frames_stage, photo_stages
 from .repainting import Base, Region, Repainting, asked_for
 from .stages import Stages, bars, silent
@@ -89,6 +91,10 @@ def texture_scene(
     model: str = "mini",
     mvdiffusion_checkpoint: Path | None = None,
     controlnet: str | None = None,
+    lora: Sequence[str] = (),
+    scheduler: SchedulerName = "default",
+    ip_adapter: str | None = None,
+    reference: Path | None = None,
     seed: int = 0,
     device: str = "auto",
     steps: int | None = None,
@@ -136,6 +142,10 @@ def texture_scene(
         model: folder in diffusers layout or Hub id: Stable Diffusion with depth, or one with multi-view weights.
         mvdiffusion_checkpoint: released MVDiffusion weights to use as the model's UNet.
         controlnet: folder or Hub id of a depth ControlNet, for models that do not take depth.
+        lora: LoRAs to add to the model, ``FOLDER-OR-HUB-ID[:WEIGHT]`` each (extra ``[lora]``).
+        scheduler: "lcm", "tcd", "euler-trailing" and others in place of the model's own, which is the "default".
+        ip_adapter: weights for image prompts, ``FOLDER-OR-HUB-ID[:WEIGHT]``, for Stable Diffusion 1.5 and XL.
+        reference: image file that says what the whole scene is to look like; with `ip_adapter`.
         seed: 0 or more; the same seed gives the same images on as many threads of the same machine.
         device: where to generate: "auto", "cpu", "cuda", or "cuda:N" for one of several GPUs.
         steps: of the denoising; None = the model's own number.
@@ -196,6 +206,10 @@ def texture_scene(
         "model": model,
         "mvdiffusion_checkpoint": mvdiffusion_checkpoint,
         "controlnet": controlnet,
+        "lora": lora if isinstance(lora, str) else tuple(lora),
+        "scheduler": scheduler,
+        "ip_adapter": ip_adapter,
+        "reference": reference,
         "seed": seed,
         "device": device,
         "steps": steps,

@@ -71,14 +71,27 @@ class CorrespondenceAttention(nn.Module):
         rows = rows_at_a_time(x, self.memory)
         # The norm's scale joins the projections. Its shift is the same for all keys: it drops out of the softmax, and
         # comes through the mean of the values unchanged.
-        to_k = (self.to_k.weight * (self.norm.weight * (query.shape[2] // self.heads) ** -0.5)).view(self.heads, -1, c)
-        to_v = (self.to_v.weight * self.norm.weight).view(self.heads, -1, c).transpose(1, 2)
+        key, value, scale, shift = self._weights()
+        to_k = (key * (scale * (query.shape[2] // self.heads) ** -0.5)).view(self.heads, -1, c)
+        to_v = (value * scale).view(self.heads, -1, c).transpose(1, 2)
         parts = [
             self._attend(query, table, group, encoding, to_k, to_v)
             for group, encoding in matches.parts(self.bands, x.dtype, lambda l: rows(g * (3 * l + 2 * self.heads)))
         ]
-        message = self.to_out(torch.cat(parts, 1) + self.to_v(self.norm.bias))
+        message = self.to_out(torch.cat(parts, 1) + self.to_v(shift))
         return torch.zeros_like(x).index_copy(1, torch.cat([group.query for group in matches.groups]), message)
+
+    def _weights(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Those of the projections to keys and values, and the norm's scale and shift. Where weights are offloaded,
+        accelerate fetches them for calls alone, which these are not."""
+        parts = (self.to_k, self.to_v, self.norm)
+        offloaded = [part for part in parts if hasattr(part, "_hf_hook")]
+        for part in offloaded:
+            part._hf_hook.pre_forward(part)
+        weights = self.to_k.weight, self.to_v.weight, self.norm.weight, self.norm.bias
+        for part in offloaded:
+            part._hf_hook.post_forward(part, None)
+        return weights
 
     def _attend(self, query, table, group: KeyGroup, encoding, to_k, to_v) -> torch.Tensor:
         """(g, q, heads * size) mean values of the keys of one group of q queries."""

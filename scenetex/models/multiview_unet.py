@@ -4,7 +4,7 @@ import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from os import PathLike
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeGuard
 
 import torch
 from diffusers import ConfigMixin, ModelMixin, UNet2DConditionModel
@@ -16,6 +16,7 @@ from torch.utils.hooks import RemovableHandle
 from ..correspondence import Correspondence
 from ..errors import InputError
 from .attention import ExactFrequencies
+from .base_adapters import BaseAdapters
 from .condition import ConditionBranch
 from .correspondence_block import CorrespondenceBlock, limit_memory
 from .patch_unet import PatchUNet
@@ -29,7 +30,7 @@ _TOP_FREQUENCY = {"depth": 256.0, "panorama": 16.0}
 
 
 # diffusers loads a class only where its module knows ModelMixin by that name.
-class MultiViewUNet(ExactFrequencies, ModelMixin, ConfigMixin):
+class MultiViewUNet(BaseAdapters, ExactFrequencies, ModelMixin, ConfigMixin):
     """Noise predictor for m views of a scene that look at each other along known correspondences.
 
     The parts stay usable on their own: `unet` is the untouched base model, everything else is in
@@ -64,6 +65,8 @@ class MultiViewUNet(ExactFrequencies, ModelMixin, ConfigMixin):
     """
 
     _supports_gradient_checkpointing = True
+    # What `compile_repeated_blocks` compiles, each as one graph.
+    _repeated_blocks: ClassVar = ["BasicTransformerBlock", "CorrespondenceBlock"]
     ignore_for_config: ClassVar = ["unet"]
 
     @register_to_config
@@ -134,6 +137,11 @@ class MultiViewUNet(ExactFrequencies, ModelMixin, ConfigMixin):
         base = {id(p) for p in self.unet.parameters()}
         return (p for p in self.parameters() if id(p) not in base)
 
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """As of torch's modules; what is compiled are the parts that repeat, each as one graph, as by diffusers'
+        `compile_repeated_blocks`. What lies between them changes with the correspondence of every call."""
+        self.compile_repeated_blocks(*args, **kwargs)
+
     def set_attention_memory(self, megabytes: int | None) -> None:
         """Limits the intermediate results of each correspondence attention; None = what suits the device.
 
@@ -141,6 +149,7 @@ class MultiViewUNet(ExactFrequencies, ModelMixin, ConfigMixin):
         """
         limit_memory([*self.down_correspondence, self.mid_correspondence, *self.up_correspondence], megabytes)
 
+    @torch.compiler.disable
     def forward(
         self,
         sample: torch.Tensor,
@@ -148,7 +157,7 @@ class MultiViewUNet(ExactFrequencies, ModelMixin, ConfigMixin):
         encoder_hidden_states: torch.Tensor,
         correspondence: Correspondence | None = None,
         condition: torch.Tensor | None = None,
-        added_cond_kwargs: Mapping[str, torch.Tensor] | None = None,
+        added_cond_kwargs: Mapping[str, torch.Tensor | list[torch.Tensor]] | None = None,
         down_block_additional_residuals: tuple[torch.Tensor, ...] | None = None,
         mid_block_additional_residual: torch.Tensor | None = None,
         return_dict: bool = True,
@@ -162,7 +171,7 @@ class MultiViewUNet(ExactFrequencies, ModelMixin, ConfigMixin):
             correspondence: of b sets of m views, or of fewer that divide b, repeated (guidance halves share one). None
                 leaves the correspondence blocks out. With one view they are left out, as in the released model.
             condition: (b, m, 5, h, w) image latents and masks for the condition branch, or None.
-            added_cond_kwargs: as for the base UNet, each (b, m, ...).
+            added_cond_kwargs: as for the base UNet, each (b, m, ...), or a list of such.
             down_block_additional_residuals, mid_block_additional_residual: a ControlNet's, each (b, m, c, h, w).
             return_dict: False returns a tuple.
 
@@ -188,7 +197,7 @@ class MultiViewUNet(ExactFrequencies, ModelMixin, ConfigMixin):
                 sample.flatten(0, 1),
                 timestep,
                 encoder_hidden_states.flatten(0, 1),
-                added_cond_kwargs=added_cond_kwargs and {k: v.flatten(0, 1) for k, v in added_cond_kwargs.items()},
+                added_cond_kwargs=of_each(added_cond_kwargs),
                 down_block_additional_residuals=down_block_additional_residuals
                 and tuple(r.flatten(0, 1) for r in down_block_additional_residuals),
                 mid_block_additional_residual=None
@@ -245,8 +254,33 @@ class MultiViewUNet(ExactFrequencies, ModelMixin, ConfigMixin):
             )
 
 
+def of_each(
+    added: Mapping[str, torch.Tensor | list[torch.Tensor]] | None,
+) -> dict[str, torch.Tensor | list[torch.Tensor]] | None:
+    """`added_cond_kwargs` (b, m, ...) of a `MultiViewUNet` as a base UNet takes them, (b m, ...)."""
+    return (
+        None
+        if added is None
+        else {
+            name: [part.flatten(0, 1) for part in value] if isinstance(value, list) else value.flatten(0, 1)
+            for name, value in added.items()
+        }
+    )
+
+
+def uncompiled(network: nn.Module) -> nn.Module:
+    """The network that `torch.compile` has wrapped; itself, if it is none."""
+    return getattr(network, "_orig_mod", network)
+
+
+def is_multiview(unet: nn.Module | None) -> TypeGuard[MultiViewUNet]:
+    """Whether a UNet, compiled or not, takes several views."""
+    return unet is not None and isinstance(uncompiled(unet), MultiViewUNet)
+
+
 def base_unet(unet: MultiViewUNet | UNet2DConditionModel) -> UNet2DConditionModel:
-    """The UNet that the blocks are around; `unet` itself, where there are none."""
+    """The UNet that the blocks are around; `unet` itself, where there are none. It is not the compiled one."""
+    unet = uncompiled(unet)
     return unet.unet if isinstance(unet, MultiViewUNet) else unet
 
 

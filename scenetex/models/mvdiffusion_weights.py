@@ -45,7 +45,7 @@ _NAMES = (
 
 def load_mvdiffusion(model_class: type, checkpoint, unet_config: Mapping | None, kind: str):
     """See `MultiViewUNet.from_mvdiffusion`."""
-    weights, where = _read(checkpoint)
+    weights, where = read_weights(checkpoint)
     weights = _rename(weights, where)
     if unet_config is None:
         unet_config = _STABLE_DIFFUSION_2
@@ -64,8 +64,12 @@ def load_mvdiffusion(model_class: type, checkpoint, unet_config: Mapping | None,
     return model.eval()
 
 
-def _read(checkpoint: str | PathLike | Mapping[str, torch.Tensor]) -> tuple[Mapping, str]:
-    """State dict and where it is from, for messages."""
+def read_weights(checkpoint: str | PathLike | Mapping[str, torch.Tensor]) -> tuple[Mapping, str]:
+    """State dict and where it is from, for messages. Nothing but tensors is unpickled.
+
+    Raises:
+        InputError: a file that is not there, or none of tensors by name.
+    """
     if isinstance(checkpoint, Mapping):
         return checkpoint.get("state_dict", checkpoint), "state dict"
     path = Path(checkpoint)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache, partial
 from os import PathLike
 from typing import Annotated, Any, Self
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from diffusers.image_processor import VaeImageProcessor
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline, ImagePipelineOutput
+from PIL import Image
 
 from ..errors import InputError
 from ..limits import GUIDANCE, JOINT, STEPS, checked
@@ -21,7 +23,8 @@ from .fusing_scheduler import FusingScheduler, scheduled_by
 from .images import OUTPUT_TYPES
 from .latent_layout import LatentLayout, latents_of, least_side
 from .prompts import one_per_view
-from .scene_views import Plan, SceneViews, fusion_of
+from .scene_views import Plan, SceneViews, fusion_of, shared_cells
+from .schedulers import check_steps
 from .task import Task, draw_seed
 
 _PER_VIEW = ("prompt", "negative_prompt", "pooled_prompt")  # how arguments begin that may have an entry for each view
@@ -39,6 +42,9 @@ class ConsistentViews:
     Args:
         pipe: the pipeline; its offloading, adapters, precision and so on stay what they are.
 
+    Attributes:
+        reference: what the pipeline's IP-Adapter looks at where a call gives it nothing; None = nothing.
+
     Raises:
         InputError: a pipeline without depth control, or with a ControlNet of another base.
 
@@ -55,6 +61,7 @@ class ConsistentViews:
             raise InputError(f"pipe is a {type(pipe).__name__}; pass a pipeline of diffusers with depth control")
         check_depth_control(pipe)
         self.pipe = pipe
+        self.reference: Any = None
 
     @classmethod
     def from_pretrained(cls, model: str | PathLike, controlnet: str | PathLike | None = None, **options: Any) -> Self:
@@ -129,6 +136,7 @@ class ConsistentViews:
         scenery.check(self.pipe.vae_scale_factor, least_side(self.pipe))
         if output_type not in OUTPUT_TYPES:
             raise InputError(f"output_type '{output_type}' is not known; choose {', '.join(OUTPUT_TYPES)}")
+        check_steps(self.pipe.scheduler, num_inference_steps)
         told = self._told(prompt, negative_prompt, num_inference_steps, guidance_scale, options, len(scenery))
         own = not shared_noise and not fusion and latents is None and images is None
         if own:
@@ -187,6 +195,8 @@ class ConsistentViews:
     ) -> dict[str, Any]:
         """What the pipeline is told beside depth and noise, for so many views."""
         taken, name = call_arguments(self.pipe), type(self.pipe).__name__
+        if self.reference is not None:
+            options = {"ip_adapter_image": Image.fromarray(np.asarray(self.reference))} | options
         options = {option: value for option, value in options.items() if value is not None}
         for option in options:
             if option not in taken or option in _OURS:
@@ -261,7 +271,9 @@ class ConsistentViews:
             there = known[which]
             there[[i in window.anchors for i in which]] = True
             fusion = fusion_of(views, plan, which, layout.shape[1:], there) if sampling.fusion else None
-            scheduler = FusingScheduler(pipe.scheduler, layout, clean[which], there, fusion)
+            shared = cache(partial(shared_cells, views, plan, which, layout.shape[1:], window.anchors))
+            shared = shared if sampling.shared_noise and len(which) > 1 else None
+            scheduler = FusingScheduler(pipe.scheduler, layout, clean[which], there, fusion, shared)
             with scheduled_by(pipe, scheduler), _own_random(device, sampling.seed) as generator:
                 made = self._run(
                     told, views.surface, which, latents=layout.from_grid(start[which]), generator=generator

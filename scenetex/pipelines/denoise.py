@@ -4,16 +4,19 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from diffusers import ControlNetModel, DDIMScheduler, DDPMScheduler, UNet2DConditionModel
 from diffusers.schedulers import SchedulerMixin
 
 from ..correspondence import Correspondence
 from ..models import MultiViewUNet
-from ..models.multiview_unet import base_unet
+from ..models.multiview_unet import base_unet, is_multiview, of_each, uncompiled
 from .latent_fusion import Fusion, noise_level
+from .noise import DrawnNoise, taken
 from .prompts import Embeddings
 from .region_prompts import RegionInputs
+from .schedulers import check_steps
 from .task import Request
 
 _MEMORYLESS = (DDIMScheduler, DDPMScheduler)  # go by the timestep alone: they can begin anywhere
@@ -32,6 +35,7 @@ class Part:
         embeddings: of the prompts, with guidance negative ones before them.
         fusion: None = off.
         generators: one per view, for schedulers that draw noise at every step.
+        shared: tells which cell's noise each cell takes of what is drawn then, see `noise_source`; None = its own.
         on_step: called with step, timestep and latents after each step; returns the latents to go on with, or None to
             stop.
     """
@@ -43,6 +47,7 @@ class Part:
     embeddings: Embeddings
     fusion: Fusion | None
     generators: list[torch.Generator]
+    shared: Callable[[], np.ndarray] | None
     on_step: Callable[[int, torch.Tensor, torch.Tensor], torch.Tensor | None]
 
     @property
@@ -50,6 +55,11 @@ class Part:
         """Whether some view is there in part."""
         of_view = self.known.flatten(1)
         return bool((of_view.any(1) & ~of_view.all(1)).any())
+
+    def draw(self, like: torch.Tensor) -> torch.Tensor:
+        """Noise N(0, 1) of a step, (n, c, h, w), in the precision and on the device of `like`."""
+        noise = torch.stack([torch.randn(like.shape[1:], generator=generator) for generator in self.generators])
+        return (noise if self.shared is None else taken(noise, self.shared())).to(like)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +73,7 @@ class Inputs:
         image_size: (width, height), pixels.
         correspondence: what the UNet attends along, or None.
         regions: texts that act on some pixels instead of the prompt, or None.
+        looked_at: what an IP-Adapter is told of images, see `embed_images`, the same for all views; or None.
     """
 
     embeddings: Embeddings
@@ -71,6 +82,7 @@ class Inputs:
     image_size: tuple[int, int]
     correspondence: Correspondence | None
     regions: RegionInputs | None = None
+    looked_at: list[torch.Tensor] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +118,7 @@ class Denoiser:
 
     def condition(self, part: Part) -> torch.Tensor | None:
         """(1, n, c + 1, h, w) for the condition branch: anchors' latents and masks, zeros for views to be generated."""
-        branch = isinstance(self.unet, MultiViewUNet) and self.unet.condition_branch is not None
+        branch = is_multiview(self.unet) and self.unet.condition_branch is not None
         if not branch or not (part.known.any() or self.empty_condition):
             return None
         known = part.known if self.partial_condition else part.known.all((1, 2, 3), keepdim=True).expand_as(part.known)
@@ -123,7 +135,7 @@ class Denoiser:
 
         if inputs.regions is None:
             return guided(output(inputs.embeddings), request)
-        networks = [base_unet(self.unet), *([] if inputs.control is None else [self.controlnet])]
+        networks = [base_unet(self.unet), *([] if inputs.control is None else [uncompiled(self.controlnet)])]
         return guided(inputs.regions.predict(networks, output, inputs.embeddings), request)
 
     def _output(
@@ -132,38 +144,41 @@ class Denoiser:
         """The model's output (g, m, c, h, w) of its guidance halves for scaled noisy latents."""
         hidden, m = inputs.embeddings.hidden, len(x)
         halves = len(hidden)
-        added = _added(inputs, halves)
+        added, looked_at = _added(inputs, halves), _looked_at(inputs, halves, m)
         sample = x[None].expand(halves, *x.shape)
+        unet, control = self.unet, self.controlnet
+        if inputs.regions is not None:  # hooks, by which regions come in, are nothing that compiled networks look at
+            unet, control = uncompiled(unet), uncompiled(control)
         residuals, middle = None, None
         if inputs.control is not None:
-            residuals, middle = self.controlnet(
+            residuals, middle = control(
                 sample.flatten(0, 1),
                 t,
                 encoder_hidden_states=hidden.flatten(0, 1),
                 controlnet_cond=inputs.control.repeat(halves, 1, 1, 1),
                 conditioning_scale=request.controlnet_conditioning_scale,
-                added_cond_kwargs=added and {k: v.flatten(0, 1) for k, v in added.items()},
+                added_cond_kwargs=of_each(added),
                 return_dict=False,
             )
         if inputs.guide is not None:
             sample = torch.cat([sample, inputs.guide[None].expand(halves, -1, -1, -1, -1)], 2)
-        if isinstance(self.unet, MultiViewUNet):
-            return self.unet(
+        if is_multiview(self.unet):
+            return unet(
                 sample,
                 t.reshape(1, 1).expand(halves, m),
                 hidden,
                 correspondence=inputs.correspondence,
                 condition=None if condition is None else condition.expand(halves, *condition.shape[1:]),
-                added_cond_kwargs=added,
+                added_cond_kwargs={**(added or {}), **looked_at} or None,
                 down_block_additional_residuals=residuals and tuple(r.unflatten(0, (halves, m)) for r in residuals),
                 mid_block_additional_residual=None if middle is None else middle.unflatten(0, (halves, m)),
                 return_dict=False,
             )[0]
-        return self.unet(
+        return unet(
             sample.flatten(0, 1),
             t,
             hidden.flatten(0, 1),
-            added_cond_kwargs=added and {k: v.flatten(0, 1) for k, v in added.items()},
+            added_cond_kwargs=of_each({**(added or {}), **looked_at} or None),
             down_block_additional_residuals=residuals,
             mid_block_additional_residual=middle,
             return_dict=False,
@@ -196,10 +211,11 @@ def denoise(
         (n, c, h, w); the anchors' latents as they were.
     """
     accepted = inspect.signature(scheduler.step).parameters
-    extra = {"eta": request.eta, "generator": part.generators}
+    extra = {"eta": request.eta, "generator": torch.Generator()}
     extra = {name: value for name, value in extra.items() if name in accepted}
     exact_anchors = exact_anchors and bool(part.known.any())
     steps, done = request.sampling.steps, 0
+    check_steps(scheduler, steps)
     for first in starts(scheduler, part, steps):
         scheduler.set_timesteps(steps, device=part.noise.device)
         timesteps = scheduler.timesteps
@@ -220,7 +236,8 @@ def denoise(
                     output = torch.where(part.known, exact, output)
                 if part.fusion is not None:
                     output = part.fusion.apply(x, output, level, part.fusion.is_coarse(scheduler, step, t))
-            latents = scheduler.step(output, t, latents, **extra, return_dict=False)[0]
+            with DrawnNoise(latents.shape, part.draw):
+                latents = scheduler.step(output, t, latents, **extra, return_dict=False)[0]
             go_on = part.on_step(done, t, latents)
             if go_on is None:
                 return torch.where(part.known, part.anchors, latents)
@@ -235,6 +252,14 @@ def starts(scheduler: SchedulerMixin, part: Part, steps: int) -> list[int]:
     section 4.2, in few long jumps). Schedulers that cannot begin in between start once."""
     jumps = part.partial and (hasattr(scheduler, "set_begin_index") or isinstance(scheduler, _MEMORYLESS))
     return [0, *(first for first in (round(share * steps) for share in _JUMPS) if jumps and 0 < first < steps)]
+
+
+def _looked_at(inputs: Inputs, halves: int, views: int) -> dict[str, list[torch.Tensor]]:
+    """What the UNet is told of images, by the name that it has for it; nothing without IP-Adapter. Texts of regions
+    have no negative half."""
+    if inputs.looked_at is None:
+        return {}
+    return {"image_embeds": [e[-halves:, None].expand(-1, views, *e.shape[1:]) for e in inputs.looked_at]}
 
 
 def _added(inputs: Inputs, halves: int) -> dict[str, torch.Tensor] | None:

@@ -1,15 +1,17 @@
 """A scheduler that lets views agree in each step, whoever runs the steps."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import wraps
 
+import numpy as np
 import torch
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.schedulers import SchedulerMixin
 
 from .latent_fusion import Fusion, noise_level
 from .latent_layout import LatentLayout
+from .noise import DrawnNoise, taken
 
 
 class FusingScheduler:
@@ -24,6 +26,7 @@ class FusingScheduler:
         anchors: (n, c, h, w) latents of what is there already; anything elsewhere.
         known: (n, 1, h, w) bool, which cells those are.
         fusion: of the n views; None = off.
+        shared: tells which cell's noise each cell takes of what a step draws, see `noise_source`; None = its own.
 
     Attributes:
         latents: (n, c, h, w) float32 as the last step left them, known cells as they are.
@@ -36,9 +39,13 @@ class FusingScheduler:
         anchors: torch.Tensor,
         known: torch.Tensor,
         fusion: Fusion | None,
+        shared: Callable[[], np.ndarray] | None = None,
     ):
         steps = 0
         given, real_step = (anchors.float(), known), scheduler.step
+
+        def share(noise: torch.Tensor) -> torch.Tensor:
+            return layout.from_grid(taken(layout.to_grid(noise), shared()))
 
         # Pipelines ask for the signature of `step`, which `wraps` makes that of the scheduler.
         @wraps(real_step)
@@ -46,7 +53,8 @@ class FusingScheduler:
             nonlocal steps
             output = self._agreed(steps, model_output, timestep, sample)
             steps += 1
-            result = real_step(output, timestep, sample, *args, **kwargs)
+            with nullcontext() if shared is None else DrawnNoise(sample.shape, share):
+                result = real_step(output, timestep, sample, *args, **kwargs)
             vars(self)["latents"] = torch.where(known, given[0], layout.to_grid(result[0]).float())
             if steps == len(scheduler.timesteps) and known.any():
                 # Schedulers that stop above zero leave some noise.

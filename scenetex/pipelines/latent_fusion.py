@@ -7,6 +7,7 @@ from torch.nn import functional as F
 
 from ..correspondence import Correspondence
 from ..errors import InputError
+from .schedulers import is_flow
 
 # Of the noise levels, from the top, those at which views agree in everything: views of a scene while the large shapes
 # form; those around a point nearly to the end, since what neighbours do not agree on, stitching would blur as well.
@@ -62,7 +63,7 @@ def noise_level(scheduler, step: int, timestep: torch.Tensor) -> NoiseLevel:
         InputError: a scheduler whose levels are not those of a diffusion with noise and signal.
     """
     prediction = scheduler.config.get("prediction_type", "epsilon")
-    if prediction == _FLOW or "shift" in scheduler.config:  # flow matching's own schedulers predict nothing else
+    if is_flow(scheduler):
         noise = float(scheduler.sigmas[step])
         return NoiseLevel(1 - noise, noise, _FLOW)
     levels = getattr(scheduler, "alphas_cumprod", None)

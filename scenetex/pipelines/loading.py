@@ -8,6 +8,7 @@ from os import PathLike
 from pathlib import Path
 
 import diffusers
+import huggingface_hub
 import torch
 import transformers
 from diffusers import ControlNetModel, UNet2DConditionModel
@@ -165,7 +166,9 @@ def load_controlnet(model: str | PathLike, **options) -> ControlNetModel:
 def quiet_loading() -> Iterator[None]:
     """Silences progress bars and notes of the libraries while a command line loads a model; errors still come up."""
     libraries = [diffusers.utils.logging, transformers.utils.logging]
-    levels = [library.get_verbosity() for library in libraries]
+    hub = huggingface_hub.utils.logging
+    levels, waiting = [library.get_verbosity() for library in libraries], hub.get_verbosity()
+    hub.set_verbosity_error()
     for library in libraries:
         library.set_verbosity_error()
         library.disable_progress_bar()
@@ -174,6 +177,7 @@ def quiet_loading() -> Iterator[None]:
             warnings.simplefilter("ignore", FutureWarning)
             yield
     finally:
+        hub.set_verbosity(waiting)
         for library, level in zip(libraries, levels, strict=True):
             library.set_verbosity(level)
             library.enable_progress_bar()

@@ -3,27 +3,30 @@
 from collections.abc import Callable, Mapping, Sequence
 from inspect import signature
 from os import PathLike
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, ControlNetModel, UNet2DConditionModel
 from diffusers.image_processor import VaeImageProcessor
+from diffusers.models.embeddings import MultiIPAdapterImageProjection
 from diffusers.schedulers import KarrasDiffusionSchedulers
-from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer, CLIPVisionModelWithProjection
 
 from ..bundled import locate_model
 from ..errors import InputError
 from ..models import DetailDecoder, MultiViewUNet, SuperResolutionUNet
-from ..models.multiview_unet import base_unet
+from ..models.multiview_unet import base_unet, is_multiview
 from ..models.patch_autoencoder import image_factor
 from ..models.patch_unet import patch_size
 from ..sampling import MODELS_OWN
 from ..views.viewset import ViewSet
+from .adapter_loader import AdapterLoader
 from .conditioning import control_image, make_guide
 from .denoise import Denoiser, Inputs, Part
 from .depth_control import check_controlnet
 from .finishing import finished
+from .image_prompts import embed_images, given_embeddings
 from .images import OUTPUT_TYPES, decode, encode, told_surface
 from .loading import LOAD_ERRORS, check_model, check_parts, first_line
 from .prompts import Embeddings
@@ -34,7 +37,7 @@ from .windowed import WindowedPipeline
 _CONVENTIONS = ("visible", "mvdiffusion")
 
 
-class MultiViewPipeline(WindowedPipeline):
+class MultiViewPipeline(WindowedPipeline, AdapterLoader):
     """Generates consistent images of several views at once; its subclasses say which views.
 
     Args:
@@ -45,23 +48,28 @@ class MultiViewPipeline(WindowedPipeline):
         text_encoder_2, tokenizer_2: Stable Diffusion XL's.
         upscale_unet: a `SuperResolutionUNet`, for `MVDiffusionPipeline.upscale`.
         detail_decoder: a `DetailDecoder`, to make images of what that finds; without it the autoencoder does.
+        image_encoder: what IP-Adapters look at images with.
         convention: of the correspondence the UNet was trained with: "visible", or "mvdiffusion" for released weights.
         empty_condition: whether the UNet was trained with an empty condition (zeros, mask 0) where nothing is given, or
             with none at all, as released weights are used.
         partial_condition: whether the UNet's condition branch was trained on views that are there in part, too.
         default_steps, default_guidance: steps and guidance scale where a call gives none.
 
+    Attributes:
+        reference: what an IP-Adapter looks at where a call gives it nothing, PIL or (h, w, 3) uint8; None = nothing.
+
     Raises:
         InputError: a UNet of other channels, a ControlNet of another base, an unknown convention.
     """
 
-    model_cpu_offload_seq = "text_encoder->text_encoder_2->unet->upscale_unet->vae->detail_decoder"
+    model_cpu_offload_seq = "text_encoder->text_encoder_2->image_encoder->unet->upscale_unet->vae->detail_decoder"
     _optional_components = [  # noqa: RUF012 (as diffusers)
         "controlnet",
         "text_encoder_2",
         "tokenizer_2",
         "upscale_unet",
         "detail_decoder",
+        "image_encoder",
     ]
     _callback_tensor_inputs = ("latents",)
 
@@ -77,6 +85,7 @@ class MultiViewPipeline(WindowedPipeline):
         tokenizer_2: CLIPTokenizer | None = None,
         upscale_unet: SuperResolutionUNet | None = None,
         detail_decoder: DetailDecoder | None = None,
+        image_encoder: CLIPVisionModelWithProjection | None = None,
         convention: str = "visible",
         empty_condition: bool = False,
         partial_condition: bool = False,
@@ -100,6 +109,7 @@ class MultiViewPipeline(WindowedPipeline):
             tokenizer_2=tokenizer_2,
             upscale_unet=upscale_unet,
             detail_decoder=detail_decoder,
+            image_encoder=image_encoder,
         )
         self.register_to_config(
             convention=convention,
@@ -110,6 +120,7 @@ class MultiViewPipeline(WindowedPipeline):
         )
         self.guide_channels = base_unet(unet).config.in_channels - vae.config.latent_channels
         self.vae_scale_factor = image_factor(vae)
+        self.reference: Any = None
         self.image_processor = VaeImageProcessor(vae_scale_factor=self.vae_scale_factor)
         self._check_parts()
 
@@ -167,11 +178,21 @@ class MultiViewPipeline(WindowedPipeline):
         if hasattr(self.vae, "disable_slicing"):
             self.vae.disable_slicing()
 
+    def enable_vae_tiling(self) -> None:
+        """The autoencoder works on tiles of large images, which then differ a little, if it is of a kind that can."""
+        if hasattr(self.vae, "enable_tiling"):
+            self.vae.enable_tiling()
+
+    def disable_vae_tiling(self) -> None:
+        """The autoencoder works on whole images again."""
+        if hasattr(self.vae, "disable_tiling"):
+            self.vae.disable_tiling()
+
     def save_memory(self, megabytes: int) -> None:
         """Makes do with less memory, for the same images: with so much for the intermediate results of each
         correspondence attention, and with one image at a time in the autoencoder."""
         for unet in (self.unet, self.upscale_unet):
-            if isinstance(unet, MultiViewUNet | SuperResolutionUNet):
+            if is_multiview(unet) or isinstance(unet, SuperResolutionUNet):
                 unet.set_attention_memory(megabytes)
         self.enable_vae_slicing()
 
@@ -224,13 +245,14 @@ class MultiViewPipeline(WindowedPipeline):
             InputError: views, prompts or latents that do not fit.
         """
         views, factor = task.views, self.vae_scale_factor
-        multiview = isinstance(self.unet, MultiViewUNet) and request.sampling.correspondence
+        multiview = is_multiview(self.unet) and request.sampling.correspondence
         released = multiview and self.config.convention == "mvdiffusion"
         views.check(factor, 64 if released else factor * patch_size(base_unet(self.unet)))
         device, dtype = self._execution_device, self.unet.dtype
         surface = views.surface
         guide = make_guide(surface, self.guide_channels, factor).to(device, dtype) if self.takes_depth else None
         regions = None if task.regions is None else self._region_inputs(task.regions)
+        looked_at = self._looked_at(request)
         denoiser = Denoiser(
             self.unet,
             self.scheduler,
@@ -251,6 +273,7 @@ class MultiViewPipeline(WindowedPipeline):
                 image_size=views.size,
                 correspondence=views.attended(part.which, self.config.convention).to(device) if together else None,
                 regions=None if regions is None else regions.at(part.which),
+                looked_at=looked_at,
             )
             return denoiser.denoise(part, inputs, request)
 
@@ -269,6 +292,24 @@ class MultiViewPipeline(WindowedPipeline):
         device = self._execution_device
         shares = regions.shares(self.vae_scale_factor).to(device)
         return RegionInputs(embeddings.to(device, self.unet.dtype), shares)
+
+    def _looked_at(self, request: Request) -> list[torch.Tensor] | None:
+        """What the UNet is told of the images that IP-Adapters look at, see `embed_images`; None without IP-Adapter.
+
+        Raises:
+            InputError: images without IP-Adapter, an IP-Adapter without image, or those that do not fit.
+        """
+        image, embeds = request.ip_adapter_image, request.ip_adapter_image_embeds
+        if not isinstance(getattr(base_unet(self.unet), "encoder_hid_proj", None), MultiIPAdapterImageProjection):
+            if image is not None or embeds is not None:
+                raise InputError("ip_adapter_image: the pipeline has no IP-Adapter; call load_ip_adapter first")
+            return None
+        if embeds is None and image is None and self.reference is None:
+            raise InputError("the pipeline has an IP-Adapter, which needs an image; pass ip_adapter_image")
+        halves = 1 + request.sampling.guided
+        if embeds is None:
+            return embed_images(self, self.reference if image is None else image, halves)
+        return given_embeddings(self, embeds, halves)
 
     def _finish(self, run: Callable[[bool], torch.Tensor], request: Request, output_type: str):
         """What `run` gives, latents or images (m, 3, H, W) -1..1, as `output_type` says."""

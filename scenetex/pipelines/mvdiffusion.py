@@ -10,7 +10,7 @@ from diffusers.pipelines.pipeline_utils import ImagePipelineOutput
 
 from ..errors import InputError
 from ..limits import GUIDANCE, JOINT, SHARE, STEPS, TILE, UPSCALE, WEIGHT, checked
-from ..models import MultiViewUNet
+from ..models.multiview_unet import is_multiview
 from ..views.viewset import ViewSet
 from .cross_view import agree
 from .images import picture
@@ -67,6 +67,8 @@ class MVDiffusionPipeline(MultiViewPipeline):
         negative_prompt_embeds: torch.Tensor | None = None,
         pooled_prompt_embeds: torch.Tensor | None = None,
         negative_pooled_prompt_embeds: torch.Tensor | None = None,
+        ip_adapter_image: Any = None,
+        ip_adapter_image_embeds: Sequence[torch.Tensor] | None = None,
         images: Sequence[Any] | np.ndarray | None = None,
         known: Sequence[np.ndarray | None] | np.ndarray | None = None,
         region_prompts: Sequence[str] | None = None,
@@ -98,6 +100,8 @@ class MVDiffusionPipeline(MultiViewPipeline):
             prompt_embeds, negative_prompt_embeds: embeddings (1 or m, l, d), for prompts that are left out; and
                 pooled_prompt_embeds, negative_pooled_prompt_embeds: (1 or m, p), for Stable Diffusion XL; all of them
                 as `encode_prompt` gives them.
+            ip_adapter_image, ip_adapter_image_embeds: with `load_ip_adapter`, an image that says what all views are to
+                look like, PIL or (h, w, 3), or its embeddings, as in diffusers; default: the pipeline's `reference`.
             images: m entries, the anchors, which are there already; None for the others; see `interpolate`.
             known: m masks (H, W) bool, which pixels of `images` are there: the others are painted, to go on from them;
                 None = all of an image. Known pixels come back as they were, those around them come to meet them.
@@ -214,7 +218,8 @@ class MVDiffusionPipeline(MultiViewPipeline):
             InputError: images that do not match the views in number or size, a factor that is not the model's, no
                 super-resolution model.
         """
-        request = self._request(locals(), controlnet_conditioning_scale=1.0, fusion=False)
+        unused = {"ip_adapter_image": None, "ip_adapter_image_embeds": None}
+        request = self._request(locals(), controlnet_conditioning_scale=1.0, fusion=False, **unused)
         self.upscale_factor(factor)
         detail = check_detail(self.upscale_unet, detail, output_type == "latent")
         scenery = SceneViews.of(views)
@@ -308,7 +313,7 @@ class MVDiffusionPipeline(MultiViewPipeline):
         return torch.from_numpy(pictures).permute(0, 3, 1, 2).to(large.device).clamp(-1, 1)
 
     def _check_parts(self) -> None:
-        if isinstance(self.unet, MultiViewUNet) and self.unet.config.kind != "depth":
+        if is_multiview(self.unet) and self.unet.config.kind != "depth":
             raise InputError(
                 f'the UNet is of kind "{self.unet.config.kind}", made for panoramas; pass one of kind "depth", or use '
                 "MVDiffusionPanoramaPipeline"

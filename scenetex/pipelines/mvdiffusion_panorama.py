@@ -14,9 +14,8 @@ from diffusers.utils import BaseOutput
 from ..bundled import locate_model
 from ..errors import InputError
 from ..limits import GUIDANCE, ROWS, SHARE, SIDE, STEPS, WEIGHT, checked
-from ..models import MultiViewUNet
 from ..models.block_folder import load_blocks
-from ..models.multiview_unet import base_unet
+from ..models.multiview_unet import base_unet, is_multiview
 from ..panorama import VIEWS, stitch
 from ..views.viewset import ViewSet
 from .images import picture
@@ -96,6 +95,8 @@ class MVDiffusionPanoramaPipeline(MultiViewPipeline):
         negative_prompt_embeds: torch.Tensor | None = None,
         pooled_prompt_embeds: torch.Tensor | None = None,
         negative_pooled_prompt_embeds: torch.Tensor | None = None,
+        ip_adapter_image: Any = None,
+        ip_adapter_image_embeds: Sequence[torch.Tensor] | None = None,
         region_prompts: Sequence[str] | None = None,
         region_masks: np.ndarray | None = None,
         correspondence: bool = True,
@@ -150,7 +151,7 @@ class MVDiffusionPanoramaPipeline(MultiViewPipeline):
 
     def _ring(self, views: ViewSet | None, size: int | None) -> RingViews:
         """The views to generate; raises InputError where they do not fit the model."""
-        by_depth = isinstance(self.unet, MultiViewUNet) and self.unet.config.kind == "depth"
+        by_depth = is_multiview(self.unet) and self.unet.config.kind == "depth"
         if views is None:
             if by_depth or self.takes_depth:
                 raise InputError(

@@ -1,9 +1,11 @@
 """The noise that generation starts from: each view's own, or the same wherever views show the same surface."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
+from torch.overrides import TorchFunctionMode
 
 from ..correspondence import Correspondence
 from ..correspondence.matches import Matches
@@ -45,10 +47,37 @@ def share_noise(noise: torch.Tensor, correspondence: Correspondence, turns: Sequ
     Returns:
         (m, c, h, w).
     """
+    h, w = noise.shape[2:]
+    return taken(noise, noise_source(correspondence.at((h, w)), turns, h * w))
+
+
+def taken(noise: torch.Tensor, source: np.ndarray) -> torch.Tensor:
+    """(m, c, h, w) noise in which each token is that of its `noise_source` (m h w,)."""
     m, c, h, w = noise.shape
-    source = noise_source(correspondence.at((h, w)), turns, h * w)
     flat = noise.permute(0, 2, 3, 1).reshape(-1, c)
-    return flat[torch.from_numpy(source)].view(m, h, w, c).permute(0, 3, 1, 2).contiguous()
+    return flat[torch.from_numpy(source).to(noise.device)].view(m, h, w, c).permute(0, 3, 1, 2).contiguous()
+
+
+class DrawnNoise(TorchFunctionMode):
+    """In this context, noise that a scheduler draws in a step is another: `change` is given what it has drawn.
+
+    Schedulers for few steps, and ancestral ones, draw noise at every step. Where views show the same surface that has
+    to be the same as well, or it undoes what they share.
+
+    Args:
+        shape: of the noise that is meant; all else that is drawn stays as it is.
+        change: the noise, of that shape, precision and device, in place of the one that was drawn.
+    """
+
+    def __init__(self, shape: Sequence[int], change: Callable[[torch.Tensor], torch.Tensor]):
+        super().__init__()
+        self._shape, self._change = tuple(shape), change
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        made = func(*args, **(kwargs or {}))
+        return self._change(made) if func is torch.randn and tuple(made.shape) == self._shape else made
 
 
 def noise_source(matches: Matches, turns: Sequence[Sequence[int]], cells: int) -> np.ndarray:

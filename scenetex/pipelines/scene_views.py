@@ -14,7 +14,7 @@ from ..errors import InputError
 from ..sampling import Sampling
 from ..views.viewset import ViewSet
 from .latent_fusion import SHARE_IN_SCENES, Fusion
-from .noise import draw_noise, share_noise
+from .noise import draw_noise, noise_source, share_noise
 from .windows import Window, noise_turns, overlaps, plan_between, plan_keyframes
 
 # Noise and fusion gain from every view that shows the same surface; attention keeps to those it was trained on.
@@ -169,6 +169,16 @@ def fusion_of(
         return None
     places = plan.places if which == plan.order else views.places(which)
     return Fusion(places.to(known.device), shape, known, views.fused_share)
+
+
+def shared_cells(
+    views: Scenery, plan: Plan, which: list[int], shape: tuple[int, int], anchors: Collection[int]
+) -> np.ndarray:
+    """Which cell's noise each cell takes of what is drawn in the steps of n of the views, ascending by frame id: see
+    `noise_source`; the arguments are those of `fusion_of`, and the `anchors` among the views."""
+    places = plan.places if which == plan.order else views.places(which)
+    turns = [[i for i, view in enumerate(which) if (view in anchors) is first] for first in (True, False)]
+    return noise_source(places.at(shape), [turn for turn in turns if turn], shape[0] * shape[1])
 
 
 def correspondence_of(views: ViewSet, which: Sequence[int], **options) -> Correspondence:

@@ -74,6 +74,8 @@ class Request:
     negative_prompt_embeds: torch.Tensor | None
     pooled_prompt_embeds: torch.Tensor | None
     negative_pooled_prompt_embeds: torch.Tensor | None
+    ip_adapter_image: Any
+    ip_adapter_image_embeds: Sequence[torch.Tensor] | None
     latents: torch.Tensor | None
     joint_views: int
     eta: float

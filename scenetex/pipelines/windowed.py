@@ -1,7 +1,7 @@
 """Latents of many views: window after window, from noise that they share."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 
 import torch
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
@@ -13,7 +13,7 @@ from ..sampling import Sampling
 from .denoise import Part, starts
 from .noise import view_generators
 from .prompts import EMBEDS, Embeddings, TextEncoder, embed, for_each_view, one_per_view
-from .scene_views import Plan, Scenery, fusion_of
+from .scene_views import Plan, Scenery, fusion_of, shared_cells
 from .task import Request
 
 
@@ -117,6 +117,7 @@ class WindowedPipeline(DiffusionPipeline):
                 which = list(window.views)
                 there = known[which]
                 there[[i in window.anchors for i in which]] = True
+                shared = partial(shared_cells, views, plan, which, shape[1:], window.anchors)
                 part = Part(
                     which=which,
                     noise=noise[which].to(device, dtype),
@@ -125,6 +126,7 @@ class WindowedPipeline(DiffusionPipeline):
                     embeddings=embeddings.at(which),
                     fusion=fusion_of(views, plan, which, shape[1:], there) if sampling.fusion else None,
                     generators=view_generators(sampling.seed + 1, [views.noise_seeds[i] for i in which]),
+                    shared=cache(shared) if sampling.shared_noise and len(which) > 1 else None,
                     on_step=partial(self._after_step, request, bar, begun),
                 )
                 again = sum(sampling.steps - first for first in starts(self.scheduler, part, sampling.steps)[1:])
