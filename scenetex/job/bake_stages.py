@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from ..errors import InputError
+from ..process.threads import one_blas_thread
 from ..scene.scene import Scene
 from ..texture.atlas import Atlas
 from ..texture.bake import paint, survey
@@ -44,6 +45,7 @@ def lay_out(
     return atlas
 
 
+@one_blas_thread()
 def bake_stages(
     scene: Scene, layout: Layout, views: ViewSet, pictures: list[np.ndarray], stages: Stages, generated: bool
 ) -> TexturedMesh:

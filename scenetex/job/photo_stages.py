@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import InputError
 from ..limits import KEYFRAMES, checked, read_keyframes
 from ..process.memory import need
-from ..process.threads import threads
+from ..process.threads import one_blas_thread, threads
 from ..scene.camera import Camera, small_size
 from ..scene.scene import Scene
 from ..texture.refine import RefinedCameras, refine_cameras, refinement_steps
@@ -27,6 +27,7 @@ _DEPTH_SIDES = 400, 2400  # pixels of the maps' shorter and longer side, beyond 
 Made = tuple[ViewSet, list[np.ndarray], tuple[bool, ...], RefinedCameras | None]
 
 
+@one_blas_thread()
 def photo_stages(scene: Scene, keyframes: str, refine_poses: bool, stages: Stages) -> Made:
     """Views, photos, which are keyframes (all), and what refinement found."""
     frame_ids = frames_stage(scene, keyframes, stages, photos=True)

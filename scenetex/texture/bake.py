@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..process.memory import need
+from ..process.threads import one_blas_thread
 from ..scene.mesh import Mesh, MeshLike
 from ..views.masking import mask_image, mask_views
 from ..views.viewset import ViewSet, cast_views
@@ -39,6 +40,7 @@ _TEXEL = 24  # bytes that painting takes for each texel, at the least
 _RAMP_PER_WIDTH = 3 / 64  # thirty pixels of a 640-pixel image
 
 
+@one_blas_thread()
 def bake(
     mesh: MeshLike,
     atlas: Atlas,
