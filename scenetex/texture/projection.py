@@ -1,6 +1,7 @@
 """Which surface points a photo shows, where, and how well."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from ..scene.camera import resize_intrinsics
 from ..scene.mesh import Mesh
 from ..views.viewset import ViewSet
+from .pictures import Pictures
 from .working_frame import WorkingFrame
 
 _NEAREST = 0.05  # metres of the working frame, as all lengths here; nothing nearer to a camera is believed
@@ -19,23 +21,51 @@ class Photo:
     """One view with its image, ready to be projected into. Points are in a `WorkingFrame`.
 
     Attributes:
-        image: (h, w, 3) uint8 sRGB.
+        pictures, index: where its image is, and its number there.
         intrinsics: (3, 3) float64 of the image.
         world_to_cam: (4, 4) float64.
         center: (3,) float32 camera position.
-        depth: (h', w') float32 metres, rendered from the mesh; may be of another size than the image.
-        clearance: (h', w') float32, distance to the next image border or depth step, in pixels of the image.
+        depth: (h', w') float32, rendered from the mesh; may be of another size than the image.
+        depth_unit: metres of the working frame are those of `depth` over this.
+        clearance: (h', w') float32, distance to the next image border or depth step, pixels of `depth`.
+        scale: how many of its pixels count as one where blurs, ramps and distances are given for all photos: 1 for the
+            widest of them.
         shift: (rows, columns, 2) float32 lattice over the image, pixels: where it shows a point beside where its camera
             says, see `align.py`; None: nowhere.
     """
 
-    image: np.ndarray
+    pictures: Pictures
+    index: int
     intrinsics: np.ndarray
     world_to_cam: np.ndarray
     center: np.ndarray
     depth: np.ndarray
+    depth_unit: float
     clearance: np.ndarray
+    scale: float = 1.0
     shift: np.ndarray | None = None
+
+    @property
+    def image(self) -> np.ndarray:
+        """(h, w, 3) uint8 sRGB; may have to be read."""
+        return self.pictures[self.index]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the image, pixels."""
+        return self.pictures.sizes[self.index]
+
+    def within(self, pictures: Pictures) -> "Photo":
+        """The same photo among `pictures` of other sizes."""
+        size = pictures.sizes[self.index]
+        across, down = size[0] / self.size[0], size[1] / self.size[1]
+        return replace(
+            self,
+            pictures=pictures,
+            intrinsics=resize_intrinsics(self.intrinsics, self.size, size),
+            scale=self.scale * across,
+            shift=None if self.shift is None else self.shift * np.float32([across, down]),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,21 +84,23 @@ class Sight:
     clearance: np.ndarray
 
 
-def photos(views: ViewSet, images: list[np.ndarray], frame: WorkingFrame) -> list[Photo]:
+def photos(views: ViewSet, images: Sequence[np.ndarray], frame: WorkingFrame) -> list[Photo]:
     """Pairs views with their images, in the working frame."""
-    out = []
-    for i, image in enumerate(images):
-        size = image.shape[1], image.shape[0]
+    pictures, out = Pictures.of(images), []
+    widest = max(width for width, _ in pictures.sizes)
+    for i, size in enumerate(pictures.sizes):
         pose = frame.pose(views.cam_to_world[i])
-        depth = views.depth[i] / np.float32(frame.unit)
         out.append(
             Photo(
-                image=image,
+                pictures=pictures,
+                index=i,
                 intrinsics=resize_intrinsics(views.intrinsics[i], views.size, size),
                 world_to_cam=np.linalg.inv(pose),
                 center=pose[:3, 3].astype(np.float32),
-                depth=depth,
-                clearance=_clearance(depth) * (size[0] / views.size[0]),
+                depth=views.depth[i],
+                depth_unit=frame.unit,
+                clearance=_clearance(views.depth[i] / np.float32(frame.unit)),
+                scale=size[0] / widest,
             )
         )
     return out
@@ -128,7 +160,7 @@ def facing(surface: Surface, photo: Photo) -> np.ndarray:
     near = np.maximum(z, np.float32(_NEAREST))
     margin = reach / near * np.float32(photo.intrinsics[0, 0])
     inside = z > -reach
-    for axis, size in ((0, photo.image.shape[1]), (1, photo.image.shape[0])):
+    for axis, size in enumerate(photo.size):
         at = pixel[:, axis] / near
         inside &= (at > -margin) & (at < size + margin)
     return index[inside | (np.abs(z) <= reach)]
@@ -169,7 +201,7 @@ def aspect(surface: Surface, photo: Photo) -> Aspect:
     distance = np.sqrt(np.einsum("ij,ij->i", local, local))
     cosine = np.clip(-np.einsum("ij,ij->i", local, turned) / np.maximum(distance, 1e-9), _GRAZING, 1)
     # Along a plane camera z changes by z^2 (|nx| + |ny|) / (focal length * distance of the plane) from pixel to pixel.
-    focal = k[0, 0] * np.float32(photo.depth.shape[1] / photo.image.shape[1])
+    focal = k[0, 0] * np.float32(photo.depth.shape[1] / photo.size[0])
     plane = distance * np.maximum(cosine, 2 * _GRAZING)
     slope = z * z * (np.abs(turned[:, 0]) + np.abs(turned[:, 1])) / (focal * np.maximum(plane, 1e-9))
     return Aspect(
@@ -188,7 +220,7 @@ def sight(photo: Photo, pixel: np.ndarray, slack: np.ndarray) -> Sight:
         pixel: (n, 3) float32 homogeneous pixel coordinates, as in `Aspect`.
         slack: (n,) float32 metres.
     """
-    height, width = photo.image.shape[:2]
+    width, height = photo.size
     rows, columns = photo.depth.shape
     z = pixel[:, 2]
     scale = 1 / np.maximum(z, np.float32(_NEAREST))
@@ -202,13 +234,14 @@ def sight(photo: Photo, pixel: np.ndarray, slack: np.ndarray) -> Sight:
         row = ((v + 0.5) * np.float32(rows / height) - 0.5).clip(0, rows - 1)
         column = ((u + 0.5) * np.float32(columns / width) - 0.5).clip(0, columns - 1)
     at = (row + 0.5).astype(np.int32) * np.int32(columns) + (column + 0.5).astype(np.int32)
-    rendered = photo.depth.ravel()[at]
+    rendered = photo.depth.ravel()[at] / np.float32(photo.depth_unit)
     seen = np.flatnonzero((rendered > 0) & (z <= rendered + slack))
     u, v = u[seen], v[seen]
     if photo.shift is not None:
-        step = sample(photo.shift, *on_lattice(photo.shift.shape, photo.image.shape, u, v))
+        step = sample(photo.shift, *on_lattice(photo.shift.shape, (height, width), u, v))
         u, v = u + step[:, 0], v + step[:, 1]
-    return Sight(index[seen], u, v, photo.clearance.ravel()[at[seen]])
+    pixels = np.float32(min(width / columns, height / rows))  # of the image in one of the depth map
+    return Sight(index[seen], u, v, photo.clearance.ravel()[at[seen]] * pixels)
 
 
 def on_lattice(lattice: tuple[int, ...], image: tuple[int, ...], u: np.ndarray, v: np.ndarray):
