@@ -1,7 +1,7 @@
 """The stages that make an atlas and paint it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Literal
 
@@ -47,7 +47,7 @@ def lay_out(
 
 @one_blas_thread()
 def bake_stages(
-    scene: Scene, layout: Layout, views: ViewSet, pictures: list[np.ndarray], stages: Stages, generated: bool
+    scene: Scene, layout: Layout, views: ViewSet, pictures: Sequence[np.ndarray], stages: Stages, generated: bool
 ) -> TexturedMesh:
     """Survey and paint, the two halves of `bake`, as stages; the survey does not need the atlas yet."""
     found = stages.recall("paint")

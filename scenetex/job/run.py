@@ -1,7 +1,7 @@
 """All stages in a row: a scene goes in, a textured mesh comes out."""
 
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -44,7 +44,8 @@ class Result:
     Attributes:
         mesh: the textured mesh.
         views: the views that were baked, with refined cameras if refinement was worth it; coarser than the images.
-        images: one (h, w, 3) uint8 image per view.
+        images: one (h, w, 3) uint8 image per view; photos, which may be of several sizes, are read from their files when
+            one is asked for (`Pictures`).
         keyframe: per view, whether it is a keyframe; generated views between keyframes are none.
         refinement: what refinement found, or None if it was not asked for.
         seconds: time spent per stage; unwrapping runs beside the stages before the bake.
@@ -62,7 +63,7 @@ class Result:
 
     mesh: TexturedMesh
     views: ViewSet
-    images: list[np.ndarray]
+    images: Sequence[np.ndarray]
     keyframe: tuple[bool, ...]
     refinement: RefinedCameras | None
     seconds: dict[str, float] = field(default_factory=dict)

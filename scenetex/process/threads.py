@@ -6,7 +6,6 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 
 # Where the libraries look that compute with threads, when they are loaded: OpenMP and with it torch, the kinds of BLAS,
@@ -95,7 +94,6 @@ def one_blas_thread() -> Iterator[None]:
             give(count)
 
 
-@cache
 def _blas_threads() -> list[tuple[Callable[[], int], Callable[[int], None]]]:
     """What tells and what sets the threads of each OpenBLAS in this process."""
     try:

@@ -96,7 +96,9 @@ class _Problem:
         tangents = _tangents(points.vertex_normals)
 
         def look(i: int) -> tuple[_Seen, np.ndarray]:
-            grey = exposure.level(cv2.resize(shots[i].image, self.sizes[i][::-1], interpolation=cv2.INTER_AREA), i).mean(2)
+            grey = exposure.level(
+                cv2.resize(shots[i].image, self.sizes[i][::-1], interpolation=cv2.INTER_AREA), i
+            ).mean(2)
             return self._seen(points, tangents, shots[i], self.shrinks[i]), grey
 
         with ThreadPoolExecutor(threads()) as pool:
@@ -117,9 +119,10 @@ class _Problem:
 
     def enter(self, sigma: float, lattice: tuple[int, int]) -> None:
         """Goes on at this blur with a lattice of so many rows and columns."""
+        greys, units = self.greys, self.units
 
         def layers(i: int) -> np.ndarray:
-            smooth = cv2.GaussianBlur(self.greys[i], (0, 0), sigma * self.units[i])
+            smooth = cv2.GaussianBlur(greys[i], (0, 0), sigma * units[i])
             across, down = (cv2.Sobel(smooth, cv2.CV_32F, dx, 1 - dx, scale=1 / 8) for dx in (1, 0))
             return cv2.merge([smooth, across, down])
 

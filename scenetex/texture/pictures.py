@@ -29,9 +29,7 @@ class Pictures(Sequence[np.ndarray]):
 
     def __init__(self, sizes: Iterable[tuple[int, int]], read: Callable[[int], np.ndarray], room: int = 0):
         self.sizes = [(int(width), int(height)) for width, height in sizes]
-        self._read, self._room = read, room
-        self._kept: dict[int, np.ndarray] = {}
-        self._lock = Lock()
+        self._read = _Reader(read, room)
 
     @classmethod
     def of(cls, images: Sequence[np.ndarray]) -> "Pictures":
@@ -46,15 +44,7 @@ class Pictures(Sequence[np.ndarray]):
     def __getitem__(self, i):
         if isinstance(i, slice):
             return [self[k] for k in range(*i.indices(len(self)))]
-        i = range(len(self))[i]
-        found = self._kept.get(i)
-        if found is None:
-            found = self._read(i)
-            with self._lock:
-                if found.nbytes <= self._room and i not in self._kept:
-                    self._kept[i] = found
-                    self._room -= found.nbytes
-        return found
+        return self._read(range(len(self))[i])
 
     @property
     def at_once(self) -> int:
@@ -65,9 +55,12 @@ class Pictures(Sequence[np.ndarray]):
     def resized(self, sizes: Sequence[tuple[int, int]], room: int = 0) -> "Pictures":
         """The same images, each at another size (width, height)."""
 
+        # Not of `self`, which may keep what is made here: nobody would let go of a ring.
+        given, whole = self._read, self.sizes
+
         def read(i: int) -> np.ndarray:
-            image, size = self[i], sizes[i]
-            same = self.sizes[i] == tuple(size)
+            image, size = given(i), sizes[i]
+            same = whole[i] == tuple(size)
             return image if same else cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
         return Pictures(sizes, read, room)
@@ -80,3 +73,22 @@ class Pictures(Sequence[np.ndarray]):
         return self.resized(
             [(max(1, round(w / f)), max(1, round(h / f))) for (w, h), f in zip(self.sizes, factors, strict=True)], ROOM
         )
+
+
+class _Reader:
+    """Reads images, and keeps those that fit into so many bytes."""
+
+    def __init__(self, read: Callable[[int], np.ndarray], room: int):
+        self._read, self._room = read, room
+        self._kept: dict[int, np.ndarray] = {}
+        self._lock = Lock()
+
+    def __call__(self, i: int) -> np.ndarray:
+        found = self._kept.get(i)
+        if found is None:
+            found = self._read(i)
+            with self._lock:
+                if found.nbytes <= self._room and i not in self._kept:
+                    self._kept[i] = found
+                    self._room -= found.nbytes
+        return found

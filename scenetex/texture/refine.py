@@ -137,9 +137,10 @@ class _Problem:
 
     def blur(self, sigma: float) -> None:
         """Goes on with all photos and their gradients at this blur, pixels of the widest."""
+        greys, scales = self.greys, [shot.scale for shot in self.shots]
 
         def layers(i: int) -> np.ndarray:
-            smooth = cv2.GaussianBlur(self.greys[i].astype(np.float32), (0, 0), sigma * self.shots[i].scale)
+            smooth = cv2.GaussianBlur(greys[i].astype(np.float32), (0, 0), sigma * scales[i])
             across = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=1 / 8)
             return cv2.merge([smooth, across, cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=1 / 8)])
 
