@@ -153,6 +153,11 @@ def _enlarged(scene: Path, width: int, count: int, folder: Path) -> Path:
         (copy / name).mkdir()
     factor = width / frames[0].camera.width
     camera = frames[0].camera.resized((width, round(frames[0].camera.height * factor)))
+    about = copy / f"{copy.name}.txt"
+    if about.is_file():  # which says what size the intrinsics are for
+        kept = [line for line in about.read_text().splitlines() if not line.startswith("color")]
+        sizes = [f"colorWidth = {camera.width}", f"colorHeight = {camera.height}"]
+        about.write_text("\n".join([*kept, *sizes, ""]))
     np.savetxt(copy / "intrinsic" / "intrinsic_color.txt", np.pad(camera.intrinsics, (0, 1)) + np.diag([0, 0, 0, 1]))
     for number in range(count or len(frames)):
         frame = frames[number % len(frames)]
