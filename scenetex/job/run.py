@@ -44,8 +44,8 @@ class Result:
     Attributes:
         mesh: the textured mesh.
         views: the views that were baked, with refined cameras if refinement was worth it; coarser than the images.
-        images: one (h, w, 3) uint8 image per view; photos, which may be of several sizes, are read from their files when
-            one is asked for (`Pictures`).
+        images: one (h, w, 3) uint8 image per view; photos, of one or several sizes, are read from their files when one
+            is asked for (`Pictures`).
         keyframe: per view, whether it is a keyframe; generated views between keyframes are none.
         refinement: what refinement found, or None if it was not asked for.
         seconds: time spent per stage; unwrapping runs beside the stages before the bake.

@@ -200,8 +200,8 @@ def as_pictures(given: "Sequence[np.ndarray | PIL.Image.Image] | np.ndarray", vi
     for i, (width, height) in enumerate(pictures.sizes):
         if not _of_the_views_shape(views, i, (width, height)):
             raise InputError(
-                f"bake: the image of frame {views.frame_ids[i]} has shape ({height}, {width}, 3), which is not the views' "
-                f"shape {views.size[0]} x {views.size[1]}; render the views at the images' size"
+                f"bake: the image of frame {views.frame_ids[i]} has shape ({height}, {width}, 3), which is not the "
+                f"views' shape {views.size[0]} x {views.size[1]}; render the views at the images' size"
             )
     return pictures
 

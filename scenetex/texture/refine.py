@@ -57,8 +57,8 @@ def refine_cameras(
     """Moves cameras so that photos agree on the colour of surface points (Zhou and Koltun 2014).
 
     Alternates between the points' mean grey value over the photos (with one gain per photo) and a Gauss-Newton step
-    for all poses and one change of focal lengths and centre that photos of one size share, from blurred to sharp images.
-    A prior keeps cameras near where tracking put them.
+    for all poses and one change of focal lengths and centre that photos of one size share, from blurred to sharp
+    images. A prior keeps cameras near where tracking put them.
 
     Args:
         mesh: the mesh the views were rendered from.
@@ -113,7 +113,7 @@ def _scatter(mesh: Mesh, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 class _Problem:
-    """The state of the optimisation: cameras, gains, and which points each photo sees; photos of one `lens` share it."""
+    """The state of the optimisation: cameras, gains, and which points each photo sees; a `lens` is shared by photos."""
 
     def __init__(self, points: np.ndarray, normals: np.ndarray, shots: list[Photo], lens: list[int]):
         cloud, upright = points.astype(np.float32), normals.astype(np.float32)
