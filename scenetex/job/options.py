@@ -111,7 +111,8 @@ class TextureOptions:
     controlnet: Annotated[str | None, PathOrName] = None
     """Depth ControlNet, folder or Hub id, for models that do not take depth."""
     keyframes: Annotated[str, KEYFRAMES] = "auto"
-    """Frames to use: auto (photos: all, or the best 120 of more), all, a number, every:N, or ids like 0,16,32."""
+    """Frames to use: auto (photos: all, or of more than 120 as many as it takes to see each place eight times from
+    nearby), all, a number, every:N, or ids like 0,16,32."""
     between: Annotated[int, BETWEEN] = 1
     """Views to generate between any two consecutive keyframes."""
     seed: Annotated[int, SEED] = 0

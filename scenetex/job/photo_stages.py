@@ -20,7 +20,8 @@ from ..views.masking import Mask, mask_image, mask_views, resize_mask
 from ..views.viewset import ViewSet, cast_views, render_views
 from .stages import Done, Stages
 
-MOST_PHOTOS = 120  # more are thinned out to keyframes: they cost time and hardly add detail
+ALL_PHOTOS = 120  # up to so many are all used; of more, those that it takes for
+LOOKS = 8  # photos from nearby of each place: further ones cost time and hardly add detail
 _GLANCE = 160  # width of the depth maps that refinement works with
 _DEPTH_SHARE = 2  # photos over the depth maps they are baked with: costs 0.02 dB, saves a sixth of the time
 _READ = 8  # bytes for each pixel of a photo that is being read, which each thread does
@@ -110,10 +111,10 @@ def choose_frames(scene: Scene, keyframes: Annotated[str, KEYFRAMES], photos: bo
     if keyframes == "auto" and not photos:
         return select_keyframes(scene, sharpness=False)
     asked = read_keyframes(keyframes, "keyframes")
-    if keyframes == "all" or (keyframes == "auto" and len(scene.frames) <= MOST_PHOTOS):
+    if keyframes == "all" or (keyframes == "auto" and len(scene.frames) <= ALL_PHOTOS):
         return [frame.id for frame in scene.frames]
     if keyframes == "auto":
-        return select_keyframes(scene, count=MOST_PHOTOS, connected=False)
+        return select_keyframes(scene, looks=LOOKS)
     by_sight: dict[str, Any] = {"sharpness": photos, "connected": not photos} if "count" in asked else {}
     return select_keyframes(scene, **asked, **by_sight)
 

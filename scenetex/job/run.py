@@ -150,8 +150,9 @@ def texture_scene(
             instead of views along its trajectory.
         upscale: how many times larger to make the generated images; 1 = leave them.
         upscale_tile: side of the tiles that this works on, pixels of the large images; None = whole images.
-        keyframes: which frames: "auto" (photos: all, or the best 120 of more; generated: as many as see the scene with
-            overlap), "all", a number, "every:N", or ids "0,16,32".
+        keyframes: which frames: "auto" (photos: all, or of more than 120 as many as it takes to see each place eight
+            times from nearby; generated: as many as see the scene with overlap), "all", a number, "every:N", or ids
+            "0,16,32".
         refine_poses: refine cameras photometrically where that lowers the error enough; generated images need none.
         texture_size: side of a texture page, texels.
         texels_per_metre: density to keep, on as many pages as that takes; None = the highest that one page holds.
@@ -284,8 +285,9 @@ def run_stages(
         base: what is painted anew in parts; None = what `images` say.
         regions: (f,) bool per face of the mesh, the regions that `generation` and `repainting` name; those that are
             not there are looked up.
-        keyframes: which frames: "auto" (photos: all, or the best 120 of more; generated: as many as see the scene with
-            overlap), "all", a number, "every:N", or ids "0,16,32".
+        keyframes: which frames: "auto" (photos: all, or of more than 120 as many as it takes to see each place eight
+            times from nearby; generated: as many as see the scene with overlap), "all", a number, "every:N", or ids
+            "0,16,32".
         refine_poses: refine cameras photometrically where that lowers the error enough; generated images need none.
         texture_size, texels_per_metre, packer: as in `unwrap`.
         uvs: as in `texture_scene`.
