@@ -27,6 +27,12 @@ def fine(points: np.ndarray) -> np.ndarray:
     return smooth_color(points) + wave[:, None]
 
 
+def waves(points: np.ndarray) -> np.ndarray:
+    """Waves of half a metre, which all photos show."""
+    wave = 40 * np.sin(2 * np.pi / 0.5 * (points @ [1.0, 1.3, 0.7]))
+    return smooth_color(points) + wave[:, None]
+
+
 def taken(color, cameras=CAMERAS) -> tuple[ViewSet, list[np.ndarray]]:
     mesh = box()
     views, images = [], []
@@ -56,8 +62,8 @@ def test_the_larger_cameras_detail_arrives():
     both = missed(views, images, fine)
     large = missed(views.at(range(1, 12, 2)), images[1::2], fine)
     small = missed(views.at(range(0, 12, 2)), images[::2], fine)
-    assert small > 25, "the small photos cannot show the waves"
-    assert large < 12 and both < 14
+    assert small > 18, "the small photos cannot show the waves"
+    assert large < 0.6 * small and both < 0.7 * small, (small, large, both)
 
 
 def test_a_smooth_room_is_exact_from_all_of_them():
@@ -74,14 +80,14 @@ def test_sizes_of_one_shape_may_mix_in_any_order():
 
 def test_each_lens_is_refined_on_its_own():
     """Of one camera the focal length is 2 % off, of the other it is right."""
-    views, images = taken(fine)
+    views, images = taken(waves)
     off = views.intrinsics.copy()
     off[::2, [0, 1], [0, 1]] *= 1.02
     found = refine_cameras(box(), replace(views, intrinsics=off), images)
     assert found.accepted
     focal = found.intrinsics[:, 0, 0] / views.intrinsics[:, 0, 0]
     assert np.ptp(focal[::2]) < 1e-6 and np.ptp(focal[1::2]) < 1e-6, "photos of one camera share it"
-    assert abs(focal[0] - 1) < 0.01 and abs(focal[1] - 1) < 0.005
+    assert 1 < focal[0] < 1.017 and abs(focal[1] - 1) < 0.004, "as far as the prior lets them"
 
 
 @pytest.fixture
@@ -96,7 +102,7 @@ def scan(tmp_path):
 def test_photos_are_never_all_in_memory(scan, monkeypatch):
     """Counted through the reader: those of full size that are alive whenever one is read."""
     monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    alive, most, read = weakref.WeakSet(), [0], [0]
+    alive, most, read = [], [0], [0]
     decode = photo_stages.mask_image
 
     class Whole(np.ndarray):
@@ -105,9 +111,9 @@ def test_photos_are_never_all_in_memory(scan, monkeypatch):
     def counted(image, mask):
         out = decode(image, mask).view(Whole)
         gc.collect()
-        alive.add(out)
+        alive.append(weakref.ref(out))
         read[0] += 1
-        most[0] = max(most[0], len(alive))
+        most[0] = max(most[0], sum(one() is not None for one in alive))
         return out
 
     monkeypatch.setattr(photo_stages, "mask_image", counted)

@@ -24,14 +24,13 @@ def sizes_for(texels: int) -> set[tuple[int, int]]:
 
 
 def test_fine_texels_get_the_photos_as_they_are():
-    assert sizes_for(2048) == {SIZE}
+    assert sizes_for(4096) == {SIZE}
 
 
 def test_coarse_texels_get_smaller_ones():
     small, smaller = sizes_for(256), sizes_for(128)
     assert max(w for w, _ in small) <= 320 and max(w for w, _ in smaller) < max(w for w, _ in small)
-    # 0.6 * 640 pixels at 2 m or so are 190 for a metre; of the texels there are some 20.
-    assert min(w for w, _ in smaller) >= 64
+    assert min(w for w, _ in small) >= 16 and min(w for w, _ in smaller) >= 8
 
 
 def test_what_is_too_fine_for_the_texels_does_not_flicker():
