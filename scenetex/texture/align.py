@@ -13,6 +13,7 @@ import scipy.sparse as sp
 
 from ..process.threads import threads
 from .exposure import Exposure
+from .lattice import gram
 from .pictures import ROOM, Pictures
 from .projection import Photo, Surface, aspect, facing, on_lattice, sample, sight
 
@@ -165,12 +166,12 @@ class _Problem:
             others = mass[1 - i % 2, seen.index]
             residual = values[:, 0] - total[1 - i % 2, seen.index] / np.maximum(others, 1e-9)
             weight = seen.weight * (others > 0.2 * seen.weight) / np.maximum(np.abs(residual) / _HUBER, 1) ** 2
-            jacobian = sp.hstack([basis.multiply(values[:, 1:2]), basis.multiply(values[:, 2:])]).tocsr()
-            weighted = jacobian.multiply(weight[:, None]).tocsr()
+            across, down = weight * values[:, 1], weight * values[:, 2]
+            xx, xy, yy = gram(basis, across * values[:, 1], across * values[:, 2], down * values[:, 2])
             prior = np.kron(np.eye(2), self.prior * (weight.sum() / self.units[i] ** 2))
             flat = self.shifts[i].reshape(-1, 2).T.ravel()
-            side = weighted.T @ residual + prior @ flat
-            move = np.linalg.solve((weighted.T @ jacobian).toarray() + prior + 1e-9 * np.eye(len(flat)), side)
+            side = np.r_[basis.T @ (across * residual), basis.T @ (down * residual)] + prior @ flat
+            move = np.linalg.solve(np.block([[xx, xy], [xy, yy]]) + prior + 1e-9 * np.eye(len(flat)), side)
             self.shifts[i] = (flat - move).reshape(2, -1).T.reshape(self.shifts[i].shape)
 
     def settle(self) -> None:
@@ -189,7 +190,7 @@ class _Problem:
         drift *= (np.maximum(count - 2, 0) / np.maximum(count, 1))[:, None, None]
         for i, (seen, basis) in enumerate(zip(self.seen, self.basis, strict=True)):
             common = (seen.by_tangent @ drift[seen.index])[..., 0]
-            smooth = (basis.T @ basis).toarray() + max(len(common), 1) * self.smooth
+            smooth = gram(basis, np.ones(len(common)))[0] + max(len(common), 1) * self.smooth
             self.shifts[i] -= np.linalg.solve(smooth, basis.T @ common).reshape(self.shifts[i].shape)
 
     def errors(self) -> np.ndarray:
