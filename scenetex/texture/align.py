@@ -4,6 +4,7 @@ The non-rigid part of Zhou and Koltun 2014, "Color map optimization for 3D recon
 a lattice of offsets over each photo, against what the other photos give the surface.
 """
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -102,7 +103,7 @@ class _Problem:
             ).mean(2)
             return self._seen(points, tangents, shots[i], self.shrinks[i]), grey
 
-        with ThreadPoolExecutor(threads()) as pool:
+        with ThreadPoolExecutor(threads() or os.cpu_count()) as pool:
             self.seen, self.greys = zip(*pool.map(look, range(len(shots))), strict=True)
         self.shifts = np.zeros((len(shots), 2, 2, 2))
 

@@ -1,5 +1,6 @@
 """Per face: what every photo shows of it, which photos are wrong there, and which give the detail."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -121,7 +122,7 @@ def look_around(surface: Surface, shots: list[Photo], blur: float, ramp: float) 
             squared_radius(s.u, s.v, photo.size),
         )
 
-    with ThreadPoolExecutor(threads()) as pool:
+    with ThreadPoolExecutor(threads() or os.cpu_count()) as pool:
         looks = list(pool.map(look, shots))
     view = np.repeat(np.arange(len(shots), dtype=np.int32), [len(x[0]) for x in looks])
     if not len(view):
