@@ -149,7 +149,7 @@ def look_through(scene: Scene, frame_ids: list[int], done: Done = lambda: None) 
     """
     pictures = open_photos(scene, frame_ids)
     largest = max((width * height for width, height in pictures.sizes), default=0)
-    need(max(_READ * pictures.at_once, _PAINTED) * largest, f"{len(pictures)} photos:")
+    need(_READ * pictures.at_once * largest, f"{len(pictures)} photos:")
 
     def look(i: int) -> Mask:
         # A photo is told to be damaged before its mask is.

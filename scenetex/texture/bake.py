@@ -40,6 +40,7 @@ _BAND_PER_MISS, _BAND_PER_WIDTH = 1.4, (1 / 640, 8 / 640)
 _GHOSTS_PER_WIDTH, _GHOSTS_EXPONENT = 1.25 / 640, 6
 _SAME_SHAPE = 0.02  # by how much two sides' ratios may differ: rounding to whole pixels
 _TEXEL = 24  # bytes that painting takes for each texel, at the least
+_PAINTED = 60  # bytes for each pixel of the photo that is being painted
 _RAMP_PER_WIDTH = 3 / 64  # thirty pixels of a 640-pixel image
 
 
@@ -176,6 +177,8 @@ def paint(
     layout = seen_by.patches.layout(atlas)
     texels = rasterize(work, layout)
     shots = as_fine_as_texels(seen_by.surface, layout, seen_by.shots, seen_by.pictures, seen_by.choice.detail)
+    largest = max(width * height for width, height in (shot.size for shot in shots))
+    need(_PAINTED * largest, f"photos of {largest / 1e6:,.1f} megapixels:")
     color, seen = blend(
         seen_by.surface, texels, shots, seen_by.choice, seen_by.blur, seen_by.shared, seen_by.ramp, done
     )
