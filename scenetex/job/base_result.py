@@ -13,7 +13,7 @@ from ..scene.image_source import ImageSource, decode_color
 from ..scene.mesh import Mesh
 from ..scene.scene import Scene
 from ..texture.atlas import Atlas
-from ..texture.pictures import Pictures
+from ..texture.photo_reader import Pictures
 from ..texture.sources import decode_sources
 from ..texture.texels import rasterize
 from ..texture.textured_mesh import TexturedMesh

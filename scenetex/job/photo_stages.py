@@ -13,7 +13,7 @@ from ..process.memory import need
 from ..process.threads import one_blas_thread, threads
 from ..scene.camera import Camera, small_size
 from ..scene.scene import Scene
-from ..texture.pictures import Pictures
+from ..texture.photo_reader import Pictures
 from ..texture.refine import RefinedCameras, refine_cameras, refinement_steps
 from ..views.keyframes import select_keyframes
 from ..views.masking import Mask, mask_image, mask_views, resize_mask

@@ -15,7 +15,7 @@ from ..scene.camera import resize_intrinsics
 from ..scene.image_source import ImageSource, decode_color
 from ..texture.atlas import Atlas
 from ..texture.glb_writer import encode_png
-from ..texture.pictures import Pictures
+from ..texture.photo_reader import Pictures
 from ..texture.sources import encode_sources
 from ..texture.textured_mesh import TexturedMesh
 from ..views.viewset import ViewSet

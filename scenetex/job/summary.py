@@ -9,7 +9,7 @@ import numpy as np
 
 from ..scene.scene import Scene
 from ..texture.own_materials import unpainted
-from ..texture.pictures import Pictures
+from ..texture.photo_reader import Pictures
 from ..texture.sources import texels_by_source
 from ..version import __version__
 from .base_result import describe_atlas

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from ..scene.camera import resize_intrinsics
-from ..texture.pictures import Pictures
+from ..texture.photo_reader import Pictures
 from ..texture.render import render_many
 from ..texture.textured_mesh import TexturedMesh
 from ..views.viewset import ViewSet

@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from ..process.threads import threads
 from .exposure import Exposure
 from .lattice import gram
-from .pictures import ROOM, Pictures
+from .photo_reader import ROOM, Pictures
 from .projection import Photo, Surface, aspect, facing, on_lattice, sample, sight
 
 _POINTS = 40_000

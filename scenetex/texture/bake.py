@@ -16,7 +16,7 @@ from .align import align
 from .atlas import Atlas
 from .blend import blend
 from .fill import diffuse, pad
-from .pictures import Pictures
+from .photo_reader import Pictures
 from .projection import Photo, Surface, photos
 from .refine import refine_cameras
 from .resolution import as_fine_as_texels

@@ -9,7 +9,7 @@ import numpy as np
 from ..scene.camera import resize_intrinsics
 from ..scene.mesh import Mesh
 from ..views.viewset import ViewSet
-from .pictures import Pictures
+from .photo_reader import Pictures
 from .working_frame import WorkingFrame
 
 _NEAREST = 0.05  # metres of the working frame, as all lengths here; nothing nearer to a camera is believed

@@ -9,7 +9,7 @@ import numpy as np
 from ..scene.camera import resize_intrinsics
 from ..scene.mesh import Mesh
 from ..views.viewset import ViewSet
-from .pictures import ROOM, Pictures
+from .photo_reader import ROOM, Pictures
 from .projection import Photo, Surface, aspect, facing, photos, sample, sight
 from .twins import surface_faces
 from .weld import usual

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .pictures import Pictures
+from .photo_reader import Pictures
 from .projection import Photo, Surface, aspect
 from .texels import Layout
 

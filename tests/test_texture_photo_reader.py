@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from scenetex.texture import pictures as module
-from scenetex.texture.pictures import Pictures
+from scenetex.texture import photo_reader as module
+from scenetex.texture.photo_reader import Pictures
 
 
 def image(size: tuple[int, int], seed: int = 0) -> np.ndarray:
