@@ -228,7 +228,6 @@ def test_each_place_is_looked_at_so_many_times_however_many_frames_there_are(loo
     assert 4 * looks <= len(keys) <= 8 * looks + 4
 
 
-
 def test_those_are_looked_at_first_that_are_near():
     far = along(np.linspace(0, 8, 100))
     near = [replace(f, id=100 + f.id, cam_to_world=f.cam_to_world + _forward(f, 0.5 * DEPTH)) for f in far.frames]
