@@ -122,6 +122,7 @@ KNOWN = {
     "job/source_hash.py read_bytes",
     "job/stage_cache.py np.load",
     "process/memory.py read_text",
+    "process/threads.py read_text",
     "metrics/feature_scores.py torch.load",
     "metrics/feature_scores.py from_pretrained",
     "models/block_folder.py load_file",

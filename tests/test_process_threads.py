@@ -82,3 +82,18 @@ with limited(1):
         [sys.executable, "-c", program], capture_output=True, text=True, env=free | {"PYTHONPATH": root}, check=True
     )
     assert done.stdout.split() == ["1", "1", "1"]
+
+
+def test_blas_gets_one_thread_and_its_own_number_back():
+    found = threads._blas_threads()
+    if not found:
+        pytest.skip("NumPy and SciPy bring no OpenBLAS here")
+    before = [tell() for tell, _ in found]
+    for wanted in (2, 3):
+        found[0][1](wanted)
+        with pytest.raises(ZeroDivisionError), threads.one_blas_thread():
+            assert [tell() for tell, _ in found] == [1] * len(found)
+            raise ZeroDivisionError
+        assert found[0][0]() == wanted
+    for (_, give), count in zip(found, before, strict=True):
+        give(count)

@@ -280,7 +280,10 @@ def test_detail_stays_sharp():
         (lambda m, a, v, p: (m, a, v, p[:3]), "3 images for 14 views"),
         (lambda m, a, v, p: (m, a, v, [*p[:13], p[13][:, :80]]), r"frame 13 has shape \(120, 80, 3\)"),
         (lambda m, a, v, p: (m, a, v, [x[..., 0] for x in p]), r"frame 0 has shape \(120, 160\)"),
-        (lambda m, a, v, p: (m, a, v, [x[:, :120] for x in p]), "120 x 120 do not have the views' shape 160 x 120"),
+        (
+            lambda m, a, v, p: (m, a, v, [x[:, :120] for x in p]),
+            r"\(120, 120, 3\), which is not the views' shape 160 x 120",
+        ),
         (lambda m, a, v, p: (Mesh(m.vertices, m.faces[:5]), a, v, p), "12 faces, the mesh 5; unwrap this very mesh"),
     ],
 )

@@ -178,6 +178,8 @@ def test_explicit_and_every():
     [
         ({"count": 3, "every": 2}, "exclude each other"),
         ({"count": 3, "ids": [1]}, "exclude each other"),
+        ({"count": 3, "looks": 2}, "exclude each other"),
+        ({"looks": 0}, "looks 0 is not a whole number of 1 or more"),
         ({"every": 3, "ids": [1]}, "exclude each other"),
         ({"count": 0}, "count 0 is not a whole number of 1 or more"),
         ({"count": 2.5}, "count 2.5 is not a whole number"),
@@ -213,6 +215,39 @@ def test_an_unreadable_photo_is_named(tmp_path):
     with pytest.raises(InputError, match=r"sharp\.png: not a readable image"):
         select_keyframes(scene)
     assert len(select_keyframes(scene, sharpness=False)) > 3
+
+
+@pytest.mark.parametrize("frames", [150, 1200])
+@pytest.mark.parametrize("looks", [1, 2, 4])
+def test_each_place_is_looked_at_so_many_times_however_many_frames_there_are(looks, frames):
+    positions = np.linspace(0, 8, frames)
+    keys = positions[select_keyframes(along(positions), looks=looks)]
+    # A frame shows 2 m of the wall; what only its ends show asks for a few more.
+    seen = (np.abs(np.linspace(0.5, 7.5, 50)[:, None] - keys) < 1).sum(1)
+    assert looks <= np.median(seen) <= 2 * looks + 1 and seen.min() >= max(1, looks - 1)
+    assert 4 * looks <= len(keys) <= 8 * looks + 4
+
+
+def test_those_are_looked_at_first_that_are_near():
+    far = along(np.linspace(0, 8, 100))
+    near = [replace(f, id=100 + f.id, cam_to_world=f.cam_to_world + _forward(f, 0.5 * DEPTH)) for f in far.frames]
+    keys = np.array(select_keyframes(replace(far, frames=(*far.frames, *near)), looks=2))
+    places = np.linspace(0, 8, 100)[keys[keys >= 100] - 100]
+    # From half as far a frame shows 1 m of the wall, at twice the resolution; the others show more of its height.
+    seen = (np.abs(np.linspace(0.5, 7.5, 50)[:, None] - places) < 0.5).sum(1)
+    assert seen.min() >= 1 and np.median(seen) >= 2
+
+
+def _forward(frame: Frame, metres: float) -> np.ndarray:
+    step = np.zeros((4, 4))
+    step[:3, 3] = metres * frame.cam_to_world[:3, 2]
+    return step
+
+
+def test_a_place_that_one_frame_sees_is_seen():
+    scene = along(np.linspace(0, 3, 200))
+    aside = replace(scene.frames[0], id=200, cam_to_world=look(0, (0, 7, 0)))
+    assert 200 in select_keyframes(replace(scene, frames=(*scene.frames, aside)), looks=1)
 
 
 @pytest.mark.parametrize("name", ["redkitchen", "livingroom"])

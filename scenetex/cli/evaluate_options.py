@@ -66,7 +66,8 @@ class PhotosOptions:
     flip_faces: bool = False
     """Turn all faces of the mesh around, if they show the cameras their back."""
     keyframes: Annotated[str, KEYFRAMES] = "auto"
-    """Frames to use: auto (all, or the best 120 of more), all, a number, every:N, or ids like 0,16,32."""
+    """Frames to use: auto (all, or of more than 120 as many as it takes to see each place eight times from nearby),
+    all, a number, every:N, or ids like 0,16,32."""
     output: Path | None = None
     """JSON file for the figures."""
     threads: Annotated[int | None, THREADS] = None

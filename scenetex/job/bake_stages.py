@@ -1,13 +1,14 @@
 """The stages that make an atlas and paint it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Literal
 
 import numpy as np
 
 from ..errors import InputError
+from ..process.threads import one_blas_thread
 from ..scene.scene import Scene
 from ..texture.atlas import Atlas
 from ..texture.bake import paint, survey
@@ -44,8 +45,9 @@ def lay_out(
     return atlas
 
 
+@one_blas_thread()
 def bake_stages(
-    scene: Scene, layout: Layout, views: ViewSet, pictures: list[np.ndarray], stages: Stages, generated: bool
+    scene: Scene, layout: Layout, views: ViewSet, pictures: Sequence[np.ndarray], stages: Stages, generated: bool
 ) -> TexturedMesh:
     """Survey and paint, the two halves of `bake`, as stages; the survey does not need the atlas yet."""
     found = stages.recall("paint")

@@ -13,6 +13,7 @@ from ..scene.image_source import ImageSource, decode_color
 from ..scene.mesh import Mesh
 from ..scene.scene import Scene
 from ..texture.atlas import Atlas
+from ..texture.photo_reader import Pictures
 from ..texture.sources import decode_sources
 from ..texture.texels import rasterize
 from ..texture.textured_mesh import TexturedMesh
@@ -99,9 +100,11 @@ class BaseFolder:
         cameras = self._folder.read_cameras()
         if not cameras:
             return Base.of(mesh)
-        images = [self._folder.read_image(camera) for camera in cameras]
-        size, small = cameras[0].size, depth_size(cameras[0].size)
-        intrinsics = resize_intrinsics(np.stack([camera.intrinsics for camera in cameras]), size, small)
+        images = Pictures([camera.size for camera in cameras], lambda i: self._folder.read_image(cameras[i]))
+        for _ in images:  # what is damaged is said before the work
+            pass
+        small = depth_size(tuple(map(max, zip(*images.sizes, strict=True))), len(images))
+        intrinsics = np.stack([resize_intrinsics(camera.intrinsics, camera.size, small) for camera in cameras])
         poses = np.stack([camera.cam_to_world for camera in cameras])
         views = cast_views(mesh.mesh, intrinsics, poses, small, tuple(camera.frame_id for camera in cameras))
         return Base(mesh, views, images, tuple(camera.keyframe for camera in cameras))

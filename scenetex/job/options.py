@@ -129,7 +129,8 @@ class TextureOptions:
     """Weights that let the model look at that image: a folder, a file or a Hub id (h94/IP-Adapter), with a weight as
     for --lora; for Stable Diffusion 1.5 and XL."""
     keyframes: Annotated[str, KEYFRAMES] = "auto"
-    """Frames to use: auto (photos: all, or the best 120 of more), all, a number, every:N, or ids like 0,16,32."""
+    """Frames to use: auto (photos: all, or of more than 120 as many as it takes to see each place eight times from
+    nearby), all, a number, every:N, or ids like 0,16,32."""
     between: Annotated[int, BETWEEN] = 1
     """Views to generate between any two consecutive keyframes."""
     seed: Annotated[int, SEED] = 0

@@ -63,7 +63,7 @@ class Base:
 
     mesh: TexturedMesh
     views: ViewSet
-    images: list[np.ndarray]
+    images: Sequence[np.ndarray]
     keyframe: tuple[bool, ...]
 
     @classmethod

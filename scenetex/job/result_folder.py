@@ -11,11 +11,11 @@ import numpy as np
 from ..errors import InputError, shown
 from ..files.json_file import read_named, read_object
 from ..files.manifest import is_whole
-from ..process.threads import threads
 from ..scene.camera import resize_intrinsics
 from ..scene.image_source import ImageSource, decode_color
 from ..texture.atlas import Atlas
 from ..texture.glb_writer import encode_png
+from ..texture.photo_reader import Pictures
 from ..texture.sources import encode_sources
 from ..texture.textured_mesh import TexturedMesh
 from ..views.viewset import ViewSet
@@ -179,23 +179,22 @@ class ResultFolder:
 
         Args:
             views: the m views.
-            images: m images (h, w, 3) uint8 sRGB of one size, which need not be the views'.
+            images: m images (h, w, 3) uint8 sRGB, whose sizes need not be the views'.
             keyframe: whether each is a keyframe.
         """
         self.views.mkdir()
-        height, width = images[0].shape[:2]
-        intrinsics = resize_intrinsics(views.intrinsics, views.size, (width, height))
+        pictures = Pictures.of(images)
 
         def write(i: int) -> None:
-            (self.views / f"{views.frame_ids[i]}.png").write_bytes(encode_png(images[i]))
+            (self.views / f"{views.frame_ids[i]}.png").write_bytes(encode_png(pictures[i]))
 
-        with ThreadPoolExecutor(threads()) as pool:
+        with ThreadPoolExecutor(pictures.at_once) as pool:
             list(pool.map(write, range(len(views))))
         cameras = {
             str(frame): {
-                "width": width,
-                "height": height,
-                "intrinsics": intrinsics[i].tolist(),
+                "width": pictures.sizes[i][0],
+                "height": pictures.sizes[i][1],
+                "intrinsics": resize_intrinsics(views.intrinsics[i], views.size, pictures.sizes[i]).tolist(),
                 "cam_to_world": views.cam_to_world[i].tolist(),
                 "keyframe": keyframe[i],
             }

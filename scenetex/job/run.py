@@ -47,7 +47,8 @@ class Result:
     Attributes:
         mesh: the textured mesh.
         views: the views that were baked, with refined cameras if refinement was worth it; coarser than the images.
-        images: one (h, w, 3) uint8 image per view.
+        images: one (h, w, 3) uint8 image per view; photos, of one or several sizes, are read from their files when one
+            is asked for (`Pictures`).
         keyframe: per view, whether it is a keyframe; generated views between keyframes are none.
         refinement: what refinement found, or None if it was not asked for.
         seconds: time spent per stage; unwrapping runs beside the stages before the bake.
@@ -65,7 +66,7 @@ class Result:
 
     mesh: TexturedMesh
     views: ViewSet
-    images: list[np.ndarray]
+    images: Sequence[np.ndarray]
     keyframe: tuple[bool, ...]
     refinement: RefinedCameras | None
     seconds: dict[str, float] = field(default_factory=dict)
@@ -160,8 +161,9 @@ def texture_scene(
             instead of views along its trajectory.
         upscale: how many times larger to make the generated images; 1 = leave them.
         upscale_tile: side of the tiles that this works on, pixels of the large images; None = whole images.
-        keyframes: which frames: "auto" (photos: all, or the best 120 of more; generated: as many as see the scene with
-            overlap), "all", a number, "every:N", or ids "0,16,32".
+        keyframes: which frames: "auto" (photos: all, or of more than 120 as many as it takes to see each place eight
+            times from nearby; generated: as many as see the scene with overlap), "all", a number, "every:N", or ids
+            "0,16,32".
         refine_poses: refine cameras photometrically where that lowers the error enough; generated images need none.
         texture_size: side of a texture page, texels; "auto": what the images resolve, a power of two, 512 to 8192.
         texels_per_metre: density to keep, on as many pages as that takes; None = the highest that one page holds.
@@ -298,8 +300,9 @@ def run_stages(
         base: what is painted anew in parts; None = what `images` say.
         regions: (f,) bool per face of the mesh, the regions that `generation` and `repainting` name; those that are
             not there are looked up.
-        keyframes: which frames: "auto" (photos: all, or the best 120 of more; generated: as many as see the scene with
-            overlap), "all", a number, "every:N", or ids "0,16,32".
+        keyframes: which frames: "auto" (photos: all, or of more than 120 as many as it takes to see each place eight
+            times from nearby; generated: as many as see the scene with overlap), "all", a number, "every:N", or ids
+            "0,16,32".
         refine_poses: refine cameras photometrically where that lowers the error enough; generated images need none.
         texture_size: as in `texture_scene`.
         texels_per_metre, packer: as in `unwrap`.

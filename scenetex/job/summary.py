@@ -10,6 +10,7 @@ import numpy as np
 from ..scene.scene import Scene
 from ..texture.clipping import clipped_texels
 from ..texture.own_materials import unpainted
+from ..texture.photo_reader import Pictures
 from ..texture.sources import texels_by_source
 from ..version import __version__
 from .base_result import describe_atlas
@@ -26,7 +27,7 @@ def summarize(scene: Scene, result: Result, options: TextureOptions, used: dict 
     atlas, refinement = result.mesh.atlas, result.refinement
     texels = result.mesh.texels or 0
     bare = sum(len(faces) for _, faces in unpainted(result.mesh.mesh, atlas))
-    height, width = result.images[0].shape[:2] if result.images else (0, 0)
+    width, height = max(Pictures.of(result.images).sizes, default=(0, 0))
     settings = options.settings() | (used or {}) | {"texels_per_metre": float(f"{atlas.texels_per_metre:.6g}")}
     if options.panorama:
         settings["image_size"] = f"{width}x{height}"  # square, whatever was asked for

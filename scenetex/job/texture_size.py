@@ -9,7 +9,7 @@ from ..panorama.standpoint import panorama_views
 from ..scene.camera import small_size
 from ..scene.scene import Scene
 from ..texture.atlas import Atlas
-from ..texture.resolution import page_side, resolved_density
+from ..texture.page_size import page_side, resolved_density
 from ..views.viewset import ViewSet, render_views
 from .bake_stages import Uvs
 from .generation import Generation

@@ -1,10 +1,12 @@
 """How many threads one stage may use: many scenes at a time get one each, a scene alone gets all cores."""
 
+import ctypes
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 # Where the libraries look that compute with threads, when they are loaded: OpenMP and with it torch, the kinds of BLAS,
 # uvunwrap, OpenCV. Embree, which builds its trees in a moment, takes no word from anyone.
@@ -15,6 +17,10 @@ VARIABLES = (
     "RAYON_NUM_THREADS",
     "OPENCV_FOR_THREADS_NUM",
 )
+
+
+# What sets the threads of OpenBLAS, as NumPy and SciPy bring it, and as systems have it; and what tells them.
+_BLAS = "{}openblas_{}_num_threads{}"
 
 
 class _Limit:
@@ -68,6 +74,43 @@ def limited(count: int | None) -> Iterator[None]:
             yield
         finally:
             _tell(torch, cv2, *loaded)
+
+
+@contextmanager
+def one_blas_thread() -> Iterator[None]:
+    """Within the block OpenBLAS computes with one thread, where it is what NumPy and SciPy came with.
+
+    Our own pools work on many small matrices side by side. BLAS would share out each, and its threads wait by spinning:
+    they take more time from the pools than they save.
+    """
+    found = _blas_threads()
+    before = [tell() for tell, _ in found]
+    for _, give in found:
+        give(1)
+    try:
+        yield
+    finally:
+        for (_, give), count in zip(found, before, strict=True):
+            give(count)
+
+
+def _blas_threads() -> list[tuple[Callable[[], int], Callable[[int], None]]]:
+    """What tells and what sets the threads of each OpenBLAS in this process."""
+    try:
+        lines = Path("/proc/self/maps").read_text().splitlines()
+    except OSError:
+        return []
+    paths = {path for line in lines if "openblas" in (path := line.partition("/")[1] + line.partition("/")[2]).lower()}
+    found = []
+    for path in sorted(paths):
+        with suppress(OSError):
+            library = ctypes.CDLL(path)
+            for before, after in (("scipy_", "64_"), ("scipy_", ""), ("", "64_"), ("", "")):
+                names = [_BLAS.format(before, verb, after) for verb in ("get", "set")]
+                if all(hasattr(library, name) for name in names):
+                    found.append(tuple(getattr(library, name) for name in names))
+                    break
+    return found
 
 
 @contextmanager

@@ -1,10 +1,11 @@
 """Keyframes as the page shows them: what was baked, what the textured mesh looks like from there, and the depth."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from ..scene.camera import resize_intrinsics
+from ..texture.photo_reader import Pictures
 from ..texture.render import render_many
 from ..texture.textured_mesh import TexturedMesh
 from ..views.viewset import ViewSet
@@ -25,7 +26,7 @@ def shown_frames(keyframe: tuple[bool, ...]) -> list[int]:
 def frame_pictures(
     textured: TexturedMesh,
     views: ViewSet,
-    images: list[np.ndarray],
+    images: Sequence[np.ndarray],
     shown: list[int],
     done: Callable[[], None] = lambda: None,
 ) -> dict:
@@ -43,7 +44,7 @@ def frame_pictures(
         from `near` to `far`, metres.
     """
     near, far = depth_range(views.depth[shown])
-    height, width = images[0].shape[:2]
+    width, height = Pictures.of(images).sizes[0]
     scale = min(1.0, LONGEST / max(width, height))
     size = max(1, round(width * scale)), max(1, round(height * scale))
     intrinsics = resize_intrinsics(views.intrinsics[shown], views.size, size)

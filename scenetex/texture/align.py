@@ -4,6 +4,7 @@ The non-rigid part of Zhou and Koltun 2014, "Color map optimization for 3D recon
 a lattice of offsets over each photo, against what the other photos give the surface.
 """
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,8 @@ import scipy.sparse as sp
 
 from ..process.threads import threads
 from .exposure import Exposure
+from .lattice import gram
+from .photo_reader import ROOM, Pictures
 from .projection import Photo, Surface, aspect, facing, on_lattice, sample, sight
 
 _POINTS = 40_000
@@ -51,8 +54,10 @@ def align(surface: Surface, shots: list[Photo], exposure: Exposure) -> list[Phot
     problem.shifts = np.zeros_like(shifts)
     before = problem.errors()
     return [
-        replace(shot, shift=np.float32(shift / problem.shrink)) if better else shot
-        for shot, shift, better in zip(shots, shifts, after < _WORTHWHILE * before, strict=True)
+        replace(shot, shift=np.float32(shift / shrink)) if better else shot
+        for shot, shift, shrink, better in zip(
+            shots, shifts, problem.shrinks, after < _WORTHWHILE * before, strict=True
+        )
     ]
 
 
@@ -87,27 +92,28 @@ class _Problem:
 
     def __init__(self, points: Surface, shots: list[Photo], exposure: Exposure):
         self.count = len(points.vertices)
-        height, width = shots[0].image.shape[:2]
-        self.shrink = min(1.0, _WIDTH / width)
-        self.size = round(height * self.shrink), round(width * self.shrink)
-        self.unit = self.size[1] / _WIDTH
+        self.shrinks = [min(1.0, _WIDTH / shot.size[0]) for shot in shots]
+        self.sizes = [tuple(round(n * s) for n in shot.size[::-1]) for shot, s in zip(shots, self.shrinks, strict=True)]
+        self.units = [width / _WIDTH for _, width in self.sizes]
         tangents = _tangents(points.vertex_normals)
 
         def look(i: int) -> tuple[_Seen, np.ndarray]:
-            grey = exposure.level(cv2.resize(shots[i].image, self.size[::-1], interpolation=cv2.INTER_AREA), i).mean(2)
-            return self._seen(points, tangents, shots[i]), grey
+            grey = exposure.level(
+                cv2.resize(shots[i].image, self.sizes[i][::-1], interpolation=cv2.INTER_AREA), i
+            ).mean(2)
+            return self._seen(points, tangents, shots[i], self.shrinks[i]), grey
 
-        with ThreadPoolExecutor(threads()) as pool:
+        with ThreadPoolExecutor(threads() or os.cpu_count()) as pool:
             self.seen, self.greys = zip(*pool.map(look, range(len(shots))), strict=True)
         self.shifts = np.zeros((len(shots), 2, 2, 2))
 
-    def _seen(self, points: Surface, tangents: np.ndarray, shot: Photo) -> _Seen:
+    def _seen(self, points: Surface, tangents: np.ndarray, shot: Photo, shrink: float) -> _Seen:
         at, index = aspect(points, shot), facing(points, shot)
         seen = sight(shot, at.pixel[index], at.slack[index])
-        clear = seen.clearance > 0.006 * shot.image.shape[1]  # silhouettes may show what is behind
+        clear = seen.clearance > 0.006 * shot.size[0]  # silhouettes may show what is behind
         index = index[seen.index[clear]]
-        pixel = (np.stack([seen.u[clear], seen.v[clear]], 1) + 0.5) * self.shrink - 0.5
-        along = tangents[:, index] @ (self.shrink * shot.intrinsics @ shot.world_to_cam[:3, :3]).T
+        pixel = (np.stack([seen.u[clear], seen.v[clear]], 1) + 0.5) * shrink - 0.5
+        along = tangents[:, index] @ (shrink * shot.intrinsics @ shot.world_to_cam[:3, :3]).T
         x, y, z = at.pixel[index].T
         by_tangent = np.stack([along[..., 0] - along[..., 2] * (x / z), along[..., 1] - along[..., 2] * (y / z)]) / z
         weight = at.cosine[index] * at.resolution[index]
@@ -115,19 +121,22 @@ class _Problem:
 
     def enter(self, sigma: float, lattice: tuple[int, int]) -> None:
         """Goes on at this blur with a lattice of so many rows and columns."""
-        self.layers = []
-        for grey in self.greys:
-            smooth = cv2.GaussianBlur(grey, (0, 0), sigma * self.unit)
+        greys, units = self.greys, self.units
+
+        def layers(i: int) -> np.ndarray:
+            smooth = cv2.GaussianBlur(greys[i], (0, 0), sigma * units[i])
             across, down = (cv2.Sobel(smooth, cv2.CV_32F, dx, 1 - dx, scale=1 / 8) for dx in (1, 0))
-            self.layers.append(cv2.merge([smooth, across, down]))
-        self.basis = [_shares(seen.pixel, lattice, self.size) for seen in self.seen]
+            return cv2.merge([smooth, across, down])
+
+        self.layers = Pictures([size[::-1] for size in self.sizes], layers, ROOM)
+        self.basis = [_shares(s.pixel, lattice, size) for s, size in zip(self.seen, self.sizes, strict=True)]
         old = np.linspace(0, self.shifts.shape[1] - 1, lattice[0]), np.linspace(0, self.shifts.shape[2] - 1, lattice[1])
         column, row = np.meshgrid(old[1].astype(np.float32), old[0].astype(np.float32))
         self.shifts = np.stack([cv2.remap(shift, column, row, cv2.INTER_LINEAR) for shift in self.shifts])
         bend = _bends(lattice)
         prior = np.eye(bend.shape[1]) / _STIFF_SHIFT**2 + (bend.T @ bend).toarray() / _STIFF_BEND**2
         prior /= bend.shape[1]
-        self.prior, self.smooth = prior * (_STIFF_VALUE / self.unit) ** 2, prior * _SMOOTH
+        self.prior, self.smooth = prior * _STIFF_VALUE**2, prior * _SMOOTH
 
     def _observe(self, i: int) -> np.ndarray:
         """Value and gradient (k, 3) of a photo at its points."""
@@ -158,12 +167,12 @@ class _Problem:
             others = mass[1 - i % 2, seen.index]
             residual = values[:, 0] - total[1 - i % 2, seen.index] / np.maximum(others, 1e-9)
             weight = seen.weight * (others > 0.2 * seen.weight) / np.maximum(np.abs(residual) / _HUBER, 1) ** 2
-            jacobian = sp.hstack([basis.multiply(values[:, 1:2]), basis.multiply(values[:, 2:])]).tocsr()
-            weighted = jacobian.multiply(weight[:, None]).tocsr()
-            prior = np.kron(np.eye(2), self.prior * weight.sum())
+            across, down = weight * values[:, 1], weight * values[:, 2]
+            xx, xy, yy = gram(basis, across * values[:, 1], across * values[:, 2], down * values[:, 2])
+            prior = np.kron(np.eye(2), self.prior * (weight.sum() / self.units[i] ** 2))
             flat = self.shifts[i].reshape(-1, 2).T.ravel()
-            side = weighted.T @ residual + prior @ flat
-            move = np.linalg.solve((weighted.T @ jacobian).toarray() + prior + 1e-9 * np.eye(len(flat)), side)
+            side = np.r_[basis.T @ (across * residual), basis.T @ (down * residual)] + prior @ flat
+            move = np.linalg.solve(np.block([[xx, xy], [xy, yy]]) + prior + 1e-9 * np.eye(len(flat)), side)
             self.shifts[i] = (flat - move).reshape(2, -1).T.reshape(self.shifts[i].shape)
 
     def settle(self) -> None:
@@ -182,7 +191,7 @@ class _Problem:
         drift *= (np.maximum(count - 2, 0) / np.maximum(count, 1))[:, None, None]
         for i, (seen, basis) in enumerate(zip(self.seen, self.basis, strict=True)):
             common = (seen.by_tangent @ drift[seen.index])[..., 0]
-            smooth = (basis.T @ basis).toarray() + max(len(common), 1) * self.smooth
+            smooth = gram(basis, np.ones(len(common)))[0] + max(len(common), 1) * self.smooth
             self.shifts[i] -= np.linalg.solve(smooth, basis.T @ common).reshape(self.shifts[i].shape)
 
     def errors(self) -> np.ndarray:

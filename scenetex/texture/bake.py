@@ -8,6 +8,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..process.memory import need
+from ..process.threads import one_blas_thread
 from ..scene.mesh import Mesh, MeshLike
 from ..views.masking import mask_image, mask_views
 from ..views.viewset import ViewSet, cast_views
@@ -16,8 +17,10 @@ from .atlas import Atlas
 from .blend import blend
 from .clipping import ShownClipped
 from .fill import diffuse, pad
+from .photo_reader import Pictures
 from .projection import Photo, Surface, photos
 from .refine import refine_cameras
+from .resolution import as_fine_as_texels
 from .selection import Choice, choose, common_exposure, look_around
 from .subdivide import Patches, patches
 from .texels import Texels, rasterize
@@ -36,10 +39,13 @@ _LOOK_PER_WIDTH = 1 / 320  # sigma at which photos are compared: two pixels of a
 _BAND_PER_MISS, _BAND_PER_WIDTH = 1.4, (1 / 640, 8 / 640)
 # Beyond this misregistration the shared band would show ghosts all the same: fewer photos share it then.
 _GHOSTS_PER_WIDTH, _GHOSTS_EXPONENT = 1.25 / 640, 6
+_SAME_SHAPE = 0.02  # by how much two sides' ratios may differ: rounding to whole pixels
 _TEXEL = 24  # bytes that painting takes for each texel, at the least
+_PAINTED = 60  # bytes for each pixel of the photo that is being painted
 _RAMP_PER_WIDTH = 3 / 64  # thirty pixels of a 640-pixel image
 
 
+@one_blas_thread()
 def bake(
     mesh: MeshLike,
     atlas: Atlas,
@@ -61,8 +67,9 @@ def bake(
         mesh: the mesh the views were rendered from (`Mesh`, `trimesh.Trimesh`, ...).
         atlas: its atlas, from `unwrap`.
         views: m views, from `render_views`.
-        images: m images, arrays (h, w, 3) uint8 sRGB or float 0..1, or PIL images; all of one size, which may differ
-            from the views' (the intrinsics are scaled).
+        images: m images, arrays (h, w, 3) uint8 sRGB or float 0..1, or PIL images; of any sizes, which may differ from
+            the views' (the intrinsics are scaled), but are of each camera's shape. `Pictures` are read as they are
+            needed.
         masks: for each image (h, w) bool, False where its pixels are neither painted nor compared, or None.
         refine_poses: first refine poses and intrinsics photometrically (`refine_cameras`), kept if it lowers the error.
         done: called after each image, for progress bars.
@@ -84,9 +91,10 @@ def bake(
         raise InputError(
             f"bake: the atlas has {len(atlas.faces)} faces, the mesh {len(mesh.faces)}; unwrap this very mesh first"
         )
-    pictures = as_images(images, views)
+    pictures = as_pictures(images, views)
     hidden = as_masks(masks, pictures, views)
-    pictures = [mask_image(picture, mask) for picture, mask in zip(pictures, hidden, strict=True)]
+    if any(mask is not None for mask in hidden):
+        pictures = Pictures(pictures.sizes, lambda i, given=pictures: mask_image(given[i], hidden[i]))
     views = mask_views(views, hidden)
     if refine_poses:
         refined = refine_cameras(mesh, views, pictures)
@@ -103,24 +111,28 @@ class Survey:
     Attributes:
         patches: the mesh in small faces, in a `WorkingFrame`.
         surface: the same, ready to be projected.
-        shots: views with their images.
+        shots: views with their images, large ones made smaller.
+        pictures: the images as they are.
         choice: gains, outliers and the choice of views.
-        blur: sigma between the two bands, pixels.
+        blur: sigma between the two bands, pixels of the widest of `shots`.
         shared: how far all photos share the lower one, 0 to 1.
-        ramp: pixels over which weights grow from image borders and depth steps.
+        ramp: pixels of the widest of `shots` over which weights grow from image borders and depth steps.
     """
 
     patches: Patches
     surface: Surface
     shots: list[Photo]
+    pictures: Pictures
     choice: Choice
     blur: float
     shared: float
     ramp: float
 
 
-def survey(mesh: Mesh, views: ViewSet, images: list[np.ndarray]) -> Survey:
+def survey(mesh: Mesh, views: ViewSet, images: Sequence[np.ndarray]) -> Survey:
     """First half of `bake`: compares the images on the surface. May run while the mesh is being unwrapped.
+
+    Large images are compared at a smaller size (`Pictures.small`).
 
     Raises:
         InputError: the views see nothing of the mesh.
@@ -132,18 +144,19 @@ def survey(mesh: Mesh, views: ViewSet, images: list[np.ndarray]) -> Survey:
     work = patches(mesh, float(np.sqrt(area)) / _PATCHES_ACROSS, faces)
     frame = WorkingFrame.of(mesh, views)
     work = replace(work, mesh=frame.mesh(work.mesh))
-    width = images[0].shape[1]
+    pictures = Pictures.of(images)
+    width = max(width for width, _ in pictures.small.sizes)
     ramp = width * _RAMP_PER_WIDTH
     # Only the projection turns faces towards who sees them: corners keep their order in the atlas.
     turned = turned_to_views(mesh, views)[work.parent]
-    surface, shots = Surface.of(with_faces_turned(work.mesh, turned)), photos(views, images, frame)
+    surface, shots = Surface.of(with_faces_turned(work.mesh, turned)), photos(views, pictures.small, frame)
     look = max(width * _LOOK_PER_WIDTH, 0.6)
     shots = align(surface, shots, common_exposure(look_around(surface, shots, look, ramp)))
     choice = choose(surface, shots, look, ramp)
     least, most = (width * share for share in _BAND_PER_WIDTH)
     blur = max(float(np.clip(_BAND_PER_MISS * choice.misregistration, least, most)), 0.6)
     shared = min((_GHOSTS_PER_WIDTH * width / max(choice.misregistration, 1e-6)) ** _GHOSTS_EXPONENT, 1.0)
-    return Survey(work, surface, shots, choice, blur, shared, ramp)
+    return Survey(work, surface, shots, pictures, choice, blur, shared, ramp)
 
 
 def paint(
@@ -162,11 +175,14 @@ def paint(
     """
     need(_TEXEL * atlas.pages * atlas.size**2, f"{atlas.pages} pages of {atlas.size} x {atlas.size} texels:")
     work = seen_by.patches.mesh
-    texels = rasterize(work, seen_by.patches.layout(atlas))
+    layout = seen_by.patches.layout(atlas)
+    texels = rasterize(work, layout)
+    shots = as_fine_as_texels(seen_by.surface, layout, seen_by.shots, seen_by.pictures, seen_by.choice.detail)
+    largest = max(width * height for width, height in (shot.size for shot in shots))
+    need(_PAINTED * largest, f"photos of {largest / 1e6:,.1f} megapixels:")
     clipped = None if generated else ShownClipped(len(texels))
     color, seen = blend(
-        *(seen_by.surface, texels, seen_by.shots, seen_by.choice, seen_by.blur, seen_by.shared, seen_by.ramp, done),
-        clipped,
+        *(seen_by.surface, texels, shots, seen_by.choice, seen_by.blur, seen_by.shared, seen_by.ramp, done), clipped
     )
     marks = None if generated is None else seen & generated
     if behind is not None:
@@ -183,44 +199,53 @@ def paint(
     return replace(_pages(mesh, atlas, texels, color, seen, marks), shown_clipped=share)
 
 
-def as_images(given: "Sequence[np.ndarray | PIL.Image.Image] | np.ndarray", views: ViewSet) -> list[np.ndarray]:
-    """Checked uint8 images, one per view."""
-    images = [np.asarray(image) for image in given]
-    if len(images) != len(views):
-        raise InputError(f"bake: {len(images)} images for {len(views)} views; pass one image per view")
-    out = []
-    for frame, image in zip(views.frame_ids, images, strict=True):
-        if image.ndim != 3 or image.shape[2] != 3 or image.shape != images[0].shape:
+def as_pictures(given: "Sequence[np.ndarray | PIL.Image.Image] | np.ndarray", views: ViewSet) -> Pictures:
+    """Checked uint8 images, one per view, each of its camera's shape."""
+    if len(given) != len(views):
+        raise InputError(f"bake: {len(given)} images for {len(views)} views; pass one image per view")
+    pictures = given if isinstance(given, Pictures) else Pictures.of(_as_arrays(given, views))
+    for i, (width, height) in enumerate(pictures.sizes):
+        if not _of_the_views_shape(views, i, (width, height)):
             raise InputError(
-                f"bake: the image of frame {frame} has shape {image.shape}, expected (h, w, 3) like {images[0].shape}"
+                f"bake: the image of frame {views.frame_ids[i]} has shape ({height}, {width}, 3), which is not the "
+                f"views' shape {views.size[0]} x {views.size[1]}; render the views at the images' size"
             )
+    return pictures
+
+
+def _of_the_views_shape(views: ViewSet, i: int, size: tuple[int, int]) -> bool:
+    """Whether an image is of the shape of its view, or of another one in which the camera's pixels are square: views of
+    cameras of several shapes are all rendered in one."""
+    ratio = size[0] / size[1] * views.size[1] / views.size[0]
+    pixel = views.intrinsics[i][0, 0] / views.intrinsics[i][1, 1] * ratio
+    return min(abs(ratio - 1), abs(pixel - 1)) <= _SAME_SHAPE
+
+
+def _as_arrays(given: "Sequence[np.ndarray | PIL.Image.Image] | np.ndarray", views: ViewSet) -> list[np.ndarray]:
+    """Checked uint8 images."""
+    out = []
+    for frame, image in zip(views.frame_ids, map(np.asarray, given), strict=True):
+        if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+            raise InputError(f"bake: the image of frame {frame} has shape {image.shape}, expected (h, w, 3)")
         if image.dtype != np.uint8 and image.dtype.kind != "f":
             raise InputError(f"bake: the image of frame {frame} holds {image.dtype}; pass uint8, or float within 0..1")
         if image.dtype != np.uint8:
             image = np.round(np.clip(image, 0, 1) * 255).astype(np.uint8)
         out.append(np.ascontiguousarray(image))
-    ratio = images[0].shape[1] / images[0].shape[0] * views.size[1] / views.size[0]
-    if abs(ratio - 1) > 0.02:
-        raise InputError(
-            f"bake: images of {images[0].shape[1]} x {images[0].shape[0]} do not have the views' shape "
-            f"{views.size[0]} x {views.size[1]}; render the views at the images' size"
-        )
     return out
 
 
-def as_masks(
-    given: Sequence[np.ndarray | None] | None, images: list[np.ndarray], views: ViewSet
-) -> list[np.ndarray | None]:
+def as_masks(given: Sequence[np.ndarray | None] | None, images: Pictures, views: ViewSet) -> list[np.ndarray | None]:
     """Checked masks, one per image."""
     masks: list[np.ndarray | None] = [None] * len(images)
     if given is not None:
         masks = [None if mask is None else np.asarray(mask) for mask in given]
     if len(masks) != len(images):
         raise InputError(f"bake: {len(masks)} masks for {len(images)} images; pass one per image, or None")
-    for frame, mask, image in zip(views.frame_ids, masks, images, strict=True):
-        if mask is not None and (mask.shape != image.shape[:2] or mask.dtype != bool):
+    for frame, mask, size in zip(views.frame_ids, masks, images.sizes, strict=True):
+        if mask is not None and (mask.shape != size[::-1] or mask.dtype != bool):
             raise InputError(
-                f"bake: the mask of frame {frame} is {mask.shape} of {mask.dtype}, its image {image.shape[:2]}; "
+                f"bake: the mask of frame {frame} is {mask.shape} of {mask.dtype}, its image {size[::-1]}; "
                 "pass bool of the image's size"
             )
     return masks

@@ -42,7 +42,7 @@ def blend(
         texels: the n texels.
         shots: the m photos.
         choice: from `selection.choose`.
-        blur: sigma between the bands, pixels.
+        blur: sigma between the bands, pixels of a photo whose `scale` is 1.
         shared: 1: all photos have their full weight in the low band; 0: only those chosen for the detail.
         ramp: as in `selection.choose`.
         done: called after each photo.
@@ -56,14 +56,15 @@ def blend(
     with ThreadPoolExecutor(threads() or os.cpu_count()) as pool:
         for i, photo in enumerate(shots):
             fields = _vertex_fields(aspect(surface, photo), trust[:, i], detail[:, i], shared)
-            base, fine = _bands(photo.image, choice.exposure, i, blur)
-            at_end = None if clipped is None else is_clipped(photo.image)
+            image = photo.image
+            base, fine = _bands(image, choice.exposure, i, blur * photo.scale)
+            at_end = None if clipped is None else is_clipped(image)
 
             def add(faces, photo=photo, fields=fields, base=base, fine=fine, at_end=at_end):
                 texel, values = texels.on_faces(faces, fields, surface.faces)
                 s = sight(photo, values[:, :3], values[:, 3])
                 texel = texel[s.index]
-                weights = values[s.index, 4:] * border_weight(s.clearance, ramp)[:, None]
+                weights = values[s.index, 4:] * border_weight(s.clearance, ramp * photo.scale)[:, None]
                 part = np.empty((len(texel), 8), np.float32)
                 np.multiply(sample(base, s.u, s.v), weights[:, :1], out=part[:, :3])
                 np.multiply(sample(fine, s.u, s.v, cv2.INTER_CUBIC), weights[:, 1:], out=part[:, 3:6])

@@ -1,6 +1,7 @@
 """Which surface points a photo shows, where, and how well."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from ..scene.camera import resize_intrinsics
 from ..scene.mesh import Mesh
 from ..views.viewset import ViewSet
+from .photo_reader import Pictures
 from .working_frame import WorkingFrame
 
 _NEAREST = 0.05  # metres of the working frame, as all lengths here; nothing nearer to a camera is believed
@@ -22,26 +24,54 @@ class Photo:
     """One view with its image, ready to be projected into. Points are in a `WorkingFrame`.
 
     Attributes:
-        image: (h, w, 3) uint8 sRGB.
+        pictures, index: where its image is, and its number there.
         intrinsics: (3, 3) float64 of the image.
         world_to_cam: (4, 4) float64.
         center: (3,) float32 camera position.
-        depth: (h', w') float32 metres, rendered from the mesh; may be of another size than the image.
-        clearance: (h', w') float32, distance to the next image border or depth step, in pixels of the image.
-        tilt: (h', w', 2) float32, by how much 1 / depth grows along the surface seen from pixel to pixel of the depth
-            map, to the right and downwards.
+        depth: (h', w') float32, rendered from the mesh; may be of another size than the image.
+        depth_unit: metres of the working frame are those of `depth` over this.
+        clearance: (h', w') float32, distance to the next image border or depth step, pixels of `depth`.
+        scale: how many of its pixels count as one where blurs, ramps and distances are given for all photos: 1 for the
+            widest of them.
+        tilt: (h', w', 2) float16, the part by which 1 / depth grows along the surface seen from pixel to pixel of
+            `depth`, to the right and downwards.
         shift: (rows, columns, 2) float32 lattice over the image, pixels: where it shows a point beside where its camera
             says, see `align.py`; None: nowhere.
     """
 
-    image: np.ndarray
+    pictures: Pictures
+    index: int
     intrinsics: np.ndarray
     world_to_cam: np.ndarray
     center: np.ndarray
     depth: np.ndarray
+    depth_unit: float
     clearance: np.ndarray
     tilt: np.ndarray
+    scale: float = 1.0
     shift: np.ndarray | None = None
+
+    @property
+    def image(self) -> np.ndarray:
+        """(h, w, 3) uint8 sRGB; may have to be read."""
+        return self.pictures[self.index]
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the image, pixels."""
+        return self.pictures.sizes[self.index]
+
+    def within(self, pictures: Pictures) -> "Photo":
+        """The same photo among `pictures` of other sizes."""
+        size = pictures.sizes[self.index]
+        across, down = size[0] / self.size[0], size[1] / self.size[1]
+        return replace(
+            self,
+            pictures=pictures,
+            intrinsics=resize_intrinsics(self.intrinsics, self.size, size),
+            scale=self.scale * across,
+            shift=None if self.shift is None else self.shift * np.float32([across, down]),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,22 +90,24 @@ class Sight:
     clearance: np.ndarray
 
 
-def photos(views: ViewSet, images: list[np.ndarray], frame: WorkingFrame) -> list[Photo]:
+def photos(views: ViewSet, images: Sequence[np.ndarray], frame: WorkingFrame) -> list[Photo]:
     """Pairs views with their images, in the working frame."""
-    out = []
-    for i, image in enumerate(images):
-        size = image.shape[1], image.shape[0]
+    pictures, out = Pictures.of(images), []
+    widest = max(width for width, _ in pictures.sizes)
+    for i, size in enumerate(pictures.sizes):
         pose = frame.pose(views.cam_to_world[i])
-        depth = views.depth[i] / np.float32(frame.unit)
         out.append(
             Photo(
-                image=image,
+                pictures=pictures,
+                index=i,
                 intrinsics=resize_intrinsics(views.intrinsics[i], views.size, size),
                 world_to_cam=np.linalg.inv(pose),
                 center=pose[:3, 3].astype(np.float32),
-                depth=depth,
-                clearance=_clearance(depth) * (size[0] / views.size[0]),
-                tilt=_tilt(views, i, depth),
+                depth=views.depth[i],
+                depth_unit=frame.unit,
+                clearance=_clearance(views.depth[i] / np.float32(frame.unit)),
+                tilt=_tilt(views, i),
+                scale=size[0] / widest,
             )
         )
     return out
@@ -97,20 +129,19 @@ def _clearance(depth: np.ndarray) -> np.ndarray:
     return cv2.distanceTransform(framed, cv2.DIST_L2, cv2.DIST_MASK_3)[1:-1, 1:-1]
 
 
-def _tilt(views: ViewSet, view: int, depth: np.ndarray) -> np.ndarray:
-    """Slopes of 1 / depth for `Photo`: along a plane it is linear in the pixel.
+def _tilt(views: ViewSet, view: int) -> np.ndarray:
+    """(h, w, 2) float16 slopes for `Photo`: along a plane 1 / depth is linear in the pixel.
 
     Where ``n . x = d`` in the camera's frame, ``1 / z = n . K^-1 (u, v, 1) / d``.
     """
     to_world = views.cam_to_world[view][:3, :3]
     normal = views.face_normals[views.face_id[view]] @ (to_world @ np.linalg.inv(views.intrinsics[view]))
-    normal = normal.astype(np.float32)
-    height, width = depth.shape
+    height, width = normal.shape[:2]
     row, column = np.ogrid[:height, :width]
-    offset = normal[..., 0] * column.astype(np.float32) + normal[..., 1] * row.astype(np.float32) + normal[..., 2]
+    offset = normal[..., 0] * column + normal[..., 1] * row + normal[..., 2]
     # A face seen from its edge would reach to anywhere within half a pixel.
-    offset = np.copysign(np.maximum(np.abs(offset), np.float32(_GRAZING)), offset) * depth
-    return np.where(depth[..., None] > 0, normal[..., :2] / np.where(depth > 0, offset, 1)[..., None], np.float32(0))
+    offset = np.copysign(np.maximum(np.abs(offset), _GRAZING), offset)
+    return (normal[..., :2] / offset[..., None]).astype(np.float16)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +182,7 @@ def facing(surface: Surface, photo: Photo) -> np.ndarray:
     near = np.maximum(z, np.float32(_NEAREST))
     margin = reach / near * np.float32(photo.intrinsics[0, 0])
     inside = z > -reach
-    for axis, size in ((0, photo.image.shape[1]), (1, photo.image.shape[0])):
+    for axis, size in enumerate(photo.size):
         at = pixel[:, axis] / near
         inside &= (at > -margin) & (at < size + margin)
     return index[inside | (np.abs(z) <= reach)]
@@ -192,7 +223,7 @@ def aspect(surface: Surface, photo: Photo) -> Aspect:
     distance = np.sqrt(np.einsum("ij,ij->i", local, local))
     cosine = np.clip(-np.einsum("ij,ij->i", local, turned) / np.maximum(distance, 1e-9), _GRAZING, 1)
     # Along a plane camera z changes by z^2 (|nx| + |ny|) / (focal length * distance of the plane) from pixel to pixel.
-    focal = k[0, 0] * np.float32(photo.depth.shape[1] / photo.image.shape[1])
+    focal = k[0, 0] * np.float32(photo.depth.shape[1] / photo.size[0])
     plane = distance * np.maximum(cosine, 2 * _GRAZING)
     slope = z * z * (np.abs(turned[:, 0]) + np.abs(turned[:, 1])) / (focal * np.maximum(plane, 1e-9))
     return Aspect(
@@ -212,7 +243,7 @@ def sight(photo: Photo, pixel: np.ndarray, slack: np.ndarray) -> Sight:
         pixel: (n, 3) float32 homogeneous pixel coordinates, as in `Aspect`.
         slack: (n,) float32 metres.
     """
-    height, width = photo.image.shape[:2]
+    width, height = photo.size
     rows, columns = photo.depth.shape
     z = pixel[:, 2]
     scale = 1 / np.maximum(z, np.float32(_NEAREST))
@@ -227,16 +258,17 @@ def sight(photo: Photo, pixel: np.ndarray, slack: np.ndarray) -> Sight:
         column = ((u + 0.5) * np.float32(columns / width) - 0.5).clip(0, columns - 1)
     down, right = (row + 0.5).astype(np.int32), (column + 0.5).astype(np.int32)
     at = down * np.int32(columns) + right
-    rendered = photo.depth.ravel()[at]
-    tilt = photo.tilt.reshape(-1, 2)[at]
-    inverse = 1 / np.maximum(rendered, np.float32(1e-9)) + tilt[:, 0] * (column - right) + tilt[:, 1] * (row - down)
-    in_front = (z - _BEHIND - _BEHIND_PER_METRE * z) * inverse <= 1
+    rendered = photo.depth.ravel()[at] / np.float32(photo.depth_unit)
+    tilt = photo.tilt.reshape(-1, 2)[at].astype(np.float32)
+    nearer = 1 + tilt[:, 0] * (column - right) + tilt[:, 1] * (row - down)
+    in_front = (z - _BEHIND - _BEHIND_PER_METRE * z) * nearer <= rendered
     seen = np.flatnonzero((rendered > 0) & (z <= rendered + slack) & in_front)
     u, v = u[seen], v[seen]
     if photo.shift is not None:
-        step = sample(photo.shift, *on_lattice(photo.shift.shape, photo.image.shape, u, v))
+        step = sample(photo.shift, *on_lattice(photo.shift.shape, (height, width), u, v))
         u, v = u + step[:, 0], v + step[:, 1]
-    return Sight(index[seen], u, v, photo.clearance.ravel()[at[seen]])
+    pixels = np.float32(min(width / columns, height / rows))  # of the image in one of the depth map
+    return Sight(index[seen], u, v, photo.clearance.ravel()[at[seen]] * pixels)
 
 
 def on_lattice(lattice: tuple[int, ...], image: tuple[int, ...], u: np.ndarray, v: np.ndarray):

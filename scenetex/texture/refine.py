@@ -1,6 +1,6 @@
 """Photometric refinement of cameras against the mesh: poses, and the focal length and centre all photos share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -9,6 +9,7 @@ import numpy as np
 from ..scene.camera import resize_intrinsics
 from ..scene.mesh import Mesh
 from ..views.viewset import ViewSet
+from .photo_reader import ROOM, Pictures
 from .projection import Photo, Surface, aspect, facing, photos, sample, sight
 from .twins import surface_faces
 from .weld import usual
@@ -51,28 +52,29 @@ class RefinedCameras:
 
 
 def refine_cameras(
-    mesh, views: ViewSet, images: list[np.ndarray], done: Callable[[], None] = lambda: None
+    mesh, views: ViewSet, images: Sequence[np.ndarray], done: Callable[[], None] = lambda: None
 ) -> RefinedCameras:
     """Moves cameras so that photos agree on the colour of surface points (Zhou and Koltun 2014).
 
     Alternates between the points' mean grey value over the photos (with one gain per photo) and a Gauss-Newton step
-    for all poses and one shared change of focal lengths and centre, from blurred to sharp images. A prior keeps cameras
-    near where tracking put them.
+    for all poses and one change of focal lengths and centre that photos of one size share, from blurred to sharp
+    images. A prior keeps cameras near where tracking put them.
 
     Args:
         mesh: the mesh the views were rendered from.
         views: m views; their depth decides what is visible, and may be coarse.
-        images: m images (h, w, 3) uint8, of any one size.
+        images: m images (h, w, 3) uint8, of any sizes; large ones are compared at a smaller size.
         done: called after each step (`refinement_steps` of them), for progress bars.
     """
     mesh = Mesh.of(mesh)
     faces = usual(mesh, surface_faces(mesh, views))
     points, normals = _scatter(with_faces_turned(mesh, turned_to_views(mesh, views)), faces)
     frame = WorkingFrame.of(mesh, views)
-    shots = photos(views, images, frame)
-    problem = _Problem(frame.points(points), normals, shots)
-    size = images[0].shape[1], images[0].shape[0]
-    scale = size[0] / 640
+    pictures = Pictures.of(images)
+    shots = photos(views, pictures.small, frame)
+    kinds = sorted(set(pictures.sizes))
+    problem = _Problem(frame.points(points), normals, shots, [kinds.index(size) for size in pictures.sizes])
+    scale = max(shot.size[0] for shot in shots) / 640
 
     before = problem.error(_BLURS[-1] * scale)
     if before < _GOOD_ENOUGH:
@@ -86,7 +88,10 @@ def refine_cameras(
     if not after < _WORTHWHILE * before:
         return RefinedCameras(views.intrinsics, views.size, views.cam_to_world, before, after, False)
     poses = np.stack([frame.world_pose(pose) for pose in np.linalg.inv(problem.world_to_cam)])
-    intrinsics = resize_intrinsics(problem.intrinsics, size, views.size)
+    sizes = [shot.size for shot in shots]
+    intrinsics = np.stack(
+        [resize_intrinsics(k, size, views.size) for k, size in zip(problem.intrinsics, sizes, strict=True)]
+    )
     return RefinedCameras(intrinsics, views.size, poses, before, after, True)
 
 
@@ -108,14 +113,15 @@ def _scatter(mesh: Mesh, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 class _Problem:
-    """The state of the optimisation: cameras, gains, and which points each photo sees."""
+    """The state of the optimisation: cameras, gains, and which points each photo sees; a `lens` is shared by photos."""
 
-    def __init__(self, points: np.ndarray, normals: np.ndarray, shots: list[Photo]):
+    def __init__(self, points: np.ndarray, normals: np.ndarray, shots: list[Photo], lens: list[int]):
         cloud, upright = points.astype(np.float32), normals.astype(np.float32)
         surface = Surface(np.zeros((0, 3), np.int32), cloud, upright, cloud, upright, np.zeros(len(points), np.float32))
         self.points = points
         self.shots = shots
-        self.greys = [cv2.cvtColor(s.image, cv2.COLOR_RGB2GRAY).astype(np.float32) for s in shots]
+        self.greys = [cv2.cvtColor(s.image, cv2.COLOR_RGB2GRAY) for s in shots]
+        self.lens = lens
         self.world_to_cam = np.stack([s.world_to_cam for s in shots])
         self.intrinsics = np.stack([s.intrinsics for s in shots])
         self.given_poses, self.given_intrinsics = self.world_to_cam.copy(), self.intrinsics.copy()
@@ -125,17 +131,20 @@ class _Problem:
             at = aspect(surface, shot)
             index = facing(surface, shot)
             seen = sight(shot, at.pixel[index], at.slack[index])
-            clear = seen.clearance > 0.006 * shot.image.shape[1]
+            clear = seen.clearance > 0.006 * shot.size[0]
             self.visible.append(index[seen.index[clear]])
             self.weight.append(at.cosine[self.visible[-1]].astype(np.float64))
 
     def blur(self, sigma: float) -> None:
-        """Prepares all photos and their gradients at this blur."""
-        self.layers = []
-        for grey in self.greys:
-            smooth = cv2.GaussianBlur(grey, (0, 0), sigma)
+        """Goes on with all photos and their gradients at this blur, pixels of the widest."""
+        greys, scales = self.greys, [shot.scale for shot in self.shots]
+
+        def layers(i: int) -> np.ndarray:
+            smooth = cv2.GaussianBlur(greys[i].astype(np.float32), (0, 0), sigma * scales[i])
             across = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=1 / 8)
-            self.layers.append(cv2.merge([smooth, across, cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=1 / 8)]))
+            return cv2.merge([smooth, across, cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=1 / 8)])
+
+        self.layers = Pictures([shot.size for shot in self.shots], layers, ROOM)
 
     def observe(self):
         """Per photo: points in its frame (k, 3), value and gradient (k, 3), weight (k,), 0 outside the image."""
@@ -186,13 +195,14 @@ class _Problem:
         return float(sum((np.minimum(np.abs(r), _CLIP) * w).sum() for *_, w, r in parts) / max(mass, 1e-9))
 
     def step(self) -> None:
-        """One Gauss-Newton step for all poses and the shared lens; poses are eliminated first (Schur complement)."""
+        """One Gauss-Newton step for all poses and the shared lenses; poses are eliminated first (Schur complement)."""
         m = len(self.shots)
         turn_stiffness, shift_stiffness, lens_stiffness = (
             (_STIFF_GREY / x) ** 2 for x in (_STIFF_TURN, _STIFF_SHIFT, _STIFF_LENS)
         )
         stiffness = np.r_[[turn_stiffness] * 3, [shift_stiffness] * 3]
-        pose_solutions, lens_system, lens_side = [], np.zeros((4, 4)), np.zeros(4)
+        count = max(self.lens) + 1
+        pose_solutions, lens_system, lens_side = [], np.zeros((count, 4, 4)), np.zeros((count, 4))
         for i, (local, values, weight, residual) in enumerate(self.residuals()):
             k = self.intrinsics[i]
             z = np.maximum(local[:, 2], 0.05)
@@ -212,10 +222,12 @@ class _Problem:
             pose_solutions.append(solution)
             given = self.given_intrinsics[i]
             drift = np.r_[np.diag(k)[:2] - np.diag(given)[:2], k[:2, 2] - given[:2, 2]] / np.diag(given)[[0, 1, 0, 1]]
-            lens_system += normal[6:, 6:] - normal[6:, :6] @ solution[:, :4] + mass * lens_stiffness * np.eye(4)
-            lens_side += side[6:] - normal[6:, :6] @ solution[:, 4] + mass * lens_stiffness * drift
-        lens = -np.linalg.solve(lens_system, lens_side)
+            own = self.lens[i]
+            lens_system[own] += normal[6:, 6:] - normal[6:, :6] @ solution[:, :4] + mass * lens_stiffness * np.eye(4)
+            lens_side[own] += side[6:] - normal[6:, :6] @ solution[:, 4] + mass * lens_stiffness * drift
+        lenses = -np.linalg.solve(lens_system, lens_side[..., None])[..., 0]
         for i in range(m):
+            lens = lenses[self.lens[i]]
             move = -(pose_solutions[i][:, 4] + pose_solutions[i][:, :4] @ lens)
             change = np.eye(4)
             change[:3, :3], change[:3, 3] = cv2.Rodrigues(move[:3])[0], move[3:]

@@ -1,49 +1,64 @@
-"""How many texels a surface needs for what images resolve on it."""
+"""How large a photo has to be to be painted with: as fine as the texels it gives their detail."""
 
 import numpy as np
 
-from ..scene.mesh import Mesh
-from ..views.viewset import ViewSet, pixel_rays
-from .atlas import Atlas
-from .weld import solid_faces, usual
+from .photo_reader import Pictures
+from .projection import Photo, Surface, aspect
+from .texels import Layout
 
-_PLACES_ACROSS = 20  # cells to the mesh's radius in which the view that resolves most counts
-_PERCENTILE = 90.0  # of the surface: what few close-ups resolve beyond that is lost
-_FILLED = 0.5  # part of a page that charts of a scan take
-_GRAZING = 0.1
-SIDES = 512, 8192  # texels
+_ENOUGH = 1.25  # pixels of a photo for a texel; two bilinear lookups of a pixel each cost sharpness below it
+_MATTERS = 0.02  # share in a face's detail from which on a photo has to be fine enough for it
+_ASKED = 4000  # faces of which a photo's pixels are measured
+_COARSE = 0.05  # share of those faces' area that may have fewer pixels
 
 
-def resolved_density(mesh: Mesh, views: ViewSet, width: int) -> float:
-    """Pixels per metre of surface that images resolve: nine tenths of what is seen are nowhere resolved better.
+def as_fine_as_texels(
+    surface: Surface, layout: Layout, shots: list[Photo], pictures: Pictures, detail: np.ndarray
+) -> list[Photo]:
+    """Photos of the size to paint with: their own, or shrunk by a whole number where that still holds all that the
+    texels can. A photo whose pixels are far smaller than the texels would flicker from texel to texel, besides.
 
     Args:
-        mesh: the mesh the views see.
-        views: m views of any size that see something of it.
-        width: of the images, pixels.
+        surface: of the mesh whose faces `layout` lays out.
+        layout: where the f faces lie.
+        shots: m photos as they were compared.
+        pictures: their images as they are.
+        detail: (f, m) float32 share of each photo in a face's detail.
     """
-    middle, radius = mesh.extent.middle, mesh.extent.radius
-    places, found = [], []
-    for k, pose, depth, face_id in zip(views.intrinsics, views.cam_to_world, views.depth, views.face_id, strict=True):
-        origin, rays = pixel_rays(k, pose, views.size)
-        seen = np.flatnonzero(face_id.ravel() >= 0)
-        rays, z = rays[seen].astype(np.float64), depth.ravel()[seen].astype(np.float64)
-        normal = mesh.face_normals[face_id.ravel()[seen]]
-        cosine = np.abs(np.einsum("ij,ij->i", rays, normal)) / np.linalg.norm(rays, axis=1)
-        places.append(np.floor((origin - middle + z[:, None] * rays) * (_PLACES_ACROSS / radius)).astype(np.int64))
-        found.append(np.sqrt(k[0, 0] * k[1, 1] * np.maximum(cosine, _GRAZING)) / z * (width / views.size[0]))
-    cell = np.unique(np.concatenate(places), axis=0, return_inverse=True)[1].ravel()
-    best = np.zeros(int(cell.max()) + 1)
-    np.maximum.at(best, cell, np.concatenate(found))
-    return float(np.percentile(best, _PERCENTILE))
+    texels, area = _texels_per_metre(surface, layout)
+    sizes = []
+    for i, (shot, (width, height)) in enumerate(zip(shots, pictures.sizes, strict=True)):
+        factor = 1
+        face = np.flatnonzero((detail[:, i] > _MATTERS) & (area > 0))
+        face = face[:: len(face) // _ASKED + 1]
+        if len(face):
+            pixels = _resolution(surface, shot, face) * (width / shot.size[0])
+            factor = max(1, int(_low(pixels / texels[face], area[face]) / _ENOUGH))
+        sizes.append((max(1, round(width / factor)), max(1, round(height / factor))))
+    painted = pictures if sizes == pictures.sizes else pictures.resized(sizes)
+    return [shot.within(painted) for shot in shots]
 
 
-def page_side(mesh: Mesh, density: float, own: Atlas | None = None) -> int:
-    """The side of the page, texels, that holds a mesh at about a density, texels per metre: the nearest power of two,
-    512 to 8192. `own` is the mesh's own layout at any size, where it keeps that."""
-    if own is not None:
-        side = density * own.size / own.texels_per_metre
-    else:
-        area = mesh.face_areas[usual(mesh, solid_faces(mesh))].sum()
-        side = density * float(np.sqrt(area / _FILLED))
-    return int(np.clip(2 ** np.round(np.log2(max(side, 1))), *SIDES))
+def _resolution(surface: Surface, shot: Photo, face: np.ndarray) -> np.ndarray:
+    """(k,) pixels per metre in the middle of faces (k,)."""
+    points, normals = surface.centers[face], surface.normals[face]
+    none = np.zeros((0, 3), np.int32)
+    return aspect(Surface(none, points, normals, points, normals, surface.reach[face]), shot).resolution
+
+
+def _texels_per_metre(surface: Surface, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
+    """(f,) texels per metre of each face, and its area, 0 where it is not laid out."""
+    a, b, c = np.moveaxis(surface.vertices[surface.faces], 1, 0)
+    area = 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
+    a, b, c = np.moveaxis(layout.uv[layout.faces], 1, 0) * layout.size
+    across, down = (b - a).T, (c - a).T
+    flat = 0.5 * np.abs(across[0] * down[1] - across[1] * down[0])
+    laid = (layout.page >= 0) & (area > 0) & (flat > 0)
+    return np.sqrt(flat / np.where(laid, area, 1)), np.where(laid, area, 0)
+
+
+def _low(values: np.ndarray, weights: np.ndarray) -> float:
+    """The value below which `_COARSE` of the weights lie."""
+    order = np.argsort(values)
+    share = np.cumsum(weights[order])
+    return float(values[order[np.searchsorted(share, _COARSE * share[-1])]])

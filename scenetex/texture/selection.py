@@ -1,5 +1,6 @@
 """Per face: what every photo shows of it, which photos are wrong there, and which give the detail."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,7 +32,7 @@ class Choice:
     Attributes:
         exposure: what brings all photos to one exposure.
         trust: (f, m) float32 in [0, 1]: 0 where a photo shows something else than the others (moved, misregistered).
-        misregistration: typical distance, pixels, by which photos miss each other on the surface.
+        misregistration: typical distance, pixels of the widest photo, by which photos miss each other on the surface.
         detail: (f, m) float32, rows sum to 1 where seen: share of each photo in the detail, smooth over the surface.
     """
 
@@ -61,7 +62,7 @@ class Sightings:
         weight: (k,) float32, how much the sighting counts by its place and angle.
         color: (k, 3) uint8 sRGB of the blurred photo.
         energy: (k,) float32, squared grey levels of fine detail about it.
-        slope: (k,) float32, grey levels per pixel.
+        slope: (k,) float32, grey levels per pixel of the widest photo.
         radius: (k,) float32 squared distance from the picture's middle, 1 in its corners.
     """
 
@@ -91,8 +92,8 @@ def look_around(surface: Surface, shots: list[Photo], blur: float, ramp: float) 
     Args:
         surface: of a welded mesh whose faces are small, in the photos' frame.
         shots: the m photos.
-        blur: sigma, pixels, at which photos are compared: below it misregistration dominates.
-        ramp: pixels over which weights grow from image borders and depth steps.
+        blur: sigma, pixels of the widest photo, at which photos are compared: below it misregistration dominates.
+        ramp: pixels of the widest photo over which weights grow from image borders and depth steps.
 
     Raises:
         InputError: no photo sees the front of any face.
@@ -105,22 +106,23 @@ def look_around(surface: Surface, shots: list[Photo], blur: float, ramp: float) 
         a, b, c = surface.faces[front].T
         fields = (fields[a] + fields[b] + fields[c]) * np.float32(1 / 3)
         s = sight(photo, fields[:, :3], fields[:, 3])
-        smooth = gaussian_blur(photo.image, blur)
+        image, sigma = photo.image, blur * photo.scale
+        smooth = gaussian_blur(image, sigma)
         slope = cv2.cvtColor(smooth, cv2.COLOR_RGB2GRAY)
         slope = np.hypot(*(cv2.Sobel(slope, cv2.CV_32F, dx, 1 - dx, scale=1 / 8) for dx in (0, 1)))
-        grey = cv2.cvtColor(photo.image, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.float32)
         detail = grey - cv2.GaussianBlur(grey, (0, 0), 1.0)
-        energy = gaussian_blur(detail * detail, 2 * blur)
+        energy = gaussian_blur(detail * detail, 2 * sigma)
         return (
             front[s.index].astype(np.int32),
-            fields[s.index, 4] * border_weight(s.clearance, ramp),
+            fields[s.index, 4] * border_weight(s.clearance, ramp * photo.scale),
             sample(smooth, s.u, s.v),
             sample(energy, s.u, s.v)[:, 0],
-            sample(slope, s.u, s.v)[:, 0],
-            squared_radius(s.u, s.v, photo.image.shape[1::-1]),
+            sample(slope, s.u, s.v)[:, 0] * np.float32(photo.scale),
+            squared_radius(s.u, s.v, photo.size),
         )
 
-    with ThreadPoolExecutor(threads()) as pool:
+    with ThreadPoolExecutor(threads() or os.cpu_count()) as pool:
         looks = list(pool.map(look, shots))
     view = np.repeat(np.arange(len(shots), dtype=np.int32), [len(x[0]) for x in looks])
     if not len(view):

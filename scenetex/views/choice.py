@@ -12,6 +12,7 @@ from .coverage import Coverage
 _SEEN = 0.7  # worth of surface for being seen at all; how well it is seen makes up the rest
 _COMPANY = 0.1  # worth of surface that is seen already, over surface that is new
 _AGAIN = 0.6  # each further look at a surface is worth this part of the one before
+_NEARNESS = 2.0  # exponent on resolution: of looks at one place, one from twice as far counts a quarter
 _ROUNDS = 4  # of exchanges; mostly two find all
 _TRIED = 32  # candidates that are tried in the place of a chosen one, those first that would add most beside it
 _LEAST = 1e-4  # share of the surface below which an exchange is not worth while
@@ -116,6 +117,36 @@ class Choice:
 
     def _value(self, candidate: int, keen: float) -> np.ndarray:
         return keen * (_SEEN + (1 - _SEEN) * self.views.coverage.quality[candidate])
+
+
+class Looks(Choice):
+    """Chosen candidates of which every side wants several that see it about as well as any, or what there is of such.
+
+    `views` have a coverage whose quality is over the best there is.
+    """
+
+    def __init__(self, views: Views, looks: int):
+        super().__init__(views)
+        self._wanted = np.zeros(2 * views.coverage.points)
+        for candidate in np.flatnonzero(views.usable):
+            self._wanted[views.coverage.sides[candidate]] += self._value(candidate, 1.0)
+        np.minimum(self._wanted, looks, out=self._wanted)
+
+    def add(self, candidate: int) -> None:
+        """Takes a candidate into the choice."""
+        sides = self.views.coverage.sides[candidate]
+        value = self._value(candidate, self.views.keen(candidate))
+        self._wanted[sides] = np.maximum(self._wanted[sides] - value, 0)
+        self._fresh[sides] = 0
+        self.chosen.append(candidate)
+
+    def _gain(self, candidate: int, keen: float) -> float:
+        sides = self.views.coverage.sides[candidate]
+        value = np.minimum(self._value(candidate, keen), self._wanted[sides])
+        return float((value + keen * self._fresh[sides]) @ self.views.coverage.weight[sides])
+
+    def _value(self, candidate: int, keen: float) -> np.ndarray:
+        return keen * self.views.coverage.quality[candidate] ** _NEARNESS
 
 
 def choose(views: Views, count: int, rivals: list[list[int]], overlap: float = 0.0) -> tuple[list[int], Views]:

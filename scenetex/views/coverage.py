@@ -103,14 +103,17 @@ class Coverage:
         return np.minimum(part, part.T)
 
 
-def measure_coverage(sightings: list[Sighting], points: int) -> Coverage:
-    """From what each candidate sees of so many `points`."""
+def measure_coverage(sightings: list[Sighting], points: int, useful: bool = True) -> Coverage:
+    """From what each candidate sees of so many `points`.
+
+    `useful`: quality is over a resolution that is enough; else over the best there is of each side.
+    """
     index = np.concatenate([sighting.index for sighting in sightings])
     density = np.concatenate([sighting.density for sighting in sightings]).astype(np.float64)
     best = np.zeros(2 * points)
     np.maximum.at(best, index, density)
     # What only ever is seen from afar counts as seen well from there.
-    wanted = np.minimum(best, np.median(density) if len(density) else 0.0)
+    wanted = np.minimum(best, np.median(density) if len(density) else 0.0) if useful else best
     coverage = Coverage(points, [], [], [])
     for sighting in sightings:
         coverage.sides.append(sighting.index)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..scene.scene import Scene
-from .choice import Choice, Views, choose, exchange, greedy
+from .choice import Choice, Looks, Views, choose, exchange, greedy
 from .coverage import measure_coverage
 from .sharpness import Sharpness
 from .sightings import Sightings, camera_motion
@@ -21,6 +21,7 @@ _NEAR = 0.1  # image widths of camera motion within which one photo can stand in
 _WINDOW = 8  # photos compared for sharpness at one place
 _BLURRED = 0.25  # least worth of a photo for being blurred: surface no other frame sees is still taken
 _DETOUR = 0.2  # loss of sharpness taken to stay in place rather than go `_SLACK` or `_NEAR` away from it
+_WORTH_A_PHOTO = 0.01  # looks at surface that justify one more photo, as a fraction of what the first would add
 _WORTH_A_KEYFRAME = 0.03  # unseen surface that justifies one more, as a fraction of what a frame sees
 
 
@@ -28,6 +29,7 @@ def select_keyframes(
     scene: Scene,
     count: int | None = None,
     *,
+    looks: int | None = None,
     overlap: float = 0.6,
     every: int | None = None,
     ids: list[int] | None = None,
@@ -38,12 +40,14 @@ def select_keyframes(
 
     By default the trajectory is walked so that each keyframe's view overlaps with the one before by about `overlap`;
     frames are then added for surface that no keyframe sees well. With a `count`, those frames are chosen that see the
-    most of the surface together, and see it well: never less of it than as many frames at equal steps. Blurred photos
-    give way to sharper ones of much the same view.
+    most of the surface together, and see it well: never less of it than as many frames at equal steps. With `looks`, as
+    many are chosen as it takes to see each place so many times about as closely as any frame does. Blurred photos give
+    way to sharper ones of much the same view.
 
     Args:
         scene: the scene.
         count: how many keyframes; all frames where there are fewer. Above 600 they are spread evenly.
+        looks: how many frames should see each place of the surface from nearby; at most 600 frames are chosen.
         overlap: wanted fraction of a keyframe's pixels that the keyframe before it sees too, between 0 and 1.
         every: take every n-th frame instead.
         ids: take these frames instead.
@@ -56,8 +60,8 @@ def select_keyframes(
         Frame ids in trajectory order, no id twice.
 
     Raises:
-        InputError: more than one of `count`, `every` and `ids`; a value out of its range; an id that the scene does not
-            have; a trajectory that sees nothing of the mesh; a photo that cannot be read.
+        InputError: more than one of `count`, `looks`, `every` and `ids`; a value out of its range; an id that the scene
+            does not have; a trajectory that sees nothing of the mesh; a photo that cannot be read.
 
     Example:
         >>> import scenetex
@@ -67,8 +71,8 @@ def select_keyframes(
         >>> len(scenetex.select_keyframes(scene, count=3, sharpness=False))
         3
     """
-    if sum(option is not None for option in (count, every, ids)) > 1:
-        raise InputError("select_keyframes: count, every and ids exclude each other; give one of them")
+    if sum(option is not None for option in (count, looks, every, ids)) > 1:
+        raise InputError("select_keyframes: count, looks, every and ids exclude each other; give one of them")
     if ids is not None:
         if len(ids) == 0:
             raise InputError("select_keyframes: ids is empty; name at least one frame")
@@ -78,7 +82,16 @@ def select_keyframes(
     if not 0 < overlap < 1:
         raise InputError(f"select_keyframes: overlap {overlap} is not between 0 and 1; 0.6 is a good value")
     count = None if count is None else _whole(count, "count", 1)
-    return [scene.frames[i].id for i in _by_sight(scene, count, overlap, sharpness, connected)]
+    trajectory = _look_at(scene, sharpness)
+    if looks is not None:
+        chosen = _enough(trajectory, _whole(looks, "looks", 1))
+    elif count is None:
+        chosen = _fill_gaps(trajectory, _walk(trajectory, overlap))
+    elif count >= len(scene.frames):
+        chosen = list(range(len(scene.frames)))
+    else:
+        chosen = _cover(trajectory, count, overlap if connected else 0.0)
+    return [scene.frames[i].id for i in chosen]
 
 
 def _whole(value: SupportsIndex, name: str, least: int) -> int:
@@ -110,8 +123,8 @@ class _Trajectory:
     photos: Sharpness | None
 
 
-def _by_sight(scene: Scene, count: int | None, overlap: float, sharpness: bool, connected: bool) -> list[int]:
-    """Positions of the chosen frames, ascending."""
+def _look_at(scene: Scene, sharpness: bool) -> _Trajectory:
+    """A scene's trajectory, seen at a glance."""
     if not scene.frames:
         raise InputError(f"{scene.path or scene.name}: has no frames to choose from; add posed frames")
     sightings = Sightings(scene)
@@ -127,12 +140,7 @@ def _by_sight(scene: Scene, count: int | None, overlap: float, sharpness: bool, 
     # Frames not looked at see about what the one looked at before them sees.
     usable = np.repeat(enough, np.diff([*looks, len(travelled)]))
     photos = Sharpness(scene.frames) if sharpness and any(frame.color for frame in scene.frames) else None
-    trajectory = _Trajectory(sightings, travelled, np.array(looks)[enough].tolist(), usable, photos)
-    if count is None:
-        return _fill_gaps(trajectory, _walk(trajectory, overlap))
-    if count >= len(scene.frames):
-        return list(range(len(scene.frames)))
-    return _cover(trajectory, count, overlap if connected else 0.0)
+    return _Trajectory(sightings, travelled, np.array(looks)[enough].tolist(), usable, photos)
 
 
 def _thinned(travelled: np.ndarray) -> list[int]:
@@ -181,15 +189,28 @@ def _fill_gaps(trajectory: _Trajectory, walked: list[int]) -> list[int]:
     return sorted(chosen)
 
 
-def _views(trajectory: _Trajectory, places: list[int]) -> Views:
-    """The frames at those positions as candidates."""
+def _enough(trajectory: _Trajectory, looks: int) -> list[int]:
+    """Positions of so many frames that each place is seen so many times about as closely as from any of them."""
+    places = trajectory.candidates
+    choice = Looks(_views(trajectory, places, useful=False), looks)
+    worth = _WORTH_A_PHOTO * np.median([choice.most(i) for i in range(len(places))])
+    chosen: set[int] = set()
+    for candidate, gain in greedy(choice):
+        if gain < worth and chosen:
+            break
+        chosen.add(_stand_in(places[candidate], trajectory, chosen))
+    return sorted(chosen)
+
+
+def _views(trajectory: _Trajectory, places: list[int], useful: bool = True) -> Views:
+    """The frames at those positions as candidates; `useful` as in `measure_coverage`."""
     sightings, photos = trajectory.sightings, trajectory.photos
 
     def keen(candidate: int) -> float:
         # Sharpness is the energy of a photo's detail; what a texture shows of it is its height.
         return 1.0 if photos is None else max(_BLURRED, photos.relative(places[candidate]) ** 0.5)
 
-    coverage = measure_coverage(sightings.of(places), sightings.points)
+    coverage = measure_coverage(sightings.of(places), sightings.points, useful)
     return Views(coverage, cache(keen), trajectory.usable[places])
 
 

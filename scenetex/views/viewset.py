@@ -161,7 +161,7 @@ def cast_views(
         face_id[i] = hit["face"].reshape(height, width)
         done()
 
-    with ThreadPoolExecutor(threads()) as pool:
+    with ThreadPoolExecutor(at_once or 1) as pool:
         list(pool.map(one, range(m)))
     normals = mesh.face_normals.astype(np.float32)
     return ViewSet(

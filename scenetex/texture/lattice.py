@@ -1,0 +1,28 @@
+"""Normal equations of values that are interpolated between the nodes of a lattice."""
+
+import numpy as np
+import scipy.sparse as sp
+
+
+def gram(shares: sp.csr_matrix, *weights: np.ndarray) -> list[np.ndarray]:
+    """``(shares.T @ diag(w) @ shares).toarray()`` for each of the `weights` (k,), some times as quick.
+
+    Args:
+        shares: (k, nodes), as many entries in each row, such as the four of bilinear interpolation.
+        weights: of the rows.
+
+    Returns:
+        (nodes, nodes) float64 for each of the weights.
+    """
+    count, nodes = shares.shape
+    out = [np.zeros(nodes * nodes) for _ in weights]
+    if not count:
+        return [total.reshape(nodes, nodes) for total in out]
+    node, share = shares.indices.reshape(count, -1).T.astype(np.int64), shares.data.reshape(count, -1).T
+    for a in range(len(node)):
+        for b in range(a + 1):
+            at, product = node[a] * nodes + node[b], share[a] * share[b]
+            for total, weight in zip(out, weights, strict=True):
+                # What is counted on one side of the diagonal comes to the other when the two halves are added.
+                total += np.bincount(at, product * weight * (0.5 if a == b else 1.0), nodes * nodes)
+    return [half + half.T for half in (total.reshape(nodes, nodes) for total in out)]
