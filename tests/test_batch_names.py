@@ -12,7 +12,7 @@ from scenetex.batch import one_scene
 from scenetex.batch.work_folder import work_folder
 from scenetex.cli import texture as texture_command
 from scenetex.files.locks import Busy
-from scenetex.job.backbone import load_model
+from scenetex.job.load_model import load_model
 
 LOUD = tuple(word for word in QUICK if word != "--quiet")
 

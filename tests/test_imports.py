@@ -11,7 +11,7 @@ LAYERS = (
     ("process",),
     ("files",),
     ("limits", "bundled"),
-    ("sampling",),
+    ("sampling", "adapters"),
     ("scene",),
     ("views",),
     ("texture", "synthetic", "correspondence", "panorama"),

@@ -134,7 +134,7 @@ KNOWN = {
     "pipelines/multiview.py from_pretrained",
     "pipelines/multiview.py load_config",
     "pipelines/mvdiffusion_panorama.py from_pretrained",
-    "job/backbone.py from_pretrained",
+    "job/load_model.py from_pretrained",
     "training/checkpoint.py load_file",
     "training/checkpoint.py torch.load",
     "training/encoded_cache.py safe_open",

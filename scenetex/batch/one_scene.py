@@ -14,12 +14,12 @@ import numpy as np
 from ..checks import refuse
 from ..errors import InputError, InputWarning
 from ..files.output import check_replaceable, output_folder
-from ..job.backbone import load_model
 from ..job.bake_stages import lay_out
 from ..job.base_result import find_base
 from ..job.cache_keys import cache_keys
 from ..job.content_hash import FileHashes, content_hash
 from ..job.levels import Sizes, size_stages
+from ..job.load_model import load_model
 from ..job.options import TextureOptions
 from ..job.result_folder import COLLISION, COMPLETED, PREVIEW, REPAINTED, TEXTURED, ResultFolder
 from ..job.run import Result, make_images, prepare_model, run_checks, run_stages, with_named

@@ -269,8 +269,8 @@ def _left_to_the_model(options) -> dict:
 
 @lru_cache(1)  # rooms and prompts are measured on the same one
 def _quiet_model(options: RoomsOptions, panorama: bool = False):
-    from ..job.backbone import load_model
     from ..job.generation import Generation
+    from ..job.load_model import load_model
     from ..pipelines import ConsistentViews
 
     pipe = load_model(Generation("a room", model=options.model, device=options.device, panorama=panorama))

@@ -12,8 +12,8 @@ from ..adapters import ADAPTER
 from ..bundled import locate_model
 from ..errors import InputError
 from ..files.output import check_file, write_files
-from ..job.backbone import load_model
 from ..job.generation import Generation
+from ..job.load_model import load_model
 from ..limits import (
     DEVICE,
     GUIDANCE,

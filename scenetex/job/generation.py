@@ -96,7 +96,7 @@ class Generation:
 
     def __post_init__(self) -> None:
         check_options(self, flags=False)
-        check_additions(self)
+        check_additions(self.reference, self.ip_adapter)
         if self.upscale > 1 and self.panorama:
             raise InputError(f"upscale {self.upscale} (--upscale): not for panoramas")
         if self.upscale_tile is not None and self.upscale == 1:

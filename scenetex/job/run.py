@@ -24,11 +24,11 @@ from ..texture.refine import RefinedCameras
 from ..texture.textured_mesh import TexturedMesh
 from ..texture.unwrap import Packer
 from ..views.viewset import ViewSet
-from .backbone import load_model
 from .bake_stages import Layout, Uvs, bake_stages, lay_out
 from .completion import Completed
 from .completion_stage import completion_stage
 from .generation import Generation, generate_images
+from .load_model import load_model
 from .photo_stages import Made, frames_stage, photo_stages
 from .repainting import Base, Region, Repainting, asked_for
 from .stages import Stages, bars, silent

@@ -22,7 +22,6 @@ from .weight_files import WeightFile, find_weights
 
 if TYPE_CHECKING:
     from .consistent_views import ConsistentViews
-    from .multiview import MultiViewPipeline
 
 # Where published folders have their weights, by the base, and the image encoder that they look with.
 _USUAL = {
@@ -47,7 +46,7 @@ def read_reference(path: Path) -> np.ndarray:
     return image if opaque is None else np.where(opaque[..., None], image, np.uint8(255))
 
 
-def load_reference(pipe: "MultiViewPipeline | ConsistentViews", adapter: Adapter, image: np.ndarray) -> None:
+def load_reference(pipe: "DiffusionPipeline | ConsistentViews", adapter: Adapter, image: np.ndarray) -> None:
     """Has a pipeline go by an image, (h, w, 3) uint8, in all calls that are given none of their own.
 
     Raises:
@@ -102,7 +101,7 @@ def pixels_of(image: Any, encoder: CLIPVisionModelWithProjection) -> torch.Tenso
     return torch.from_numpy(values).permute(2, 0, 1)[None].to(encoder.device, encoder.dtype)
 
 
-def embed_images(pipe: "MultiViewPipeline", images: Any, halves: int) -> list[torch.Tensor]:
+def embed_images(pipe: DiffusionPipeline, images: Any, halves: int) -> list[torch.Tensor]:
     """What the UNet is told of images, for each IP-Adapter: (g, i, ...) of g guidance halves, the negative one first,
     and i images.
 
@@ -127,7 +126,7 @@ def embed_images(pipe: "MultiViewPipeline", images: Any, halves: int) -> list[to
     return found
 
 
-def given_embeddings(pipe: "MultiViewPipeline", embeds: Sequence[torch.Tensor], halves: int) -> list[torch.Tensor]:
+def given_embeddings(pipe: DiffusionPipeline, embeds: Sequence[torch.Tensor], halves: int) -> list[torch.Tensor]:
     """The same of embeddings as diffusers takes them: for each IP-Adapter (i, ...), or (2 i, ...), negative ones first.
 
     Raises:
