@@ -162,6 +162,21 @@ def test_faces_at_one_place_all_come_back(codec):
     assert np.isclose(np.abs(normals(plain)).sum(0), np.abs(normals(packed)).sum(0), atol=1e-3).all()
 
 
+@pytest.mark.parametrize("codec", CODECS)
+def test_normals_and_tangents_go_with_their_vertices(codec):
+    """Of normal maps' meshes; vertices come in another order."""
+    textured = painted_sheet(cells=8)
+    textured = replace(textured, normal_maps=textured.textures)
+    plain, packed = (
+        Decoder(encoded(textured, compress=name, normal_maps=textured.normal_maps)) for name in ("none", codec)
+    )
+    for before, after in zip(plain.parts(), packed.parts(), strict=True):
+        found, turn = matched(before, after)
+        for name in ("NORMAL", "TANGENT"):
+            corners = np.take_along_axis(after.corners(name)[found], turn[..., None], 1)
+            np.testing.assert_allclose(corners, before.corners(name), atol=2e-4)
+
+
 def normals(part) -> np.ndarray:
     a, b, c = np.moveaxis(part.corners("POSITION"), 1, 0)
     return np.cross(b - a, c - a)
