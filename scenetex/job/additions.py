@@ -1,9 +1,11 @@
 """Which options that add to a model go together."""
 
+from pathlib import Path
+
 from ..errors import InputError
 
 
-def check_additions(reference: str | None, ip_adapter: str | None) -> None:
+def check_additions(reference: Path | None, ip_adapter: str | None) -> None:
     """Raises InputError for an image to go by without weights that read it, or weights without an image."""
     if reference is not None and ip_adapter is None:
         raise InputError(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -94,7 +95,7 @@ def bake(
     pictures = as_pictures(images, views)
     hidden = as_masks(masks, pictures, views)
     if any(mask is not None for mask in hidden):
-        pictures = Pictures(pictures.sizes, lambda i, given=pictures: mask_image(given[i], hidden[i]))
+        pictures = Pictures(pictures.sizes, partial(_masked, pictures, hidden))
     views = mask_views(views, hidden)
     if refine_poses:
         refined = refine_cameras(mesh, views, pictures)
@@ -102,6 +103,10 @@ def bake(
             views = cast_views(mesh, refined.intrinsics, refined.cam_to_world, views.size, views.frame_ids)
             views = mask_views(views, hidden)
     return paint(mesh, atlas, survey(mesh, views, pictures), done, generated=None)
+
+
+def _masked(pictures: Pictures, hidden: Sequence[np.ndarray | None], i: int) -> np.ndarray:
+    return mask_image(pictures[i], hidden[i])
 
 
 @dataclass(frozen=True, eq=False)
