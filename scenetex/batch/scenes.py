@@ -92,7 +92,7 @@ def _lines(path: Path) -> list[str]:
 
 def _below(line: str, listed: Path) -> str:
     """The line itself, a name in the folder --root. Raises InputError for one that leads out of it."""
-    if Path(line).is_absolute() or ".." in Path(line).parts:
+    if Path(line).anchor or ".." in Path(line).parts:
         raise InputError(f"{listed}: {line[:200]!r} is not in the folder --root; list paths without --root")
     return line
 

@@ -3,7 +3,7 @@
 import errno
 import os
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from ..errors import InputError, shown
 from .json_file import read_json
@@ -60,5 +60,5 @@ def _check_parts(index: str) -> None:
         return
     files = told.get("weight_map") if isinstance(told, dict) else None
     for file in files.values() if isinstance(files, dict) else ():
-        if isinstance(file, str) and (os.path.isabs(file) or ".." in file.replace("\\", "/").split("/")):
+        if isinstance(file, str) and (os.path.isabs(file) or PureWindowsPath(file).drive or ".." in PureWindowsPath(file).parts):
             raise InputError(f"{index}: leads out of its folder, to {shown(file)}; copy the model again, all of it")

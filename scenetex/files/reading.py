@@ -1,5 +1,6 @@
 """Opening what others made: regular files only, of a size that was reckoned with, and nothing outside a folder."""
 
+import codecs
 import errno
 import os
 import stat
@@ -10,6 +11,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import BinaryIO
 
 from ..errors import InputError, OutsideError, shown
@@ -37,7 +39,15 @@ class _Bounds:
             self.known[parent] = os.path.realpath(parent)
         real = os.path.join(self.known[parent], name)
         real = os.path.realpath(real) if name == ".." or os.path.islink(real) else real
-        return os.path.commonpath([real, self.folder]) == self.folder or path == self.named
+        return lies_in(real, self.folder) or path == self.named
+
+
+def lies_in(path: str, folder: str, places: ModuleType = os.path) -> bool:
+    """Whether a real path is a real folder or lies in it; `places` are those of another system, if need be."""
+    try:
+        return places.commonpath([path, folder]) == places.commonpath([folder])
+    except ValueError:  # on another drive
+        return False
 
 
 _bounds: ContextVar[_Bounds | None] = ContextVar("bounds", default=None)
@@ -176,5 +186,8 @@ def read_bytes(path: str | Path, most: int) -> bytes:
 
 
 def read_text(path: str | Path, most: int = TEXT_BYTES, errors: str = "strict") -> str:
-    """All of a text in UTF-8. Raises OSError as `read_bytes`, and ValueError for other bytes if `errors` is strict."""
-    return read_bytes(path, most).decode("utf-8", errors)
+    """All of a text in UTF-8, or, as Windows marks it at the start, UTF-16. Raises OSError as `read_bytes`, and
+    ValueError for other bytes if `errors` is strict."""
+    data = read_bytes(path, most)
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if wide else "utf-8-sig", errors)
