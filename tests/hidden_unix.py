@@ -1,8 +1,8 @@
 """Runs a command where nothing is that Windows lacks: `python hidden_unix.py scenetex-arguments ...`.
 
-The platform stays Linux, so the libraries keep what they need; this package, and `filelock`, find none of it. Open files
-and folders behave as on Windows: folders cannot be opened, nothing that is open can be renamed or removed, and nothing
-takes a name that is taken.
+The platform stays Linux, so the libraries keep what they need; this package, and `filelock`, find none of it. Open
+files and folders behave as on Windows: folders cannot be opened, nothing that is open can be renamed or removed, and
+nothing takes a name that is taken.
 """
 
 import builtins
@@ -14,7 +14,18 @@ from pathlib import Path
 
 MODULES = {"fcntl", "resource", "pwd", "grp", "termios", "tty", "pty", "syslog", "posix", "crypt", "readline"}
 OF_OS = ("fork", "forkpty", "O_CLOEXEC", "O_NONBLOCK", "O_NOFOLLOW", "O_DIRECTORY", "getuid", "geteuid", "killpg")
-OF_OS += ("setsid", "getpgid", "sched_getaffinity", "statvfs", "sysconf", "uname", "mkfifo", "chown", "nice", "getloadavg")
+OF_OS += (
+    "setsid",
+    "getpgid",
+    "sched_getaffinity",
+    "statvfs",
+    "sysconf",
+    "uname",
+    "mkfifo",
+    "chown",
+    "nice",
+    "getloadavg",
+)
 OF_SIGNAL = ("SIGHUP", "SIGKILL", "SIGALRM", "SIGUSR1", "SIGQUIT", "SIGPIPE", "setitimer", "ITIMER_REAL")
 OF_SIGNAL += ("pthread_sigmask", "SIG_BLOCK", "SIG_SETMASK", "pthread_kill", "siginterrupt")
 OURS = ("scenetex", "filelock")

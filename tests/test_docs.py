@@ -29,6 +29,7 @@ from scenetex.cli.guarded import DEBUG
 from scenetex.cli.main import COMMANDS, main
 from scenetex.cli.panorama import PanoramaOptions
 from scenetex.cli.parsing import parse
+from scenetex.cli.sample import SampleOptions
 from scenetex.cli.view import ViewOptions
 from scenetex.job.options import TextureOptions
 from scenetex.training.training_options import TrainOptions
@@ -42,6 +43,7 @@ OPTIONS = {
     "evaluate": evaluate_command.Options,
     "view": ViewOptions,
     "check": CheckOptions,
+    "sample": SampleOptions,
 }
 # What a job of an array finds in its environment.
 SLURM = {"SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_COUNT": "16", "SLURM_CPUS_PER_TASK": "8"}

@@ -17,6 +17,7 @@ from ..files.output import DiskFull, discard, naming, put_back
 
 STAGES = ".stages"
 FAILED = ".failed"  # behind the name of a scene, the folder that tells why it has none
+SEEDS = ".seeds"  # behind that name, the folder that compares seeds
 
 
 @contextmanager
@@ -61,7 +62,7 @@ def sweep(output: Path) -> None:
     """Removes what killed runs were writing, and puts back what they were about to replace, for all scenes that no run
     is working on now."""
     names = {path.parent.name for path in (output / STAGES).glob("*/.*.partial")}
-    names |= {target.name.removesuffix(FAILED) for target in waiting(output)}
+    names |= {target.name.removesuffix(FAILED).removesuffix(SEEDS) for target in waiting(output)}
     for name in names:
         with suppress(Busy, OSError, InputError):
             release = _lock(output / STAGES / name)
@@ -73,7 +74,7 @@ def sweep(output: Path) -> None:
 
 def _tidy(output: Path, name: str) -> None:
     """What killed runs left of a scene; only for whoever holds its lock."""
-    for result in (name, name + FAILED):
+    for result in (name, name + FAILED, name + SEEDS):
         put_back(Path(os.path.realpath(output / result)))
     for path in (output / STAGES / name).glob(".*.partial"):
         discard(path)

@@ -1,7 +1,7 @@
 """Locks of the operating system on files and folders: each ends with its process, however that ends.
 
-Where there is `fcntl` (Linux, macOS), anything can be locked, whatever it is called later. Windows locks files alone, and
-what is open keeps its name there.
+Where there is `fcntl` (Linux, macOS), anything can be locked, whatever it is called later. Windows locks files alone,
+and what is open keeps its name there.
 """
 
 import errno

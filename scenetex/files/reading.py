@@ -1,6 +1,5 @@
 """Opening what others made: regular files only, of a size that was reckoned with, and nothing outside a folder."""
 
-import codecs
 import errno
 import os
 import stat
@@ -186,8 +185,6 @@ def read_bytes(path: str | Path, most: int) -> bytes:
 
 
 def read_text(path: str | Path, most: int = TEXT_BYTES, errors: str = "strict") -> str:
-    """All of a text in UTF-8, or, as Windows marks it at the start, UTF-16. Raises OSError as `read_bytes`, and
+    """All of a text in UTF-8, with or without the mark that Windows puts before it. Raises OSError as `read_bytes`, and
     ValueError for other bytes if `errors` is strict."""
-    data = read_bytes(path, most)
-    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    return data.decode("utf-16" if wide else "utf-8-sig", errors)
+    return read_bytes(path, most).decode("utf-8-sig", errors)
