@@ -1,7 +1,7 @@
 """The images of keyframes, generated together: what all other images of a scene go on from."""
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -9,14 +9,11 @@ from ..views.viewset import ViewSet
 from .less_memory import with_less_memory
 from .stages import Stages
 
-if TYPE_CHECKING:
-    from .generation import Generation
-
 
 def generate_keyframes(
     model: Callable[[], Any],
     views: ViewSet,
-    generation: "Generation",
+    generation: Any,
     stages: Stages,
     progress: bool = False,
     regions: Mapping[str, np.ndarray] | None = None,
@@ -26,6 +23,7 @@ def generate_keyframes(
     Args:
         model: gives the pipeline; called only if these images are not on disk.
         views: of the keyframes.
+        generation: how, a `Generation`, which is built on this module.
         stages: the stages of the run; what they find on disk is not generated again.
         progress: show progress bars on stderr.
         regions: (f,) bool per face of the mesh, those that have prompts of their own.
@@ -45,7 +43,7 @@ def run_pipeline(
     call: Callable[..., Any],
     name: str,
     views: ViewSet,
-    generation: "Generation",
+    generation: Any,
     stages: Stages,
     progress: bool,
     regions: Mapping[str, np.ndarray],
