@@ -9,7 +9,7 @@ import tiny_pipeline
 from batch_runs import left, rooms, texture
 from PIL import Image
 
-from scenetex.report.seeds import seed_sheet
+from scenetex.report.seed_sheet import seed_sheet
 
 PROMPT = ("--prompt", "a red room", "--image-size", "64x48", "--device", "cpu", "--keyframes", "2,100")
 

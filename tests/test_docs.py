@@ -25,11 +25,11 @@ from doc_pages import Block, prose, read_blocks, scenetex_calls
 
 from scenetex.cli import evaluate as evaluate_command
 from scenetex.cli.check import CheckOptions
+from scenetex.cli.example import ExampleOptions
 from scenetex.cli.guarded import DEBUG
 from scenetex.cli.main import COMMANDS, main
 from scenetex.cli.panorama import PanoramaOptions
 from scenetex.cli.parsing import parse
-from scenetex.cli.sample import SampleOptions
 from scenetex.cli.view import ViewOptions
 from scenetex.job.options import TextureOptions
 from scenetex.training.training_options import TrainOptions
@@ -43,7 +43,7 @@ OPTIONS = {
     "evaluate": evaluate_command.Options,
     "view": ViewOptions,
     "check": CheckOptions,
-    "sample": SampleOptions,
+    "example": ExampleOptions,
 }
 # What a job of an array finds in its environment.
 SLURM = {"SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_COUNT": "16", "SLURM_CPUS_PER_TASK": "8"}

@@ -75,7 +75,7 @@ def test_it_is_used_from_an_empty_folder(wheel, tmp_path):
 
     scenetex = python.parent / "scenetex"
     assert run(scenetex, "--version", cwd=empty) == f"scenetex {PROJECT['project']['version']}\n"
-    assert run(scenetex, "sample", "--quiet", cwd=empty).startswith("sample_room: ")
+    assert run(scenetex, "example", "--quiet", cwd=empty).startswith("sample_room: ")
     small = ["--steps", "1", "--image-size", "64x48", "--keyframes", "2", "--texture-size", "256", "--device", "cpu"]
     command = [scenetex, "texture", "sample_room", "--output", "output", "--prompt", "a room with blue walls", *small]
     assert run(*command, "--quiet", "--report", cwd=empty).startswith("output")

@@ -17,7 +17,7 @@ from ..job.photo_stages import frames_stage
 from ..job.run import prepare_model
 from ..job.stage_cache import MOST_KEPT, StageCache
 from ..job.stages import Stages
-from ..report.seeds import seed_sheet
+from ..report.seed_sheet import seed_sheet
 from ..scene.scene import Scene
 from ..texture.glb_writer import encode_png
 from .work_folder import SEEDS

@@ -1,4 +1,4 @@
-"""``scenetex sample``: writes the sample room, which an installed package does not hold but makes."""
+"""``scenetex example``: writes the sample room, which an installed package does not hold but makes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +15,9 @@ SEED, ROOM = 42, {"kind": "living room"}  # of scenes/sample_room in the reposit
 
 
 @dataclass(frozen=True)
-class SampleOptions:
-    """Writes the sample room: a procedural living room as a scan in ScanNet's layout, with mesh, photos, depth, poses and
-    labels. It is made here, from a seed; nothing is downloaded."""
+class ExampleOptions:
+    """Writes the sample room, a scene to try the other commands with: a procedural living room as a scan in ScanNet's
+    layout, with mesh, photos, depth, poses and labels. It is made here, from a seed; nothing is downloaded."""
 
     output: Annotated[Path, tyro.conf.Positional] = Path("sample_room")
     """Folder to write; its name becomes the scene's."""
@@ -27,11 +27,11 @@ class SampleOptions:
     """No progress bars."""
 
 
-def main(arguments: list[str] | None = None, program: str = "scenetex sample") -> int:
+def main(arguments: list[str] | None = None, program: str = "scenetex example") -> int:
     """Runs the command; the exit code: 0, or 2 where the folder holds something else or cannot be written."""
 
     def work() -> int:
-        options = parse(SampleOptions, program, arguments)
+        options = parse(ExampleOptions, program, arguments)
         from ..synthetic import RoomSettings, make_room, write_scan
 
         room = make_room(SEED, RoomSettings(**ROOM), progress=not options.quiet)
