@@ -318,6 +318,7 @@ def _said(value) -> str:
 
 
 SEED = Between(0, 2**63 - 1)
+SEEDS = Between(2, 16)  # rows that one looks through at a glance
 STEPS = Between(1, 1000)  # as many noise levels as Stable Diffusion knows
 GUIDANCE = Between(0, 1000)
 WEIGHT = Between(0, 100)  # of a ControlNet

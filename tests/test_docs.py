@@ -25,6 +25,7 @@ from doc_pages import Block, prose, read_blocks, scenetex_calls
 
 from scenetex.cli import evaluate as evaluate_command
 from scenetex.cli.check import CheckOptions
+from scenetex.cli.example import ExampleOptions
 from scenetex.cli.guarded import DEBUG
 from scenetex.cli.main import COMMANDS, main
 from scenetex.cli.panorama import PanoramaOptions
@@ -42,6 +43,7 @@ OPTIONS = {
     "evaluate": evaluate_command.Options,
     "view": ViewOptions,
     "check": CheckOptions,
+    "example": ExampleOptions,
 }
 # What a job of an array finds in its environment.
 SLURM = {"SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_COUNT": "16", "SLURM_CPUS_PER_TASK": "8"}

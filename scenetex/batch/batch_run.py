@@ -21,10 +21,10 @@ _PAUSE = 1.0  # seconds between looks at a scene that another run works on
 
 def run_alone(path: Path, options: TextureOptions) -> int:
     """Textures one scene in this process; waits while another run works on it. Raises what `process` does."""
-    waiting = False
+    waiting, part = False, "all" if options.seeds is None else "seeds"
     while True:
         try:
-            outcome = process(path, options, Stages(silent if options.quiet else bars))
+            outcome = process(path, options, Stages(silent if options.quiet else bars), part)
         except Busy:
             if not waiting:
                 say(f"{options.result_name(scene_name(path))}: another run is working on it; waiting", error=True)

@@ -41,7 +41,8 @@ from ..texture.glb_writer import encode_png
 from ..texture.textured_mesh import TexturedMesh
 from .failure import forget_failure, outcome_of_error, record_failure
 from .outcome import Outcome
-from .work_folder import work_folder
+from .seeds import SHEET, compare_seeds
+from .work_folder import SEEDS, work_folder
 
 # Of no use once a scene is done; the outputs of the other stages are kept for runs with other settings.
 _PASSING = ("generate", "paint", "repaint", "complete")
@@ -57,7 +58,8 @@ def process(path: Path, options: TextureOptions, stages: Stages, part: str = "al
         path: of the scene.
         options: of the command.
         stages: shows and times what is done; it gets its cache here.
-        part: "all", or only up to "layout" (the atlas) or "images": their outputs are there for a later call, then.
+        part: "all", or only up to "layout" (the atlas) or "images": their outputs are there for a later call, then; or
+            "seeds", which compares seeds instead.
 
     Returns:
         Outcome "done", "kept" or "partly".
@@ -132,6 +134,10 @@ def _process(path: Path, options: TextureOptions, stages: Stages, part: str, wor
     regions = with_named({}, scene, generation, repainting)
     name = options.result_name(scene.name)
     final = options.output / name
+    if part == "seeds":
+        says = compare_seeds(scene, options, regions, stages, work, _model)
+        told = {"notes": tuple(stages.notes), "warnings": tuple(stages.warnings)}
+        return Outcome(f"{name}{SEEDS}/{SHEET}", path, "done", says, time.perf_counter() - start, **told)
     base = None
     if repainting is not None:
         repainting.faces(regions)

@@ -14,7 +14,7 @@ from ..files.manifest import MANIFEST
 from ..files.reading import read_text
 from ..report.overview import INDEX
 from ..scene.load import scene_name
-from .work_folder import FAILED, STAGES
+from .work_folder import FAILED, SEEDS, STAGES
 
 _PAUSE = 1.0  # seconds until a scene that another run works on is looked at again
 _LONGEST_NAME = 240  # bytes of a scene's name; what lies beside its result has a longer one
@@ -80,7 +80,7 @@ def _lines(path: Path) -> list[str]:
     try:
         text = read_text(path)
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "not text"
+        why = getattr(error, "strerror", None) or "no text in UTF-8"
         raise InputError(f"{path}: cannot be read ({why}); give a text file with one scene per line") from None
     lines = (_COMMENT.sub("", line).strip() for line in text.splitlines())
     found = [line for line in lines if line]
@@ -92,7 +92,7 @@ def _lines(path: Path) -> list[str]:
 
 def _below(line: str, listed: Path) -> str:
     """The line itself, a name in the folder --root. Raises InputError for one that leads out of it."""
-    if Path(line).is_absolute() or ".." in Path(line).parts:
+    if Path(line).anchor or ".." in Path(line).parts:
         raise InputError(f"{listed}: {line[:200]!r} is not in the folder --root; list paths without --root")
     return line
 
@@ -123,7 +123,8 @@ def _check_names(scenes: Sequence[Path], end: str) -> None:
         if len(os.fsencode(name + end)) > _LONGEST_NAME:
             shorter = "; rename it" + ", or choose a shorter --name" * bool(end)
             raise InputError(f"{shown(str(path))}: its name is too long for a folder of results{shorter}")
-        if name.casefold() in _TAKEN or (name.endswith(FAILED) and name.removesuffix(FAILED) in taken):
+        beside = (name.removesuffix(end) for end in (FAILED, SEEDS) if name.endswith(end))
+        if name.casefold() in _TAKEN or any(other in taken for other in beside):
             raise InputError(f"{path}: a scene cannot have the name {name}; rename its folder")
 
 

@@ -12,11 +12,12 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..files.exchange import waiting
-from ..files.locks import Busy, hold
+from ..files.locks import Busy, Release, hold
 from ..files.output import DiskFull, discard, naming, put_back
 
 STAGES = ".stages"
 FAILED = ".failed"  # behind the name of a scene, the folder that tells why it has none
+SEEDS = ".seeds"  # behind that name, the folder that compares seeds
 
 
 @contextmanager
@@ -33,7 +34,7 @@ def work_folder(output: Path, name: str) -> Iterator[Path]:
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     check_output(output)
     with naming(output / name if folder in made else folder):
-        handle = _lock(folder)
+        release = _lock(folder)
     try:
         _tidy(output, name)
         yield folder
@@ -47,7 +48,7 @@ def work_folder(output: Path, name: str) -> Iterator[Path]:
                     parent.rmdir()
         raise
     finally:
-        os.close(handle)
+        release()
 
 
 def check_output(output: Path) -> None:
@@ -61,31 +62,31 @@ def sweep(output: Path) -> None:
     """Removes what killed runs were writing, and puts back what they were about to replace, for all scenes that no run
     is working on now."""
     names = {path.parent.name for path in (output / STAGES).glob("*/.*.partial")}
-    names |= {target.name.removesuffix(FAILED) for target in waiting(output)}
+    names |= {target.name.removesuffix(FAILED).removesuffix(SEEDS) for target in waiting(output)}
     for name in names:
         with suppress(Busy, OSError, InputError):
-            handle = _lock(output / STAGES / name)
+            release = _lock(output / STAGES / name)
             try:
                 _tidy(output, name)
             finally:
-                os.close(handle)
+                release()
 
 
 def _tidy(output: Path, name: str) -> None:
     """What killed runs left of a scene; only for whoever holds its lock."""
-    for result in (name, name + FAILED):
+    for result in (name, name + FAILED, name + SEEDS):
         put_back(Path(os.path.realpath(output / result)))
     for path in (output / STAGES / name).glob(".*.partial"):
         discard(path)
 
 
-def _lock(folder: Path) -> int:
-    """An open file that holds the folder's lock until it is closed; the folder is made if it is not there."""
+def _lock(folder: Path) -> Release:
+    """Locks the folder, which is made if it is not there; what ends the lock."""
     path = folder / "lock"
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            return hold(path, os.O_RDWR | os.O_CREAT)
+            return hold(path)
         except FileNotFoundError:  # removed since, with all that was in it
             continue
         except OSError as error:

@@ -2,8 +2,10 @@
 
 import os
 import signal
+import sys
 import threading
 import time
+from _thread import interrupt_main
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import parent_process
@@ -79,6 +81,9 @@ def _prepare(options: TextureOptions, lane: int) -> None:
 def _follow_parent() -> None:
     """Ends this process when its parent has died: it would go on unseen and keep its scene locked."""
     wait([parent_process().sentinel])
-    os.kill(os.getpid(), signal.SIGTERM)
+    if sys.platform == "win32":  # where os.kill ends it without a word
+        interrupt_main(signal.SIGTERM)
+    else:
+        os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_PATIENCE)
     os._exit(1)

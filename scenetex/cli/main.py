@@ -13,6 +13,7 @@ from .guarded import DEBUG
 # What each does; `NAME.py` beside this file holds it.
 COMMANDS = {
     "texture": "scenes in, textured meshes out: from photos, or from a sentence",
+    "example": "writes the sample room, a scene to try all this with",
     "check": "does a scan fit together: mesh, poses, photos, depth",
     "panorama": "a sentence in, a panorama out",
     "train": "trains a model, stage by stage",

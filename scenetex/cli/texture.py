@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ..batch.batch_run import run_alone, run_batch
 from ..batch.scenes import find_scenes, shard_of
-from ..batch.work_folder import FAILED, STAGES, check_output
+from ..batch.work_folder import FAILED, SEEDS, STAGES, check_output
 from ..files.output import check_apart
 from ..job.options import TextureOptions
 from ..report.overview import check_overview
@@ -18,7 +18,9 @@ def check_results(paths: list[Path], options: TextureOptions) -> None:
     what somebody else wrote."""
     check_output(options.output)
     names = (options.result_name(scene_name(path)) for path in paths)
-    results = [options.output / place for name in names for place in (name, name + FAILED, Path(STAGES, name))]
+    results = [
+        options.output / place for name in names for place in (name, name + FAILED, name + SEEDS, Path(STAGES, name))
+    ]
     check_apart(results, [*map(scene_folder, paths), *options.inputs()])
     check_overview(options.output, options.report)
 

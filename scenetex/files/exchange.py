@@ -7,6 +7,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+from .locks import ANYTHING
 from .manifest import read_manifest
 
 _HERE = -100  # AT_FDCWD: relative paths mean what they mean everywhere else
@@ -23,6 +24,8 @@ def put_in_place(new: Path, target: Path) -> Path | None:
         OSError: it cannot be done; both are where they were.
     """
     if not target.exists() or not any(target.iterdir()):
+        if not ANYTHING and target.exists():  # Windows renames to free names alone
+            target.rmdir()
         new.rename(target)
         return None
     if _exchange(new, target):

@@ -3,7 +3,7 @@
 import errno
 import os
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 from ..errors import InputError, shown
 from .json_file import read_json
@@ -51,6 +51,12 @@ def check_folder(folder: str | Path) -> None:
                 _check_parts(path)
 
 
+def _leads_away(file: str) -> bool:
+    """On whichever system: with a drive's letter or backslashes, too."""
+    path = PureWindowsPath(file)
+    return bool(path.anchor) or ".." in path.parts
+
+
 def _check_parts(index: str) -> None:
     """Raises InputError for a list of the files of a model's weights that names one elsewhere: libraries would read
     it."""
@@ -60,5 +66,5 @@ def _check_parts(index: str) -> None:
         return
     files = told.get("weight_map") if isinstance(told, dict) else None
     for file in files.values() if isinstance(files, dict) else ():
-        if isinstance(file, str) and (os.path.isabs(file) or ".." in file.replace("\\", "/").split("/")):
+        if isinstance(file, str) and _leads_away(file):
             raise InputError(f"{index}: leads out of its folder, to {shown(file)}; copy the model again, all of it")

@@ -5,7 +5,6 @@ written by the lock that is gone, and `sweep` removes it.
 """
 
 import errno
-import fcntl
 import os
 import re
 import shutil
@@ -17,7 +16,7 @@ from uuid import uuid4
 
 from ..errors import InputError
 from .exchange import PREVIOUS, put_in_place, recover, waiting
-from .locks import Busy, hold
+from .locks import ANYTHING, Busy, mark, seize
 from .manifest import MANIFEST, difference, foreign_file, read_manifest, remove_listed, write_manifest
 
 _CURES = {
@@ -33,6 +32,7 @@ _CURES = {
 }
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _DISK_TROUBLE = (*_FULL, errno.EFBIG, errno.EROFS)
+_LONGEST_HINT = 50  # characters of a name that its temporary one repeats; names are limited in bytes
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}\.partial", re.DOTALL)
 
 
@@ -59,21 +59,23 @@ def write_files(files: Mapping[Path, bytes]) -> None:
             _check_regular(path)
             temporary = _hidden_sibling(path)
             staged.append((temporary, path))
-            handles.append(_lock(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)))
+            handles.append(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+            mark(handles[-1])
             with open(handles[-1], "wb", closefd=False) as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
+        if not ANYTHING:
+            _close(handles)
         for temporary, path in staged:
             os.replace(temporary, path)
     except OSError as error:
         raise _cannot_write(path, error) from error
     finally:
+        _close(handles)
         for temporary, _ in staged:
             with suppress(OSError):
                 temporary.unlink()
-        for handle in handles:
-            os.close(handle)
 
 
 @contextmanager
@@ -98,7 +100,7 @@ def output_folder(
     """
     final = Path(final)
     made: list[Path] = []
-    handle = None
+    handles: list[int] = []
     with naming(final):
         check_apart([final], inputs)
         target = Path(os.path.realpath(final))
@@ -114,7 +116,9 @@ def output_folder(
             temporary.mkdir()
             if temporary.stat().st_dev != target.parent.stat().st_dev:
                 raise InputError(f"{final}: leads to another disk; name a folder there as the output instead")
-            handle = _lock(os.open(temporary, os.O_RDONLY))
+            if ANYTHING:
+                handles.append(os.open(temporary, os.O_RDONLY))
+                mark(handles[-1])
         try:
             yield temporary
         except OSError as error:
@@ -137,8 +141,7 @@ def output_folder(
                 parent.rmdir()
         raise
     finally:
-        if handle is not None:
-            os.close(handle)
+        _close(handles)
 
 
 def check_replaceable(final: Path, kind: str) -> None:
@@ -227,11 +230,11 @@ def sweep(folder: Path) -> None:
     for path in folder.glob(".*.partial"):
         with suppress(Busy, OSError):
             if _TEMPORARY.fullmatch(path.name):
-                handle = hold(path, os.O_NOFOLLOW)
+                release = seize(path)
                 try:
                     discard(path)
                 finally:
-                    os.close(handle)
+                    release()
 
 
 def own_folder(folder: Path, kind: str) -> None:
@@ -282,7 +285,9 @@ def _sync(folder: Path) -> None:
 
 
 def _sync_one(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
+    if not ANYTHING and path.is_dir():  # Windows opens no folders, and hands over only what can be written to
+        return
+    handle = os.open(path, os.O_RDONLY if ANYTHING else os.O_RDWR)
     try:
         os.fsync(handle)
     finally:
@@ -291,7 +296,7 @@ def _sync_one(path: Path) -> None:
 
 def _hidden_sibling(path: Path) -> Path:
     """A free name beside `path`: on the same disk, so that renaming is atomic."""
-    name = os.fsdecode(os.fsencode(path.name)[:200])  # names are limited in bytes
+    name = path.name[:_LONGEST_HINT]
     return path.with_name(f".{name}.{uuid4().hex[:12]}.partial")
 
 
@@ -314,8 +319,6 @@ def _check_regular(path: Path) -> None:
         raise InputError(f"{path}: is a device or pipe; name a file")
 
 
-def _lock(handle: int) -> int:
-    """The handle itself, which holds the lock of its file from now on, where its disk has locks."""
-    with suppress(OSError):
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return handle
+def _close(handles: list[int]) -> None:
+    while handles:
+        os.close(handles.pop())

@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import BinaryIO
 
 from ..errors import InputError, OutsideError, shown
@@ -37,7 +38,15 @@ class _Bounds:
             self.known[parent] = os.path.realpath(parent)
         real = os.path.join(self.known[parent], name)
         real = os.path.realpath(real) if name == ".." or os.path.islink(real) else real
-        return os.path.commonpath([real, self.folder]) == self.folder or path == self.named
+        return lies_in(real, self.folder) or path == self.named
+
+
+def lies_in(path: str, folder: str, places: ModuleType = os.path) -> bool:
+    """Whether a real path is a real folder or lies in it; `places` are those of another system, if need be."""
+    try:
+        return places.commonpath([path, folder]) == places.commonpath([folder])
+    except ValueError:  # on another drive
+        return False
 
 
 _bounds: ContextVar[_Bounds | None] = ContextVar("bounds", default=None)
@@ -176,5 +185,6 @@ def read_bytes(path: str | Path, most: int) -> bytes:
 
 
 def read_text(path: str | Path, most: int = TEXT_BYTES, errors: str = "strict") -> str:
-    """All of a text in UTF-8. Raises OSError as `read_bytes`, and ValueError for other bytes if `errors` is strict."""
-    return read_bytes(path, most).decode("utf-8", errors)
+    """All of a text in UTF-8, with or without the mark that Windows puts before it. Raises OSError as `read_bytes`, and
+    ValueError for other bytes if `errors` is strict."""
+    return read_bytes(path, most).decode("utf-8-sig", errors)

@@ -30,6 +30,7 @@ from ..views.region_masks import region_masks
 from ..views.viewset import ViewSet, render_views
 from .additions import check_additions
 from .backbone import sampling_defaults
+from .keyframe_images import generate_keyframes, run_pipeline
 from .less_memory import LEAST_JOINT, with_less_memory
 from .stages import Stages
 
@@ -169,15 +170,8 @@ def generate_images(
     regions = regions or {}
     if generation.panorama:
         return _around(model, scene, generation, stages, progress, regions)
-    with stages.stage("render"):
-        frames = frames_between(scene, keyframes, generation.between)
-        views = render_views(scene, frames, generation.image_size)
-        views = views.at([i for i, depth in enumerate(views.depth) if (depth > 0).any()])
-    wanted = set(keyframes)
-    is_key = tuple(frame in wanted for frame in views.frame_ids)
+    views, is_key = _views(scene, keyframes, generation, stages)
     at = [i for i, key in enumerate(is_key) if key]
-    if not at:
-        raise InputError(f"{scene.name}: no keyframe sees the mesh; poses and mesh have to share one frame and unit")
     found = stages.recall("images")
     if found is None:
         images = _generated(model(), views, at, generation, stages, progress, regions)
@@ -191,6 +185,26 @@ def generate_images(
             width, height = (max(1, side * generation.upscale // _DEPTH_SHARE) for side in views.size)
             views = render_views(scene, list(views.frame_ids), (width, height))
     return views, list(found["images"]), is_key
+
+
+def keyframe_views(scene: Scene, keyframes: list[int], generation: Generation, stages: Stages) -> ViewSet:
+    """The views that `generate_images` generates first and together. Raises InputError as that does."""
+    return _views(scene, keyframes, replace(generation, between=0), stages)[0]
+
+
+def _views(
+    scene: Scene, keyframes: list[int], generation: Generation, stages: Stages
+) -> tuple[ViewSet, tuple[bool, ...]]:
+    """Views along the trajectory that see something of the mesh, and which of them are keyframes."""
+    with stages.stage("render"):
+        frames = frames_between(scene, keyframes, generation.between)
+        views = render_views(scene, frames, generation.image_size)
+        views = views.at([i for i, depth in enumerate(views.depth) if (depth > 0).any()])
+    wanted = set(keyframes)
+    is_key = tuple(frame in wanted for frame in views.frame_ids)
+    if not any(is_key):
+        raise InputError(f"{scene.name}: no keyframe sees the mesh; poses and mesh have to share one frame and unit")
+    return views, is_key
 
 
 def _around(
@@ -247,29 +261,14 @@ def _generated(
     small = stages.recall("small")
     if small is not None:
         return small["images"]
-    joint = generation.joint_views
-
-    def run(call: Callable[..., Any], name: str, views: ViewSet, **given: Any) -> np.ndarray:
-        pipe.set_progress_bar_config(disable=not progress, desc=name, leave=False)
-        given |= generation.prompts(views, regions)
-
-        def attempt(joint_views: int) -> np.ndarray:
-            # The same state for both calls: views between start from the noise of the keyframes.
-            return call(views=views, joint_views=joint_views, **given, **generation.sampling.keywords()).images
-
-        return with_less_memory(pipe, len(views), joint, attempt, stages.notes.append)
-
-    with stages.stage("generate"):
-        found = stages.recall("generate")
-        images = found["images"] if found else run(pipe, "generate", views.at(at))
-        if found is None:
-            stages.keep("generate", images=images)
+    images = generate_keyframes(lambda: pipe, views.at(at), generation, stages, progress, regions)
     if len(at) < len(views):
         with stages.stage("interpolate"):
             anchors = [None] * len(views)
             for i, image in zip(at, images, strict=True):
                 anchors[i] = image
-            images = run(pipe.interpolate, "interpolate", views, images=anchors)
+            call = pipe.interpolate, "interpolate"
+            images = run_pipeline(pipe, *call, views, generation, stages, progress, regions, images=anchors)
     images = np.round(images * 255).astype(np.uint8)
     if generation.upscale > 1:
         stages.keep("small", ("generate", "interpolate"), images=images)

@@ -27,6 +27,7 @@ from ..limits import (
     PROMPT,
     REGION,
     SEED,
+    SEEDS,
     STEPS,
     TEXTURE,
     THREADS,
@@ -65,6 +66,7 @@ _WORK = (
     "ray",
     "time_limit",
     "quiet",
+    "seeds",
 )
 
 
@@ -135,6 +137,9 @@ class TextureOptions:
     """Views to generate between any two consecutive keyframes."""
     seed: Annotated[int, SEED] = 0
     """The same seed gives the same images, on as many threads."""
+    seeds: Annotated[int | None, SEEDS] = None
+    """Only compare: keyframes of so many seeds, from --seed on, in few --steps, on one sheet, seeds.png in the folder
+    <scene>.seeds; --seed then textures with the one you choose."""
     device: Annotated[str, DEVICE] = "auto"
     """Where to generate: auto, cpu, cuda, or cuda:N for one of several GPUs."""
     steps: Annotated[int | None, STEPS] = None
@@ -284,6 +289,7 @@ class TextureOptions:
         self.generation()
         self._check_kept()
         self._check_size()
+        self._check_seeds()
 
     def _check_glb(self, there: bool) -> None:
         """Raises InputError for what only a GLB can be, where none is asked for, and for what is not installed."""
@@ -316,6 +322,21 @@ class TextureOptions:
             raise InputError("--normal-maps are of what --faces and --lods take away; add one of them")
         if given and find_spec("fast_simplification") is None:
             raise InputError(f"{given[0]} needs fast-simplification; {extra('lods')}")
+
+    def _check_seeds(self) -> None:
+        """Raises InputError where no seeds can be compared."""
+        if self.seeds is None:
+            return
+        if self.prompt is None and self.source != "panorama":
+            raise InputError("--seeds compares what a sentence makes of the scene; add --prompt '...'")
+        if self.source != "generated":
+            what = f"--images {self.images}" if self.images != "auto" else "--only and --keep"
+            raise InputError(f"--seeds compares generated views along the trajectory; leave {what} out")
+        if self.is_batch():
+            raise InputError(
+                "--seeds compares seeds for one scene; give that scene alone, without --workers and the like"
+            )
+        SEED.check(self.seed + self.seeds - 1, f"--seeds {self.seeds}: the last seed", whole=True)
 
     def is_batch(self) -> bool:
         """Whether a failure is recorded and the other scenes go on, or ends the command."""

@@ -200,7 +200,7 @@ class ResultFolder:
             }
             for i, frame in enumerate(views.frame_ids)
         }
-        self.cameras_path.write_text(json.dumps(cameras, indent=1) + "\n")
+        self.cameras_path.write_text(json.dumps(cameras, indent=1) + "\n", encoding="utf-8")
 
     def write_sources(self, textured: TexturedMesh) -> None:
         """Writes where each texel's colour comes from, an indexed PNG per page, see `texture.sources`."""
@@ -210,11 +210,11 @@ class ResultFolder:
 
     def write_report(self, report: dict) -> None:
         """Writes the report, last of all: what it holds is what JSON can hold."""
-        self.report_path.write_text(json.dumps(report, indent=2) + "\n")
+        self.report_path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
     def files(self) -> list[str]:
         """Names of all files, with those of the folders they lie in, in the alphabet's order."""
-        return sorted(str(path.relative_to(self.path)) for path in self.path.rglob("*") if path.is_file())
+        return sorted(path.relative_to(self.path).as_posix() for path in self.path.rglob("*") if path.is_file())
 
 
 def _is_sound(camera: ImageCamera) -> bool:

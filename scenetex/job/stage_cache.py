@@ -15,7 +15,7 @@ from ..files.output import write_files
 from ..files.reading import open_file
 
 _log = logging.getLogger(__name__)
-MOST_KEPT = 8  # outputs of one stage, of which those go first that were not used for longest
+MOST_KEPT = 8  # outputs of one stage
 
 
 class StageCache:
@@ -27,10 +27,11 @@ class StageCache:
         keys: per stage, the hash of its inputs and settings, from `cache_keys`.
         scene: whose outputs these are. Other results of that scene have folders beside this one, called
             `<scene>-<name>`; what they have is read, too: a key tells all that an output depends on.
+        most: outputs of one stage that are kept, of which those go first that were not used for longest.
     """
 
-    def __init__(self, folder: Path, keys: dict[str, str], scene: str | None = None):
-        self._folder, self._keys = folder, keys
+    def __init__(self, folder: Path, keys: dict[str, str], scene: str | None = None, most: int = MOST_KEPT):
+        self._folder, self._keys, self._most = folder, keys, most
         self._scene = folder.name if scene is None else scene
 
     def has(self, name: str) -> bool:
@@ -54,7 +55,7 @@ class StageCache:
         return None
 
     def write(self, name: str, arrays: dict[str, np.ndarray]) -> None:
-        """Stores the arrays; of more than `MOST_KEPT` outputs of the stage, the longest unused go.
+        """Stores the arrays; of more than `most` outputs of the stage, the longest unused go.
 
         Raises:
             InputError: it cannot be written.
@@ -66,7 +67,7 @@ class StageCache:
         others = sorted(
             (other.stat().st_mtime_ns, other) for other in self._folder.glob(f"{name}-*.npz") if other != path
         )
-        for _, other in others[: max(0, len(others) + 1 - MOST_KEPT)]:
+        for _, other in others[: max(0, len(others) + 1 - self._most)]:
             other.unlink(missing_ok=True)
 
     def drop(self, *names: str) -> None:

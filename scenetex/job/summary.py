@@ -1,12 +1,12 @@
 """What a report says: what was done, how much of the surface was seen, and what the run was like."""
 
 import platform
-import resource
 from dataclasses import asdict
 from importlib import metadata
 
 import numpy as np
 
+from ..process.memory import peak_memory
 from ..scene.scene import Scene
 from ..texture.clipping import clipped_texels
 from ..texture.own_materials import unpainted
@@ -97,5 +97,5 @@ def about_run(stages: Stages, total: float) -> dict:
         "seconds": {name: round(value, 3) for name, value in (stages.so_far() | totals).items()},
         "reused": sorted(set(stages.reused)),
         "notes": stages.notes,
-        "peak_memory_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "peak_memory_mb": round(peak_memory() / 2**20, 1),
     }

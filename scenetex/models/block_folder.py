@@ -23,7 +23,8 @@ def save_blocks(unet: MultiViewUNet, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     blocks = {name: value for name, value in unet.state_dict().items() if not name.startswith(_BASE)}
     save_file({name: value.contiguous() for name, value in blocks.items()}, folder / _WEIGHTS)
-    (folder / _CONFIG).write_text(json.dumps({name: unet.config[name] for name in _SETTINGS}, indent=2) + "\n")
+    told = json.dumps({name: unet.config[name] for name in _SETTINGS}, indent=2)
+    (folder / _CONFIG).write_text(told + "\n", encoding="utf-8")
 
 
 def load_blocks(folder: Path, base: UNet2DConditionModel) -> MultiViewUNet:

@@ -6,13 +6,16 @@ import signal
 import sys
 import threading
 import time
+from _thread import interrupt_main
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from .console import tolerate_lost_readers
 
 INTERRUPTED = 128 + signal.SIGINT
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Windows has no SIGHUP.
+ENDING = (signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else []))
+_HAS_ALARM = hasattr(signal, "setitimer")  # not on Windows
 _AGAIN = 0.05  # seconds until an interruption that came at a bad moment is tried again
 _PATIENCE = 3.0  # seconds for threads to end on their own
 _GRACE = 1.0  # seconds for tidying up, in which further ones do nothing: some launchers send several
@@ -24,7 +27,7 @@ def as_process(work: Callable[[], int]) -> int:
     Until `interruptible` is entered nothing has been begun: a signal leaves at once, whatever is being imported. What
     is ignored from the start, as Ctrl-C in the background of a script, stays so.
     """
-    heard = [number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN]
+    heard = [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]
     for number in heard:
         signal.signal(number, _leave)
     _State.own = True
@@ -74,7 +77,7 @@ def interruptible(own: bool = False) -> Iterator[None]:
         else:
             report(about)
 
-    alarm = signal.signal(signal.SIGALRM, interruption)
+    alarm = signal.signal(signal.SIGALRM, interruption) if _HAS_ALARM else None
     hears = signal.getsignal(signal.SIGINT) is _leave
     if hears:
         signal.signal(signal.SIGINT, interruption)
@@ -88,12 +91,13 @@ def interruptible(own: bool = False) -> Iterator[None]:
             raise KeyboardInterrupt from None
         raise
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        interruption.alarm(0)
         sys.meta_path.remove(interruption)
         _State.current = None
         if hears:
             signal.signal(signal.SIGINT, _leave if interruption.since is None else _nothing)
-        signal.signal(signal.SIGALRM, alarm)
+        if _HAS_ALARM:
+            signal.signal(signal.SIGALRM, alarm)
         sys.unraisablehook = report
 
 
@@ -128,6 +132,9 @@ def unheard_by_children() -> Iterator[None]:
 
     Their parent tells them to end, and they need not say so, each with a traceback.
     """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows; workers ignore it as soon as they can
+        yield
+        return
     from multiprocessing import resource_tracker
 
     resource_tracker.ensure_running()  # as it starts, it would lift the block
@@ -149,6 +156,9 @@ class _Interruption:
         since: when KeyboardInterrupt was raised, or None.
     """
 
+    _later: threading.Timer | None = None  # what stands for the alarm where there is none
+    _rang = False
+
     def __init__(self):
         self.asked: float | None = None
         self.since: float | None = None
@@ -156,25 +166,43 @@ class _Interruption:
 
     def __call__(self, number: int, frame) -> None:
         now = time.monotonic()
-        if number != signal.SIGALRM and self.asked is not None and now - self.asked > _GRACE:
+        again, self._rang = self._rang or (_HAS_ALARM and number == signal.SIGALRM), False
+        if not again and self.asked is not None and now - self.asked > _GRACE:
             _leave(number, frame)
         self.asked = self.asked or now
         if _is_importing(frame):
             self._pending = True
-            signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+            self.alarm(_AGAIN)
         elif self.since is None:
             self._raise()
 
     def find_spec(self, name: str, path=None, target=None) -> None:
         """Finds nothing, but ends an import that nobody waits for any more."""
         if self._pending and threading.current_thread() is threading.main_thread():
-            signal.setitimer(signal.ITIMER_REAL, _AGAIN)  # some imports are tried only, and may fail
+            self.alarm(_AGAIN)  # some imports are tried only, and may fail
             self._raise()
 
     def again(self) -> None:
         """KeyboardInterrupt was raised, but got lost."""
         self.since = None
-        signal.setitimer(signal.ITIMER_REAL, _AGAIN)
+        self.alarm(_AGAIN)
+
+    def alarm(self, seconds: float) -> None:
+        """Tries again in so many seconds; 0: not any more."""
+        if _HAS_ALARM:
+            signal.setitimer(signal.ITIMER_REAL, seconds)
+            return
+        if self._later is not None:
+            self._later.cancel()
+        self._later = None
+        if seconds:
+            self._later = threading.Timer(seconds, self._ring)
+            self._later.daemon = True
+            self._later.start()
+
+    def _ring(self) -> None:
+        self._rang = True
+        interrupt_main()
 
     def _raise(self) -> None:
         self._pending, self.since = False, time.monotonic()

@@ -2,11 +2,16 @@
 
 import ctypes
 import mmap
-import resource
+import sys
 from contextlib import suppress
 from pathlib import Path
 
 from .threads import one_thread
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
 
 # What else libraries say: OpenCV, torch on a CPU and on a GPU, C++, the loader of libraries, threads, the system.
 _SAYINGS = ("Insufficient memory", "Failed to allocate", "DefaultCPUAllocator", "CUDA out of memory", "bad_alloc")
@@ -62,23 +67,40 @@ def need_slack(what: str) -> None:
 
 
 def _is_limited() -> bool:
+    if resource is None:
+        return False
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     return limit != resource.RLIM_INFINITY and limit < _ROOMY
 
 
+def peak_memory() -> int:
+    """Bytes of memory that this process had at the most so far."""
+    if resource is not None:
+        unit = 1 if sys.platform == "darwin" else 1024
+        return unit * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    import psutil
+
+    told = psutil.Process().memory_info()
+    return getattr(told, "peak_wset", told.rss)  # the former on Windows
+
+
 def _available() -> int | None:
     """Bytes that the system has left for this process, swap included; None where it does not say."""
+    import psutil
+
     left = []
-    with suppress(OSError, ValueError, KeyError):
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        told = {name: int(value.split()[0]) for name, _, value in (line.partition(":") for line in lines)}
-        left.append(1024 * (told["MemAvailable"] + told["SwapFree"]))
-    with suppress(OSError, ValueError, KeyError):
-        limit, used = (int((_GROUP / name).read_text()) for name in ("memory.max", "memory.current"))
-        lines = (_GROUP / "memory.stat").read_text().splitlines()
+    with suppress(OSError, ValueError, KeyError, RuntimeError, psutil.Error):
+        left.append(psutil.virtual_memory().available + psutil.swap_memory().free)
+    with suppress(OSError, ValueError, KeyError):  # Linux's control groups
+        limit, used = (int(_told(name)) for name in ("memory.max", "memory.current"))
+        lines = _told("memory.stat").splitlines()
         told = {name: int(value) for name, value in map(str.split, lines)}
         left.append(limit - used + told["inactive_file"])
     return min(left, default=None)
+
+
+def _told(name: str) -> str:
+    return (_GROUP / name).read_text(encoding="utf-8")
 
 
 def is_out_of_memory(error: BaseException) -> bool:

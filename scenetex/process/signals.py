@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from .interrupt import no_longer_heard, obey
+from .interrupt import ENDING, no_longer_heard, obey
 
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
+_ENDING = ENDING[1:]
 
 
 @dataclass
@@ -66,7 +66,7 @@ def deferred() -> Iterator[Asked]:
             asked.obey()
         asked.signal = number
 
-    with _handled_by(note, (signal.SIGINT, *_ENDING)) as asked.before:
+    with _handled_by(note, ENDING) as asked.before:
         yield asked
 
 

@@ -16,8 +16,8 @@ from ..views.raycast import RayCaster
 from ..views.viewset import ViewSet
 
 _LONGEST = 16  # times as long as wide at the most are pictures shown; a strip would be but a line
-_WIDTH, _MARGIN, _GAP, _LINE = 1840, 24, 10, 26
-_PAPER, _SLOT, _INK, _FAINT = (32, 33, 36), (44, 45, 49), (232, 234, 237), (154, 160, 166)
+WIDTH, MARGIN, GAP, LINE = 1840, 24, 10, 26
+PAPER, _SLOT, INK, FAINT = (32, 33, 36), (44, 45, 49), (232, 234, 237), (154, 160, 166)
 _MAX_VIEWS, _MAX_PAGES = 8, 9
 _SOURCES = {"photo": "photo", "generated": "generated", "filled": "unseen, filled in"}
 
@@ -36,22 +36,22 @@ def contact_sheet(views: ViewSet, images: Sequence[np.ndarray], textured: Textur
     """
     shown = np.unique(np.linspace(0, len(views) - 1, min(len(views), _MAX_VIEWS)).round().astype(int))
     aspect = float(np.clip(views.size[0] / views.size[1], 1 / _LONGEST, _LONGEST))
-    inner = _WIDTH - 2 * _MARGIN
-    tile_width = min((inner - _GAP * (len(shown) - 1)) // len(shown), 420, round(320 * aspect))
+    inner = WIDTH - 2 * MARGIN
+    tile_width = min((inner - GAP * (len(shown) - 1)) // len(shown), 420, round(320 * aspect))
     tile = (tile_width, round(tile_width / aspect))
-    large = int(np.clip((inner - 2 * _GAP) / (1 + 2 * aspect), 360, 600))
-    slot = ((inner - 2 * _GAP - large) // 2, large)
+    large = int(np.clip((inner - 2 * GAP) / (1 + 2 * aspect), 360, 600))
+    slot = ((inner - 2 * GAP - large) // 2, large)
     inside = (min(slot[0], round(large * aspect)), min(large, round(slot[0] / aspect)))
 
-    photos_at = _MARGIN + 2 * _LINE
-    depth_at = photos_at + tile[1] + _GAP
-    result_at = depth_at + tile[1] + 2 * _GAP + _LINE
-    sources_at = result_at + large + _GAP + _LINE
-    sheet = Image.new("RGB", (_WIDTH, sources_at + large + _MARGIN), _PAPER)
+    photos_at = MARGIN + 2 * LINE
+    depth_at = photos_at + tile[1] + GAP
+    result_at = depth_at + tile[1] + 2 * GAP + LINE
+    sources_at = result_at + large + GAP + LINE
+    sheet = Image.new("RGB", (WIDTH, sources_at + large + MARGIN), PAPER)
     draw = ImageDraw.Draw(sheet)
 
-    def label(x: int, above: int, text: str, ink: tuple[int, int, int] = _INK) -> None:
-        draw.text((x, above - _LINE // 2), text, ink, ImageFont.load_default(15), anchor="lm")
+    def label(x: int, above: int, text: str, ink: tuple[int, int, int] = INK) -> None:
+        draw.text((x, above - LINE // 2), text, ink, ImageFont.load_default(15), anchor="lm")
 
     def place(x: int, y: int, picture: np.ndarray) -> None:
         sheet.paste(Image.fromarray(picture), (x, y))
@@ -60,17 +60,17 @@ def contact_sheet(views: ViewSet, images: Sequence[np.ndarray], textured: Textur
     drawn = int((atlas.page >= 0).sum())
     pages = f"{atlas.pages} page{'s' if atlas.pages > 1 else ''} of {atlas.size} x {atlas.size} texels"
     facts = f"{len(views)} views, {drawn:,} faces, {pages}, {short(atlas.texels_per_metre)} texels/m"
-    label(_MARGIN, _MARGIN + _LINE, facts)
+    label(MARGIN, MARGIN + LINE, facts)
 
     low, high = depth_range(views.depth[shown])
     legend = f"depth {short(low, 1)} m to {short(high, 1)} m"
-    place(_WIDTH - _MARGIN - 160, _MARGIN + 7, turbo(np.tile(np.linspace(0, 1, 160), (12, 1))))
-    draw.text((_WIDTH - _MARGIN - 170, _MARGIN + 13), legend, _FAINT, ImageFont.load_default(15), anchor="rm")
+    place(WIDTH - MARGIN - 160, MARGIN + 7, turbo(np.tile(np.linspace(0, 1, 160), (12, 1))))
+    draw.text((WIDTH - MARGIN - 170, MARGIN + 13), legend, FAINT, ImageFont.load_default(15), anchor="rm")
     for column, view in enumerate(shown):
-        x = _MARGIN + column * (tile[0] + _GAP)
-        label(x, photos_at, f"frame {views.frame_ids[view]}", _FAINT)
-        place(x, photos_at, _fit(images[view], tile))
-        place(x, depth_at, _fit(depth_picture(views.depth[view], low, high), tile))
+        x = MARGIN + column * (tile[0] + GAP)
+        label(x, photos_at, f"frame {views.frame_ids[view]}", FAINT)
+        place(x, photos_at, fit(images[view], tile))
+        place(x, depth_at, fit(depth_picture(views.depth[view], low, high), tile))
 
     part = f", {_MAX_PAGES} of {atlas.pages} pages" if atlas.pages > _MAX_PAGES else ""
     best = max(shown, key=lambda view: np.count_nonzero(views.depth[view]))
@@ -80,16 +80,16 @@ def contact_sheet(views: ViewSet, images: Sequence[np.ndarray], textured: Textur
         for above, painted in ((result_at, textured), (sources_at, in_false_colors(textured))):
             from_frame = pool.submit(smooth_render, painted, *inner_camera, inside, False)
             from_above = pool.submit(smooth_render, painted, *outer_camera, slot, True)
-            pictures = [_atlas_picture(painted, large), _fit(from_frame.result(), slot), from_above.result()]
+            pictures = [_atlas_picture(painted, large), fit(from_frame.result(), slot), from_above.result()]
             for column, picture in enumerate(pictures):
-                place(_MARGIN + (column > 0) * (large + _GAP) + (column > 1) * (slot[0] + _GAP), above, picture)
+                place(MARGIN + (column > 0) * (large + GAP) + (column > 1) * (slot[0] + GAP), above, picture)
     for x, text in (
-        (_MARGIN, f"atlas{part}"),
-        (_MARGIN + large + _GAP, f"result, from frame {views.frame_ids[best]}"),
-        (_MARGIN + large + slot[0] + 2 * _GAP, "result, from above"),
+        (MARGIN, f"atlas{part}"),
+        (MARGIN + large + GAP, f"result, from frame {views.frame_ids[best]}"),
+        (MARGIN + large + slot[0] + 2 * GAP, "result, from above"),
     ):
         label(x, result_at, text)
-    x = _MARGIN
+    x = MARGIN
     for text, color in source_legend(textured):
         draw.rectangle((x, sources_at - 19, x + 12, sources_at - 7), color)
         label(x + 20, sources_at, text)
@@ -148,7 +148,7 @@ def _atlas_picture(textured: TexturedMesh, side: int) -> np.ndarray:
     pages = min(textured.atlas.pages, _MAX_PAGES)
     columns = int(np.ceil(np.sqrt(pages)))
     cell = (side - (columns - 1) * 4) // columns
-    picture = np.full((side, side, 3), _PAPER, np.uint8)
+    picture = np.full((side, side, 3), PAPER, np.uint8)
     for page in range(pages):
         y, x = (cell + 4) * (page // columns), (cell + 4) * (page % columns)
         picture[y : y + cell, x : x + cell] = page_picture(textured, page, cell)
@@ -210,7 +210,7 @@ def turbo(values: np.ndarray) -> np.ndarray:
     return cv2.applyColorMap(levels, cv2.COLORMAP_TURBO)[:, :, ::-1]
 
 
-def _fit(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def fit(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The picture as large as it fits into (width, height), centred on a slot of that size."""
     height, width = picture.shape[:2]
     scale = min(size[0] / width, size[1] / height)

@@ -103,7 +103,10 @@ def _is_number(stem: str) -> bool:
 
 def _places(photo: Path, folder: Path) -> Iterator[tuple[Path, list[Path]]]:
     """Folders a photo lies in, up to the scene's, and its path in each, with and without the photos' own folder."""
-    inside = os.path.relpath(photo.parent, folder)
+    try:
+        inside = os.path.relpath(photo.parent, folder)
+    except ValueError:  # on another drive
+        inside = ".."
     depth = 0 if inside == "." or inside.startswith("..") else len(Path(inside).parts)
     for above in photo.parents[: depth + 1]:
         path = photo.relative_to(above)

@@ -34,9 +34,9 @@ def write_labels(room: Room, points: np.ndarray, folder: Path, name: str) -> Non
             groups.append({"id": part, "objectId": part, "segments": segments.tolist(), "label": label_of(said)})
     mesh = f"{name}_vh_clean_2.0.010000.segs.json"
     about = {"params": {"segMinVerts": "1"}, "sceneId": name, "segIndices": segment.tolist()}
-    (folder / mesh).write_text(json.dumps(about, separators=(",", ":")) + "\n")
+    (folder / mesh).write_text(json.dumps(about, separators=(",", ":")) + "\n", encoding="utf-8")
     listed = {"sceneId": name, "appId": "scenetex", "segGroups": groups, "segmentsFile": mesh}
-    (folder / f"{name}.aggregation.json").write_text(json.dumps(listed, indent=1) + "\n")
+    (folder / f"{name}.aggregation.json").write_text(json.dumps(listed, indent=1) + "\n", encoding="utf-8")
 
 
 def label_of(part: str) -> str:

@@ -162,7 +162,7 @@ def _write_all(room: Room, folder: Path, name: str, settings: ScanSettings, prog
         intrinsics[:3, :3] = camera.intrinsics
         _write_matrix(folder / "intrinsic" / f"intrinsic_{kind}.txt", intrinsics)
         _write_matrix(folder / "intrinsic" / f"extrinsic_{kind}.txt", np.eye(4))
-    (folder / f"{name}.txt").write_text(_scene_text(room, settings, color_camera, depth_camera))
+    (folder / f"{name}.txt").write_text(_scene_text(room, settings, color_camera, depth_camera), encoding="utf-8")
     recipe = {
         "seed": int(room.seed),
         "description": room.description,
@@ -170,7 +170,7 @@ def _write_all(room: Room, folder: Path, name: str, settings: ScanSettings, prog
         "scan": asdict(settings),
         "world_from_room": world.tolist(),
     }
-    (folder / RECIPE).write_text(json.dumps(recipe, indent=1) + "\n")
+    (folder / RECIPE).write_text(json.dumps(recipe, indent=1) + "\n", encoding="utf-8")
     return room
 
 
@@ -227,7 +227,7 @@ def write_ply(path: Path, mesh: Mesh) -> None:
 
 
 def _write_matrix(path: Path, matrix: np.ndarray) -> None:
-    path.write_text("".join(" ".join(f"{v:.6f}" for v in row) + "\n" for row in matrix))
+    path.write_text("".join(" ".join(f"{v:.6f}" for v in row) + "\n" for row in matrix), encoding="utf-8")
 
 
 def _write_image(path: Path, image: np.ndarray, options: list[int]) -> None:

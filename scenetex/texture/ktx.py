@@ -34,7 +34,7 @@ def encode_ktx2(png: bytes) -> bytes:
     """
     check_ktx()
     program = Path(str(_program()))
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         source, target = Path(folder) / "page.png", Path(folder) / "page.ktx2"
         source.write_bytes(png)
         files = [source, target] if program.stem == "ktx" else [target, source]

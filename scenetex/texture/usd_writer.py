@@ -51,7 +51,7 @@ def write_usd(
         raise InputError("the mesh has no face with area, so there is nothing to export; check the input mesh")
     names = atlas.page_names(path.stem)
     files = {name: encode_png(texture) for name, texture in zip(names, textures, strict=True)}
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         inside = Path(folder) / "scene.usdc"
         for name, data in files.items():
             (Path(folder) / name).write_bytes(data)

@@ -69,7 +69,7 @@ def save_checkpoint(folder: Path, progress: Progress, trained: Trained) -> Path:
         torch.save(trained.optimizer.state_dict(), moments)
         (partial / _FILES[2]).write_bytes(moments.getbuffer())
         state = {"step": progress.step, "run": progress.run, "scaler": progress.scaler}
-        (partial / _STATE).write_text(json.dumps(state, indent=1))
+        (partial / _STATE).write_text(json.dumps(state, indent=1), encoding="utf-8")
     for old in _all(folder)[:-_KEPT]:
         remove_folder(old, _KIND)
     return final

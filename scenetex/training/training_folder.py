@@ -8,7 +8,7 @@ from warnings import warn
 
 from ..bundled import locate_model
 from ..errors import InputError, InputWarning
-from ..files.locks import Busy, hold
+from ..files.locks import Busy, Release, hold
 from ..files.output import check_apart, check_file, check_replaceable, naming, sweep
 from ..files.seal import set_aside
 from .model_folder import MODEL
@@ -42,13 +42,13 @@ def training_folder(options: TrainOptions, main: bool) -> Iterator[None]:
     made = [path for path in (*own, folder, *folder.parents) if not path.exists()]
     with naming(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    handle = _locked(folder)
+    release = _locked(folder)
     try:
         _tidy(options)
         keep_strange(folder / _CURVE)
         yield
     finally:
-        os.close(handle)
+        release()
         _remove_if_empty(folder, made)
 
 
@@ -86,11 +86,11 @@ def _check_foreign(folder: Path) -> None:
             )
 
 
-def _locked(folder: Path) -> int:
-    """A handle that holds the run's lock until it is closed."""
+def _locked(folder: Path) -> Release:
+    """Locks the run; what ends the lock."""
     path = folder / _LOCK
     try:
-        return hold(path, os.O_RDWR | os.O_CREAT)
+        return hold(path)
     except Busy:
         raise InputError(
             f"{folder}: another training is at work there; wait, or choose another output folder"
