@@ -85,7 +85,7 @@ def geometry(thing: bpy.types.Object) -> dict:
         "vertices": [list(v.co) for v in mesh.vertices],
         "faces": [list(p.vertices) for p in mesh.polygons],
         "uv": [list(e.vector) for e in mesh.uv_layers.active.uv],
-        "slots": [m and m.name for m in mesh.materials],
+        "materials": [m.name for m in mesh.materials if m],  # an empty slot may have come
     }
 
 
@@ -257,6 +257,7 @@ def refusals(options: dict) -> dict:
     said["no photos"] = texture()
     setting(images="PROMPT", keep_uvs=True)
     plane.data.uv_layers.remove(plane.data.uv_layers[0])
+    plane.data.update_tag()
     said["no UVs"] = texture()
     plane.data.clear_geometry()
     said["no faces"] = texture()

@@ -109,7 +109,7 @@ def test_operator_on_a_scan_folder(blender, tmp_path):
 def test_photos_are_background_images(blender, tmp_path):
     came = blender("photos", program=sys.executable, output=str(tmp_path))
     assert came["error"] == ""
-    assert [image["spread"] > 0.01 for image in came["images"]] == [True, False] or came["images"]
+    assert any(image["spread"] > 0.01 for image in came["images"])
     scan = scenetex.load_scene(tmp_path / "scans" / "Scene")
     assert [frame.camera.size for frame in scan.frames] == [(640, 480)] * 2
     first = scan.frames[0].read_color()[0, 0]
@@ -154,7 +154,7 @@ def test_renders_show_what_scenetex_sees(blender, tmp_path):
 @needs_blender
 def test_bad_input_is_one_line(blender, tmp_path):
     wanted = {
-        "nothing in the scene": "no scenetex found|no mesh",
+        "nothing in the scene": "no scenetex found|no mesh",  # as scenetex is on the path, or not
         "no such program": "/nowhere/scenetex: no scenetex here; correct the path",
         "no program": "is no program",
         "none on the path": "no scenetex found; give the path of the program",
@@ -171,7 +171,7 @@ def test_bad_input_is_one_line(blender, tmp_path):
         "no folder": "no scan folder is chosen",
         "folder not there": "/nowhere/at all: no such file or folder",
         "bad model": "/nowhere/model",
-        "output in a file": "",
+        "output in a file": "below",
     }
     scan = ROOT / "scenes" / "sample_room"
     came = blender("refusals", program=sys.executable, output=str(tmp_path / "out"), scan=str(scan))
@@ -179,7 +179,7 @@ def test_bad_input_is_one_line(blender, tmp_path):
     for case, line in came["said"].items():
         assert line and "\n" not in line, case
         assert any(part in line for part in wanted[case].split("|")), (case, line)
-    assert came["objects"] == ["Plane", "my camera"]
+    assert came["objects"] == ["my camera", "Plane"]
 
 
 @needs_blender
