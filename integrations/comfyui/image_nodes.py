@@ -4,7 +4,7 @@ import scenetex
 from scenetex.job.generation import frames_between, load_model
 
 from .images import to_tensor
-from .progress import steps
+from .progress import bar
 
 PROMPT = {"multiline": True, "default": "a living room with yellow walls and a walnut plank floor"}
 SEED = {"default": 0, "min": 0, "max": 0xFFFFFFFF}
@@ -91,7 +91,7 @@ def _run(model, call, views, told: dict, chosen: scenetex.Sampling):
     told = told | chosen.keywords()
     if isinstance(model, scenetex.MVDiffusionPipeline):
         windows = -(-len(views) // told["joint_views"])
-        done = steps(windows * (chosen.steps or model.config.get("default_steps") or 20))
+        done = bar(windows * (chosen.steps or model.config.get("default_steps") or 20))
 
         def after_step(pipe, step, timestep, tensors) -> dict:
             done()

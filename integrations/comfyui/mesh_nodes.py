@@ -10,7 +10,7 @@ from scenetex.texture.render import render_many
 
 from .image_nodes import PROMPT, SEED, STEPS, sampling
 from .images import to_arrays, to_tensor
-from .progress import steps as progress
+from .progress import bar
 
 _FORMATS = ["glb", "obj", "ply", "usdz"]
 _MOST_VIEWS = 40
@@ -42,11 +42,7 @@ class Bake:
         layout = scenetex.Atlas.from_mesh if uvs == "keep" else scenetex.unwrap
         atlas = layout(scene.mesh, size=texture_size)
         pictures = to_arrays(images)
-        return (
-            scenetex.bake(
-                scene.mesh, atlas, views, pictures, refine_poses=refine_poses, done=progress(len(pictures))
-            ),
-        )
+        return (scenetex.bake(scene.mesh, atlas, views, pictures, refine_poses=refine_poses, done=bar(len(pictures))),)
 
 
 class Complete:
@@ -68,15 +64,15 @@ class Complete:
                 "prompt": ("STRING", PROMPT | {"default": "", "tooltip": "Empty: what is painted speaks alone"}),
                 "seed": ("INT", SEED),
                 "steps": ("INT", STEPS),
-                "width": ("INT", {"default": 256, "min": 64, "max": 4096, "step": 16}),
-                "height": ("INT", {"default": 192, "min": 64, "max": 4096, "step": 16}),
+                "width": ("INT", {"default": 256, "min": 16, "max": 4096, "step": 16}),
+                "height": ("INT", {"default": 192, "min": 16, "max": 4096, "step": 16}),
                 "most": ("INT", most),
             }
         }
 
     def complete(self, scene, mesh, model, prompt, seed, steps, width, height, most) -> tuple:
         done = scenetex.complete(
-            scene, mesh, model, prompt, sampling(seed, steps), (width, height), most, done=progress(most)
+            scene, mesh, model, prompt, sampling(seed, steps), (width, height), most, done=bar(most)
         )
         nothing = [np.zeros((height, width, 3), np.uint8)]  # an IMAGE has at least one
         return done.mesh, to_tensor(done.images or nothing)

@@ -3,17 +3,17 @@
 from collections.abc import Callable
 
 
-def steps(total: int) -> Callable[..., None]:
+def bar(total: int) -> Callable[..., None]:
     """What to call after each of `total` steps. It raises what ends ComfyUI's run once Cancel was pressed."""
     try:
         from comfy.model_management import throw_exception_if_processing_interrupted
         from comfy.utils import ProgressBar
     except ImportError:
         return lambda *step: None
-    bar = ProgressBar(max(1, total))
+    shown = ProgressBar(max(1, total))
 
     def done(*step) -> None:
         throw_exception_if_processing_interrupted()
-        bar.update(1)
+        shown.update(1)
 
     return done

@@ -8,7 +8,7 @@ from pathlib import Path
 import scenetex
 
 from .images import depth_image, to_tensor
-from .progress import steps
+from .progress import bar
 
 
 class LoadScene:
@@ -64,7 +64,7 @@ class Keyframes:
     @classmethod
     def INPUT_TYPES(cls) -> dict:
         count = {"default": 0, "min": 0, "max": 600, "tooltip": "How many; 0: as many as see the scene with overlap"}
-        side = {"min": 64, "max": 4096, "step": 16}
+        side = {"min": 16, "max": 4096, "step": 16}
         return {
             "required": {
                 "scene": ("SCENETEX_SCENE",),
@@ -76,5 +76,5 @@ class Keyframes:
 
     def choose(self, scene, count: int, width: int, height: int) -> tuple:
         frames = scenetex.select_keyframes(scene, count or None)
-        views = scenetex.render_views(scene, frames, (width, height), steps(len(frames)))
+        views = scenetex.render_views(scene, frames, (width, height), bar(len(frames)))
         return views, to_tensor([depth_image(depth) for depth in views.depth])
