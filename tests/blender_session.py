@@ -2,8 +2,8 @@
 
     python blender_session.py ZIP TASK OPTIONS
 
-installs the add-on from its ZIP as Blender's users do, does a TASK (a function below) and prints what came of it as one
-line of JSON, the last. OPTIONS are JSON.
+installs the add-on from its ZIP as Blender's users do, does a TASK (a function below, of `blender_cameras` or of
+`blender_interface`) and prints what came of it as one line of JSON, the last. OPTIONS are JSON.
 """
 
 import json
@@ -14,92 +14,26 @@ import threading
 import time
 from contextlib import redirect_stdout
 from importlib import import_module
-from pathlib import Path
 
 import bpy  # before the modules below, which come with it
 
 # isort: split
 import addon_utils
-import numpy as np
-from bpy_extras.object_utils import world_to_camera_view
-from mathutils import Matrix, Vector
-
-ADDON = "bl_ext.user_default.scenetex"
-TINY = {"seed": 3, "steps": 1, "image_size": "64x48", "keyframes": "2", "texture_size": 256}
-
-
-def install(zip_file: str) -> None:
-    bpy.ops.wm.read_factory_settings(use_empty=True)
-    addon_utils.enable("bl_pkg")
-    bpy.ops.extensions.package_install_files(filepath=zip_file, repo="user_default", enable_on_install=True)
-
-
-def box_room() -> None:
-    """A box of two materials with its faces inwards, a table in it, and a camera that turns around."""
-    bpy.ops.mesh.primitive_cube_add(size=1, location=(0, 0, 1.25))
-    room = bpy.context.object
-    room.name, room.scale = "Großer Raum", (4, 3, 2.5)
-    room.data.flip_normals()
-    for name in ("walls", "floor: oak"):
-        room.data.materials.append(bpy.data.materials.new(name))
-    room.data.polygons[4].material_index = 1
-    bpy.ops.mesh.primitive_cube_add(size=0.6, location=(1, 0.5, 0.3))
-    bpy.context.object.name = "Table"
-    bpy.ops.object.select_all(action="DESELECT")
-    camera = add_camera("Camera")
-    camera.data.lens = 18
-    bpy.context.scene.camera = camera
-    bpy.context.scene.frame_start, bpy.context.scene.frame_end = 1, 61
-    for frame, angle in ((1, 0), (61, 180)):
-        camera.location, camera.rotation_euler = (-1, -0.4, 1.4), (math.radians(75), 0, math.radians(angle))
-        camera.keyframe_insert("location", frame=frame)
-        camera.keyframe_insert("rotation_euler", frame=frame)
-
-
-def add_camera(name: str) -> bpy.types.Object:
-    camera = bpy.data.objects.new(name, bpy.data.cameras.new(name))
-    bpy.context.collection.objects.link(camera)
-    return camera
-
-
-def setting(**values) -> None:
-    for name, value in values.items():
-        setattr(bpy.context.scene.scenetex, name, value)
-
-
-def program(path: str) -> None:
-    bpy.context.preferences.addons[ADDON].preferences.program = path
-
-
-def texture() -> str:
-    """Runs the operator; "" or the line that it reports as an error."""
-    try:
-        return "" if bpy.ops.scenetex.texture() == {"FINISHED"} else "cancelled"
-    except RuntimeError as error:
-        return str(error).removeprefix("Error: ").strip()
-
-
-def geometry(thing: bpy.types.Object) -> dict:
-    mesh = thing.data
-    return {
-        "vertices": [list(v.co) for v in mesh.vertices],
-        "faces": [list(p.vertices) for p in mesh.polygons],
-        "uv": [list(e.vector) for e in mesh.uv_layers.active.uv],
-        "materials": [m.name for m in mesh.materials if m],  # an empty slot may have come
-    }
-
-
-def images_of(thing: bpy.types.Object) -> list[dict]:
-    found = []
-    for slot in thing.material_slots:
-        for node in slot.material.node_tree.nodes if slot.material and slot.material.node_tree else ():
-            if node.type == "TEX_IMAGE":
-                pixels = np.empty(math.prod((*node.image.size, 4)), np.float32)
-                node.image.pixels.foreach_get(pixels)
-                spread = float(pixels.reshape(-1, 4)[:, :3].std(0).mean())
-                about = {"size": list(node.image.size), "spread": spread, "packed": bool(node.image.packed_file)}
-                found.append(about | {"material": slot.material.name})
-    return found
+import blender_cameras
+import blender_interface
+from blender_scene import (
+    ADDON,
+    TINY,
+    add_camera,
+    box_room,
+    corners,
+    geometry,
+    images_of,
+    install,
+    program,
+    setting,
+    texture,
+)
 
 
 def operator(options: dict) -> dict:
@@ -124,80 +58,12 @@ def operator(options: dict) -> dict:
     }
 
 
-def corners(thing: bpy.types.Object) -> list[list[float]]:
-    world = np.array([list(thing.matrix_world @ v.co) for v in thing.data.vertices])
-    return [world.min(0).tolist(), world.max(0).tolist()]
-
-
 def scan_folder(options: dict) -> dict:
     """The operator on a folder that lies somewhere, into which photos are painted."""
     program(options["program"])
     setting(source="SCAN", scan_folder=options["scan"], images="PHOTOS", **TINY | {"output": options["output"]})
     error = texture()
     return {"error": error, "images": {t.name: images_of(t) for t in bpy.data.objects if t.type == "MESH"}}
-
-
-def cameras(options: dict) -> dict:
-    """Cameras of all kinds in a scan, and where Blender says that they see some points."""
-    scene, random = bpy.context.scene, np.random.default_rng(5)
-    box_room()
-    bpy.data.objects.remove(bpy.data.objects["Camera"])
-    scene.unit_settings.scale_length = options["unit"]
-    render = scene.render
-    render.resolution_x, render.resolution_y, render.resolution_percentage = options["resolution"]
-    render.pixel_aspect_x, render.pixel_aspect_y = options["aspect"]
-    scaled = bpy.data.objects.new("Scaled parent", None)
-    bpy.context.collection.objects.link(scaled)
-    scaled.scale, scaled.rotation_euler, scaled.location = (2.5, 2.5, 2.5), (0.3, 0.2, 1), (0.2, 0, 0.1)
-    for i, fit in enumerate(("AUTO", "HORIZONTAL", "VERTICAL", "AUTO")):
-        camera = add_camera(f"camera {i} é")
-        data = camera.data
-        data.sensor_fit, data.sensor_width, data.sensor_height = fit, 30 + i, 20 + 2 * i
-        data.shift_x, data.shift_y, data.lens = 0.1 * i, -0.07 * i, 20 + 5 * i
-        camera.location, camera.rotation_euler = random.uniform(-0.5, 0.5, 3), random.uniform(-3, 3, 3)
-        camera.parent = scaled if i > 1 else None
-    bpy.context.view_layer.update()
-    found = []
-    for camera in sorted((o for o in bpy.data.objects if o.type == "CAMERA"), key=lambda o: o.name):
-        pose = Matrix(camera.matrix_world.normalized())
-        for local in random.uniform((-1, -1, -6), (1, 1, -2), (20, 3)):
-            point = pose @ Vector(local)
-            at = world_to_camera_view(scene, camera, point)
-            found.append([*(c * options["unit"] for c in point), at.x, at.y])
-    setting(source="SCENE", cameras="ALL", images="PROMPT")
-    parts = {name: import_module(f"{ADDON}.{name}") for name in ("cameras", "surface", "scan")}
-    views = parts["cameras"].views_of(bpy.context, scene.scenetex)
-    pieces = parts["surface"].pieces_of(bpy.context, True)
-    parts["scan"].write_scan(Path(options["folder"]), pieces, views)
-    return {"seen": np.array(found).reshape(len(views), 20, 5).tolist(), "size": views[0].size}
-
-
-def silhouettes(options: dict) -> dict:
-    """Which pixels of renders by Cycles show an object: the resolution is odd, and halved."""
-    scene = bpy.context.scene
-    bpy.ops.mesh.primitive_monkey_add(size=1)
-    render, cycles = scene.render, scene.cycles
-    render.engine, render.film_transparent, render.use_file_extension = "CYCLES", True, False
-    render.resolution_x, render.resolution_y, render.resolution_percentage = 203, 151, 50
-    render.pixel_aspect_x, render.pixel_aspect_y = 1, 1.4
-    cycles.samples, cycles.pixel_filter_type, cycles.filter_width = 1, "BLACKMAN_HARRIS", 0.01
-    cycles.use_denoising, cycles.max_bounces, render.threads_mode, render.threads = False, 0, "FIXED", 1
-    files = []
-    for i, fit in enumerate(("AUTO", "VERTICAL")):
-        camera = add_camera(f"camera {i}")
-        camera.data.sensor_fit, camera.data.lens, camera.data.shift_x, camera.data.shift_y = fit, 40, 0.1, -0.05
-        camera.location = Matrix.Rotation(1.5 * i, 3, "Z") @ Vector((0, -2.5, 0.4))
-        camera.rotation_euler = (math.radians(82), 0, 1.5 * i)
-        scene.camera = camera
-        render.filepath = f"{options['folder']}/{i}.png"
-        bpy.ops.render.render(write_still=True)
-        files.append(render.filepath)
-    setting(source="SCENE", cameras="ALL", images="PROMPT")
-    parts = {name: import_module(f"{ADDON}.{name}") for name in ("cameras", "surface", "scan")}
-    pieces = parts["surface"].pieces_of(bpy.context, False)
-    views = parts["cameras"].views_of(bpy.context, scene.scenetex)
-    parts["scan"].write_scan(Path(options["folder"]) / "scan", pieces, views)
-    return {"files": files}
 
 
 def photos(options: dict) -> dict:
@@ -315,8 +181,10 @@ def reload(options: dict) -> dict:
     return {"there": there}
 
 
+TASKS = vars(blender_cameras) | vars(blender_interface) | globals()
+
 if __name__ == "__main__":
     with redirect_stdout(sys.stderr):
         install(sys.argv[1])
-        came = globals()[sys.argv[2]](json.loads(sys.argv[3]))
+        came = TASKS[sys.argv[2]](json.loads(sys.argv[3]))
     print("\n" + json.dumps(came))

@@ -31,9 +31,8 @@ needs_blender = pytest.mark.skipif(
 def addon(tmp_path_factory) -> Path:
     """The zip, as the Makefile makes it."""
     path = tmp_path_factory.mktemp("add-on") / "scenetex_blender.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        for file in [*sorted(ADDON.glob("*.py")), ADDON / "blender_manifest.toml"]:
-            archive.write(file, file.name)
+    command = ["make", "--no-print-directory", "addon", f"ADDON={path}", f"PYTHON={sys.executable}"]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     return path
 
 
@@ -51,6 +50,11 @@ def blender(addon, tmp_path):
         return json.loads(done.stdout.splitlines()[-1])
 
     return run
+
+
+def test_zip_holds_the_add_on(addon):
+    with zipfile.ZipFile(addon) as archive:
+        assert set(archive.namelist()) == {"blender_manifest.toml", *(path.name for path in ADDON.glob("*.py"))}
 
 
 def test_manifest_fits_the_package():
@@ -190,6 +194,26 @@ def test_cancelled_run_leaves_nothing(blender, tmp_path, seconds):
     assert "at work already" in came["twice"]
     assert came["objects"] == ["Camera", "Großer Raum", "Table"]
     assert not list((tmp_path / "results").glob("*/textured*"))
+
+
+@needs_blender
+def test_run_beside_the_user_interface(blender, tmp_path):
+    """By timer events: progress, the result, and Esc."""
+    came = blender("modal", program=sys.executable, output=str(tmp_path))
+    assert came["began"] == ["RUNNING_MODAL"] and came["passed"] == ["PASS_THROUGH"]
+    assert came["ended"] == ["FINISHED"] and came["timers"] == 0 and came["loaded"]
+    assert came["reports"][-1][0] == "INFO" and "texels seen" in came["reports"][-1][1]
+    assert came["stages"] and came["escaped"] == ["CANCELLED"]
+    assert came["last"] == ["WARNING", "cancelled; nothing has changed"]
+
+
+@needs_blender
+def test_panel_shows_every_option(blender):
+    shown = blender("panel")
+    assert shown["SCENE"] | {"scan_folder": 0} == shown["SCAN"] | dict.fromkeys(
+        ("cameras", "frame_step", "keep_uvs"), 0
+    )
+    assert {*shown["SCENE"], "scan_folder"} == {*shown["options"]}
 
 
 @needs_blender
