@@ -9,11 +9,13 @@ installs the add-on from its ZIP as Blender's users do, does a TASK (a function 
 import json
 import math
 import os
+import subprocess
 import sys
 import threading
 import time
 from contextlib import redirect_stdout
 from importlib import import_module
+from pathlib import Path
 
 import bpy  # before the modules below, which come with it
 
@@ -178,7 +180,11 @@ def reload(options: dict) -> dict:
         there.append([hasattr(bpy.types, name) for name in names] + [hasattr(bpy.types.Scene, "scenetex")])
         addon_utils.enable(ADDON)
         there.append([hasattr(bpy.types, name) for name in names] + [hasattr(bpy.types.Scene, "scenetex")])
-    return {"there": there}
+    import bl_pkg  # it comes with being enabled
+
+    checker = Path(bl_pkg.__file__).parent / "cli" / "blender_ext.py"
+    checked = subprocess.run([sys.executable, str(checker), "validate", sys.argv[1]], capture_output=True, text=True)
+    return {"there": there, "checked": checked.stdout + checked.stderr}
 
 
 TASKS = vars(blender_cameras) | vars(blender_interface) | globals()

@@ -49,7 +49,7 @@ def views_of(context, settings) -> list[View]:
         if with_photos:
             raise AddonError("photos are those of single cameras (their background images); choose Cameras: All")
         return _along_timeline(context, settings.frame_step)
-    found = [o for o in context.view_layer.objects if o.type == "CAMERA"]
+    found = [o for o in context.view_layer.objects if o.type == "CAMERA" and o.visible_get()]
     if settings.cameras == "SELECTED":
         found = [camera for camera in found if camera.select_get()]
     if not found:

@@ -63,7 +63,7 @@ def _start(context) -> Job:
     if _jobs:
         raise AddonError("scenetex is at work already; wait, or cancel it")
     settings = context.scene.scenetex
-    program = find_program(context.preferences.addons[__package__].preferences.program)
+    program = find_program(bpy.path.abspath(context.preferences.addons[__package__].preferences.program))
     root = _output_root(settings.output)
     results, pieces, size = root / "results", [], settings.image_size.strip()
     size = "" if size == "auto" else size

@@ -47,6 +47,8 @@ def pieces_of(context, keep_uvs: bool) -> list[Piece]:
     """
     seen = [o for o in context.view_layer.objects if o.type == "MESH" and o.visible_get()]
     found = [o for o in seen if o.select_get()] or seen
+    for thing in (o for o in found if o.mode == "EDIT"):
+        thing.update_from_editmode()
     depsgraph = context.evaluated_depsgraph_get()
     scale = context.scene.unit_settings.scale_length
     pieces = [_piece(thing, depsgraph, scale) for thing in sorted(found, key=lambda o: o.name)]
@@ -59,8 +61,6 @@ def pieces_of(context, keep_uvs: bool) -> list[Piece]:
 
 
 def _piece(thing: bpy.types.Object, depsgraph, scale: float) -> Piece:
-    if thing.mode == "EDIT":
-        thing.update_from_editmode()
     evaluated = thing.evaluated_get(depsgraph)
     mesh = evaluated.to_mesh()
     try:
