@@ -9,7 +9,7 @@ PYTHON ?= $(firstword $(foreach p,$(CANDIDATES),$(if $(shell $(p) -c $(IS_NEW_EN
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test lint format validator clean
+.PHONY: help demo test lint format validator addon blender clean
 .DELETE_ON_ERROR:
 
 help:
@@ -18,6 +18,8 @@ help:
 	@echo "make lint       ruff check, format check and mypy"
 	@echo "make format     let ruff fix and format the code"
 	@echo "make validator  add Khronos's glTF validator and three.js (needs npm), which the tests then use"
+	@echo "make addon      zip the Blender add-on, into dist/"
+	@echo "make blender    add Blender as a Python module (needs Python 3.11), which the add-on's tests then use"
 	@echo "make clean      remove the environment and all that was made"
 
 demo: $(VENV)/ready
@@ -41,8 +43,19 @@ format: $(VENV)/ready
 validator: $(VENV)/ready
 	npm install --silent --no-save --prefix $(VENV) gltf-validator@2.0.0-dev.3.10 three@0.187.0
 
+ADDON := dist/scenetex_blender.zip
+addon:
+	@mkdir -p $(dir $(abspath $(ADDON)))
+	@rm -f $(abspath $(ADDON))
+	cd integrations/blender && $(firstword $(PYTHON)) -m zipfile -c $(abspath $(ADDON)) *.py blender_manifest.toml
+
+# Its NumPy is older than scenetex's: an environment of its own.
+blender:
+	python3.11 -m venv $(VENV)-blender
+	$(VENV)-blender/bin/python -m pip install --quiet bpy==5.0.1
+
 clean:
-	rm -rf $(VENV) output build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-blender output build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamp is written last: an interrupted installation is taken up again.
