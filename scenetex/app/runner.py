@@ -3,8 +3,10 @@ and can be stopped in the middle of anything."""
 
 import signal
 import threading
+import warnings
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -13,7 +15,7 @@ from pathlib import Path
 from ..batch.one_scene import attempt
 from ..batch.outcome import Outcome
 from ..batch.worker import follow_parent
-from ..errors import InputError
+from ..errors import InputError, InputWarning
 from ..job.options import TextureOptions
 from ..job.stages import Done, bars
 from ..process.interrupt import interruptible, unheard_by_children
@@ -149,7 +151,11 @@ def _work(connection: Connection) -> None:
         _divert_bars(send)
         while True:
             path, options = connection.recv()
-            send(attempt(path, options, watch))
+            with warnings.catch_warnings(record=True) as found:
+                warnings.simplefilter("always", InputWarning)
+                outcome = attempt(path, options, watch)
+            said = dict.fromkeys(str(w.message) for w in found if issubclass(w.category, InputWarning))
+            send(replace(outcome, warnings=(*said, *outcome.warnings)))
 
 
 def _divert_bars(send: Callable[[tuple[str, int, int | None]], None]) -> None:
