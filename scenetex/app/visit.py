@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..batch.outcome import Outcome
+from ..files.reading import MESH_BYTES, read_text
 from ..job.result_folder import COMPLETED, OBJ, REPAINTED, TEXTURED, ResultFolder
+from ..report.page import PAGE
 from ..scene.load import load_scene
 from ..scene.regions import regions
 from .archive import unpack_scan
@@ -22,12 +24,14 @@ class Shown:
     """What a run gives.
 
     Attributes:
+        page: the result's report, HTML that needs nothing else, with the model in a viewer.
         glb: the model.
         obj: OBJ, its material and its pages, as one .zip.
         images: what was baked, and further views, each with what to call it.
         said: the run in a line, then its warnings and notes, a line each.
     """
 
+    page: str
     glb: Path
     obj: Path
     images: list[tuple[str, str]]
@@ -90,7 +94,8 @@ class Visit:
             if camera.keyframe or kind
         ]
         lines = [f"{outcome.name}: {outcome.says}, {outcome.seconds:.0f} s", *outcome.warnings, *outcome.notes]
-        return Shown(result.glb, self._zip(result), images[:_MOST_SHOWN], "\n".join(map(self.plain, lines)))
+        page = read_text(result.path / PAGE, MESH_BYTES)
+        return Shown(page, result.glb, self._zip(result), images[:_MOST_SHOWN], "\n".join(map(self.plain, lines)))
 
     def plain(self, said: object) -> str:
         """What was said in one line, without where this visitor's folder lies."""

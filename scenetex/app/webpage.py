@@ -17,6 +17,8 @@ T = TypeVar("T")
 _TITLE = "scenetex"
 _SIZES = [512, 1024, 2048, 4096]  # texels
 _MOST_WAITING = 20  # runs
+_TALL = "height: 640px; width: 100%; border: 1px solid var(--border-color-primary); border-radius: 4px"
+_EMPTY = f'<div style="{_TALL}; display: grid; place-items: center; opacity: 0.6">The model comes here.</div>'
 # Nothing of this is for programs: those have Python and the command line.
 _QUIET: dict[str, Any] = {"api_visibility": "private"}
 
@@ -91,7 +93,7 @@ class Desk:
             outcome = self._runner.run(visit.path(name), options, tell, str(request.session_hash))
             shown = visit.show(name, outcome)
             files = (gr.update(value=str(file), interactive=True) for file in (shown.glb, shown.obj))
-            return str(shown.glb), shown.images, *files, shown.said
+            return _frame(shown.page), shown.images, *files, shown.said
 
         return _in_a_line(visit, work)
 
@@ -162,9 +164,7 @@ def build(desk: Desk) -> gr.Blocks:
                     go = gr.Button("Texture", variant="primary", elem_id="go")
                     stop = gr.Button("Stop", elem_id="stop")
             with gr.Column(scale=3, min_width=480):
-                model = gr.Model3D(
-                    label="Model", interactive=False, height=520, clear_color=(0.93, 0.94, 0.95, 1), elem_id="model"
-                )
+                model = gr.HTML(_EMPTY, elem_id="model", padding=False, container=False)
                 with gr.Row():
                     glb = gr.DownloadButton("GLB", interactive=False, elem_id="glb")
                     obj = gr.DownloadButton("OBJ, as .zip", interactive=False, elem_id="obj")
@@ -183,6 +183,17 @@ def build(desk: Desk) -> gr.Blocks:
         stop.click(desk.stop, queue=False, show_progress="hidden", **_QUIET)
         page.unload(desk.leave)
     return page.queue(max_size=_MOST_WAITING, default_concurrency_limit=1, api_open=False)
+
+
+def _frame(page: str) -> str:
+    """A result's report within the page, where it can do no more than run its own scripts."""
+    about = 'title="The result" sandbox="allow-scripts" allow="fullscreen"'
+    return f'<iframe {about} style="{_TALL}" srcdoc="{escape(page)}"></iframe>'
+
+
+def theme() -> gr.themes.Base:
+    """How it looks, in fonts that are there."""
+    return gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
 
 
 def _with_region(paint: str, region: str | None) -> tuple[Any, None]:

@@ -88,6 +88,7 @@ class Wish:
             controlnet=setup.controlnet,
             device=setup.device,
             preview=False,
+            report=True,
         )
         check_options(options)
         options.check()

@@ -74,12 +74,12 @@ def _serve(options: AppOptions, home: Path) -> int:
     if not offered.names() and options.root is not None:
         raise InputError(f"--root {options.root}: holds no folder; give a folder of scans")
     with _environment(home):
-        from ..app.webpage import Desk, build
+        from ..app.webpage import Desk, build, theme
 
         desk = Desk(home / "visits", offered, Setup(options.model, options.controlnet, options.device))
         page = build(desk)
         try:
-            address = _launch(page, options)
+            address = _launch(page, theme(), options)
             say(f"{address} (Ctrl-C ends it)")
             if options.open:
                 webbrowser.open(address)
@@ -92,7 +92,7 @@ def _serve(options: AppOptions, home: Path) -> int:
             desk.close()
 
 
-def _launch(page, options: AppOptions) -> str:
+def _launch(page, theme, options: AppOptions) -> str:
     """Starts the server; the address of the page. Raises InputError where it cannot be served."""
     from starlette.middleware import Middleware
     from starlette.middleware.trustedhost import TrustedHostMiddleware
@@ -105,6 +105,7 @@ def _launch(page, options: AppOptions) -> str:
             server_name=options.host,
             server_port=_free_port(options.host, options.port),
             share=options.share,
+            theme=theme,
             max_file_size=_MOST_DROPPED,
             app_kwargs={"middleware": named} if own else {},
             footer_links=[],
