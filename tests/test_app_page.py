@@ -22,13 +22,13 @@ pytestmark = pytest.mark.skipif(
     find_chromium() is None, reason="needs Chromium or Chrome (Debian: apt install chromium)"
 )
 ROOT = Path(__file__).resolve().parents[1]
-_PATIENCE = 400.0  # seconds that a run may take on a machine that has other things to do
+_PATIENCE = 300.0  # seconds that a run may take on a machine that has other things to do
 _TYPE = """((sel, value) => {
   const field = document.querySelector(sel);
   Object.getOwnPropertyDescriptor(Object.getPrototypeOf(field), "value").set.call(field, value);
   for (const kind of ["input", "change", "blur"]) field.dispatchEvent(new Event(kind, { bubbles: true }));
 })"""
-_SAID, _ABOUT = "document.querySelector('#said textarea').value", "document.querySelector('#about textarea').value"
+_SAID, _ABOUT = "document.querySelector('#said textarea')?.value", "document.querySelector('#about textarea')?.value"
 _TOAST = "[...document.querySelectorAll('.toast-body')].map(toast => toast.innerText).join(' ')"
 
 
@@ -183,7 +183,7 @@ def test_a_scan_is_dropped_and_a_hostile_archive_is_a_line(tab, tmp_path):
         for path in scan.rglob("*"):
             archive.write(path, path.relative_to(tmp_path))
     drop(tab, tmp_path / "mine.zip")
-    wait(tab, f"{_ABOUT} === '12 faces, 3 frames, 3 photos'")
+    wait(tab, f"{_ABOUT} === '10 faces, 3 frames, 3 photos'")
     with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
         archive.writestr("../<b>evil</b>.txt", "1")
     tab.run("document.querySelector('#archive button[aria-label=Clear], #archive .icon-button')?.click()")
