@@ -52,6 +52,7 @@ def tab(tmp_path_factory):
                 tab.prefer("light")
                 tab.temporary, tab.address = temporary, address
                 tab.open(address)
+                wait(tab, f"{_ABOUT} > ''")
                 yield tab
             server.send_signal(signal.SIGINT)
             assert server.wait(60) == 0
