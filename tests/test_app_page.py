@@ -128,7 +128,7 @@ def test_a_sentence_gives_a_model_that_turns_and_files(tab, tmp_path):
     picture = model(tab)
     inside = picture[150:400, 100:-100]
     assert inside.std(axis=(0, 1)).min() > 10, "it is drawn"
-    left, top, width, height = tab.box("#model iframe")
+    left, top, width, _ = tab.box("#model iframe")
     tab.drag((left + width / 2, top + 280), (left + width / 2 + 150, top + 300))
     assert np.abs(model(tab, settled=False) - picture).mean() > 3, "it turns"
     assert tab.run("document.querySelectorAll('#images img').length") >= 1
@@ -156,7 +156,9 @@ def test_then_a_region_is_painted_anew(tab):
     options = tab.run("[...document.querySelectorAll('[role=option]')].map(option => option.innerText.trim())")
     assert {"floor", "walls", "ceiling", "label:sofa"} <= {option.split()[-1] for option in options}
     at = next(i for i, option in enumerate(options) if option.split()[-1] == "floor")
-    tab.run(f"document.querySelectorAll('[role=option]')[{at}].dispatchEvent(new Event('mousedown', {{bubbles: true}}))")
+    tab.run(
+        f"document.querySelectorAll('[role=option]')[{at}].dispatchEvent(new Event('mousedown', {{bubbles: true}}))"
+    )
     wait(tab, "document.querySelector('#paint textarea').value === 'floor: '")
     put(tab, "#paint textarea", "floor: white marble tiles")
     put(tab, "#prompt textarea", "")
@@ -187,12 +189,21 @@ def test_a_scan_is_dropped_and_a_hostile_archive_is_a_line(tab, tmp_path):
     wait(tab, f"{_ABOUT} === '10 faces, 3 frames, 3 photos'")
     with zipfile.ZipFile(tmp_path / "evil.zip", "w") as archive:
         archive.writestr("../<b>evil</b>.txt", "1")
-    tab.run("document.querySelector('#archive button[aria-label=Clear], #archive .icon-button')?.click()")
     wait(tab, "!!document.querySelector('#archive input[type=file]')")
     drop(tab, tmp_path / "evil.zip")
     wait(tab, f"{_TOAST} > ''")
     assert "'../<b>evil</b>.txt' in it leads out of it" in tab.run(_TOAST)
-    assert not list(tab.temporary.rglob("*evil*.txt"))
+    assert not list(tab.temporary.rglob("*evil*"))
+
+
+def test_what_a_visitor_had_is_gone_with_them(tab):
+    (visits,) = tab.temporary.glob("scenetex-app-*/visits")
+    assert list(visits.rglob("report.json")) and list(visits.rglob("scans/mine/kitchen"))
+    tab.open("about:blank")
+    until = time.monotonic() + 60
+    while list(visits.iterdir()):
+        assert time.monotonic() < until
+        time.sleep(0.2)
 
 
 def drop(tab: Tab, path: Path) -> None:

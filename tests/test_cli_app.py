@@ -13,7 +13,7 @@ import tiny_scan
 from scenetex import InputError
 from scenetex.app.offered import SAMPLE, Offered
 from scenetex.app.visit import Visit
-from scenetex.app.wish import PHOTOS, SENTENCE, Setup, Wish
+from scenetex.app.wish import PHOTOS, Setup, Wish
 from scenetex.batch.one_scene import process
 from scenetex.cli import app
 from scenetex.cli.app import AppOptions, main
@@ -75,7 +75,7 @@ def test_ports_and_hosts():
         assert app._free_port("127.0.0.1", port) > port, "the next free one"
     with pytest.raises(InputError, match="--host no such host: is no address"):
         app._free_port("no such host", 7860)
-    with pytest.raises(InputError, match="--host 203.0.113.7: no port from 7860 on can be used"):
+    with pytest.raises(InputError, match=r"--host 203\.0\.113\.7: no port from 7860 on can be used"):
         app._free_port("203.0.113.7", 7860)
 
 
@@ -139,6 +139,8 @@ class TestWish:
         assert self.options(source=PHOTOS).generation() is None
         assert self.options(source=PHOTOS, complete=True).source == "photos"
         assert self.options(prompt="red").keyframes == "auto" and self.options(prompt="red").steps is None
+        assert self.options(prompt="red", texture_size=" 512 ").texture_size == 512
+        assert self.options(prompt="red", texture_size="auto").texture_size == "auto"
 
     def test_regions_go_on_from_what_is_there(self):
         options = self.options(paint="floor: oak planks\n\n label:sofa: red \n")
@@ -161,6 +163,8 @@ class TestWish:
             ({"prompt": "red", "steps": 5000}, "--steps 5000 is out of range"),
             ({"prompt": "red", "seed": -1}, "--seed -1 is out of range"),
             ({"prompt": "red", "texture_size": 10**6}, "--texture-size 1000000 is out of range"),
+            ({"prompt": "red", "texture_size": "large"}, "--texture-size"),
+            ({"prompt": "red", "texture_size": ""}, "--texture-size"),
             ({"prompt": "red", "image_size": "huge"}, "--image-size 'huge'"),
             ({"prompt": "red", "views": -1}, "--keyframes"),
         ],
@@ -199,7 +203,6 @@ class TestVisit:
         assert visit.plain(InputError(f"{scan}/x.ply: is\nbroken")) == "scans/room/x.ply: is broken"
         visit.end()
         assert not visit.home.exists()
-
 
 
 @pytest.mark.skipif(importlib.util.find_spec("gradio") is not None, reason="gradio is here")

@@ -88,7 +88,12 @@ def test_packages_are_pinned_and_leave_no_litter(name):
 
 def test_extras_that_it_installs_are_there():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-    named = {name for file in ("Dockerfile", "Dockerfile.cuda") for c in commands(file) for name in re.findall(r"\.\[(\w+)\]", c)}
+    named = {
+        name
+        for file in ("Dockerfile", "Dockerfile.cuda")
+        for c in commands(file)
+        for name in re.findall(r"\.\[(\w+)\]", c)
+    }
     assert named and named <= set(extras)
 
 
@@ -109,5 +114,12 @@ def test_what_is_copied_is_what_is_needed():
     needed = [project["readme"], *project["license-files"], "pyproject.toml", "constraints.txt", "Makefile"]
     needed += ["scenetex/report/style.css", "scenetex/weights/mini/model_index.json", "scenes/sample_room/room.json"]
     assert all(map(is_copied, needed)) and all((ROOT / path).exists() for path in needed)
-    left = (".git/config", ".venv/bin/python", "output/x.glb", "tests/test_mini.py", "scenetex/__pycache__/x.pyc", ".env")
+    left = (
+        ".git/config",
+        ".venv/bin/python",
+        "output/x.glb",
+        "tests/test_mini.py",
+        "scenetex/__pycache__/x.pyc",
+        ".env",
+    )
     assert not any(map(is_copied, left))

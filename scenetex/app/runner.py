@@ -132,7 +132,7 @@ class Runner:
 
 
 def _work(connection: Connection) -> None:
-    """The inside of the process: takes runs from the pipe until it closes, and sends what `Tell` takes, and outcomes."""
+    """The inside of the process: takes runs from the pipe, and sends what `Tell` takes, and outcomes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches it, too, but its parent decides
     threading.Thread(target=follow_parent, daemon=True).start()
     lock = threading.Lock()  # unwrapping has a thread of its own

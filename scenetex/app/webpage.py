@@ -15,8 +15,9 @@ from .wish import PHOTOS, SENTENCE, Setup, Wish
 
 T = TypeVar("T")
 _TITLE = "scenetex"
-_SIZES = [512, 1024, 2048, 4096]  # texels
+_SIZES = [512, 1024, 2048, 4096, "auto"]  # texels
 _MOST_WAITING = 20  # runs
+_LOOK, _OLD = 3600, 86400  # seconds between looks for copies that were handed out, and that these are kept
 _TALL = "height: 640px; width: 100%; border: 1px solid var(--border-color-primary); border-radius: 4px"
 _EMPTY = f'<div style="{_TALL}; display: grid; place-items: center; opacity: 0.6">The model comes here.</div>'
 # Nothing of this is for programs: those have Python and the command line.
@@ -42,13 +43,16 @@ class Desk:
         session = str(request.session_hash)
         return self._visits.setdefault(session, Visit.of(self._homes, session, self.offered))
 
-    def drop(self, archive: str | None, request: gr.Request) -> Any:
-        """Takes in a scan and selects it."""
+    def drop(self, archive: str | None, request: gr.Request) -> tuple[Any, None]:
+        """Takes in a scan and selects it; makes room for another one."""
         visit = self.visit(request)
         if archive is None:
-            return gr.skip()
-        name = _in_a_line(visit, lambda: visit.drop(Path(archive)))
-        return gr.update(choices=[*self.offered.names(), *visit.dropped], value=name)
+            return gr.skip(), None
+        try:
+            name = _in_a_line(visit, lambda: visit.drop(Path(archive)))
+        finally:
+            Path(archive).unlink(missing_ok=True)
+        return gr.update(choices=[*self.offered.names(), *visit.dropped], value=name), None
 
     def look(self, name: str | None, request: gr.Request) -> tuple[Any, Any, Any]:
         """What is said of the scan that is chosen, and its regions to choose from."""
@@ -72,7 +76,7 @@ class Desk:
         views: int,
         steps: int,
         seed: float | None,
-        texture_size: int,
+        texture_size: int | str | None,
         image_size: str,
         request: gr.Request,
         progress: gr.Progress = gr.Progress(),  # noqa: B008  (so gradio finds it)
@@ -86,7 +90,7 @@ class Desk:
         def work() -> tuple[Any, ...]:
             if not name:
                 raise InputError("no scan: choose one, or drop one")
-            given = (complete, int(views or 0), int(steps or 0), int(seed or 0), int(texture_size), image_size)
+            given = (complete, int(views or 0), int(steps or 0), int(seed or 0), texture_size or "", image_size or "")
             wish = Wish(source, prompt or "", tuple(only or ()), paint or "", *given)
             regions = visit.look(name)[1] if wish.only or wish.paint.strip() else []
             options = wish.options(visit.output(name), self.setup, regions)
@@ -116,7 +120,7 @@ class Desk:
 def build(desk: Desk) -> gr.Blocks:
     """The page."""
     names = desk.offered.names()
-    with gr.Blocks(title=_TITLE, analytics_enabled=False, fill_width=True) as page:
+    with gr.Blocks(title=_TITLE, analytics_enabled=False, fill_width=True, delete_cache=(_LOOK, _OLD)) as page:
         gr.Markdown(f"# {_TITLE}\nA scanned room goes in, a textured model comes out.")
         with gr.Row():
             with gr.Column(scale=2, min_width=340):
@@ -151,14 +155,18 @@ def build(desk: Desk) -> gr.Blocks:
                 with gr.Accordion("More", open=False, elem_id="more"):
                     complete = gr.Checkbox(label="Paint what no image saw, too")
                     with gr.Row():
-                        views = gr.Slider(0, 120, value=0, step=1, label="Views (0: as many as it takes)", elem_id="views")
+                        views = gr.Slider(
+                            0, 120, value=0, step=1, label="Views (0: as many as it takes)", elem_id="views"
+                        )
                         steps = gr.Slider(0, 100, value=0, step=1, label="Steps (0: the model's own)", elem_id="steps")
                     with gr.Row():
                         seed = gr.Number(value=0, precision=0, minimum=0, label="Seed", elem_id="seed")
                         size = gr.Dropdown(
                             _SIZES, value=2048, allow_custom_value=True, label="Texture size, texels", elem_id="size"
                         )
-                        image_size = gr.Textbox("256x192", label="Image size, pixels", max_lines=1, elem_id="image-size")
+                        image_size = gr.Textbox(
+                            "256x192", label="Image size, pixels", max_lines=1, elem_id="image-size"
+                        )
                     gr.Markdown(f"Model: `{escape(desk.setup.model).replace('`', '')}`")
                 with gr.Row():
                     go = gr.Button("Texture", variant="primary", elem_id="go")
@@ -176,10 +184,12 @@ def build(desk: Desk) -> gr.Blocks:
         looking = {"outputs": [about, only, region], "concurrency_id": "look", **_QUIET}
         page.load(desk.look, scan, show_progress="hidden", **looking)
         scan.change(desk.look, scan, show_progress="minimal", **looking)
-        archive.upload(desk.drop, archive, scan, concurrency_id="look", **_QUIET)
+        archive.upload(desk.drop, archive, [scan, archive], concurrency_id="look", **_QUIET)
         region.input(_with_region, [paint, region], [paint, region], show_progress="hidden", queue=False, **_QUIET)
         fields = [scan, source, prompt, only, paint, complete, views, steps, seed, size, image_size]
-        go.click(desk.run, fields, [model, images, glb, obj, said], concurrency_limit=1, show_progress_on=said, **_QUIET)
+        go.click(
+            desk.run, fields, [model, images, glb, obj, said], concurrency_limit=1, show_progress_on=said, **_QUIET
+        )
         stop.click(desk.stop, queue=False, show_progress="hidden", **_QUIET)
         page.unload(desk.leave)
     return page.queue(max_size=_MOST_WAITING, default_concurrency_limit=1, api_open=False)

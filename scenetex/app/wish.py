@@ -47,7 +47,7 @@ class Wish:
     views: int = 0
     steps: int = 0
     seed: int = 0
-    texture_size: int = 2048
+    texture_size: int | str = 2048
     image_size: str = "256x192"
 
     def options(self, output: Path, setup: Setup, regions: Collection[str]) -> TextureOptions:
@@ -62,7 +62,7 @@ class Wish:
             InputError: what does not go together, is out of range, or names no region of the scan.
         """
         prompt, paint = self.prompt.strip(), tuple(line.strip() for line in self.paint.splitlines() if line.strip())
-        parts = bool(self.only or paint)
+        parts, size = bool(self.only or paint), str(self.texture_size).strip()
         if self.source == SENTENCE and not prompt and not parts:
             raise InputError(f"no sentence: type what the room is to look like, or paint with '{PHOTOS}'")
         if self.source == PHOTOS and prompt and not parts and not self.complete:
@@ -82,7 +82,7 @@ class Wish:
             keyframes=str(self.views) if self.views else "auto",
             steps=self.steps or None,
             seed=self.seed,
-            texture_size=self.texture_size,
+            texture_size=int(size) if size.isdecimal() else size,
             image_size=self.image_size,
             model=setup.model,
             controlnet=setup.controlnet,
