@@ -24,6 +24,7 @@ from doc_material import make
 from doc_pages import Block, prose, read_blocks, scenetex_calls
 
 from scenetex.cli import evaluate as evaluate_command
+from scenetex.cli.app import AppOptions
 from scenetex.cli.check import CheckOptions
 from scenetex.cli.example import ExampleOptions
 from scenetex.cli.guarded import DEBUG
@@ -44,6 +45,7 @@ OPTIONS = {
     "view": ViewOptions,
     "check": CheckOptions,
     "example": ExampleOptions,
+    "app": AppOptions,
 }
 # What a job of an array finds in its environment.
 SLURM = {"SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_COUNT": "16", "SLURM_CPUS_PER_TASK": "8"}

@@ -22,6 +22,7 @@ LAYERS = (
     ("job",),
     ("report",),
     ("metrics", "batch"),
+    ("app",),
     ("cli",),
     ("__main__", ""),
 )

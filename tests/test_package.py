@@ -143,6 +143,8 @@ KNOWN = {
     "training/model_folder.py from_pretrained",
     "training/model_folder.py load_config",
     "cli/view.py open",
+    "cli/app.py open",
+    "app/archive.py open",
 }
 
 

@@ -30,7 +30,7 @@ def work(connection: Connection, options: TextureOptions, lane: int, debug: bool
     """
     # Ctrl-C reaches the whole group of processes: the parent decides what becomes of its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_follow_parent, daemon=True).start()
+    threading.Thread(target=follow_parent, daemon=True).start()
     lock = threading.Lock()
 
     def send(*message) -> None:
@@ -78,7 +78,7 @@ def _prepare(options: TextureOptions, lane: int) -> None:
             torch.cuda.set_device(lane % torch.cuda.device_count())
 
 
-def _follow_parent() -> None:
+def follow_parent() -> None:
     """Ends this process when its parent has died: it would go on unseen and keep its scene locked."""
     wait([parent_process().sentinel])
     if sys.platform == "win32":  # where os.kill ends it without a word

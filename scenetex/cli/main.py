@@ -19,6 +19,7 @@ COMMANDS = {
     "train": "trains a model, stage by stage",
     "evaluate": "figures of photos, of a result, of a model",
     "view": "a result, a GLB file or a scan in a viewer on this machine",
+    "app": "a page in the browser to try it on",
 }
 _USAGE = f"usage: scenetex {{{','.join(COMMANDS)}}} ..."
 

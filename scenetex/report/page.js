@@ -2,6 +2,8 @@
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const part = (name) => document.getElementById(name);
+// Within another page (scenetex app) there are no files beside it.
+document.body.classList.toggle("framed", window !== window.parent);
 
 async function openViewer() {
   const stage = part("stage"), says = part("says");

@@ -99,7 +99,8 @@ def _is_adobe_rgb(image: Image.Image) -> bool:
         exif = Image.Exif()
         exif.load(image.info["exif"])
         space = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.ColorSpace)
+        if space != _UNCALIBRATED:
+            return space == _ADOBE_SPACE
         # The "option file" of DCF 2.0, by which most cameras mark Adobe RGB.
-        option = exif.get_ifd(ExifTags.IFD.Interop).get(1)
-        return space == _ADOBE_SPACE or (space == _UNCALIBRATED and str(option).startswith("R03"))
+        return str(exif.get_ifd(ExifTags.IFD.Interop).get(1)).startswith("R03")
     return False

@@ -102,7 +102,8 @@ def _decode(data: bytes, header: ImageHeader, size: tuple[int, int], flags: int,
         )
     # Two readers may take one file in two ways. Whether it is smaller on purpose, its flags tell.
     shrunk = flags & ~cv2.IMREAD_IGNORE_ORIENTATION in [flag for shrink, flag in _SHRUNK.items() if shrink > 1]
-    if image is None or (not shrunk and sorted(image.shape[:2]) != sorted(size)):
+    sizes = [header.size] if flags & cv2.IMREAD_IGNORE_ORIENTATION else [header.size, header.size[::-1]]
+    if image is None or (not shrunk and image.shape[1::-1] not in sizes):
         raise InputError(f"{label}: image is damaged or cut short; replace it or delete the frame")
     return turned(scaled(image, brightest) if brightest else image, turn)
 
