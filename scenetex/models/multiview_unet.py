@@ -17,7 +17,7 @@ from ..correspondence import Correspondence
 from ..errors import InputError
 from .attention import ExactFrequencies
 from .condition import ConditionBranch
-from .correspondence_block import CorrespondenceBlock, limit_memory
+from .correspondence_block import CorrespondenceBlock, fuse, limit_memory
 from .patch_unet import PatchUNet
 
 OnTensor = Callable[[torch.Tensor], torch.Tensor]
@@ -140,6 +140,14 @@ class MultiViewUNet(ExactFrequencies, ModelMixin, ConfigMixin):
         The images do not depend on it.
         """
         limit_memory([*self.down_correspondence, self.mid_correspondence, *self.up_correspondence], megabytes)
+
+    def set_fused_attention(self, on: bool = True) -> None:
+        """Experimental: attends along correspondences in one Triton kernel, on a GPU, where it can; off by default.
+
+        Raises:
+            InputError: Triton is not there.
+        """
+        fuse([*self.down_correspondence, self.mid_correspondence, *self.up_correspondence], on)
 
     def forward(
         self,
