@@ -1,5 +1,10 @@
 """Correspondence attention in one kernel against the plain path: on a GPU, or in Triton's interpreter."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import loop_reference as loops
 import pytest
 import torch
@@ -153,3 +158,28 @@ def test_it_is_off_until_it_is_asked_for(monkeypatch):
     assert all(attention.fused for attention in attentions)
     model.set_fused_attention(False)
     assert not any(attention.fused for attention in attentions)
+
+
+# Shared memory that every GPU since Ampere gives a program: 99 KB.
+COMPILES = """
+import triton
+from triton.backends.compiler import GPUTarget
+from triton.compiler import ASTSource
+from scenetex.models import fused_attention as ours
+
+sizes = dict(G=2, H=10, C=320, PADDED=True, WIDE=False, BLOCK_H=16, BLOCK_L=16, BLOCK_C=32)
+kinds = dict(texel="*i32", valid="*u8", l="i32", eps="fp32", to_table="*fp32") | dict.fromkeys(sizes, "constexpr")
+for kernel in (ours._forward, ours._backward):
+    source = ASTSource(kernel, {name: kinds.get(name, "*fp16") for name in kernel.arg_names}, constexprs=sizes)
+    made = triton.compile(source, target=GPUTarget("cuda", 80, 32))
+    print(len(made.asm["cubin"]) > 0 and made.metadata.shared < 99 * 1024)
+"""
+
+
+@pytest.mark.skipif(fused_attention is None, reason="needs Triton: pip install triton")
+def test_kernels_compile_for_a_gpu():
+    """The interpreter takes what no GPU would: this needs none, either."""
+    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    root = Path(__file__).resolve().parents[1]
+    done = subprocess.run([sys.executable, "-c", COMPILES], cwd=root, env=environment, capture_output=True, text=True)
+    assert done.stdout.split() == ["True", "True"], done.stderr

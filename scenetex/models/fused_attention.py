@@ -15,7 +15,8 @@ INTERPRETED = triton.knobs.runtime.interpret
 _DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 _LEAST = 16  # side of the smallest matrices that a GPU multiplies at once
 _MOST = 64  # heads, and keys for each query, that fit on the chip together
-_CHANNELS = 64  # that are worked on at a time
+_BYTES = 64  # of a token's channels that are worked on at a time
+_WIDE = 2048  # heads times keys of which more threads work on each query
 
 
 def suits(query: torch.Tensor, heads: int, keys: int) -> bool:
@@ -80,7 +81,8 @@ def _sizes(asked: torch.Tensor, texel: torch.Tensor, valid: torch.Tensor | None)
     block_h, block_l = (max(_LEAST, triton.next_power_of_2(side)) for side in (heads, texel.shape[1]))
     return {
         "G": g, "H": heads, "C": c, "PADDED": valid is not None, "WIDE": INTERPRETED,
-        "BLOCK_H": block_h, "BLOCK_L": block_l, "BLOCK_C": _CHANNELS,
+        "BLOCK_H": block_h, "BLOCK_L": block_l, "BLOCK_C": _BYTES // asked.element_size(),
+        "num_warps": 8 if block_h * block_l >= _WIDE else 4,
     }  # fmt: skip
 
 
