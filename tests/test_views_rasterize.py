@@ -25,7 +25,7 @@ def both(mesh: Mesh, poses: np.ndarray, k: np.ndarray, size=SIZE):
     return tuple(cast_views(mesh, k, poses, size, ids, backend=backend, device=device) for backend, device in CASES)
 
 
-CASES = (("embree", None), ("pytorch3d", "cpu"))
+CASES = (("embree", "auto"), ("pytorch3d", "cpu"))
 
 
 def on_edges(face_id: np.ndarray) -> np.ndarray:
@@ -169,3 +169,6 @@ def test_an_unknown_backend_and_one_that_is_missing_are_one_line(scan, monkeypat
     monkeypatch.setattr(rasterize, "find_spec", lambda _: None)
     with pytest.raises(InputError, match=r"PyTorch3D is not installed; docs/install\.md"):
         render_views(scene, [2], (8, 6), backend="pytorch3d")
+    monkeypatch.setattr(rasterize, "find_spec", lambda _: object())
+    with pytest.raises(InputError, match="device 'tpu' is not known"):
+        render_views(scene, [2], (8, 6), backend="pytorch3d", device="tpu")

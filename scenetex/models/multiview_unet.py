@@ -108,20 +108,22 @@ class MultiViewUNet(ExactFrequencies, ModelMixin, ConfigMixin):
         checkpoint: str | PathLike[str] | Mapping[str, torch.Tensor],
         unet_config: Mapping[str, Any] | None = None,
         kind: str = "depth",
+        dtype: torch.dtype = torch.float32,
     ) -> "MultiViewUNet":
-        """A released MVDiffusion model, in float32.
+        """A released MVDiffusion model.
 
         Args:
             checkpoint: Lightning `.ckpt` file, safetensors file, or state dict. Nothing but tensors is unpickled.
             unet_config: configuration of the base UNet; default that of Stable Diffusion 2.
             kind: "depth" or "panorama".
+            dtype: of the weights; frequencies stay in float32.
 
         Raises:
             InputError: a file that is not a checkpoint, keys that are missing, unknown or of another shape.
         """
         from .mvdiffusion_weights import load_mvdiffusion
 
-        return load_mvdiffusion(cls, checkpoint, unet_config, kind)
+        return load_mvdiffusion(cls, checkpoint, unet_config, kind, dtype)
 
     def with_base(self, unet: UNet2DConditionModel) -> "MultiViewUNet":
         """These blocks around another base UNet of the same configuration; neither is copied."""

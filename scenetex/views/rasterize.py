@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import InputError
+from ..limits import check_device_is_here
 from ..process.memory import need
 
 if TYPE_CHECKING:
@@ -24,19 +25,13 @@ _MEMORY = 1 << 30  # bytes of those lists
 _WORKED_ON = 160  # bytes of a pixel while its view is rasterised
 
 
-def check_pytorch3d() -> None:
-    """Raises InputError where PyTorch3D is not installed."""
-    if find_spec("pytorch3d") is None:
-        raise InputError('backend "pytorch3d": PyTorch3D is not installed; docs/install.md says how to build it')
-
-
 def rasterize(
     vertices: np.ndarray,
     faces: np.ndarray,
     intrinsics: np.ndarray,
     cam_to_world: np.ndarray,
     size: tuple[int, int],
-    device: str | None = None,
+    device: str = "auto",
 ) -> tuple[np.ndarray, np.ndarray]:
     """Depth and faces of m views; the same as ray casting's, but for pixels on an edge of a face.
 
@@ -46,14 +41,19 @@ def rasterize(
         intrinsics: (m, 3, 3) float, pixels of this size, whose centres are at whole numbers.
         cam_to_world: (m, 4, 4) float, OpenCV axes.
         size: (width, height), pixels.
-        device: as torch names it; None = a GPU where there is one.
+        device: "cpu", "cuda", "cuda:N", or "auto": a GPU where there is one.
 
     Returns:
         depth (m, h, w) float32, camera z, 0 = nothing there; face (m, h, w) int32, -1 = nothing there.
+
+    Raises:
+        InputError: a device that is unknown, or absent; no PyTorch3D.
     """
+    _check(device)
     import torch
 
-    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    here = "cuda" if torch.cuda.is_available() else "cpu"
+    place = torch.device(here if device == "auto" else device)
     corners = torch.from_numpy(np.asarray(vertices, np.float64)[faces]).to(place)
     m, at_once = len(intrinsics), max(1, _MEMORY // (4 * _BINS * max(1, len(faces))))
     need(size[0] * size[1] * (8 * m + _WORKED_ON * min(m, at_once)), f"{m} views of {size[0]} x {size[1]} pixels:")
@@ -173,3 +173,10 @@ def _depth(corners: "torch.Tensor", k: "torch.Tensor", pose: "torch.Tensor", fac
     found = torch.zeros_like(u)
     found[seen] = depth.nan_to_num().clamp(z.amin(1).clamp(min=_NEAR), z.amax(1))
     return found
+
+
+def _check(device: str) -> None:
+    """Raises InputError where PyTorch3D is not installed, or the device not there."""
+    if find_spec("pytorch3d") is None:
+        raise InputError('backend "pytorch3d": PyTorch3D is not installed; docs/install.md says how to build it')
+    check_device_is_here(device, "device")

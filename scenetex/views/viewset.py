@@ -15,7 +15,7 @@ from ..process.threads import threads
 from ..scene.camera import resize_intrinsics
 from ..scene.mesh import Mesh
 from ..scene.scene import Scene
-from .rasterize import check_pytorch3d, rasterize
+from .rasterize import rasterize
 from .raycast import RayCaster
 
 Backend = Literal["embree", "pytorch3d"]
@@ -107,7 +107,7 @@ def render_views(
     size: tuple[int, int] | None = None,
     done: Callable[[], None] = lambda: None,
     backend: Backend = "embree",
-    device: str | None = None,
+    device: str = "auto",
 ) -> ViewSet:
     """What the scene's frames see of its mesh.
 
@@ -118,7 +118,7 @@ def render_views(
         done: called after each view, for progress bars.
         backend: "embree" casts rays on the CPU; "pytorch3d" rasterises, many views at once, on a GPU where there is
             one. Both see the same, but for pixels on edges of faces.
-        device: where PyTorch3D works, such as "cpu" or "cuda:1"; None = a GPU where there is one.
+        device: where PyTorch3D works: "auto", "cpu", "cuda", or "cuda:N" for one of several GPUs.
 
     Raises:
         InputError: an id the scene does not have, an empty list, or a size that is not positive; a backend that is
@@ -151,7 +151,7 @@ def cast_views(
     frame_ids: tuple[int, ...],
     done: Callable[[], None] = lambda: None,
     backend: Backend = "embree",
-    device: str | None = None,
+    device: str = "auto",
 ) -> ViewSet:
     """`render_views` for free cameras: `intrinsics` (m, 3, 3), `cam_to_world` (m, 4, 4), `size` (width, height)."""
     if backend not in get_args(Backend):
@@ -159,7 +159,6 @@ def cast_views(
     intrinsics, cam_to_world = np.asarray(intrinsics), np.asarray(cam_to_world)
     middle = mesh.extent.middle
     if backend == "pytorch3d":
-        check_pytorch3d()
         poses = cam_to_world.astype(np.float64)
         poses[:, :3, 3] -= middle
         depth, face_id = rasterize(mesh.vertices - middle, mesh.faces, intrinsics, poses, size, device)
