@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,9 @@ from test_models_mvdiffusion_weights import fixtures  # noqa: F401 (a fixture)
 from test_pipeline_generated import command, walk  # noqa: F401 (a fixture)
 
 from scenetex.cli import panorama as panorama_command
-from scenetex.models import SuperResolutionUNet
+from scenetex.job.generation import Generation
+from scenetex.job.load_model import load_model
+from scenetex.models import MultiViewUNet, SuperResolutionUNet
 from scenetex.pipelines import MVDiffusionPipeline
 
 FILE = Path(__file__).resolve().parents[1] / "tools" / "make_random_model.py"
@@ -150,6 +154,49 @@ def test_additions_have_the_published_layout(tmp_path, base):
     assert {path.name for path in folder.iterdir()} == {f"ip-adapter_{base}.safetensors", "image_encoder"}
     tool.write("lora", tmp_path / "lora", "tenth", base=base)
     assert [path.name for path in (tmp_path / "lora").iterdir()] == ["pytorch_lora_weights.safetensors"]
+
+
+@pytest.fixture
+def casts(monkeypatch):
+    """Counts the numbers that are cast, by what they are cast from and to, in all threads."""
+    counts, to = Counter(), torch.Tensor.to
+
+    def counted(tensor, *args, **kwargs):
+        found = to(tensor, *args, **kwargs)
+        real = found.device.type != "meta" and found.is_floating_point() and tensor.is_floating_point()
+        if real and found.dtype != tensor.dtype:
+            counts[tensor.dtype, found.dtype] += tensor.numel()
+        return found
+
+    monkeypatch.setattr(torch.Tensor, "to", counted)
+    return counts
+
+
+def test_half_precision_becomes_float32_once(tmp_path, casts):
+    """Loading holds the file, which the system can drop, and one copy."""
+    tool.write("sd15-controlnet", tmp_path, "tenth", torch.float16)
+    casts.clear()
+    generation = Generation.of({"prompt": "", "model": str(tmp_path / "model"), "device": "cpu"})
+    pipe = load_model(replace(generation, controlnet=str(tmp_path / "controlnet")))
+    parts = (pipe.unet, pipe.vae, pipe.text_encoder, pipe.controlnet)
+    assert {part.dtype for part in parts} == {torch.float32}
+    assert casts == {(torch.float16, torch.float32): sum(count(part) for part in parts)}
+    casts.clear()
+    MVDiffusionPipeline.from_pretrained(tmp_path / "model", dtype=torch.float16, controlnet=pipe.controlnet)
+    assert not casts
+
+
+def test_half_precision_checkpoints_stay_what_they_are(tmp_path, casts):
+    tool.write("mvdiffusion", tmp_path, "tenth", torch.float16)
+    casts.clear()
+    config = {**tool.UNETS["sd2"]["both"], **tool.UNETS["sd2"]["tenth"], "in_channels": 5, "out_channels": 4}
+    unet = MultiViewUNet.from_mvdiffusion(tmp_path / "depth.ckpt", config, dtype=torch.float16)
+    bands = [module.bands for module in unet.modules() if hasattr(module, "bands")]
+    assert unet.dtype == torch.float16 and {band.dtype for band in bands} == {torch.float32}
+    assert casts[torch.float16, torch.float32] <= sum(band.numel() for band in bands)
+    casts.clear()
+    unet = MultiViewUNet.from_mvdiffusion(tmp_path / "depth.ckpt", config)
+    assert casts[torch.float16, torch.float32] >= count(unet) > 0 and len(casts) == 1
 
 
 def test_unknown_kinds_are_refused(tmp_path, monkeypatch):

@@ -1,7 +1,8 @@
 """What correspondence-aware attention costs: one multi-view forward against the same UNet without it.
 
 The two run in turn, in one process, so that a busy machine slows both alike. Weights are random; the views walk
-through a box room and look around, so that each sees several others. `--views 150` is the memory case. Super-resolution
+through a box room and look around, so that each sees several others. `--views 150` is the memory case. On a GPU with
+Triton the experimental kernel of the attention takes its turn, too. Super-resolution
 is that of one step: what is read from the small images once for all steps is reported apart. A panorama's eight views
 turn about one point; each query has nine keys in each view that it is seen in.
 """
@@ -10,7 +11,9 @@ import resource
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -78,17 +81,22 @@ def main(config: Config) -> None:
     print(f"correspondence: {found:.2f} s, {correspondence.nbytes() / 1e6:.0f} MB")
     print(describe(correspondence, sizes[0], dtype))
     case = super_resolution_case if small else panorama_case if ring else depth_case
-    plain, joint = case(channels, sizes[0], correspondence, {"device": config.device, "dtype": dtype})
+    model, plain, joint = case(channels, sizes[0], correspondence, {"device": config.device, "dtype": dtype})
+    runs = {"plain UNet": plain, "with attention": joint}
+    if config.device == "cuda" and find_spec("triton") is not None:
+        runs["with attention in one kernel"] = fused(model, joint)
 
     with torch.no_grad():
         same = torch.equal(plain(), joint())
-        times = [(seconds(plain, config.device), seconds(joint, config.device)) for _ in range(config.rounds)]
-    ratio = statistics.median(b / a for a, b in times)
-    for name, each in zip(("plain UNet", "with attention"), zip(*times, strict=True), strict=True):
-        print(f"{name}: {statistics.median(each):.3f} s")
-    print(f"ratio: {ratio:.3f} (median of {config.rounds} rounds), identical at zero initialisation: {same}")
+        for run in runs.values():
+            run()  # kernels are compiled at the first call
+        times = [[seconds(run, config.device) for run in runs.values()] for _ in range(config.rounds)]
+    for name, each in zip(runs, zip(*times, strict=True), strict=True):
+        ratio = statistics.median(b / a for b, (a, *_) in zip(each, times, strict=True))
+        print(f"{name}: {statistics.median(each):.3f} s, ratio: {ratio:.3f} (median of {config.rounds} rounds)")
+    print(f"identical at zero initialisation: {same}")
     if config.device == "cuda":
-        for name, run in (("plain", plain), ("joint", joint)):
+        for name, run in runs.items():
             torch.cuda.reset_peak_memory_stats()
             with torch.no_grad():
                 run()
@@ -135,7 +143,7 @@ def generation_case(model: MultiViewUNet, size: tuple[int, int], correspondence:
     def joint() -> torch.Tensor:
         return model(sample, step, prompt, correspondence).sample[0]
 
-    return plain, joint
+    return model, plain, joint
 
 
 def super_resolution_case(channels: tuple[int, ...], size: tuple[int, int], correspondence: Correspondence, like: dict):
@@ -157,13 +165,26 @@ def super_resolution_case(channels: tuple[int, ...], size: tuple[int, int], corr
     def joint() -> torch.Tensor:
         return model(sample, step, prompt, low, correspondence).sample[0]
 
-    return plain, joint
+    return model, plain, joint
 
 
 def noisy(views: int, channels: int, size: tuple[int, int], like: dict) -> tuple[torch.Tensor, ...]:
     """Latents, steps and prompts."""
     steps = torch.full((1, views), 500, device=like["device"])
     return torch.randn(1, views, channels, *size, **like), steps, torch.randn(1, views, 16, 64, **like)
+
+
+def fused(model: MultiViewUNet | SuperResolutionUNet, joint: Callable[[], torch.Tensor]) -> Callable[[], torch.Tensor]:
+    """`joint` with the experimental kernel."""
+
+    def run() -> torch.Tensor:
+        model.set_fused_attention()
+        try:
+            return joint()
+        finally:
+            model.set_fused_attention(False)
+
+    return run
 
 
 def build_unet(channels: tuple[int, ...], inputs: int) -> UNet2DConditionModel:

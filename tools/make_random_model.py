@@ -106,8 +106,9 @@ def make_unet(name: str, width: Width, **change: Any) -> diffusers.UNet2DConditi
     return diffusers.UNet2DConditionModel(**UNETS[name]["both"] | UNETS[name][width] | change)
 
 
-def make_text_encoder(name: str, width: Width) -> transformers.PreTrainedModel:
-    """The text encoder of sd2 or sd15; for sdxl its second one, the first is that of sd15."""
+def make_text_encoder(name: str, width: Width, projected: bool = False) -> transformers.PreTrainedModel:
+    """The text encoder of sd2 or sd15; for sdxl its second one, the first is that of sd15. `projected`: with a pooled
+    embedding in any case, as Stable Diffusion 3 has them."""
     size, layers, heads, activation, pooled = TEXTS[name][width]
     config = transformers.CLIPTextConfig(
         vocab_size=_VOCABULARY,
@@ -121,15 +122,16 @@ def make_text_encoder(name: str, width: Width) -> transformers.PreTrainedModel:
         eos_token_id=_VOCABULARY - 1,
         pad_token_id=1,
     )
-    kind = transformers.CLIPTextModelWithProjection if name == "sdxl" else transformers.CLIPTextModel
+    pools = projected or name == "sdxl"
+    kind = transformers.CLIPTextModelWithProjection if pools else transformers.CLIPTextModel
     return kind(config)
 
 
-def make_vae(name: str, width: Width) -> diffusers.AutoencoderKL:
-    """The autoencoder of sd2, sd15 or sdxl."""
+def make_vae(name: str, width: Width, **change: Any) -> diffusers.AutoencoderKL:
+    """The autoencoder of sd2, sd15 or sdxl; `change` as of its configuration."""
     own = dict(scaling_factor=0.13025, sample_size=1024) if name == "sdxl" else dict(scaling_factor=0.18215)
     return diffusers.AutoencoderKL(
-        **{"sample_size": 768 if name == "sd2" else 512, "force_upcast": name == "sdxl"} | own,
+        **{"sample_size": 768 if name == "sd2" else 512, "force_upcast": name == "sdxl"} | own | change,
         block_out_channels=_VAE[width],
         down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4,

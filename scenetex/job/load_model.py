@@ -48,8 +48,8 @@ def load_model(generation: Generation) -> "MVDiffusionPipeline | MVDiffusionPano
             parts["controlnet"] = load_controlnet(generation.controlnet, **half)
         if generation.mvdiffusion_checkpoint is not None:
             config = unet_config(generation.model)
-            unet = MultiViewUNet.from_mvdiffusion(generation.mvdiffusion_checkpoint, config, kind)
-            parts |= {"unet": unet.to(*half.values()), "convention": "mvdiffusion"}
+            unet = MultiViewUNet.from_mvdiffusion(generation.mvdiffusion_checkpoint, config, kind, **half)
+            parts |= {"unet": unet, "convention": "mvdiffusion"}
         pipe = pipeline.from_pretrained(generation.model, **half, **parts).to(device)
         add_to(pipe, generation)
     if generation.upscale > 1:

@@ -28,6 +28,8 @@ class CorrespondenceAttention(nn.Module):
 
     memory: int | None = None
     """Bytes of intermediate results at a time; None = what suits the device."""
+    fused: bool = False
+    """Experimental: attend in one Triton kernel where it can (`fused_attention`), on a GPU."""
 
     def __init__(self, width: int, bands: torch.Tensor):
         super().__init__()
@@ -95,17 +97,27 @@ class CorrespondenceAttention(nn.Module):
 
     def _attend(self, query, table, group: KeyGroup, encoding, to_k, to_v) -> torch.Tensor:
         """(g, q, heads * size) mean values of the keys of one group of q queries."""
-        g, (q, l), c, heads = query.shape[0], group.shape, encoding.shape[-1], self.heads
-        place = group.keys.sample(table).view(q, l, g, c)
-        place = F.layer_norm(place + encoding[:, :, None], (c,), eps=self.norm.eps).transpose(1, 2)  # (q, g, l, c)
+        g, q, c, heads = query.shape[0], group.shape[0], encoding.shape[-1], self.heads
         asked = query[:, group.query].view(g * q, heads, -1).transpose(0, 1)
         asked = torch.bmm(asked, to_k).view(heads, g, q, c).permute(2, 1, 0, 3)  # (q, g, heads, c)
+        mean = self._mean_of_keys(asked, table, group, encoding)
+        mean = torch.bmm(mean.permute(2, 1, 0, 3).reshape(heads, g * q, c), to_v)
+        return mean.view(heads, g, q, -1).permute(1, 2, 0, 3).reshape(g, q, -1)
+
+    def _mean_of_keys(self, asked, table, group: KeyGroup, encoding) -> torch.Tensor:
+        """(q, g, heads, c) means of the keys, by how well they answer what is asked, of the same shape."""
+        (q, g, heads, c), l = asked.shape, group.shape[1]
+        if self.fused:
+            from . import fused_attention  # Triton, which no CPU has
+
+            if fused_attention.suits(asked, heads, l):
+                return fused_attention.attend(asked, table, group, encoding, self.norm.eps)
+        place = group.keys.sample(table).view(q, l, g, c)
+        place = F.layer_norm(place + encoding[:, :, None], (c,), eps=self.norm.eps).transpose(1, 2)  # (q, g, l, c)
         score = asked @ place.transpose(2, 3)
         if group.valid is not None:
             score = score.masked_fill(~group.valid[:, None, None], -torch.inf)
-        mean = _softmax(score) @ place  # (q, g, heads, c)
-        mean = torch.bmm(mean.permute(2, 1, 0, 3).reshape(heads, g * q, c), to_v)
-        return mean.view(heads, g, q, -1).permute(1, 2, 0, 3).reshape(g, q, -1)
+        return _softmax(score) @ place
 
 
 class ExactFrequencies(ModelMixin):

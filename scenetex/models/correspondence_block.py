@@ -1,6 +1,7 @@
 """The block that joins the views after each UNet block: attention along correspondences, then a residual block."""
 
 from collections.abc import Sequence
+from importlib.util import find_spec
 from math import gcd
 
 import torch
@@ -92,3 +93,16 @@ def limit_memory(blocks: Sequence[CorrespondenceBlock | None], megabytes: int | 
     for block in blocks:
         if block is not None:
             block.attention.memory = None if megabytes is None else int(megabytes * 2**20)
+
+
+def fuse(blocks: Sequence[CorrespondenceBlock | None], on: bool) -> None:
+    """Switches the experimental kernel of each block's attention on or off.
+
+    Raises:
+        InputError: Triton is not there.
+    """
+    if on and find_spec("triton") is None:
+        raise InputError("fused attention: needs Triton, which torch's CUDA builds bring; install one, or leave it off")
+    for block in blocks:
+        if block is not None:
+            block.attention.fused = on

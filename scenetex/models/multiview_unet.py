@@ -18,7 +18,7 @@ from ..errors import InputError
 from .attention import ExactFrequencies
 from .base_adapters import BaseAdapters
 from .condition import ConditionBranch
-from .correspondence_block import CorrespondenceBlock, limit_memory
+from .correspondence_block import CorrespondenceBlock, fuse, limit_memory
 from .patch_unet import PatchUNet
 
 OnTensor = Callable[[torch.Tensor], torch.Tensor]
@@ -111,20 +111,22 @@ class MultiViewUNet(BaseAdapters, ExactFrequencies, ModelMixin, ConfigMixin):
         checkpoint: str | PathLike[str] | Mapping[str, torch.Tensor],
         unet_config: Mapping[str, Any] | None = None,
         kind: str = "depth",
+        dtype: torch.dtype = torch.float32,
     ) -> "MultiViewUNet":
-        """A released MVDiffusion model, in float32.
+        """A released MVDiffusion model.
 
         Args:
             checkpoint: Lightning `.ckpt` file, safetensors file, or state dict. Nothing but tensors is unpickled.
             unet_config: configuration of the base UNet; default that of Stable Diffusion 2.
             kind: "depth" or "panorama".
+            dtype: of the weights; frequencies stay in float32.
 
         Raises:
             InputError: a file that is not a checkpoint, keys that are missing, unknown or of another shape.
         """
         from .mvdiffusion_weights import load_mvdiffusion
 
-        return load_mvdiffusion(cls, checkpoint, unet_config, kind)
+        return load_mvdiffusion(cls, checkpoint, unet_config, kind, dtype)
 
     def with_base(self, unet: UNet2DConditionModel) -> "MultiViewUNet":
         """These blocks around another base UNet of the same configuration; neither is copied."""
@@ -148,6 +150,14 @@ class MultiViewUNet(BaseAdapters, ExactFrequencies, ModelMixin, ConfigMixin):
         The images do not depend on it.
         """
         limit_memory([*self.down_correspondence, self.mid_correspondence, *self.up_correspondence], megabytes)
+
+    def set_fused_attention(self, on: bool = True) -> None:
+        """Experimental: attends along correspondences in one Triton kernel, on a GPU, where it can; off by default.
+
+        Raises:
+            InputError: Triton is not there.
+        """
+        fuse([*self.down_correspondence, self.mid_correspondence, *self.up_correspondence], on)
 
     @torch.compiler.disable
     def forward(

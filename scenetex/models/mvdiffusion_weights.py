@@ -14,6 +14,7 @@ from ..errors import PICKLE_DAMAGE, InputError
 from ..process.memory import ran_out
 
 _PREFIX = "mv_base_model."
+_BANDS = "attention.bands"  # frequencies, which half precision would spoil
 _STABLE_DIFFUSION_2 = {
     "sample_size": 64,
     "in_channels": 4,
@@ -43,7 +44,7 @@ _NAMES = (
 )
 
 
-def load_mvdiffusion(model_class: type, checkpoint, unet_config: Mapping | None, kind: str):
+def load_mvdiffusion(model_class: type, checkpoint, unet_config: Mapping | None, kind: str, dtype: torch.dtype):
     """See `MultiViewUNet.from_mvdiffusion`."""
     weights, where = read_weights(checkpoint)
     weights = _rename(weights, where)
@@ -58,8 +59,9 @@ def load_mvdiffusion(model_class: type, checkpoint, unet_config: Mapping | None,
         model = model_class(config, kind=kind, residual_blocks=depth, condition_channels=5 if depth else 0)
     _compare(model.state_dict(), weights, where, kind)
     own = isinstance(checkpoint, Mapping)
-    # A caller's state dict must not change with the model.
-    weights = {k: v.detach().to("cpu", torch.float32, copy=own) for k, v in weights.items()}
+    kept = {k: torch.float32 if k.endswith(_BANDS) else dtype for k in weights}
+    # A caller's state dict must not change with the model. Of what is cast, no more than one tensor is there twice.
+    weights = {k: weights.pop(k).detach().to("cpu", kept[k], copy=own) for k in kept}
     model.load_state_dict(weights, assign=True)
     return model.eval()
 
@@ -108,7 +110,7 @@ def _rename(weights: Mapping, where: str) -> dict[str, torch.Tensor]:
             raise InputError(f"{where}: {key} is a {type(value).__name__}, not a tensor")
         for pattern, name in _NAMES:
             key = re.sub(pattern, name, key)
-        out[key] = value.reshape(-1) if key.endswith("attention.bands") else value
+        out[key] = value.reshape(-1) if key.endswith(_BANDS) else value
     return out
 
 

@@ -17,7 +17,7 @@ from ..correspondence import Correspondence, Matches
 from ..correspondence.matches import own_matches
 from ..errors import InputError
 from .attention import ExactFrequencies
-from .correspondence_block import CorrespondenceBlock, limit_memory
+from .correspondence_block import CorrespondenceBlock, fuse, limit_memory
 from .multiview_unet import OnTensor, run_after, run_before, run_on_input
 
 
@@ -110,6 +110,14 @@ class SuperResolutionUNet(ExactFrequencies, ModelMixin, ConfigMixin):
         The images do not depend on it.
         """
         limit_memory([*self.low_attention, *self.up_correspondence], megabytes)
+
+    def set_fused_attention(self, on: bool = True) -> None:
+        """Experimental: attends along correspondences in one Triton kernel, on a GPU, where it can; off by default.
+
+        Raises:
+            InputError: Triton is not there.
+        """
+        fuse([*self.low_attention, *self.up_correspondence], on)
 
     @apply_forward_hook
     def read_low(self, latents: torch.Tensor) -> list[torch.Tensor]:

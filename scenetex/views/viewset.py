@@ -1,10 +1,11 @@
-"""What a set of cameras sees of a mesh: depth, normals and face ids, rendered by ray casting."""
+"""What a set of cameras sees of a mesh: depth, normals and face ids, by ray casting or by rasterising."""
 
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -14,8 +15,10 @@ from ..process.threads import threads
 from ..scene.camera import resize_intrinsics
 from ..scene.mesh import Mesh
 from ..scene.scene import Scene
+from .rasterize import rasterize
 from .raycast import RayCaster
 
+Backend = Literal["embree", "pytorch3d"]
 _KEPT = 8  # bytes of a view's pixel: its depth and face
 _MEDIAN_STEP = 4  # every so manieth pixel of every so manieth row tells the middle depth
 _CASTING = 160  # bytes of a pixel while its view is cast: rays and what they hit
@@ -103,17 +106,23 @@ def render_views(
     frame_ids: list[int] | None = None,
     size: tuple[int, int] | None = None,
     done: Callable[[], None] = lambda: None,
+    backend: Backend = "embree",
+    device: str = "auto",
 ) -> ViewSet:
-    """Ray-casts the scene's mesh from its frames.
+    """What the scene's frames see of its mesh.
 
     Args:
         scene: the scene.
         frame_ids: frames to look from, in this order; default all.
         size: (width, height) of the views; default the first frame's photo size.
         done: called after each view, for progress bars.
+        backend: "embree" casts rays on the CPU; "pytorch3d" rasterises, many views at once, on a GPU where there is
+            one. Both see the same, but for pixels on edges of faces.
+        device: where PyTorch3D works: "auto", "cpu", "cuda", or "cuda:N" for one of several GPUs.
 
     Raises:
-        InputError: an id the scene does not have, an empty list, or a size that is not positive.
+        InputError: an id the scene does not have, an empty list, or a size that is not positive; a backend that is
+            unknown or not installed.
 
     Example:
         >>> import scenetex
@@ -131,7 +140,7 @@ def render_views(
     size = given[0], given[1]
     intrinsics = np.stack([resize_intrinsics(f.camera.intrinsics, f.camera.size, size) for f in frames])
     poses = np.stack([f.cam_to_world for f in frames])
-    return cast_views(scene.mesh, intrinsics, poses, size, tuple(f.id for f in frames), done)
+    return cast_views(scene.mesh, intrinsics, poses, size, tuple(f.id for f in frames), done, backend, device)
 
 
 def cast_views(
@@ -141,8 +150,34 @@ def cast_views(
     size: tuple[int, int],
     frame_ids: tuple[int, ...],
     done: Callable[[], None] = lambda: None,
+    backend: Backend = "embree",
+    device: str = "auto",
 ) -> ViewSet:
     """`render_views` for free cameras: `intrinsics` (m, 3, 3), `cam_to_world` (m, 4, 4), `size` (width, height)."""
+    if backend not in get_args(Backend):
+        raise InputError(f"render_views: backend {backend!r} is not one of {', '.join(get_args(Backend))}")
+    intrinsics, cam_to_world = np.asarray(intrinsics), np.asarray(cam_to_world)
+    middle = mesh.extent.middle
+    if backend == "pytorch3d":
+        poses = cam_to_world.astype(np.float64)
+        poses[:, :3, 3] -= middle
+        depth, face_id = rasterize(mesh.vertices - middle, mesh.faces, intrinsics, poses, size, device)
+        for _ in frame_ids:
+            done()
+    else:
+        depth, face_id = _cast(mesh, intrinsics, cam_to_world, size, done)
+    normals = mesh.face_normals.astype(np.float32)
+    return ViewSet(tuple(frame_ids), intrinsics, cam_to_world, depth, face_id, normals, mesh.axis_alignment)
+
+
+def _cast(
+    mesh: Mesh,
+    intrinsics: np.ndarray,
+    cam_to_world: np.ndarray,
+    size: tuple[int, int],
+    done: Callable[[], None],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Depth and faces (m, h, w) by ray casting."""
     middle = mesh.extent.middle
     caster = RayCaster(mesh.vertices - middle, mesh.faces)
     width, height = size
@@ -163,10 +198,7 @@ def cast_views(
 
     with ThreadPoolExecutor(at_once or 1) as pool:
         list(pool.map(one, range(m)))
-    normals = mesh.face_normals.astype(np.float32)
-    return ViewSet(
-        tuple(frame_ids), np.asarray(intrinsics), np.asarray(cam_to_world), depth, face_id, normals, mesh.axis_alignment
-    )
+    return depth, face_id
 
 
 def pixel_rays(

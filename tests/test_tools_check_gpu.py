@@ -1,0 +1,93 @@
+"""The GPU check, on a CPU and tiny: all its parts run; what takes too long or fails costs that part alone."""
+
+import json
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import torch
+
+TOOLS = Path(__file__).resolve().parents[1] / "tools"
+sys.path.insert(0, str(TOOLS))
+
+check_gpu = import_module("check_gpu")
+gpu_parts = import_module("gpu_parts")
+
+
+def run(folder: Path, *options: str) -> tuple[int, dict, str]:
+    """Exit code, gpu.json and gpu.md."""
+    given = ["--output", str(folder), "--device", "cpu", "--tiny", *options]
+    code = check_gpu.main(given)
+    return code, json.loads((folder / "gpu.json").read_text()), (folder / "gpu.md").read_text()
+
+
+def test_every_part_runs_on_a_cpu(tmp_path):
+    code, found, page = run(tmp_path / "gpu")
+    assert code == 0 and found["device"] == "cpu" and found["machine"]["torch"] == torch.__version__
+    parts = {part["name"]: part for part in found["parts"]}
+    assert list(parts) == list(gpu_parts.PARTS) and {part["status"] for part in parts.values()} == {"ok"}
+    assert all(part["figures"] and f"## {name}: ok" in page for name, part in parts.items())
+    made = [row["what"] for row in parts["generate"]["figures"]]
+    assert made == ["generate", "without fusion", "interpolate", "generate in windows"]
+    assert {row["views"] for row in parts["generate"]["figures"]} == {3, 5}
+    assert all(row["finite"] for name in ("generate", "controlnets", "transformer") for row in parts[name]["figures"])
+    # Twice on one device gives the same texture.
+    assert parts["texture"]["figures"][-1] == {"device": "difference", "largest": 0, "mean": 0.0}
+    assert parts["training"]["figures"][0]["parameters trained"] > 0
+    assert sum(part.budget for part in gpu_parts.PARTS.values()) <= 240
+
+
+def slow(_):
+    """Takes too long."""
+    yield {"seconds": 1}
+    time.sleep(60)
+
+
+def broken(_):
+    """Fails."""
+    yield {"seconds": 2}
+    raise RuntimeError("CUDA error: | an illegal\nmemory access")
+
+
+def good(_):
+    """Goes on."""
+    yield {"seconds": 3}
+
+
+@pytest.fixture
+def parts(monkeypatch):
+    made = {"slow": gpu_parts.Part(slow, 1), "broken": gpu_parts.Part(broken, 5), "good": gpu_parts.Part(good, 5)}
+    monkeypatch.setattr(check_gpu, "PARTS", made)
+
+
+def test_what_is_slow_or_fails_is_written_down_and_the_rest_goes_on(parts, tmp_path):
+    code, found, page = run(tmp_path, "--parts", "slow", "broken", "good")
+    assert code == 1
+    assert [part["status"] for part in found["parts"]] == ["out of time", "failed", "ok"]
+    assert [row["seconds"] for part in found["parts"] for row in part["figures"]] == [1, 2, 3]
+    assert "## slow: out of time (its 1 s were used up)" in page and found["parts"][0]["seconds"] < 30
+    assert "## broken: failed (RuntimeError: CUDA error: | an illegal)" in page and "## good: ok" in page
+
+
+def test_parts_beyond_the_time_for_all_are_skipped(parts, tmp_path, monkeypatch):
+    monkeypatch.setattr(check_gpu, "_LAST", 10.0)
+    code, found, page = run(tmp_path, "--parts", "slow", "good", "--seconds", "10.5")
+    assert code == 0 and [part["status"] for part in found["parts"]] == ["skipped", "skipped"]
+    assert page.count("skipped (the time for all was used up)") == 2 and "Nothing was measured." in page
+
+
+@pytest.mark.parametrize(
+    ("given", "said"), [(("--parts", "nothing"), "there is no such part"), (("--seconds", "1"), "choose 10 to 3600")]
+)
+def test_mistakes_are_one_line_and_nothing_is_written(given, said, tmp_path, capsys):
+    assert check_gpu.main(["--output", str(tmp_path / "gpu"), "--device", "cpu", *given]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line and not (tmp_path / "gpu").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="only where there is no CUDA device")
+def test_an_absent_gpu_is_one_line(tmp_path, capsys):
+    assert check_gpu.main(["--output", str(tmp_path / "gpu")]) == 2
+    assert "torch finds no CUDA GPU" in capsys.readouterr().err and not (tmp_path / "gpu").exists()
