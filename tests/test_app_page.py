@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
     find_chromium() is None, reason="needs Chromium or Chrome (Debian: apt install chromium)"
 )
 ROOT = Path(__file__).resolve().parents[1]
-_PATIENCE = 300.0  # seconds that a run may take on a machine that has other things to do
+_PATIENCE = 900.0  # seconds that a run may take on a machine that has other things to do
 _TYPE = """((sel, value) => {
   const field = document.querySelector(sel);
   Object.getOwnPropertyDescriptor(Object.getPrototypeOf(field), "value").set.call(field, value);
