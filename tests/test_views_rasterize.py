@@ -86,6 +86,19 @@ def test_pixel_centres_are_exact():
 
 
 @needs_pytorch3d
+def test_nothing_is_seen_through_an_edge():
+    """Squares whose sides and diagonals run through the centres of pixels."""
+    x, y = np.meshgrid(np.linspace(-1, 1, 5), np.linspace(-1, 1, 5))
+    corners = np.stack([x.ravel(), y.ravel(), np.ones(25)], 1)
+    first = (np.arange(4)[:, None] * 5 + np.arange(4)).ravel()
+    faces = np.concatenate([np.stack([first, first + 1, first + 6], 1), np.stack([first, first + 6, first + 5], 1)])
+    k = np.array([[8.0, 0, 4], [0, 8, 4], [0, 0, 1]])
+    rasterised = both(Mesh(corners, faces.astype(np.int32)), np.eye(4)[None], k, (9, 9))[1]
+    assert (rasterised.face_id[0, 1:-1, 1:-1] >= 0).all()
+    np.testing.assert_allclose(rasterised.depth[0, 1:-1, 1:-1], 1, atol=1e-6)
+
+
+@needs_pytorch3d
 def test_large_meshes_and_cameras_at_the_wall():
     mesh = box()
     vertices, faces = mesh.vertices, mesh.faces

@@ -59,7 +59,7 @@ def rasterize(
     need(size[0] * size[1] * (8 * m + _WORKED_ON * min(m, at_once)), f"{m} views of {size[0]} x {size[1]} pixels:")
     depths, ids = [np.zeros((0, *size[::-1]), np.float32)], [np.zeros((0, *size[::-1]), np.int32)]
     for start in range(0, m, at_once):
-        cameras = [torch.from_numpy(np.asarray(c, np.float64)).to(place) for c in (intrinsics, cam_to_world)]
+        cameras = [torch.from_numpy(np.array(c, np.float64)).to(place) for c in (intrinsics, cam_to_world)]
         found = _rasterize(corners, *(c[start : start + at_once] for c in cameras), size)
         depths.append(found[0].float().cpu().numpy())
         ids.append(found[1].int().cpu().numpy())
