@@ -1,13 +1,16 @@
 """The images of keyframes, generated together: what all other images of a scene go on from."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..views.viewset import ViewSet
 from .less_memory import with_less_memory
 from .stages import Stages
+
+if TYPE_CHECKING:
+    from ..pipelines import ConsistentViews, MVDiffusionPanoramaPipeline, MVDiffusionPipeline
 
 
 def generate_keyframes(
@@ -39,7 +42,7 @@ def generate_keyframes(
 
 
 def run_pipeline(
-    pipe: Any,
+    pipe: "MVDiffusionPipeline | MVDiffusionPanoramaPipeline | ConsistentViews",
     call: Callable[..., Any],
     name: str,
     views: ViewSet,
