@@ -23,7 +23,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 try:
     import torch
-    from gpu_parts import PARTS, Setup, machine
+    from gpu_parts import PARTS
+    from gpu_setup import Setup, machine
 
     from scenetex.cli.guarded import guarded
     from scenetex.cli.parsing import parse
