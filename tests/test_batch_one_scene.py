@@ -183,7 +183,7 @@ def test_the_report_tells_what_came_from_disk(tmp_path):
     (scan,) = rooms(tmp_path / "scans", "room")
     assert texture([scan], tmp_path / "out") == 0
     first = json.loads((tmp_path / "out" / "room" / "report.json").read_text())
-    assert texture([scan], tmp_path / "out", "--texture-format", "png") == 0
+    assert texture([scan], tmp_path / "out", "--formats", "obj,ply") == 0
     second = report(tmp_path / "out", "room")
     assert second["reused"] == ["keyframes", "refine", "unwrap"] and second["key"] != first["key"]
     assert first["files"] == sorted([*first["files"]]) and "textured.obj" in first["files"]

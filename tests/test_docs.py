@@ -33,6 +33,7 @@ from scenetex.cli.panorama import PanoramaOptions
 from scenetex.cli.parsing import parse
 from scenetex.cli.view import ViewOptions
 from scenetex.job.options import TextureOptions
+from scenetex.process.interrupt import ENDING
 from scenetex.training.training_options import TrainOptions
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -162,13 +163,15 @@ class Reader:
 
 def _script(path: str, arguments: list[str]) -> int:
     before = sys.argv, list(sys.path)
-    handler = signal.getsignal(signal.SIGINT)
+    heard = {number: signal.getsignal(number) for number in ENDING}
     sys.argv = [path, *arguments]
     try:
         runpy.run_path(path, run_name="__main__")
     finally:
         sys.argv, sys.path[:] = before
-        signal.signal(signal.SIGINT, handler)
+        # At its end a command hears none of them, and what is ignored is so in all processes that follow.
+        for number, handler in heard.items():
+            signal.signal(number, handler)
     return 0
 
 

@@ -36,6 +36,7 @@ NEEDED = {
     "PhotosOptions": ["room"],
     "ModelOptions": ["mini"],
     "UpscaleOptions": ["mini"],
+    "AppOptions": [],
 }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 
 TOOLS = Path(__file__).resolve().parents[1] / "tools"
 sys.path.insert(0, str(TOOLS))
@@ -21,6 +22,14 @@ def run(folder: Path, *options: str) -> tuple[int, dict, str]:
     given = ["--output", str(folder), "--device", "cpu", "--tiny", *options]
     code = check_gpu.main(given)
     return code, json.loads((folder / "gpu.json").read_text()), (folder / "gpu.md").read_text()
+
+
+@pytest.fixture(autouse=True)
+def fresh_accelerator():
+    """The tool has a process of its own; here another training may have come before."""
+    AcceleratorState._reset_state(True)
+    yield
+    AcceleratorState._reset_state(True)
 
 
 def test_every_part_runs_on_a_cpu(tmp_path):

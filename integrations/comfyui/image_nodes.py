@@ -1,7 +1,8 @@
 """Nodes that give each view an image: its photo, or one that a model makes."""
 
 import scenetex
-from scenetex.job.generation import frames_between, load_model
+from scenetex.job.generation import frames_between
+from scenetex.job.load_model import load_model
 
 from .images import to_tensor
 from .progress import bar

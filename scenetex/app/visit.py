@@ -77,7 +77,7 @@ class Visit:
 
     def look(self, name: str) -> tuple[str, list[str]]:
         """What a scan is, in a line, and the names of its regions. Raises InputError for one that cannot be read."""
-        scene = load_scene(self.path(name))
+        scene = load_scene(self.path(name), allow_outside=False)
         photos = sum(frame.color is not None for frame in scene.frames)
         said = f"{len(scene.mesh.faces):,} faces, {len(scene.frames):,} frames, {photos:,} photos"
         return said, list(regions(scene))

@@ -97,7 +97,7 @@ def one_blas_thread() -> Iterator[None]:
 def _blas_threads() -> list[tuple[Callable[[], int], Callable[[int], None]]]:
     """What tells and what sets the threads of each OpenBLAS in this process."""
     try:
-        lines = Path("/proc/self/maps").read_text().splitlines()
+        lines = Path("/proc/self/maps").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return []
     paths = {path for line in lines if "openblas" in (path := line.partition("/")[1] + line.partition("/")[2]).lower()}
