@@ -153,7 +153,10 @@ def test_everyone_who_loads_scenes_says_whether_outside_is_allowed():
             continue
         for call in ast.walk(ast.parse(path.read_text())):
             if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "load_scene":
-                said = [ast.unparse(a) for a in [*call.args, *(k.value for k in call.keywords)]]
+                said = [
+                    *map(ast.unparse, [*call.args, *(k.value for k in call.keywords)]),
+                    *(str(k.arg) for k in call.keywords),
+                ]
                 assert any("allow_outside" in part for part in said), f"{path}: {ast.unparse(call)}"
                 calls += 1
     assert calls >= 6
