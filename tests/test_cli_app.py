@@ -19,6 +19,7 @@ from scenetex.cli import app
 from scenetex.cli.app import AppOptions, main
 from scenetex.job.options import TextureOptions
 from scenetex.job.stages import Stages
+from scenetex.process.environment import environment
 
 ROOT = Path(__file__).resolve().parents[1]
 REGIONS = ("floor", "walls", "label:sofa")
@@ -87,7 +88,7 @@ def test_it_is_for_this_machine_alone_unless_somebody_says_otherwise():
 def test_what_gradio_is_told_is_taken_back(tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "True")
     monkeypatch.delenv("GRADIO_TEMP_DIR", raising=False)
-    with app._environment(tmp_path):
+    with environment(app._told_to_gradio(tmp_path)):
         assert os.environ["GRADIO_ANALYTICS_ENABLED"] == "False"
         assert os.environ["GRADIO_TEMP_DIR"].startswith(str(tmp_path))
     assert os.environ["GRADIO_ANALYTICS_ENABLED"] == "True" and "GRADIO_TEMP_DIR" not in os.environ

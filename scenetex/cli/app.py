@@ -4,8 +4,6 @@ import os
 import socket
 import time
 import webbrowser
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Annotated
 from ..errors import InputError, extra, shown
 from ..limits import DEVICE, THREADS, Between, PathOrName
 from ..process.console import say
+from ..process.environment import environment
 from .guarded import guarded
 from .parsing import parse
 
@@ -73,7 +72,7 @@ def _serve(options: AppOptions, home: Path) -> int:
     offered = Offered(options.root)
     if not offered.names() and options.root is not None:
         raise InputError(f"--root {options.root}: holds no folder; give a folder of scans")
-    with _environment(home):
+    with environment(_told_to_gradio(home)):
         from ..app.webpage import Desk, build, theme
 
         desk = Desk(home / "visits", offered, Setup(options.model, options.controlnet, options.device))
@@ -145,17 +144,6 @@ def _free_port(host: str, first: int) -> int:
     raise InputError(f"--host {host}: no port from {first} on can be used ({last}); choose others")
 
 
-@contextmanager
-def _environment(home: Path) -> Iterator[None]:
-    """Within the block gradio keeps its files in `home`, and what it does to itself."""
-    given = _ENVIRONMENT | {"GRADIO_TEMP_DIR": str(home / "gradio")}
-    before = {name: os.environ.get(name) for name in given}
-    os.environ.update(given)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+def _told_to_gradio(home: Path) -> dict[str, str]:
+    """Variables by which gradio keeps its files in `home`, and what it does to itself."""
+    return _ENVIRONMENT | {"GRADIO_TEMP_DIR": str(home / "gradio")}

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from .environment import environment
+
 # Where the libraries look that compute with threads, when they are loaded: OpenMP and with it torch, the kinds of BLAS,
 # uvunwrap, OpenCV. Embree, which builds its trees in a moment, takes no word from anyone.
 VARIABLES = (
@@ -116,16 +118,8 @@ def _blas_threads() -> list[tuple[Callable[[], int], Callable[[int], None]]]:
 @contextmanager
 def announced(count: int | None) -> Iterator[None]:
     """Within the block, libraries that are loaded, by processes that are started too, find `count`; None: as before."""
-    before = {name: os.environ.get(name) for name in VARIABLES}
-    os.environ.update({} if count is None else dict.fromkeys(VARIABLES, str(count)))
-    try:
+    with environment({} if count is None else dict.fromkeys(VARIABLES, str(count)), *VARIABLES):
         yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def _tell(torch, cv2, torch_threads: int, cv2_threads: int) -> None:

@@ -1,6 +1,7 @@
 """Where painted texels meet those that were there: no step of colour."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -30,26 +31,28 @@ def level_rim(color: np.ndarray, kept: np.ndarray, texels: Texels, atlas: Atlas)
     order = np.argsort(chart, kind="stable")
     for own in np.split(order, np.flatnonzero(np.diff(chart[order])) + 1):
         if len(own) and kept[own].any() and not kept[own].all():
-            place = _Place.of(texels.pixel[own] % atlas.size**2, atlas.size)
+            rim = _Rim.of(texels.pixel[own] % atlas.size**2, atlas.size, kept[own])
             for widths in _WIDTHS:
-                out[own] = _met(out[own], kept[own], place, *widths)
-            out[own] = _eased(out[own], kept[own], place)
+                out[own] = _met(out[own], rim, *widths)
+            out[own] = _eased(out[own], rim)
     return out
 
 
 @dataclass(frozen=True, eq=False)
-class _Place:
-    """Where the texels of a chart lie in a small image of it: (n,) rows and columns, and its shape."""
+class _Rim:
+    """Where the texels of a chart lie in a small image of it: (n,) rows and columns, its shape, and (n,) bool, which
+    are kept."""
 
     row: np.ndarray
     column: np.ndarray
     shape: tuple[int, int]
+    kept: np.ndarray
 
     @classmethod
-    def of(cls, pixel: np.ndarray, size: int) -> "_Place":
+    def of(cls, pixel: np.ndarray, size: int, kept: np.ndarray) -> "_Rim":
         row, column = np.divmod(pixel, size)
         row, column = row - row.min() + _MARGIN, column - column.min() + _MARGIN
-        return cls(row, column, (int(row.max()) + _MARGIN + 1, int(column.max()) + _MARGIN + 1))
+        return cls(row, column, (int(row.max()) + _MARGIN + 1, int(column.max()) + _MARGIN + 1), kept)
 
     def smooth(self, color: np.ndarray, which: np.ndarray, sigma: float) -> np.ndarray:
         """(h, w, 4) sums of the colours of the texels in `which`, and of their weights."""
@@ -58,36 +61,40 @@ class _Place:
         field[self.row[which], self.column[which], 3] = 1
         return _blurred(field, sigma)
 
-    def away(self, which: np.ndarray) -> np.ndarray:
-        """(h, w) texels to the next one in `which`."""
+    @cached_property
+    def away(self) -> np.ndarray:
+        """(h, w) texels beyond the next kept one's neighbours."""
+        return np.maximum(self._to_next(self.kept) - 1, 0)
+
+    @cached_property
+    def clean(self) -> np.ndarray:
+        """(n,) bool: kept texels off the rim: where sight of a surface ends, photos show a little of what hides it."""
+        return self.kept & (self._to_next(~self.kept)[self.row, self.column] > _UNCLEAN)
+
+    def _to_next(self, which: np.ndarray) -> np.ndarray:
         there = np.ones(self.shape, np.uint8)
         there[self.row[which], self.column[which]] = 0
         return cv2.distanceTransform(there, cv2.DIST_L2, cv2.DIST_MASK_5)
 
-    def clean(self, kept: np.ndarray) -> np.ndarray:
-        """(n,) bool: kept texels off the rim: where sight of a surface ends, photos show a little of what hides it."""
-        return kept & (self.away(~kept)[self.row, self.column] > _UNCLEAN)
 
-
-def _met(color: np.ndarray, kept: np.ndarray, place: _Place, smooth: float, spread: float, fade: float) -> np.ndarray:
-    sides = [place.smooth(color, side, smooth) for side in (place.clean(kept), ~kept)]
+def _met(color: np.ndarray, rim: _Rim, smooth: float, spread: float, fade: float) -> np.ndarray:
+    sides = [rim.smooth(color, side, smooth) for side in (rim.clean, ~rim.kept)]
     both = np.minimum(sides[0][..., 3], sides[1][..., 3])
-    step = np.zeros((*place.shape, 4), np.float32)
+    step = np.zeros((*rim.shape, 4), np.float32)
     at = both > 0.02
     step[at, :3] = sides[0][at, :3] / sides[0][at, 3:] - sides[1][at, :3] / sides[1][at, 3:]
     step[at, 3] = 1
     step[at] *= both[at, None]
     further = _blurred(step, spread)
-    fades = np.exp(-np.maximum(place.away(kept) - 1, 0) / fade)
-    change = further[..., :3] / np.maximum(further[..., 3:], 1e-6) * fades[..., None]
+    change = further[..., :3] / np.maximum(further[..., 3:], 1e-6) * np.exp(-rim.away / fade)[..., None]
     change[further[..., 3] < 1e-6] = 0
-    return np.where(kept[:, None], color, color + change[place.row, place.column])
+    return np.where(rim.kept[:, None], color, color + change[rim.row, rim.column])
 
 
-def _eased(color: np.ndarray, kept: np.ndarray, place: _Place) -> np.ndarray:
-    near = place.smooth(color, place.clean(kept), _EASED_OVER)[place.row, place.column]
-    share = _EASED * np.exp(-np.maximum(place.away(kept)[place.row, place.column] - 1, 0) / _EASED_FADE)
-    share *= ~kept & (near[:, 3] > 1e-3)
+def _eased(color: np.ndarray, rim: _Rim) -> np.ndarray:
+    near = rim.smooth(color, rim.clean, _EASED_OVER)[rim.row, rim.column]
+    share = _EASED * np.exp(-rim.away[rim.row, rim.column] / _EASED_FADE)
+    share *= ~rim.kept & (near[:, 3] > 1e-3)
     return color + share[:, None] * (near[:, :3] / np.maximum(near[:, 3:], 1e-6) - color)
 
 
