@@ -163,8 +163,8 @@ def _divert_bars(send: Callable[[tuple[str, int, int | None]], None]) -> None:
     from tqdm import tqdm
 
     def display(bar: tqdm, msg: str | None = None, pos: int | None = None) -> bool:
-        if msg is None:  # else it is wiped away
-            send((str(bar.desc or "").removesuffix(": "), int(bar.n), bar.total and int(bar.total)))
+        # Where it is wiped away, at its end, too: steps quicker than bars are drawn are told at least then.
+        send((str(bar.desc or "").removesuffix(": "), int(bar.n), bar.total and int(bar.total)))
         return True
 
     tqdm.display = display
