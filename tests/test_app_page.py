@@ -30,6 +30,11 @@ _TYPE = """((sel, value) => {
 })"""
 _SAID, _ABOUT = "document.querySelector('#said textarea')?.value", "document.querySelector('#about textarea')?.value"
 _TOAST = "[...document.querySelectorAll('.toast-body')].map(toast => toast.innerText).join(' ')"
+# How many results have come in whole: what is pointed at in one that is still on its way is never answered.
+_COUNT_RESULTS = """(() => {
+  window.results = 0;
+  document.addEventListener("load", (event) => (results += event.target.localName === "iframe"), true);
+})()"""
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +49,8 @@ def tab(tmp_path_factory):
     words = [sys.executable, "-m", "scenetex", "app", "--no-open", "--port", str(port), "--root", str(root)]
     there = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]), "TMPDIR": str(temporary)}
     errors = (root.parent / "errors.txt").open("w+")
-    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=errors, text=True, env=there) as server:
+    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # also where the tests run behind a "&"
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=errors, text=True, env=there, **heard) as server:
         try:
             line = server.stdout.readline()
             address = re.fullmatch(rf"(http://127\.0\.0\.1:{port}/) \(Ctrl-C ends it\)\n", line)[1]
@@ -53,6 +59,7 @@ def tab(tmp_path_factory):
                 tab.temporary, tab.address = temporary, address
                 tab.open(address)
                 wait(tab, f"{_ABOUT} > ''")
+                tab.run(_COUNT_RESULTS)
                 yield tab
             server.send_signal(signal.SIGINT)
             assert server.wait(60) == 0
@@ -76,10 +83,10 @@ def wait(tab: Tab, condition: str) -> None:
 
 
 def go(tab: Tab) -> str:
-    """Presses the button and waits for another word of the run."""
-    before = tab.run(_SAID)
+    """Presses the button and waits for another word of the run, and for its result."""
+    before, results = tab.run(_SAID), tab.run("results")
     tab.run("document.querySelector('#go').click()")
-    wait(tab, f"{_SAID} !== {json.dumps(before)} || {_TOAST} > ''")
+    wait(tab, f"({_SAID} !== {json.dumps(before)} && results > {results}) || {_TOAST} > ''")
     assert not tab.run(_TOAST)
     return tab.run(_SAID)
 
