@@ -113,6 +113,45 @@ def write_owned(path: Path) -> None:
     path.write_bytes(pack_glb(header, parts.chunks))
 
 
+def write_with_normals(
+    path: Path,
+    places: np.ndarray,
+    uv: np.ndarray,
+    faces: np.ndarray,
+    directions: np.ndarray,
+    name: str = "NORMAL",
+    arranged: str = "",
+) -> None:
+    """One mesh with directions under that name, 16-bit indices. `arranged`: "sparse" ones, "woven" with the positions,
+    "shared" with other data; else all in views of their own."""
+    parts = _Parts()
+    attributes = {"POSITION": parts.positions(places), "TEXCOORD_0": parts.accessor(uv)}
+    attributes[name] = parts.accessor(np.ascontiguousarray(directions, "<f4"))
+    if arranged == "woven":
+        woven = np.concatenate([places, directions], 1).astype("<f4")
+        view = parts.view(woven.tobytes(), byteStride=24, target=34962)
+        attributes |= {"POSITION": parts.positions(places, view), name: parts.accessor(woven[:, 3:], view, 12)}
+    if arranged == "shared":
+        attributes["_AGAIN"] = attributes[name]
+    if arranged == "sparse":
+        where, values = parts.view(np.zeros(1, "<u2").tobytes()), parts.view(directions[1:2].tobytes())
+        about = {"count": 1, "indices": {"bufferView": where, "componentType": 5123}, "values": {"bufferView": values}}
+        parts.accessors[attributes[name]]["sparse"] = about
+    primitive = {"attributes": attributes, "indices": parts.accessor(faces.astype("<u2").reshape(-1)), "material": 0}
+    header = {
+        "asset": {"version": "2.0"},
+        "scene": 0,
+        "scenes": [{"nodes": [0]}],
+        "nodes": [{"mesh": 0}],
+        "meshes": [{"primitives": [primitive]}],
+        "materials": [{"name": "Wood"}],
+        "accessors": parts.accessors,
+        "bufferViews": parts.views,
+        "buffers": [{"byteLength": sum(map(len, parts.chunks))}],
+    }
+    path.write_bytes(pack_glb(header, parts.chunks))
+
+
 def painted(path: Path) -> TexturedMesh:
     """The mesh of a file in its own coordinates, each page in a colour of its own."""
     mesh = read_mesh(path)

@@ -49,7 +49,7 @@ def tab(tmp_path_factory):
     words = [sys.executable, "-m", "scenetex", "app", "--no-open", "--port", str(port), "--root", str(root)]
     there = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]), "TMPDIR": str(temporary)}
     errors = (root.parent / "errors.txt").open("w+")
-    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # also where the tests run behind a "&"
+    heard = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}  # behind a "&", too
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=errors, text=True, env=there, **heard) as server:
         try:
             line = server.stdout.readline()

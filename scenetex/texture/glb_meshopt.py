@@ -10,12 +10,15 @@ from ..scene.gltf_file import pack_glb, unpack_glb
 from .glb_images import declare
 from .glb_views import laid_out, views_of
 
-_NAME = "EXT_meshopt_compression"
+_NAME, _INTEGERS = "EXT_meshopt_compression", "KHR_mesh_quantization"
 _WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}  # matrices have gaps in them
 _BYTES = {5120: 1, 5121: 1, 5122: 2, 5123: 2, 5125: 4, 5126: 4}
-_FLOAT, _TRIANGLES = 5126, 4
+_FLOAT, _SHORT, _TRIANGLES = 5126, 5122, 4
 _WIDEST = 256  # bytes of a vertex
-_OTHER = "other"
+_OTHER, _TARGET = "other", "morph target"
+# Unit vectors: a twentieth of a degree off, in 8 bytes; what is longer or shorter stays.
+_DIRECTIONS = {"NORMAL": "VEC3", "TANGENT": "VEC4"}
+_DIRECTION_BITS, _DIRECTION_BYTES, _UNIT = 12, 8, 1e-3
 
 
 def meshopt_glb(library: ModuleType, glb: bytes, exponents: Mapping[str, int]) -> bytes:
@@ -25,8 +28,10 @@ def meshopt_glb(library: ModuleType, glb: bytes, exponents: Mapping[str, int]) -
         library: meshopt.
         glb: what `pack_glb` makes.
         exponents: by the names of attributes of floats: the power of two that these are rounded to, if they lie in
-            views of their own; triangles may then be turned, too. Without any, all numbers stay as they are, to the
-            bit, and in their order.
+            views of their own; triangles may then be turned, too. Without any, all numbers but directions stay as they
+            are, to the bit, and in their order.
+
+    Directions (normals and tangents of length one, in views of their own) become integers of `_DIRECTION_BITS`.
     """
     header, chunk = unpack_glb(glb)
     data = views_of(header, chunk)
@@ -40,6 +45,8 @@ def meshopt_glb(library: ModuleType, glb: bytes, exponents: Mapping[str, int]) -
         if about is None:
             places.append(view | {"byteLength": len(content)})
             continue
+        if about.get("filter") == "OCTAHEDRAL":
+            declare(header, _INTEGERS)
         places.append(about | {"buffer": 0, "byteLength": len(content)})
         view |= {"buffer": 1, "byteOffset": fallback}
         view.setdefault("extensions", {})[_NAME] = places[-1]
@@ -88,8 +95,9 @@ def _uses(header: dict) -> dict[int, set]:
 
 
 def _attributes(primitive: dict) -> Iterator[tuple[str, int]]:
-    for attributes in (primitive["attributes"], *primitive.get("targets", [])):
-        yield from attributes.items()
+    yield from primitive["attributes"].items()
+    for target in primitive.get("targets", []):
+        yield from ((_TARGET, accessor) for accessor in target.values())
 
 
 def _encoded(
@@ -114,6 +122,15 @@ def _encoded(
     rows = np.frombuffer(content, np.uint8).reshape(-1, stride)
     about = {"byteStride": stride, "count": len(rows), "mode": "ATTRIBUTES"}
     (name, _), *others = sorted(uses)
+    if name in _DIRECTIONS and not others and types == {(_FLOAT, _DIRECTIONS[name])} and stride in widths:
+        packed = _packed_directions(library, accessors[0], rows.view("<f4"))
+        if packed is not None:
+            for name in ("min", "max"):  # of what it was, and not needed
+                accessors[0].pop(name, None)
+            accessors[0] |= {"componentType": _SHORT, "normalized": True}
+            about |= {"byteStride": _DIRECTION_BYTES, "filter": "OCTAHEDRAL"}
+            view |= {"byteStride": _DIRECTION_BYTES, "byteLength": packed.size}
+            return about, library.encode_gltf_buffer(packed, "ATTRIBUTES")
     if name in exponents and not others and types == {(_FLOAT, accessors[0]["type"])} and stride in widths:
         rows, rounded = _with_exponent(rows.view("<f4"), exponents[name])
         about["filter"] = "EXPONENTIAL"
@@ -128,6 +145,20 @@ def _encoded_indices(library: ModuleType, content: bytes, stride: int, turned: b
     indices = np.frombuffer(content, f"<u{stride}")
     mode = "TRIANGLES" if turned and not len(indices) % 3 else "INDICES"
     return {"byteStride": stride, "count": len(indices), "mode": mode}, library.encode_gltf_buffer(indices, mode)
+
+
+def _packed_directions(library: ModuleType, accessor: dict, values: np.ndarray) -> np.ndarray | None:
+    """Unit vectors (n, 3), or (n, 4) with a sign, float32, as the extension's filter OCTAHEDRAL stores them, (n, 8)
+    uint8; None where one has another length or sign, or the accessor says more of them than that they are there."""
+    if accessor.get("byteOffset") or "sparse" in accessor:
+        return None
+    lengths = np.linalg.norm(values[:, :3].astype(np.float64), axis=1)
+    if not (np.abs(lengths - 1) < _UNIT).all() or not (np.abs(values[:, 3:]) == 1).all():
+        return None
+    signed = np.zeros((len(values), 4), np.float32)
+    signed[:, : values.shape[1]] = values
+    packed = library.encode_filter_oct(signed, _DIRECTION_BYTES, _DIRECTION_BITS)
+    return np.ascontiguousarray(packed).view(np.uint8).reshape(len(values), _DIRECTION_BYTES)
 
 
 def _with_exponent(values: np.ndarray, exponent: int) -> tuple[np.ndarray, np.ndarray]:
