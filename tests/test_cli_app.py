@@ -11,6 +11,7 @@ import pytest
 import tiny_scan
 
 from scenetex import InputError
+from scenetex.app import offered
 from scenetex.app.offered import SAMPLE, Offered
 from scenetex.app.visit import Visit
 from scenetex.app.wish import PHOTOS, Setup, Wish
@@ -127,6 +128,37 @@ class TestOffered:
         assert Offered().names() == [SAMPLE]
         with pytest.raises(InputError, match="is not offered here"):
             Offered().path(name)
+
+
+class TestSampleRoomElsewhere:
+    """Where the package is installed, there is no copy of the repository."""
+
+    @pytest.fixture
+    def made(self, monkeypatch) -> list[Path]:
+        """The folders that it is made in; what is made is small."""
+        folders: list[Path] = []
+
+        def make(folder: Path) -> None:
+            folders.append(folder)
+            tiny_scan.write_extracted(folder)
+
+        monkeypatch.setattr(offered, "find_sample_room", lambda: None)
+        monkeypatch.setattr(offered, "make_sample_room", make)
+        return folders
+
+    def test_it_is_made_once_and_only_when_somebody_looks_at_it(self, tmp_path, made):
+        here = Offered(home=tmp_path)
+        assert here.names() == [SAMPLE] and made == []
+        visit = Visit.of(tmp_path / "visits", "a", here)
+        assert visit.look(SAMPLE)[0] == "10 faces, 3 frames, 3 photos"
+        assert here.path(SAMPLE) == tmp_path / "sample_room" and made == [tmp_path / "sample_room"]
+        visit.end()
+        assert here.path(SAMPLE).is_dir(), "it is nobody's own"
+
+    def test_without_a_folder_it_is_not_offered(self, made):
+        assert Offered().names() == []
+        with pytest.raises(InputError, match="is not offered here"):
+            Offered().path(SAMPLE)
 
 
 class TestWish:

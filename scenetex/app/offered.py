@@ -3,11 +3,14 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 from ..errors import InputError, shown
+from ..synthetic.sample_room import NAME, find_sample_room, make_sample_room
 
 SAMPLE = "sample room"
 _MOST = 500  # folders that are listed; others can be typed
+_MAKING = Lock()  # of the sample room
 
 
 @dataclass(frozen=True)
@@ -16,13 +19,16 @@ class Offered:
 
     Attributes:
         root: folder of scans, whose names are their paths in it; None = only the sample room.
+        home: folder to make the sample room in, once somebody asks for it, where it lies nowhere; None = it is not
+            offered then.
     """
 
     root: Path | None = None
+    home: Path | None = None
 
     def names(self) -> list[str]:
         """Of all of them that a list can show. Raises InputError if the folder cannot be read."""
-        found = [SAMPLE] if sample_room() else []
+        found = [SAMPLE] if self.home or find_sample_room() else []
         if self.root is None:
             return found
         try:
@@ -38,8 +44,8 @@ class Offered:
         Raises:
             InputError: it is none of these; nothing outside of `root` is, symlinks followed.
         """
-        sample = sample_room()
-        if name == SAMPLE and sample:
+        sample = self._sample_room() if name == SAMPLE else None
+        if sample is not None:
             return sample
         if self.root is None:
             raise InputError(f"'{shown(name, 60)}' is not offered here; choose a scan of the list, or drop one")
@@ -54,11 +60,12 @@ class Offered:
             raise InputError(f"'{shown(name, 60)}': no such folder is offered here; choose one of the list")
         return Path(real)
 
-
-def sample_room() -> Path | None:
-    """The sample room of the checkout that this package is a part of, or of the working directory; None without."""
-    for folder in (Path(__file__).parents[2], Path()):
-        room = folder / "scenes" / "sample_room"
-        if (room / "room.json").is_file():
-            return room.absolute()
-    return None
+    def _sample_room(self) -> Path | None:
+        """Where it lies, made if need be."""
+        with _MAKING:
+            found = find_sample_room()
+            if found is None and self.home is not None:
+                found = self.home / NAME
+                if not found.is_dir():
+                    make_sample_room(found)
+            return found

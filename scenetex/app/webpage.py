@@ -182,7 +182,7 @@ def build(desk: Desk) -> gr.Blocks:
                 )
 
         looking = {"outputs": [about, only, region], "concurrency_id": "look", **_QUIET}
-        page.load(desk.look, scan, show_progress="hidden", **looking)
+        page.load(desk.look, scan, show_progress="minimal", **looking)
         scan.change(desk.look, scan, show_progress="minimal", **looking)
         archive.upload(desk.drop, archive, [scan, archive], concurrency_id="look", **_QUIET)
         region.input(_with_region, [paint, region], [paint, region], show_progress="hidden", queue=False, **_QUIET)

@@ -69,9 +69,8 @@ def _serve(options: AppOptions, home: Path) -> int:
     from ..app.offered import Offered
     from ..app.wish import Setup
 
-    offered = Offered(options.root)
-    if not offered.names() and options.root is not None:
-        raise InputError(f"--root {options.root}: holds no folder; give a folder of scans")
+    offered = Offered(options.root, home)
+    offered.names()  # a folder that cannot be read is said now
     with environment(_told_to_gradio(home)):
         from ..app.webpage import Desk, build, theme
 

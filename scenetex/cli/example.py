@@ -11,8 +11,6 @@ from ..process.console import say
 from .guarded import guarded
 from .parsing import parse
 
-SEED, ROOM = 42, {"kind": "living room"}  # of scenes/sample_room in the repository
-
 
 @dataclass(frozen=True)
 class ExampleOptions:
@@ -32,10 +30,9 @@ def main(arguments: list[str] | None = None, program: str = "scenetex example") 
 
     def work() -> int:
         options = parse(ExampleOptions, program, arguments)
-        from ..synthetic import RoomSettings, make_room, write_scan
+        from ..synthetic.sample_room import make_sample_room
 
-        room = make_room(SEED, RoomSettings(**ROOM), progress=not options.quiet)
-        write_scan(room, options.output, progress=not options.quiet)
+        room = make_sample_room(options.output, progress=not options.quiet)
         say(f"{options.output}: {room.description}")
         return 0
 
