@@ -56,6 +56,25 @@ def test_correspondence_used_in_inference_mode_serves_in_training():
     model(**given, correspondence=views).sample.square().mean().backward()
 
 
+def test_a_model_that_was_loaded_in_inference_mode_generates_the_same():
+    """As ComfyUI loads it. What was computed from its frequencies is computed anew once these are others."""
+    plain, views, given = make_model(), views_of(2, 3), inputs(1, 3)
+    with torch.inference_mode():
+        loaded = copy.deepcopy(plain)
+        attention = loaded.down_correspondence[0].attention
+        attention.bands = attention.bands.clone()
+        assert attention.bands.is_inference()
+        wanted = call(plain, given, views)
+        for _ in range(2):  # the second time from what was kept
+            torch.testing.assert_close(call(loaded, given, views), wanted)
+        attention.bands.mul_(1.5)
+        plain.down_correspondence[0].attention.bands.mul_(1.5)
+        other = call(loaded, given, views)
+        assert (other - wanted).abs().max() > 1e-4
+        torch.testing.assert_close(other, call(plain, given, views))
+    torch.testing.assert_close(call(loaded, given, views), other)
+
+
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.bfloat16, 0.1), (torch.float16, 0.02)])
 def test_half_precision_stays_near(dtype, tolerance):
     model, views, given = make_model(), views_of(2, 3), inputs(1, 3)

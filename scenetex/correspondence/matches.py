@@ -156,12 +156,12 @@ class Matches:
         places = sum(group.keys.query.numel() for group in self.groups)
         if not self.keep or places * len(bands) * 2 * dtype.itemsize > _KEPT_ENCODINGS:
             return None
-        held, version, kept = self._encodings.get((id(bands), dtype), (None, 0, None))
-        if held is not bands or version != bands._version:
+        held, seen, kept = self._encodings.get((id(bands), dtype), (None, None, None))
+        if held is not bands or not _as_seen(bands, seen):
             with torch.inference_mode(False), torch.no_grad():
                 kept = [group.encoding(bands, dtype) for group in self.groups]
             # Holding on to the tensor keeps its id from being used again.
-            self._encodings[id(bands), dtype] = bands, bands._version, kept
+            self._encodings[id(bands), dtype] = bands, bands.clone() if bands.is_inference() else bands._version, kept
         return kept
 
     def query_encoding(self, bands: torch.Tensor) -> torch.Tensor:
@@ -175,6 +175,12 @@ class Matches:
         tensors = [t for g in self.groups for t in (g.query, g.valid, *(getattr(g.keys, f.name) for f in fields(Keys)))]
         tensors += [code for _, _, codes in self._encodings.values() for code in codes]
         return sum(t.nbytes for t in tensors if t is not None) + sum(m.nbytes() for m in self._windows.values())
+
+
+def _as_seen(values: torch.Tensor, seen: torch.Tensor | int) -> bool:
+    """Whether a tensor has not been written to since its version was `seen`; one that was made in inference mode, as
+    all of a model that was loaded there, counts no versions, so that what it held has to be compared."""
+    return torch.equal(values, seen) if isinstance(seen, torch.Tensor) else seen == values._version
 
 
 def encode(cue: torch.Tensor, bands: torch.Tensor, odd: torch.Tensor | None = None) -> torch.Tensor:
