@@ -1,5 +1,6 @@
 """A mesh in place of the scan's own: in the scan's frame, or as glTF turns it, and with the scan's labels."""
 
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -38,6 +39,21 @@ def test_gltf_that_is_y_up_is_turned_back(scan, tmp_path):
     np.testing.assert_allclose(
         load_scene(scan, mesh=tmp_path / "fine.glb").mesh.triangles, fine_room().triangles, atol=1e-6
     )
+
+
+@pytest.mark.parametrize("name", ["made.glb", "made.obj", "made.gltf"])
+@pytest.mark.parametrize("aligned", [False, True])
+def test_y_up_of_a_scan_that_lies_askew_is_turned_back(tmp_path, name, aligned):
+    """From the scan as it is stored, as Blender reads it, and from the scan with its z up."""
+    scene = load_scene("scenes/sample_room")
+    stored = scene.mesh.vertices.astype(np.float64)
+    turn = Y_UP @ (scene.axis_alignment if aligned else np.eye(4))
+    made = trimesh.Trimesh(stored @ turn[:3, :3].T + turn[:3, 3], scene.mesh.faces, process=False)
+    made.export(tmp_path / name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = load_scene("scenes/sample_room", mesh=tmp_path / name)
+    np.testing.assert_allclose(found.mesh.triangles, scene.mesh.triangles, atol=1e-5)
 
 
 def test_one_in_another_frame_is_warned_of(scan, tmp_path):

@@ -74,7 +74,7 @@ def load_scene(
         close_holes: size, metres, of the largest holes of the mesh that get faces of their own (the largest distance
             across them); they stand behind the mesh's own, and `Scene.closed` counts them. None = leave all holes.
         mesh: file of a mesh to take in place of the scan's own, in the same frame (see `read_mesh`), wherever it lies;
-            one of glTF, which is y up by specification, may also be the scan's frame turned so.
+            glTF and OBJ may also hold the scan's frame turned y up, as Blender writes it.
 
     Returns:
         The scene, named after its folder; frames whose pose is not finite (tracking lost) are listed in `skipped`.

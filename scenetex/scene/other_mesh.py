@@ -15,15 +15,17 @@ from .scene import Scene
 
 _PLACES, _LOOKS = 30_000, 2000  # on the scan's surface, and on the other's, that are held against each other
 _FAR = 0.1  # radii of the scan
-_CLEARLY = 0.5  # of the distance, for glTF to be taken as y up
-_Z_UP = np.array([[1.0, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])  # from glTF's y up
+_CLEARLY = 0.5  # of the distance, for a mesh to be taken as y up
+_Y_UP = (".glb", ".gltf", ".obj")  # by specification; OBJ, because that is how Blender writes it unless told otherwise
+_Z_UP = np.array([[1.0, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])  # from y up
 
 
 def with_mesh_of(scene: Scene, path: Path, allow_outside: bool = False, scale: float = 1.0) -> Scene:
     """The scene with the mesh of a file, which lies in the scan's frame once its vertices are multiplied by `scale`.
 
-    glTF is y up by specification, while scans are what they are: such a mesh is taken as it is stored, or, if that
-    comes clearly nearer to the scan's own mesh, turned to z up and back by the scan's axis alignment.
+    glTF is y up by specification, and OBJ by habit, while scans are what they are: such a mesh is taken as it is stored,
+    or, if that comes clearly nearer to the scan's own mesh, turned to z up, and back by the scan's axis alignment if it
+    was made from the aligned scan.
 
     Raises:
         InputError: as `read_mesh`; a file that needs others outside its folder.
@@ -36,9 +38,10 @@ def with_mesh_of(scene: Scene, path: Path, allow_outside: bool = False, scale: f
     mesh = replace(mesh, vertices=mesh.vertices * scale)
     tree = cKDTree(_places(scene.mesh, _PLACES))
     away = _distance(mesh, tree)
-    if path.suffix.lower() in (".glb", ".gltf"):
-        turned = mesh.transformed(np.linalg.inv(scene.axis_alignment) @ _Z_UP)
-        if (less := _distance(turned, tree)) < _CLEARLY * away:
+    if path.suffix.lower() in _Y_UP:
+        turns = (np.linalg.inv(scene.axis_alignment) @ _Z_UP, _Z_UP)
+        less, turned = min(((_distance(m, tree), m) for m in map(mesh.transformed, turns)), key=lambda pair: pair[0])
+        if less < _CLEARLY * away:
             mesh, away = turned, less
     if away > _FAR * scene.mesh.extent.radius:
         warnings.warn(
