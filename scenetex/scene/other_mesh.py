@@ -23,9 +23,9 @@ _Z_UP = np.array([[1.0, 0, 0, 0], [0, 0, -1, 0], [0, 1, 0, 0], [0, 0, 0, 1]])  #
 def with_mesh_of(scene: Scene, path: Path, allow_outside: bool = False, scale: float = 1.0) -> Scene:
     """The scene with the mesh of a file, which lies in the scan's frame once its vertices are multiplied by `scale`.
 
-    glTF is y up by specification, and OBJ by habit, while scans are what they are: such a mesh is taken as it is stored,
-    or, if that comes clearly nearer to the scan's own mesh, turned to z up, and back by the scan's axis alignment if it
-    was made from the aligned scan.
+    glTF is y up by specification, and OBJ by habit, while scans are what they are: such a mesh is taken as it is
+    stored, or, if that comes clearly nearer to the scan's own mesh, turned to z up, and back by the scan's axis
+    alignment if it was made from the aligned scan.
 
     Raises:
         InputError: as `read_mesh`; a file that needs others outside its folder.
