@@ -73,6 +73,18 @@ def test_what_cannot_be_painted_is_refused_with_its_share(uv, says):
     assert "--uvs auto" in str(error.value) and "\n" not in str(error.value)
 
 
+def test_overlaps_that_nobody_sees_are_a_warning():
+    """Blender's smart projection leaves such where charts are tiny."""
+    mesh = quads(8, [in_cell(i % 4, i // 4) for i in (0, 1, 2, 3, 4, 5, 6, 6)])
+    large, small = np.arange(4) * 4 + 2, np.arange(24, 32)
+    mesh.vertices[large[:, None] + [0, 1]] += [0, 100.0, 0]
+    mesh.vertices[small] *= [0.1, 0.1, 1]
+    with pytest.warns(InputWarning, match=r"UVs: 0\.00\d+ % of the surface shares its texels with other parts"):
+        assert Atlas.from_mesh(mesh, 256).pages == 1
+    with pytest.raises(InputError, match="overlap: 25 % of the surface"):
+        Atlas.from_mesh(quads(8, [in_cell(i % 4, i // 4) for i in (0, 1, 2, 3, 4, 5, 6, 6)]), 256)
+
+
 def test_a_chart_folded_onto_itself_overlaps():
     mesh = quads(1, [SQUARE])
     mesh.uv_map.uv[3] = [0.9, 0.1]  # the second triangle lies on the first

@@ -18,6 +18,7 @@ _ROUND = 1e-4  # by which corners may leave their tile: exporters round
 _UDIM = 10  # tiles in a row
 _FLAT = 1e-6  # square texels
 _FEW, _PER_RIM = 3, 0.1  # texels of a chart, and as a part of its rim, that rounding may count twice
+_LITTLE = 1e-4  # of the surface: overlaps that nobody sees, as programs leave them where charts are tiny
 _MOST_NAMED = 3
 _CURE = "lay the mesh out again, or let scenetex do it: --uvs auto (scenetex.unwrap)"
 _MOST_TEXELS = 1 << 31  # on all pages
@@ -65,13 +66,14 @@ def own_layout(mesh: Mesh, size: int) -> OwnLayout:
     """What `Atlas.from_mesh` makes an atlas of; raises and warns as it does."""
     layout = unchecked_layout(mesh, size)
     found = check_uvs(mesh, layout)
-    if found.overlapping:
+    if found.overlapping > _LITTLE:
         named = ", ".join(f"{name} {_percent(share)}" for name, share in found.overlaps)
         raise InputError(
             f"UVs overlap: {_percent(found.overlapping)} of the surface shares its texels with other parts ({named}); "
             f"{_CURE}"
         )
     said = {
+        "overlapping": "shares its texels with other parts, and shows the colours of one",
         "unmapped": "has no UVs, and is not painted",
         "flat": "has no area in its UVs, and shows single colours",
         "twins": "coincides with faces that are painted, and shows the colours beside it; remove double faces",
