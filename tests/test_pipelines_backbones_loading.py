@@ -79,7 +79,7 @@ def test_folders_that_do_not_fit_get_one_line(folders, tmp_path, kind):
     for part in ("transformer", "vae", "controlnet"):
         half = shutil.copytree(at / "whole", tmp_path / f"{part} without weights")
         (half / part / "diffusion_pytorch_model.safetensors").unlink()
-        refused("cannot be loaded", half)
+        refused(f"has no {part}/safetensors file; copy the folder again", half)
     cut = shutil.copytree(at / "whole", tmp_path / "cut")
     weights = cut / "transformer" / "diffusion_pytorch_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])

@@ -128,7 +128,7 @@ def test_command_makes_larger_images_with_an_upscaler_beside(walk, models, tmp_p
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision_folders_load_as_float32_on_a_cpu(tmp_path, monkeypatch, dtype):
-    given = ["--kind", "sd2-depth", "--output", str(tmp_path), "--width", "tenth", "--dtype", dtype]
+    given = ["sd2-depth", str(tmp_path), "--width", "tenth", "--dtype", dtype]
     monkeypatch.setattr("sys.argv", ["make_random_model", *given])
     assert tool.main() == 0
     pipe = MVDiffusionPipeline.from_pretrained(tmp_path / "model")
@@ -200,6 +200,6 @@ def test_half_precision_checkpoints_stay_what_they_are(tmp_path, casts):
 
 
 def test_unknown_kinds_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("sys.argv", ["make_random_model", "--kind", "nothing", "--output", str(tmp_path)])
+    monkeypatch.setattr("sys.argv", ["make_random_model", "nothing", str(tmp_path)])
     assert tool.main() != 0
     assert not list(tmp_path.iterdir())

@@ -1,6 +1,6 @@
 """Writes a model folder of random weights in the layout of a published one: same files, keys, shapes and settings.
 
-    python tools/make_random_model.py --kind sd2-depth --output models/random
+    python tools/make_random_model.py sd2-depth models/random
     scenetex texture scans/kitchen --prompt "a kitchen" --model models/random/model
 
 The paths that real weights take, at their real size, where these cannot be had. Images are noise. With `--width tenth`
@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import diffusers
 import torch
 import transformers
+import tyro
 from safetensors.torch import save_file
 
 from scenetex.cli.guarded import guarded
@@ -85,10 +86,10 @@ _VAE = {"full": (128, 256, 512, 512), "tenth": (32, 32, 64, 64)}
 class Arguments:
     """Writes a model folder of random weights in the layout of a published one."""
 
-    kind: Kind
+    kind: tyro.conf.Positional[Kind]
     """sd2-depth, sd15-controlnet, sdxl-controlnet, or mvdiffusion: a Lightning checkpoint to put into sd2-depth; lora
     or ip-adapter: weights to add to a model of --base."""
-    output: Path
+    output: tyro.conf.Positional[Path]
     """Folder to write to: model/, and for some kinds controlnet/ or depth.ckpt beside it; for lora and ip-adapter the
     published files alone."""
     width: Width = "full"

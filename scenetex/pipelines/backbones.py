@@ -14,6 +14,7 @@ from ..errors import InputError, shown
 from ..files.json_file import read_object
 from ..sampling import KEYWORDS
 from .loading import LOAD_ERRORS, first_line, is_folder
+from .whole_model import check_whole
 
 # What a ControlNet of each class makes of a pipeline whose transformer is of the class that it was made for.
 _PIPELINES = {
@@ -40,7 +41,14 @@ def load_backbone(model: str | PathLike, controlnet: str | PathLike | None = Non
     """
     options = {"dtype": options.pop("torch_dtype", torch.float32)} | options
     index, kind = _index(model), DiffusionPipeline
-    _check_whole(model, index, set(options) | ({"controlnet"} if controlnet is not None else set()))
+    if is_folder(model):
+        if not index:
+            raise InputError(
+                f"{model}: has no model_index.json that can be read; pass a model folder in diffusers layout"
+            )
+        passed = {*options, "controlnet"} if controlnet is not None else {*options}
+        parts = [name for name, part in index.items() if isinstance(part, list) and part[:1] != [None]]
+        check_whole(Path(model), index, [name for name in parts if name not in passed])
     # Parts that a model does without, such as Stable Diffusion 3's largest text encoder, have to be named.
     options = {name: None for name, part in index.items() if part == [None, None]} | options
     if controlnet is not None:
@@ -119,15 +127,3 @@ def _class_of(controlnet: str | PathLike) -> str | None:
             f"{controlnet}: cannot be loaded as a ControlNet ({first_line(error)}); check the name and the network"
         ) from None
     return config.get("_class_name")
-
-
-def _check_whole(model: str | PathLike, index: Mapping[str, object], passed: set[str]) -> None:
-    """Raises InputError for a folder that lacks a part that its index names."""
-    if not is_folder(model):
-        return
-    if not index:
-        raise InputError(f"{model}: has no model_index.json that can be read; pass a model folder in diffusers layout")
-    for name, kind in index.items():
-        real = isinstance(kind, list) and kind[0] is not None
-        if real and name not in passed and not (Path(model) / name).is_dir():
-            raise InputError(f"{model}: has no {name}; pass the folder of a whole model")

@@ -1,8 +1,9 @@
 """Looks at a model's parts before they are used, so that what is missing or does not fit is said in one line."""
 
+import logging
 import pickle
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 import transformers
 from diffusers import ControlNetModel, UNet2DConditionModel
 from safetensors import SafetensorError
+from transformers import CLIPTokenizer
 
 from ..bundled import locate_model
 from ..errors import InputError
@@ -24,6 +26,7 @@ from ..models import DetailDecoder, SuperResolutionUNet
 from ..models.patch_autoencoder import image_factor
 from .conditioning import surface_channels
 from .images import Autoencoder
+from .whole_model import check_whole
 
 try:
     from httpx import HTTPError
@@ -46,15 +49,17 @@ LOAD_ERRORS = (
     SafetensorError,
     pickle.UnpicklingError,
 )
+_LONGEST = 1 << 20  # tokens of a text; tokenizers that do not know say a number beyond all bounds
 _WANTED = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
 
 
-def check_model(model: str | PathLike, passed: set[str]) -> None:
+def check_model(model: str | PathLike, passed: set[str], optional: Collection[str] = ()) -> None:
     """Raises InputError for a model that is a folder without the parts a pipeline needs.
 
     Args:
         model: folder in diffusers layout, or Hub id.
         passed: names of the parts that are not loaded from there.
+        optional: names of parts that are loaded where a folder has them.
     """
     path = Path(model)
     if not is_folder(model):
@@ -71,6 +76,8 @@ def check_model(model: str | PathLike, passed: set[str]) -> None:
     for name in _WANTED:
         if name not in passed and not (parts.get(name) and (path / name).is_dir()):
             raise InputError(f"{path}: has no {name}; pass the folder of a whole Stable Diffusion model")
+    more = [name for name in optional if parts.get(name) not in (None, [None, None])]
+    check_whole(path, parts, [name for name in (*_WANTED, *more) if name not in passed])
 
 
 def is_folder(model: str | PathLike) -> bool:
@@ -129,6 +136,14 @@ def check_parts(
         )
 
 
+def check_tokenizer(tokenizer: CLIPTokenizer) -> None:
+    """Raises InputError for a tokenizer that knows no end, or no words."""
+    if tokenizer.model_max_length > _LONGEST:
+        raise InputError("the tokenizer does not say how many tokens are read (model_max_length); copy its folder again")
+    if len(tokenizer) <= len(tokenizer.all_special_tokens):
+        raise InputError("the tokenizer knows no words; copy its folder again")
+
+
 def resolve_device(device: str) -> torch.device:
     """The device for `auto`, `cpu`, `cuda` or `cuda:N`.
 
@@ -164,13 +179,13 @@ def load_controlnet(model: str | PathLike, **options) -> ControlNetModel:
 
 @contextmanager
 def quiet_loading() -> Iterator[None]:
-    """Silences progress bars and notes of the libraries while a command line loads a model; errors still come up."""
+    """Silences progress bars and what the libraries log while a command line loads a model; errors still come up."""
     libraries = [diffusers.utils.logging, transformers.utils.logging]
     hub = huggingface_hub.utils.logging
     levels, waiting = [library.get_verbosity() for library in libraries], hub.get_verbosity()
     hub.set_verbosity_error()
     for library in libraries:
-        library.set_verbosity_error()
+        library.set_verbosity(logging.CRITICAL)
         library.disable_progress_bar()
     try:
         with warnings.catch_warnings():

@@ -1,0 +1,52 @@
+"""Whether a model's folder is whole: each of its parts with its configuration, its weights and its words."""
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from ..errors import InputError, shown
+from ..files.json_file import read_named
+
+_WEIGHTS = (".safetensors", ".bin", ".pt", ".ckpt", ".msgpack", ".h5")
+_SHARDS = ".index.json"
+# Of what makes a tokenizer's words, any will do.
+_WORDS = ("tokenizer.json", "vocab.json", "vocab.txt", "merges.txt")
+_MORE_WORDS = (".model", ".tiktoken")
+_PREPARING = ("Processor", "Extractor", "ProcessorPil")  # they are made anew from what they lack
+
+
+def check_whole(model: Path, index: Mapping[str, object], names: Collection[str]) -> None:
+    """Raises InputError for a folder that lacks one of the parts `names`, or of a part a file without which it is none.
+
+    Args:
+        index: of the folder, model_index.json: library and class of each part.
+    """
+    for name in names:
+        kind = index.get(name)
+        if not (model / name).is_dir():
+            raise InputError(f"{model}: has no {name}; pass the folder of a whole model")
+        word = str(kind[1]) if isinstance(kind, list) and len(kind) > 1 else ""
+        missing = _missing(model / name, word)
+        if missing:
+            raise InputError(f"{model}: has no {name}/{shown(missing, 80)}; copy the folder again, the whole of it")
+
+
+def _missing(folder: Path, kind: str) -> str | None:
+    """The name of a file that a part of a class, by name, lacks; None of a whole one."""
+    files = {path.name for path in folder.iterdir()}
+    if kind.endswith(_PREPARING):
+        return None
+    if "Token" in kind:
+        words = files & {*_WORDS} or any(name.endswith(_MORE_WORDS) for name in files)
+        return _WORDS[0] if not words else None if "tokenizer_config.json" in files else "tokenizer_config.json"
+    config = "scheduler_config.json" if kind.endswith("Scheduler") else "config.json"
+    if config not in files:
+        return config
+    for name in sorted(files):
+        if name.endswith(_SHARDS):
+            places = read_named(folder / name, "copy it again").get("weight_map")
+            shards = {str(shard) for shard in places.values()} if isinstance(places, dict) else set()
+            if shards - files:
+                return min(shards - files)
+    if config == "config.json" and not any(name.endswith(_WEIGHTS) for name in files):
+        return "safetensors file"
+    return None

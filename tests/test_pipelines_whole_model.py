@@ -1,0 +1,85 @@
+"""Folders of models with one file too few: each is named in one line, at the command line, too."""
+
+import json
+import shutil
+
+import pytest
+from test_pipeline_generated import command, walk  # noqa: F401 (a fixture)
+from tiny_backbones import make_backbone
+from tiny_pipeline import make_pipeline
+
+from scenetex import InputError, MVDiffusionPipeline
+from scenetex.pipelines import ConsistentViews
+
+# Files of a part, without which it is none.
+LACKING = [
+    ("vae/config.json", "vae/config.json"),
+    ("text_encoder/config.json", "text_encoder/config.json"),
+    ("text_encoder/model.safetensors", "text_encoder/safetensors file"),
+    ("scheduler/scheduler_config.json", "scheduler/scheduler_config.json"),
+    ("tokenizer/tokenizer_config.json", "tokenizer/tokenizer_config.json"),
+    ("tokenizer/tokenizer.json", "tokenizer/tokenizer.json"),
+]
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """A model of each kind of pipeline, and how it is loaded."""
+    at = tmp_path_factory.mktemp("models")
+    make_pipeline(at / "tokens").save_pretrained(at / "unet")
+    make_backbone("FLUX", at / "more tokens").save_pretrained(at / "transformer")
+    return {"unet": (at / "unet", MVDiffusionPipeline), "transformer": (at / "transformer", ConsistentViews)}
+
+
+def refused(kind, folder) -> str:
+    with pytest.raises(InputError) as error:
+        kind.from_pretrained(folder)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.parametrize("network", ["unet", "transformer"])
+@pytest.mark.parametrize(("lost", "named"), LACKING)
+def test_a_part_without_a_file_is_named(folders, tmp_path, network, lost, named):
+    source, kind = folders[network]
+    half = shutil.copytree(source, tmp_path / "half")
+    (half / lost).unlink()
+    assert f"has no {named}; copy the folder again" in refused(kind, half)
+
+
+@pytest.mark.parametrize("network", ["unet", "transformer"])
+def test_the_network_and_its_shards(folders, tmp_path, network):
+    source, kind = folders[network]
+    half = shutil.copytree(source, tmp_path / "half")
+    weights = half / network / "diffusion_pytorch_model.safetensors"
+    parts = [f"diffusion_pytorch_model-0000{i}-of-00002.safetensors" for i in (1, 2)]
+    weights.rename(half / network / parts[0])
+    index = {"metadata": {}, "weight_map": {"a": parts[0], "b": parts[1]}}
+    (half / network / "diffusion_pytorch_model.safetensors.index.json").write_text(json.dumps(index))
+    assert f"has no {network}/{parts[1]}" in refused(kind, half)
+    (half / network / parts[0]).unlink()
+    assert f"has no {network}/{parts[0]}" in refused(kind, half)
+    shutil.rmtree(half / network)
+    assert f"has no {network}; pass the folder of a whole" in refused(kind, half)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model_max_length": 10**30}, "does not say how many tokens are read"),
+    ],
+)
+def test_tokenizers_that_say_too_little(folders, tmp_path, change, message):
+    half = shutil.copytree(folders["unet"][0], tmp_path / "half")
+    file = half / "tokenizer" / "tokenizer_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | change))
+    assert message in refused(MVDiffusionPipeline, half)
+
+
+def test_command_says_it_in_one_line(folders, walk, tmp_path, capfd):  # noqa: F811
+    half = shutil.copytree(folders["unet"][0], tmp_path / "half")
+    (half / "vae" / "diffusion_pytorch_model.safetensors").rename(half / "vae" / "odd.safetensors")
+    capfd.readouterr()
+    assert command(walk, half, tmp_path / "out", "--prompt", "red", "--keyframes", "0,40", "--quiet") == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "cannot be loaded" in line and not (tmp_path / "out" / "walk").exists()
