@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import transformers
 from test_models_mvdiffusion_weights import fixtures  # noqa: F401 (a fixture)
 from test_pipeline_generated import command, walk  # noqa: F401 (a fixture)
 
@@ -88,6 +89,12 @@ def test_layout_is_the_published_one(models, kind):
     assert (index["_class_name"] == "StableDiffusionDepth2ImgPipeline") == (kind == "sd2-depth")
     assert (folder / "unet" / "diffusion_pytorch_model.safetensors").is_file()
     assert (folder / "text_encoder" / "model.safetensors").is_file()
+    for tokenizer in folder.glob("tokenizer*"):
+        names = {"merges.txt", "special_tokens_map.json", "tokenizer_config.json", "vocab.json"}
+        assert {path.name for path in tokenizer.iterdir()} == names
+        read = transformers.CLIPTokenizer.from_pretrained(tokenizer)
+        assert len(read) == 49408 and read("a red room").input_ids == tool.make_tokenizer()("a red room").input_ids
+        assert len(set(read("a red room").input_ids)) > 4
 
 
 @pytest.mark.parametrize("kind", KINDS)

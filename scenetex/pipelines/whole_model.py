@@ -8,9 +8,9 @@ from ..files.json_file import read_named
 
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".ckpt", ".msgpack", ".h5")
 _SHARDS = ".index.json"
-# Of what makes a tokenizer's words, any will do.
-_WORDS = ("tokenizer.json", "vocab.json", "vocab.txt", "merges.txt")
-_MORE_WORDS = (".model", ".tiktoken")
+# What a tokenizer's words are in: one of these sets of files.
+_WORDS = ({"tokenizer.json"}, {"vocab.json", "merges.txt"}, {"vocab.txt"})
+_MORE_WORDS = (".model", ".tiktoken")  # or one that is named so
 _PREPARING = ("Processor", "Extractor", "ProcessorPil")  # they are made anew from what they lack
 
 
@@ -36,8 +36,11 @@ def _missing(folder: Path, kind: str) -> str | None:
     if kind.endswith(_PREPARING):
         return None
     if "Token" in kind:
-        words = files & {*_WORDS} or any(name.endswith(_MORE_WORDS) for name in files)
-        return _WORDS[0] if not words else None if "tokenizer_config.json" in files else "tokenizer_config.json"
+        if "tokenizer_config.json" not in files:
+            return "tokenizer_config.json"
+        known = any(words <= files for words in _WORDS) or any(name.endswith(_MORE_WORDS) for name in files)
+        begun = [min(words - files) for words in _WORDS if words & files and words - files]
+        return None if known else (begun or ["tokenizer.json"])[0]
     config = "scheduler_config.json" if kind.endswith("Scheduler") else "config.json"
     if config not in files:
         return config
