@@ -134,6 +134,7 @@ KNOWN = {
     "pipelines/multiview.py from_pretrained",
     "pipelines/multiview.py load_config",
     "pipelines/mvdiffusion_panorama.py from_pretrained",
+    "pipelines/whole_model.py safe_open",
     "job/load_model.py from_pretrained",
     "training/checkpoint.py load_file",
     "training/checkpoint.py torch.load",

@@ -4,6 +4,8 @@ import json
 import shutil
 
 import pytest
+import torch
+from safetensors.torch import load_file, save_file
 from test_pipeline_generated import command, walk  # noqa: F401 (a fixture)
 from tiny_backbones import make_backbone
 from tiny_pipeline import make_pipeline
@@ -48,6 +50,15 @@ def test_a_part_without_a_file_is_named(folders, tmp_path, network, lost, named)
 
 
 @pytest.mark.parametrize("network", ["unet", "transformer"])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"model": {"type": "BPE"}}'])
+def test_words_that_cannot_be_read(folders, tmp_path, network, text):
+    source, kind = folders[network]
+    half = shutil.copytree(source, tmp_path / "half")
+    (half / "tokenizer" / "tokenizer.json").write_text(text)
+    assert "half: cannot be loaded" in refused(kind, half)
+
+
+@pytest.mark.parametrize("network", ["unet", "transformer"])
 def test_the_network_and_its_shards(folders, tmp_path, network):
     source, kind = folders[network]
     half = shutil.copytree(source, tmp_path / "half")
@@ -79,3 +90,34 @@ def test_command_says_it_in_one_line(folders, walk, tmp_path, capfd):  # noqa: F
     assert command(walk, half, tmp_path / "out", "--prompt", "red", "--keyframes", "0,40", "--quiet") == 2
     (line,) = capfd.readouterr().err.splitlines()
     assert "cannot be loaded" in line and not (tmp_path / "out" / "walk").exists()
+
+
+def rewrite(file, change) -> None:
+    """The tensors of a safetensors file, changed."""
+    weights = load_file(file)
+    change(weights)
+    save_file(weights, file)
+
+
+@pytest.mark.parametrize("network", ["unet", "transformer"])
+@pytest.mark.parametrize("part", ["network", "text_encoder", "vae"])
+def test_weights_that_are_not_there_are_not_made_up(folders, tmp_path, network, part):
+    source, kind = folders[network]
+    half = shutil.copytree(source, tmp_path / "half")
+    folder = half / (network if part == "network" else part)
+    (file,) = folder.glob("*.safetensors")
+    rewrite(file, lambda weights: weights.pop(max(weights)))
+    assert f"{folder}: the weights" in refused(kind, half)
+    kind.from_pretrained(source)
+
+
+def test_images_that_are_no_numbers_are_no_result(folders, walk, tmp_path, capfd):  # noqa: F811
+    half = shutil.copytree(folders["unet"][0], tmp_path / "half")
+    rewrite(
+        half / "unet" / "diffusion_pytorch_model.safetensors",
+        lambda weights: weights["unet.conv_out.bias"].fill_(torch.nan),
+    )
+    capfd.readouterr()
+    assert command(walk, half, tmp_path / "out", "--prompt", "red", "--keyframes", "0,40", "--quiet") == 2
+    (line,) = capfd.readouterr().err.splitlines()
+    assert "2 of 2 images have values that are not finite" in line and not (tmp_path / "out" / "walk").exists()

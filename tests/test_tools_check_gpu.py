@@ -111,7 +111,8 @@ def good(_):
 check_gpu.PARTS.clear()
 check_gpu.PARTS.update(good=gpu_parts.Part(good, 5), hung=gpu_parts.Part(hung, 1))
 check_gpu._LAST = 1.0
-sys.exit(check_gpu.main(["--output", {str(tmp_path)!r}, "--device", "cpu", "--seconds", "10", "--parts", "good", "hung"]))
+given = ["--output", {str(tmp_path)!r}, "--device", "cpu", "--seconds", "10", "--parts", "good", "hung"]
+sys.exit(check_gpu.main(given))
 """
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=300, check=False)
     assert ended.returncode == 1

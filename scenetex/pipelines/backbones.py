@@ -13,8 +13,8 @@ from huggingface_hub import hf_hub_download
 from ..errors import InputError, shown
 from ..files.json_file import read_object
 from ..sampling import KEYWORDS
-from .loading import LOAD_ERRORS, first_line, is_folder
-from .whole_model import check_whole
+from .loading import LOAD_ERRORS, check_networks, first_line, is_folder, is_load_error
+from .whole_model import check_loaded, check_whole
 
 # What a ControlNet of each class makes of a pipeline whose transformer is of the class that it was made for.
 _PIPELINES = {
@@ -61,8 +61,11 @@ def load_backbone(model: str | PathLike, controlnet: str | PathLike | None = Non
                 f"network is a {found or 'UNet'}; pass a depth ControlNet for this model"
             )
         options["controlnet"] = _load(getattr(diffusers, name), controlnet, dtype=options["dtype"])
+        check_loaded(controlnet, options["controlnet"])
         kind = getattr(diffusers, pipeline)
-    return _load(kind, model, **options)
+    pipe = _load(kind, model, **options)
+    check_networks(model, pipe.components, set(options))
+    return pipe
 
 
 def sampling_defaults(model: str | PathLike, controlnet: str | PathLike | None = None) -> dict[str, float | None]:
@@ -81,7 +84,9 @@ def _load(kind: type, model: str | PathLike, **options):
     """`kind.from_pretrained`, whose errors are said in one line."""
     try:
         return kind.from_pretrained(model, **options)
-    except LOAD_ERRORS as error:
+    except Exception as error:
+        if not is_load_error(error):
+            raise
         raise InputError(
             f"{model}: cannot be loaded as a {kind.__name__} ({first_line(error)}); check the name and the network, or "
             "pass the folder of a whole model"

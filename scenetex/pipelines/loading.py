@@ -3,7 +3,7 @@
 import logging
 import pickle
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -26,7 +26,7 @@ from ..models import DetailDecoder, SuperResolutionUNet
 from ..models.patch_autoencoder import image_factor
 from .conditioning import surface_channels
 from .images import Autoencoder
-from .whole_model import check_whole
+from .whole_model import check_loaded, check_whole
 
 try:
     from httpx import HTTPError
@@ -139,7 +139,9 @@ def check_parts(
 def check_tokenizer(tokenizer: CLIPTokenizer) -> None:
     """Raises InputError for a tokenizer that knows no end, or no words."""
     if tokenizer.model_max_length > _LONGEST:
-        raise InputError("the tokenizer does not say how many tokens are read (model_max_length); copy its folder again")
+        raise InputError(
+            "the tokenizer does not say how many tokens are read (model_max_length); copy its folder again"
+        )
     if len(tokenizer) <= len(tokenizer.all_special_tokens):
         raise InputError("the tokenizer knows no words; copy its folder again")
 
@@ -156,6 +158,12 @@ def resolve_device(device: str) -> torch.device:
     return torch.device(device)
 
 
+def is_load_error(error: Exception) -> bool:
+    """Whether an error says that files are no good, and not that the program is; tokenizers' have no class of their
+    own."""
+    return isinstance(error, LOAD_ERRORS) or type(error) is Exception
+
+
 def first_line(error: Exception) -> str:
     """What an error of another library says, in one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -170,11 +178,21 @@ def load_controlnet(model: str | PathLike, **options) -> ControlNetModel:
     """
     is_folder(model)
     try:
-        return ControlNetModel.from_pretrained(model, **options)
+        network = ControlNetModel.from_pretrained(model, **options)
     except LOAD_ERRORS as error:
         raise InputError(
             f"{model}: cannot be loaded as a ControlNet ({first_line(error)}); check the name and the network"
         ) from None
+    check_loaded(model, network)
+    return network
+
+
+def check_networks(model: str | PathLike, parts: Mapping[str, object], passed: Collection[str]) -> None:
+    """Raises InputError for a pipeline's networks for which a model's folder had not all weights; `passed` ones were
+    not loaded from there."""
+    for name, part in parts.items():
+        if isinstance(part, torch.nn.Module) and name not in passed:
+            check_loaded(Path(model) / name, part)
 
 
 @contextmanager

@@ -28,7 +28,15 @@ from .depth_control import check_controlnet
 from .finishing import finished
 from .image_prompts import embed_images, given_embeddings
 from .images import OUTPUT_TYPES, decode, encode, told_surface
-from .loading import LOAD_ERRORS, check_model, check_parts, check_tokenizer, first_line
+from .loading import (
+    LOAD_ERRORS,
+    check_model,
+    check_networks,
+    check_parts,
+    check_tokenizer,
+    first_line,
+    is_load_error,
+)
 from .prompts import Embeddings
 from .region_prompts import RegionInputs, RegionPrompts
 from .task import Request, Task
@@ -151,14 +159,18 @@ class MultiViewPipeline(WindowedPipeline, AdapterLoader):
         try:
             # diffusers warns of the name that its users know.
             dtype = kwargs.pop("torch_dtype", torch.float32)
-            return super().from_pretrained(model, **{"dtype": dtype} | kwargs)
+            pipe = super().from_pretrained(model, **{"dtype": dtype} | kwargs)
         except InputError:
             raise
-        except LOAD_ERRORS as error:
+        except Exception as error:
+            if not is_load_error(error):
+                raise
             raise InputError(
                 f"{pretrained_model_name_or_path}: cannot be loaded ({first_line(error)}); check the name "
                 "and the network, or pass the folder of a whole model"
             ) from None
+        check_networks(model, pipe.components, set(kwargs))
+        return pipe
 
     @classmethod
     def sampling_defaults(cls, model: str | PathLike) -> dict[str, float]:

@@ -1,7 +1,12 @@
 """Whether a model's folder is whole: each of its parts with its configuration, its weights and its words."""
 
 from collections.abc import Collection, Mapping
+from math import prod
+from os import PathLike
 from pathlib import Path
+
+import torch
+from safetensors import safe_open
 
 from ..errors import InputError, shown
 from ..files.json_file import read_named
@@ -28,6 +33,28 @@ def check_whole(model: Path, index: Mapping[str, object], names: Collection[str]
         missing = _missing(model / name, word)
         if missing:
             raise InputError(f"{model}: has no {name}/{shown(missing, 80)}; copy the folder again, the whole of it")
+
+
+def check_loaded(folder: str | PathLike, network: torch.nn.Module) -> None:
+    """Raises InputError for a network for which some weights were not in its folder; libraries leave such out, or make
+    them up."""
+    left_out = [name for name, weight in network.named_parameters() if weight.is_meta]
+    if left_out and not hasattr(network, "_hf_hook"):  # what is offloaded lies elsewhere
+        raise InputError(
+            f"{folder}: the weights lack {len(left_out)} tensors, such as {left_out[0]}; copy the folder again"
+        )
+    files = sorted(Path(folder).glob("*.safetensors"))
+    if not files or left_out or getattr(network, "is_quantized", False) or hasattr(network, "hf_quantizer"):
+        return
+    wanted, found = sum(weight.numel() for weight in network.parameters()), sum(map(_numbers, files))
+    if found < wanted:
+        raise InputError(f"{folder}: the weights hold {found} numbers of {wanted}; copy the folder again")
+
+
+def _numbers(file: Path) -> int:
+    """How many numbers the tensors of a safetensors file hold."""
+    with safe_open(file, "pt") as tensors:
+        return sum(prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())
 
 
 def _missing(folder: Path, kind: str) -> str | None:
