@@ -68,7 +68,13 @@ def test_the_network_and_its_shards(folders, tmp_path, network):
     index = {"metadata": {}, "weight_map": {"a": parts[0], "b": parts[1]}}
     (half / network / "diffusion_pytorch_model.safetensors.index.json").write_text(json.dumps(index))
     assert f"has no {network}/{parts[1]}" in refused(kind, half)
-    (half / network / parts[0]).unlink()
+    shutil.copy(half / network / parts[0], half / network / parts[1])
+    other = {"weight_map": {"a": "pytorch_model-00001-of-00002.bin"}}
+    (half / network / "pytorch_model.bin.index.json").write_text(json.dumps(other))
+    kind.from_pretrained(half)
+    for part in parts:
+        (half / network / part).unlink()
+    (half / network / "pytorch_model.bin.index.json").unlink()
     assert f"has no {network}/{parts[0]}" in refused(kind, half)
     shutil.rmtree(half / network)
     assert f"has no {network}; pass the folder of a whole" in refused(kind, half)

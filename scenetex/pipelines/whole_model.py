@@ -71,8 +71,10 @@ def _missing(folder: Path, kind: str) -> str | None:
     config = "scheduler_config.json" if kind.endswith("Scheduler") else "config.json"
     if config not in files:
         return config
+    # Lists of files in other formats often stay behind where those are left out.
+    kinds = [kind for kind in _WEIGHTS if any(name.endswith(kind) for name in files)]
     for name in sorted(files):
-        if name.endswith(_SHARDS):
+        if name.endswith(_SHARDS) and (not kinds or name.removesuffix(_SHARDS).endswith(kinds[0])):
             places = read_named(folder / name, "copy it again").get("weight_map")
             shards = {str(shard) for shard in places.values()} if isinstance(places, dict) else set()
             if shards - files:
