@@ -99,7 +99,7 @@ def run(options: Options) -> list[Done]:
     here, lost = machine(setup.device), ""
     done = [Done(name, PARTS[name].budget) for name in options.parts]
     # A kernel that does not end lets no signal through: what there is then has been written.
-    faulthandler.dump_traceback_later(max(1.0, end - time.monotonic()) + _LAST, exit=True, file=sys.__stderr__)
+    faulthandler.dump_traceback_later(max(1.0, end - time.monotonic()), exit=True, file=sys.__stderr__)
     try:
         for part in done:
             say(f"{part.name} ...")

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from transformers import CLIPTokenizer
 
 from ..bundled import locate_model
-from ..errors import InputError
+from ..errors import InputError, shown
 from ..files.folders import check_folder
 from ..files.json_file import read_json, read_object
 from ..files.reading import check_path
@@ -178,7 +178,15 @@ def load_controlnet(model: str | PathLike, **options) -> ControlNetModel:
     """
     is_folder(model)
     try:
+        name = ControlNetModel.load_config(model).get("_class_name", ControlNetModel.__name__)
+        if name != ControlNetModel.__name__:
+            raise InputError(
+                f"{shown(str(model), 80)}: a {shown(str(name), 40)} was made for another base than Stable Diffusion "
+                "with a UNet; pass a depth ControlNet for this model"
+            )
         network = ControlNetModel.from_pretrained(model, **options)
+    except InputError:
+        raise
     except LOAD_ERRORS as error:
         raise InputError(
             f"{model}: cannot be loaded as a ControlNet ({first_line(error)}); check the name and the network"

@@ -59,7 +59,7 @@ def _numbers(file: Path) -> int:
 
 def _missing(folder: Path, kind: str) -> str | None:
     """The name of a file that a part of a class, by name, lacks; None of a whole one."""
-    files = {path.name for path in folder.iterdir()}
+    files = {path.name for path in folder.iterdir() if path.stat().st_size}  # what is empty says nothing
     if kind.endswith(_PREPARING):
         return None
     if "Token" in kind:
