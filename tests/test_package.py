@@ -131,6 +131,7 @@ KNOWN = {
     "pipelines/backbones.py from_pretrained",
     "pipelines/image_prompts.py from_pretrained",
     "pipelines/loading.py from_pretrained",
+    "pipelines/loading.py load_config",
     "pipelines/multiview.py from_pretrained",
     "pipelines/multiview.py load_config",
     "pipelines/mvdiffusion_panorama.py from_pretrained",
