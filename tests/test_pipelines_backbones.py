@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 from diffusers import ControlNetModel
+from tiny_backbones import make_backbone
 from tiny_pipeline import MultiViewUNet, make_pipeline, make_tokenizer, make_unet, room_views, run, text_config
 from transformers import CLIPTextModelWithProjection
 
 from scenetex import InputError
 from scenetex.pipelines.conditioning import control_image, depth_channel
+from scenetex.pipelines.loading import load_controlnet
 
 VIEWS = room_views(3)
 
@@ -162,3 +164,11 @@ def test_a_control_net_of_another_base_is_named(tmp_path):
     control = control_for(make_unet(in_channels=4, cross_attention_dim=16))
     with pytest.raises(InputError, match="another base: its cross_attention_dim is 16, the unet's 32; pass one for"):
         make_pipeline(tmp_path, make_unet(in_channels=4), controlnet=control)
+
+
+def test_a_control_net_of_another_kind_of_network_is_named(tmp_path):
+    make_backbone("FLUX", tmp_path / "tokens").controlnet.save_pretrained(tmp_path / "control")
+    with pytest.raises(InputError, match="a FluxControlNetModel was made for another base than Stable Diffusion"):
+        load_controlnet(tmp_path / "control")
+    control_for(make_unet(in_channels=4)).save_pretrained(tmp_path / "whole")
+    assert load_controlnet(tmp_path / "whole").config.conditioning_channels == 3

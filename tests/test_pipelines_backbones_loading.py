@@ -10,7 +10,8 @@ import torch
 from tiny_backbones import make_backbone, woken
 from tiny_pipeline import room_views
 
-from scenetex import InputError
+from scenetex import Generation, InputError, InputWarning
+from scenetex.job.load_model import load_model
 from scenetex.pipelines import ConsistentViews
 from scenetex.pipelines.backbones import has_transformer, sampling_defaults
 
@@ -79,7 +80,7 @@ def test_folders_that_do_not_fit_get_one_line(folders, tmp_path, kind):
     for part in ("transformer", "vae", "controlnet"):
         half = shutil.copytree(at / "whole", tmp_path / f"{part} without weights")
         (half / part / "diffusion_pytorch_model.safetensors").unlink()
-        refused("cannot be loaded", half)
+        refused(f"has no {part}/safetensors file; copy the folder again", half)
     cut = shutil.copytree(at / "whole", tmp_path / "cut")
     weights = cut / "transformer" / "diffusion_pytorch_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
@@ -96,3 +97,14 @@ def test_a_control_net_of_another_size_is_named(folders, tmp_path):
     message = "made for another base: its num_attention_heads is 4, the transformer's 2"
     with pytest.raises(InputError, match=message):
         ConsistentViews.from_pretrained(at / "plain", tmp_path / "wide")
+
+
+def test_what_is_guided_only_when_told_says_so(folders, capfd):
+    generation = Generation.of({"prompt": "red", "model": str(folders["Qwen-Image"] / "whole"), "device": "cpu"})
+    with pytest.warns(InputWarning, match="add --guidance-scale 4, or a --negative-prompt"):
+        pipe = load_model(generation)
+    capfd.readouterr()
+    plain = images(pipe)
+    assert "true_cfg_scale" not in capfd.readouterr().err
+    told = {"num_inference_steps": 2, "guidance_scale": 4.0, "generator": torch.Generator().manual_seed(0)}
+    assert not np.array_equal(pipe("a red room", VIEWS, **told).images, plain)

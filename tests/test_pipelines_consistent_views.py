@@ -273,7 +273,8 @@ def test_pipelines_without_depth_control_are_named(tmp_path, made):
     parts = {name: part for name, part in flux.components.items() if name not in without}
     plain = diffusers.FluxPipeline(**parts)
     inpaint = diffusers.FluxControlNetInpaintPipeline(**parts, controlnet=flux.controlnet)
-    for pipe in (plain, inpaint, make_pipeline(tmp_path)):
+    narrow = diffusers.FluxControlPipeline(**parts)  # its transformer takes latents alone
+    for pipe in (plain, inpaint, narrow, make_pipeline(tmp_path)):
         with pytest.raises(InputError, match=rf"{type(pipe).__name__}: has no depth control"):
             ConsistentViews(pipe)
     with pytest.raises(InputError, match="pipe is a dict"):

@@ -1,6 +1,7 @@
 """The GPU check, on a CPU and tiny: all its parts run; what takes too long or fails costs that part alone."""
 
 import json
+import subprocess
 import sys
 import time
 from importlib import import_module
@@ -78,6 +79,46 @@ def test_what_is_slow_or_fails_is_written_down_and_the_rest_goes_on(parts, tmp_p
     assert [row["seconds"] for part in found["parts"] for row in part["figures"]] == [1, 2, 3]
     assert "## slow: out of time (its 1 s were used up)" in page and found["parts"][0]["seconds"] < 30
     assert "## broken: failed (RuntimeError: CUDA error: | an illegal)" in page and "## good: ok" in page
+
+
+def test_a_gpu_that_no_longer_answers_costs_what_follows_alone(parts, tmp_path, monkeypatch):
+    """As after an illegal memory access: everything that a process asks of the GPU fails from then on."""
+    answers = iter([True, False])
+    monkeypatch.setattr(check_gpu.Setup, "free", lambda _: next(answers))
+    code, found, page = run(tmp_path, "--parts", "good", "broken", "slow")
+    assert code == 1
+    assert [part["status"] for part in found["parts"]] == ["ok", "failed", "skipped"]
+    assert "## slow: skipped (the GPU no longer answers, since broken)" in page
+
+
+def test_what_never_comes_back_ends_the_check(tmp_path):
+    """Where no signal gets through, as in a kernel that does not end; what was measured before is there."""
+    code = f"""
+import sys, time
+sys.path.insert(0, {str(TOOLS)!r})
+import check_gpu, gpu_parts
+def hung(_):
+    "Never ends."
+    while True:
+        try:
+            time.sleep(60)
+        except BaseException:
+            pass
+    yield {{}}
+def good(_):
+    "Goes well."
+    yield {{"seconds": 1}}
+check_gpu.PARTS.clear()
+check_gpu.PARTS.update(good=gpu_parts.Part(good, 5), hung=gpu_parts.Part(hung, 1))
+check_gpu._LAST = 1.0
+given = ["--output", {str(tmp_path)!r}, "--device", "cpu", "--seconds", "10", "--parts", "good", "hung"]
+sys.exit(check_gpu.main(given))
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=300, check=False)
+    assert ended.returncode == 1
+    found = json.loads((tmp_path / "gpu.json").read_text())
+    assert [part["status"] for part in found["parts"]] == ["ok", "skipped"]
+    assert "## hung: skipped (it did not come back)" in (tmp_path / "gpu.md").read_text()
 
 
 def test_parts_beyond_the_time_for_all_are_skipped(parts, tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import transformers
 from test_models_mvdiffusion_weights import fixtures  # noqa: F401 (a fixture)
 from test_pipeline_generated import command, walk  # noqa: F401 (a fixture)
 
@@ -88,6 +89,12 @@ def test_layout_is_the_published_one(models, kind):
     assert (index["_class_name"] == "StableDiffusionDepth2ImgPipeline") == (kind == "sd2-depth")
     assert (folder / "unet" / "diffusion_pytorch_model.safetensors").is_file()
     assert (folder / "text_encoder" / "model.safetensors").is_file()
+    for tokenizer in folder.glob("tokenizer*"):
+        names = {"merges.txt", "special_tokens_map.json", "tokenizer_config.json", "vocab.json"}
+        assert {path.name for path in tokenizer.iterdir()} == names
+        read = transformers.CLIPTokenizer.from_pretrained(tokenizer)
+        assert len(read) == 49408 and read("a red room").input_ids == tool.make_tokenizer()("a red room").input_ids
+        assert len(set(read("a red room").input_ids)) > 4
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -128,7 +135,7 @@ def test_command_makes_larger_images_with_an_upscaler_beside(walk, models, tmp_p
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision_folders_load_as_float32_on_a_cpu(tmp_path, monkeypatch, dtype):
-    given = ["--kind", "sd2-depth", "--output", str(tmp_path), "--width", "tenth", "--dtype", dtype]
+    given = ["sd2-depth", str(tmp_path), "--width", "tenth", "--dtype", dtype]
     monkeypatch.setattr("sys.argv", ["make_random_model", *given])
     assert tool.main() == 0
     pipe = MVDiffusionPipeline.from_pretrained(tmp_path / "model")
@@ -200,6 +207,6 @@ def test_half_precision_checkpoints_stay_what_they_are(tmp_path, casts):
 
 
 def test_unknown_kinds_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("sys.argv", ["make_random_model", "--kind", "nothing", "--output", str(tmp_path)])
+    monkeypatch.setattr("sys.argv", ["make_random_model", "nothing", str(tmp_path)])
     assert tool.main() != 0
     assert not list(tmp_path.iterdir())

@@ -7,6 +7,7 @@ both to a machine without a network. Each part has seconds of its own: what does
 what fails is written down, and the rest goes on. With `--device cpu --tiny` it runs anywhere, to see that it runs.
 """
 
+import faulthandler
 import json
 import platform
 import signal
@@ -61,7 +62,7 @@ class OutOfTimeError(Exception):
 
 @dataclass
 class Done:
-    """What became of a part: status "ok", "out of time", "failed" or "skipped"."""
+    """What became of a part: status "ok", "out of time", "failed" or "skipped", and why."""
 
     name: str
     budget: float
@@ -95,19 +96,29 @@ def run(options: Options) -> list[Done]:
     """All parts, one after the other; the files are written after each."""
     end = START + options.seconds if options.device == "cuda" else time.monotonic() + options.seconds
     setup = Setup(torch.device(options.device), options.tiny)
+    here, lost = machine(setup.device), ""
     done = [Done(name, PARTS[name].budget) for name in options.parts]
-    for part in done:
-        say(f"{part.name} ...")
-        one(part, setup, min(part.budget, end - _LAST - time.monotonic()))
-        write(options, setup, done)
+    # A kernel that does not end lets no signal through: what there is then has been written.
+    faulthandler.dump_traceback_later(max(1.0, end - time.monotonic()), exit=True, file=sys.__stderr__)
+    try:
+        for part in done:
+            say(f"{part.name} ...")
+            part.why = lost or "it did not come back"
+            write(options, here, done)
+            if not lost and not one(part, setup, min(part.budget, end - _LAST - time.monotonic())):
+                lost = f"the GPU no longer answers, since {part.name}"
+            write(options, here, done)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
     return done
 
 
-def one(part: Done, setup: Setup, seconds: float) -> None:
-    """Runs a part within its seconds; what it measured until it ended stays."""
+def one(part: Done, setup: Setup, seconds: float) -> bool:
+    """Runs a part within its seconds; what it measured until it ended stays. Whether the device still answers."""
+    part.why = ""
     if seconds < 1:
         part.why = "the time for all was used up"
-        return
+        return True
     start = time.monotonic()
     try:
         with limited(seconds):
@@ -120,7 +131,7 @@ def one(part: Done, setup: Setup, seconds: float) -> None:
         lines = str(error).strip().splitlines() or [""]
         part.status, part.why = "failed", f"{type(error).__name__}: {lines[0][:300]}"
     part.seconds = round(time.monotonic() - start, 1)
-    setup.free()
+    return setup.free()
 
 
 @contextmanager
@@ -139,10 +150,10 @@ def limited(seconds: float) -> Iterator[None]:
         signal.signal(signal.SIGALRM, before)
 
 
-def write(options: Options, setup: Setup, done: list[Done]) -> None:
-    """gpu.json and gpu.md."""
+def write(options: Options, here: dict[str, Any], done: list[Done]) -> None:
+    """gpu.json and gpu.md; `here` is the machine."""
     found = {
-        "machine": machine(setup.device),
+        "machine": here,
         "device": options.device,
         "tiny": options.tiny,
         "seconds": round(time.monotonic() - START, 1),

@@ -30,6 +30,7 @@ from gpu_setup import (
 )
 
 import scenetex
+from scenetex.correspondence.matches import Matches
 from scenetex.models import MultiViewUNet
 from scenetex.models.attention import CorrespondenceAttention
 from scenetex.pipelines import ConsistentViews, MVDiffusionPipeline
@@ -43,6 +44,11 @@ _ROUNDS = 5
 
 def attention(setup: Setup) -> Iterator[Row]:
     """Correspondence attention alone, with two guidance halves: forward, and forward and backward."""
+    yield from _attention(setup, (False,))
+
+
+def _attention(setup: Setup, ways: tuple[bool, ...]) -> Iterator[Row]:
+    """The same, without the fused kernel and with it, as `ways` say."""
     width = 64 if setup.tiny else 320
     cells = (setup.size[1] // 8, setup.size[0] // 8)
     for m in setup.counts:
@@ -53,14 +59,16 @@ def attention(setup: Setup) -> Iterator[Row]:
             torch.nn.init.normal_(layer.to_out.weight, std=0.05)
             layer = layer.to(setup.device, dtype)
             x = torch.randn(2, m * cells[0] * cells[1], width, device=setup.device, dtype=dtype)
-            yield from _with_and_without(setup, layer, x, correspondence.at(cells, dtype))
+            yield from _rows_of_attention(setup, layer, x, correspondence.at(cells, dtype), ways)
 
 
-def _with_and_without(setup: Setup, layer: CorrespondenceAttention, x: torch.Tensor, matches) -> Iterator[Row]:
+def _rows_of_attention(
+    setup: Setup, layer: CorrespondenceAttention, x: torch.Tensor, matches: Matches, ways: tuple[bool, ...]
+) -> Iterator[Row]:
     keys = max((group.shape[1] for group in matches.groups), default=0)
     row = {"views": matches.views, "keys at most": keys, "dtype": name_of(x.dtype)}
     expected = None
-    for layer.fused in (False, True) if setup.kernel else (False,):
+    for layer.fused in ways:
         with torch.no_grad():
             found, took = setup.measured(lambda: layer(x, x, matches), _ROUNDS)
 
@@ -77,8 +85,12 @@ def _with_and_without(setup: Setup, layer: CorrespondenceAttention, x: torch.Ten
 
 
 def step(setup: Setup) -> Iterator[Row]:
-    """One denoising step of Stable Diffusion 2 depth's UNet: without attention along correspondences, with it, and
-    with the kernel."""
+    """One denoising step of Stable Diffusion 2 depth's UNet: without attention along correspondences, and with it."""
+    yield from _step(setup, ("without", "plain"))
+
+
+def _step(setup: Setup, ways: tuple[str, ...]) -> Iterator[Row]:
+    """The same, for each of these kinds of attention."""
     m = setup.counts[0]
     correspondence = correspondence_of(setup, views_of(setup, m))
     for dtype in setup.dtypes:
@@ -86,7 +98,7 @@ def step(setup: Setup) -> Iterator[Row]:
         like = {"device": setup.device, "dtype": dtype}
         sample = torch.randn(1, m, 5, setup.size[1] // 8, setup.size[0] // 8, **like)
         hidden = torch.randn(1, m, 77, unet.unet.config.cross_attention_dim, **like)
-        for name in ("without", "plain", *["kernel"] * setup.kernel):
+        for name in ways:
             unet.set_fused_attention(name == "kernel")
             with torch.no_grad():
                 run = partial(unet, sample, 500, hidden, None if name == "without" else correspondence)
@@ -113,11 +125,6 @@ def _generate(setup: Setup, pipe: MVDiffusionPipeline, views: ViewSet, walked: V
     images, found = row("generate", views, steps)
     yield found
     yield row("without fusion", views, steps, fusion=False)[1]
-    if setup.kernel:
-        pipe.unet.set_fused_attention()
-        other, found = row("with the kernel", views, steps)
-        yield found | {"mean difference": figure(np.abs(other - images).mean())}
-        pipe.unet.set_fused_attention(False)
     anchors = [image if i % 2 == 0 else None for i, image in enumerate(images)]
     yield row("interpolate", views, steps, pipe.interpolate, images=anchors)[1]
     yield row("generate in windows", walked, setup.steps(2), joint_views=16)[1]
@@ -231,6 +238,23 @@ def texture(setup: Setup) -> Iterator[Row]:
     yield {"device": "difference", "largest": int(difference.max()), "mean": figure(difference.mean())}
 
 
+def kernel(setup: Setup) -> Iterator[Row]:
+    """The fused kernel beside the plain path: the UNet's step, whole images, and attention alone. It comes last: what
+    goes wrong on a GPU may take all that follows with it."""
+    if not setup.kernel:
+        yield {"kernel": "needs a GPU and Triton"}
+        return
+    yield from _step(setup, ("plain", "kernel"))
+    views, steps, dtype = views_of(setup, setup.counts[0]), setup.steps(10), setup.dtypes[0]
+    pipe = pipeline(setup, "sd2", dtype)
+    images, _ = setup.measured(lambda: call(pipe, views, steps))
+    pipe.unet.set_fused_attention()
+    other, took = setup.measured(lambda: call(pipe, views, steps))
+    row = {"views": len(views), "dtype": name_of(dtype), "attention": "kernel", "steps": steps} | took
+    yield row | {"mean difference of images": figure(np.abs(other - images).mean())}
+    yield from _attention(setup, (False, True))
+
+
 @dataclass(frozen=True)
 class Part:
     """A part: its work, and the seconds that it may take."""
@@ -240,12 +264,13 @@ class Part:
 
 
 PARTS = {
-    "attention": Part(attention, 40),
-    "step": Part(step, 25),
+    "attention": Part(attention, 30),
+    "step": Part(step, 20),
     "generate": Part(generate, 45),
     "texture": Part(texture, 30),
     "training": Part(training, 30),
-    "offload": Part(offload, 20),
-    "controlnets": Part(controlnets, 25),
-    "transformer": Part(transformer, 20),
+    "offload": Part(offload, 15),
+    "controlnets": Part(controlnets, 20),
+    "transformer": Part(transformer, 15),
+    "kernel": Part(kernel, 35),
 }

@@ -73,11 +73,17 @@ class Setup:
         if self.device.type == "cuda":
             torch.cuda.synchronize()
 
-    def free(self) -> None:
-        """Gives back what nothing refers to any more."""
+    def free(self) -> bool:
+        """Gives back what nothing refers to any more; whether the device still answers: after some errors a GPU does
+        nothing more for a process."""
         gc.collect()
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
+        try:
+            self.wait()
+            if self.device.type == "cuda":
+                torch.cuda.empty_cache()
+        except RuntimeError:
+            return False
+        return True
 
     def measured(self, run: Callable[[], Any], rounds: int = 1) -> tuple[Any, Row]:
         """What `run` gives, its seconds (the median, after one round more where there are several) and peak memory."""

@@ -1,6 +1,6 @@
 """Writes a model folder of random weights in the layout of a published one: same files, keys, shapes and settings.
 
-    python tools/make_random_model.py --kind sd2-depth --output models/random
+    python tools/make_random_model.py sd2-depth models/random
     scenetex texture scans/kitchen --prompt "a kitchen" --model models/random/model
 
 The paths that real weights take, at their real size, where these cannot be had. Images are noise. With `--width tenth`
@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import diffusers
 import torch
 import transformers
+import tyro
 from safetensors.torch import save_file
 
 from scenetex.cli.guarded import guarded
@@ -85,10 +86,10 @@ _VAE = {"full": (128, 256, 512, 512), "tenth": (32, 32, 64, 64)}
 class Arguments:
     """Writes a model folder of random weights in the layout of a published one."""
 
-    kind: Kind
+    kind: tyro.conf.Positional[Kind]
     """sd2-depth, sd15-controlnet, sdxl-controlnet, or mvdiffusion: a Lightning checkpoint to put into sd2-depth; lora
     or ip-adapter: weights to add to a model of --base."""
-    output: Path
+    output: tyro.conf.Positional[Path]
     """Folder to write to: model/, and for some kinds controlnet/ or depth.ckpt beside it; for lora and ip-adapter the
     published files alone."""
     width: Width = "full"
@@ -167,21 +168,35 @@ def make_depth_estimator(width: Width) -> transformers.DPTForDepthEstimation:
     )
 
 
-def make_tokenizer(length: int = 77) -> transformers.CLIPTokenizer:
-    """With as many tokens as the published ones, of which the merged ones are pairs of letters in a row, not words."""
+def tokenizer_files(length: int = 77) -> dict[str, str]:
+    """The published files of a tokenizer with as many tokens as the published ones, of which the merged ones are pairs
+    of letters in a row, not words."""
     letters = [chr(c) for c in [*range(33, 127), *range(161, 173), *range(174, 256)]]
     letters += [chr(256 + i) for i in range(256 - len(letters))]
     single = [*letters, *(f"{letter}</w>" for letter in letters)]
     pairs = [(a, b) for a in letters for b in single][: _VOCABULARY - 2 - len(single)]
-    words = [*single, *("".join(pair) for pair in pairs), "<|startoftext|>", "<|endoftext|>"]
+    start, end = "<|startoftext|>", "<|endoftext|>"
+    words = [*single, *("".join(pair) for pair in pairs), start, end]
+    special = {"bos_token": start, "eos_token": end, "unk_token": end, "pad_token": end}
+    config = special | {"model_max_length": length, "tokenizer_class": "CLIPTokenizer"}
+    return {
+        "vocab.json": json.dumps({word: i for i, word in enumerate(words)}, ensure_ascii=False),
+        "merges.txt": "#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in pairs),
+        "special_tokens_map.json": json.dumps(special, indent=2),
+        "tokenizer_config.json": json.dumps(config, indent=2),
+    }
+
+
+def make_tokenizer(length: int = 77) -> transformers.CLIPTokenizer:
+    """That of `tokenizer_files`."""
     with tempfile.TemporaryDirectory() as folder:
-        at = Path(folder)
-        (at / "vocab.json").write_text(json.dumps({word: i for i, word in enumerate(words)}, ensure_ascii=False))
-        (at / "merges.txt").write_text("#version: 0.2\n" + "".join(f"{a} {b}\n" for a, b in pairs))
-        (at / "tokenizer_config.json").write_text(
-            json.dumps({"model_max_length": length, "tokenizer_class": "CLIPTokenizer"})
-        )
+        _write_texts(Path(folder), tokenizer_files(length))
         return transformers.CLIPTokenizer.from_pretrained(folder)
+
+
+def _write_texts(folder: Path, texts: Mapping[str, str]) -> None:
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 def make_controlnet(unet: diffusers.UNet2DConditionModel) -> diffusers.ControlNetModel:
@@ -350,6 +365,9 @@ def write(
             return
         pipe = make_pipeline(kind, width)
         pipe.save_pretrained(output / "model")
+        for folder in (output / "model").glob("tokenizer*"):
+            (folder / "tokenizer.json").unlink(missing_ok=True)  # what transformers writes now
+            _write_texts(folder, tokenizer_files())
         if "controlnet" in kind:
             make_controlnet(pipe.unet).save_pretrained(output / "controlnet")
         if kind == "mvdiffusion":

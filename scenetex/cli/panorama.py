@@ -13,6 +13,7 @@ from ..bundled import locate_model
 from ..errors import InputError
 from ..files.output import check_file, write_files
 from ..job.generation import Generation
+from ..job.keyframe_images import check_finite
 from ..job.load_model import load_model
 from ..limits import (
     DEVICE,
@@ -163,7 +164,7 @@ def _panorama(options: PanoramaOptions) -> np.ndarray:
         smaller = size < len(image)
         image = cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_CUBIC)
     try:
-        return pipe(
+        made = pipe(
             list(options.prompt) if len(options.prompt) > 1 else options.prompt[0],
             image,
             views,
@@ -176,6 +177,8 @@ def _panorama(options: PanoramaOptions) -> np.ndarray:
         if is_out_of_memory(error):
             raise InputError("out of memory; choose a smaller --size or model, or --device cpu") from None
         raise
+    check_finite([made], options.model)
+    return made
 
 
 def _scene(options: PanoramaOptions) -> tuple[Scene | None, list[float] | None]:

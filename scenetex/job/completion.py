@@ -19,6 +19,7 @@ from ..views.free_space import FreeSpace
 from ..views.next_views import select_views
 from ..views.region_masks import region_masks
 from ..views.viewset import ViewSet, together
+from .keyframe_images import check_finite
 
 if TYPE_CHECKING:
     from ..pipelines import ConsistentViews, MVDiffusionPipeline
@@ -144,6 +145,7 @@ def complete(
             **(sampling or Sampling()).keywords(),
             **told_of_regions,
         )
+        check_finite(made.images, type(pipe).__name__)
         return [np.round(image * 255).astype(np.uint8) for image in made.images], there
 
     for least in (None, *_LEAST):

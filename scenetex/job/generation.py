@@ -30,7 +30,7 @@ from ..views.region_masks import region_masks
 from ..views.viewset import ViewSet, render_views
 from .additions import check_additions
 from .backbone import sampling_defaults
-from .keyframe_images import generate_keyframes, run_pipeline
+from .keyframe_images import check_finite, generate_keyframes, run_pipeline
 from .less_memory import LEAST_JOINT, with_less_memory
 from .stages import Stages
 
@@ -228,6 +228,7 @@ def _around(
             def attempt(_: int) -> np.ndarray:
                 # Any: never the tuple of return_dict=False.
                 made: Any = pipe(**prompts, views=views, **generation.sampling.keywords())
+                check_finite(made.images, generation.model)
                 return made.images
 
             # All views of a panorama are generated together: only the attention can do with less.
@@ -294,6 +295,7 @@ def _upscaled(
         less = options | {"joint_views": joint_views}
         # Any: never the tuple of return_dict=False.
         made: Any = pipe.upscale(generation.prompt, views, images, **less, **sampling.keywords())
+        check_finite(made.images, generation.model)
         return made.images
 
     with stages.stage("upscale"):

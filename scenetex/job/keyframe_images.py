@@ -1,10 +1,11 @@
 """The images of keyframes, generated together: what all other images of a scene go on from."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..errors import InputError
 from ..views.viewset import ViewSet
 from .less_memory import with_less_memory
 from .stages import Stages
@@ -58,6 +59,18 @@ def run_pipeline(
 
     def attempt(joint_views: int) -> np.ndarray:
         # The same state for every call: views between start from the noise of the keyframes.
-        return call(views=views, joint_views=joint_views, **given, **generation.sampling.keywords()).images
+        images = call(views=views, joint_views=joint_views, **given, **generation.sampling.keywords()).images
+        check_finite(images, generation.model)
+        return images
 
     return with_less_memory(pipe, len(views), generation.joint_views, attempt, stages.notes.append)
+
+
+def check_finite(images: Sequence[np.ndarray] | np.ndarray, model: str) -> None:
+    """Raises InputError for images, m of (h, w, 3), that a model has made of which a part is no number."""
+    odd = sum(not np.isfinite(image).all() for image in images)
+    if odd:
+        raise InputError(
+            f"{model}: {odd} of {len(images)} images have values that are not finite; its weights are damaged, or too "
+            "large for half precision: copy the model again, or try --device cpu"
+        )

@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 
     from ..pipelines import ConsistentViews, MVDiffusionPanoramaPipeline, MVDiffusionPipeline
 
-_OF_UNETS = (
-    "panorama",
-    "mvdiffusion_checkpoint",
-    "paint",
-    "reference",
-)  # options that are for Stable Diffusion with a UNet alone
+# Options that are for Stable Diffusion with a UNet alone, by the settings that they stand for.
+_OF_UNETS = {
+    "panorama": "--images panorama",
+    "mvdiffusion_checkpoint": "--mvdiffusion-checkpoint",
+    "paint": "--paint",
+    "reference": "--reference",
+}
 _FOR_FEW_STEPS = ("lcm", "tcd")
 _FEW = 16  # steps, more than distilled models are run with
 
@@ -70,9 +71,8 @@ def load_consistent_views(generation: Generation, device: "torch.device") -> "Co
     from ..pipelines import ConsistentViews
     from ..pipelines.loading import quiet_loading
 
-    for name in _OF_UNETS:
+    for name, option in _OF_UNETS.items():
         if getattr(generation, name):
-            option = f"--{name.replace('_', '-')}"
             raise InputError(f"{option}: needs a Stable Diffusion with a UNet, which {generation.model} is not")
     half = {"dtype": torch.bfloat16} if device.type == "cuda" else {}
     with quiet_loading():
@@ -80,6 +80,13 @@ def load_consistent_views(generation: Generation, device: "torch.device") -> "Co
         add_to(pipe, generation)
     if generation.upscale > 1:
         pipe.upscale_factor(generation.upscale)
+    if pipe.guided_by_negatives and generation.negative_prompt is None and generation.sampling.guidance_scale is None:
+        warnings.warn(
+            f"{type(pipe.pipe).__name__} follows the prompt loosely: it is guided only where it is told to be; add "
+            "--guidance-scale 4, or a --negative-prompt, if only ' '",
+            InputWarning,
+            stacklevel=2,
+        )
     return pipe
 
 
@@ -91,7 +98,7 @@ def add_to(pipe: "MVDiffusionPipeline | MVDiffusionPanoramaPipeline | Consistent
     """
     from ..pipelines.image_prompts import load_reference, read_reference
     from ..pipelines.lora import load_loras
-    from ..pipelines.schedulers import set_scheduler
+    from ..pipelines.schedulers import check_steps, set_scheduler
 
     inner = getattr(pipe, "pipe", pipe)
     image = None if generation.reference is None else read_reference(generation.reference)  # what is quickest, first
@@ -100,6 +107,7 @@ def add_to(pipe: "MVDiffusionPipeline | MVDiffusionPanoramaPipeline | Consistent
     if image is not None and generation.ip_adapter is not None:
         load_reference(pipe, read_adapter(generation.ip_adapter, "--ip-adapter"), image)
     steps = generation.sampling.steps
+    check_steps(inner.scheduler, steps)
     if generation.scheduler in _FOR_FEW_STEPS and (steps is None or steps > _FEW):
         said = "the model's own number of" if steps is None else str(steps)
         warnings.warn(

@@ -13,7 +13,8 @@ from huggingface_hub import hf_hub_download
 from ..errors import InputError, shown
 from ..files.json_file import read_object
 from ..sampling import KEYWORDS
-from .loading import LOAD_ERRORS, first_line, is_folder
+from .loading import LOAD_ERRORS, check_networks, first_line, is_folder, is_load_error
+from .whole_model import check_loaded, check_whole
 
 # What a ControlNet of each class makes of a pipeline whose transformer is of the class that it was made for.
 _PIPELINES = {
@@ -40,7 +41,14 @@ def load_backbone(model: str | PathLike, controlnet: str | PathLike | None = Non
     """
     options = {"dtype": options.pop("torch_dtype", torch.float32)} | options
     index, kind = _index(model), DiffusionPipeline
-    _check_whole(model, index, set(options) | ({"controlnet"} if controlnet is not None else set()))
+    if is_folder(model):
+        if not index:
+            raise InputError(
+                f"{model}: has no model_index.json that can be read; pass a model folder in diffusers layout"
+            )
+        passed = {*options, "controlnet"} if controlnet is not None else {*options}
+        parts = [name for name, part in index.items() if isinstance(part, list) and part[:1] != [None]]
+        check_whole(Path(model), index, [name for name in parts if name not in passed])
     # Parts that a model does without, such as Stable Diffusion 3's largest text encoder, have to be named.
     options = {name: None for name, part in index.items() if part == [None, None]} | options
     if controlnet is not None:
@@ -53,8 +61,11 @@ def load_backbone(model: str | PathLike, controlnet: str | PathLike | None = Non
                 f"network is a {found or 'UNet'}; pass a depth ControlNet for this model"
             )
         options["controlnet"] = _load(getattr(diffusers, name), controlnet, dtype=options["dtype"])
+        check_loaded(controlnet, options["controlnet"])
         kind = getattr(diffusers, pipeline)
-    return _load(kind, model, **options)
+    pipe = _load(kind, model, **options)
+    check_networks(model, pipe.components, set(options))
+    return pipe
 
 
 def sampling_defaults(model: str | PathLike, controlnet: str | PathLike | None = None) -> dict[str, float | None]:
@@ -73,7 +84,9 @@ def _load(kind: type, model: str | PathLike, **options):
     """`kind.from_pretrained`, whose errors are said in one line."""
     try:
         return kind.from_pretrained(model, **options)
-    except LOAD_ERRORS as error:
+    except Exception as error:
+        if not is_load_error(error):
+            raise
         raise InputError(
             f"{model}: cannot be loaded as a {kind.__name__} ({first_line(error)}); check the name and the network, or "
             "pass the folder of a whole model"
@@ -119,15 +132,3 @@ def _class_of(controlnet: str | PathLike) -> str | None:
             f"{controlnet}: cannot be loaded as a ControlNet ({first_line(error)}); check the name and the network"
         ) from None
     return config.get("_class_name")
-
-
-def _check_whole(model: str | PathLike, index: Mapping[str, object], passed: set[str]) -> None:
-    """Raises InputError for a folder that lacks a part that its index names."""
-    if not is_folder(model):
-        return
-    if not index:
-        raise InputError(f"{model}: has no model_index.json that can be read; pass a model folder in diffusers layout")
-    for name, kind in index.items():
-        real = isinstance(kind, list) and kind[0] is not None
-        if real and name not in passed and not (Path(model) / name).is_dir():
-            raise InputError(f"{model}: has no {name}; pass the folder of a whole model")

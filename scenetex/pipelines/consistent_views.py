@@ -105,7 +105,7 @@ class ConsistentViews:
 
         Args:
             prompt, negative_prompt: one for all views, or one per view. Negative ones count where the pipeline is
-                guided by them; Qwen-Image is guided only where one is passed, if only " ".
+                guided by them; Qwen-Image is guided only where one is passed, if only " ", or a guidance scale.
             views: m views, from `render_views`, at the size of the images; sides that are multiples of 16, or whatever
                 the pipeline needs.
             num_inference_steps, guidance_scale: as in diffusers; default: the pipeline's own. The scale is passed as
@@ -171,6 +171,12 @@ class ConsistentViews:
         self.pipe.to(device)
         return self
 
+    @property
+    def guided_by_negatives(self) -> bool:
+        """Whether the pipeline is guided only where it is passed a negative prompt, as Qwen-Image's is."""
+        scale = call_arguments(self.pipe).get("true_cfg_scale")
+        return scale is not None and scale.default > 1
+
     def set_progress_bar_config(self, **options: Any) -> None:
         """As of diffusers' pipelines."""
         self.pipe.set_progress_bar_config(**options)
@@ -219,6 +225,8 @@ class ConsistentViews:
             told["guidance_scale" if distilled or "true_cfg_scale" not in taken else "true_cfg_scale"] = guidance
             if "true_cfg_scale" in told and guidance > 1 and "negative_prompt_embeds" not in told:
                 told.setdefault("negative_prompt", [""] * views)
+        elif self.guided_by_negatives and not {"negative_prompt", "negative_prompt_embeds"} & told.keys():
+            told.setdefault("true_cfg_scale", 1.0)  # which it is without, but says so less often
         return told
 
     def _run(self, told: Mapping[str, Any], views: ViewSet, which: Sequence[int], **more: Any) -> torch.Tensor:

@@ -11,6 +11,7 @@ from PIL import Image
 from ..errors import InputError
 from ..views.viewset import ViewSet
 from .conditioning import control_image
+from .latent_layout import PATCH
 
 # Arguments of pipelines that repaint an image, rather than make one.
 _REPAINTING = ("strength", "mask_image", "control_mask")
@@ -32,7 +33,7 @@ def check_depth_control(pipe: DiffusionPipeline) -> None:
     if hasattr(control, "nets"):
         raise InputError(f"{name}: has {len(control.nets)} ControlNets; pass one with a single ControlNet for depth")
     depth = "control_image" in arguments if control is None else {"control_image", "image"} & arguments.keys()
-    missing = "controlnet" in getattr(pipe, "config", {}) and control is None
+    missing = control is None and ("controlnet" in getattr(pipe, "config", {}) or _takes_latents_alone(pipe))
     if not depth or missing or "latents" not in arguments or any(word in arguments for word in _REPAINTING):
         raise InputError(
             f"{name}: has no depth control; pass a pipeline with a depth ControlNet that makes images from text, such "
@@ -68,6 +69,15 @@ def depth_arguments(pipe: DiffusionPipeline, views: ViewSet) -> dict[str, Any]:
     if getattr(getattr(pipe, "controlnet", None), "union", False):
         told["control_mode"] = _UNION_DEPTH
     return told
+
+
+def _takes_latents_alone(pipe: DiffusionPipeline) -> bool:
+    """Whether a pipeline's transformer has no channels for a control image beside its latents."""
+    if not hasattr(pipe, "transformer") or getattr(pipe, "vae", None) is None:
+        return False
+    latent = pipe.vae.config.get("latent_channels") or pipe.vae.config.get("z_dim") or 0
+    cells = PATCH**2 if hasattr(pipe, "_pack_latents") else 1
+    return pipe.transformer.config.get("in_channels") == latent * cells
 
 
 def _plain(value):

@@ -19,6 +19,7 @@ from ..models.mvdiffusion_weights import read_weights
 from ..scene.image_source import ImageSource, decode_alpha, decode_color, image_header
 from .loading import LOAD_ERRORS, first_line
 from .weight_files import WeightFile, find_weights
+from .whole_model import check_loaded
 
 if TYPE_CHECKING:
     from .consistent_views import ConsistentViews
@@ -210,7 +211,11 @@ def _load_encoder(
         try:
             width = read_object(config).get(setting)
             if width == wanted and file.beside(f"{folder}/{_ENCODER_FILES[1]}") is not None:
-                return CLIPVisionModelWithProjection.from_pretrained(config.parent, use_safetensors=True).eval()
+                encoder = CLIPVisionModelWithProjection.from_pretrained(config.parent, use_safetensors=True).eval()
+                check_loaded(config.parent, encoder)
+                return encoder
+        except InputError:
+            raise
         except LOAD_ERRORS as error:
             raise InputError(
                 f"{config.parent}: cannot be loaded as an image encoder ({first_line(error)}); copy it again"

@@ -9,7 +9,7 @@ from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from .images import encode
 
-_PATCH = 2  # cells of a side that transformers take together
+PATCH = 2  # cells of a side that transformers take together
 
 
 @dataclass(frozen=True)
@@ -36,16 +36,16 @@ class LatentLayout:
         if not self.packed:
             return latents
         _, h, w = self.shape
-        return pixel_shuffle(latents.mT.unflatten(2, (h // _PATCH, w // _PATCH)), _PATCH)
+        return pixel_shuffle(latents.mT.unflatten(2, (h // PATCH, w // PATCH)), PATCH)
 
     def from_grid(self, grid: torch.Tensor) -> torch.Tensor:
         """A pipeline's n latents of (n, c, h, w)."""
-        return pixel_unshuffle(grid, _PATCH).flatten(2).mT.contiguous() if self.packed else grid
+        return pixel_unshuffle(grid, PATCH).flatten(2).mT.contiguous() if self.packed else grid
 
 
 def least_side(pipe: DiffusionPipeline) -> int:
     """What the sides of a pipeline's images have to be multiples of, pixels."""
-    return pipe.vae_scale_factor * (_PATCH if hasattr(pipe, "transformer") else 1)
+    return pipe.vae_scale_factor * (PATCH if hasattr(pipe, "transformer") else 1)
 
 
 def latents_of(pipe: DiffusionPipeline, image: np.ndarray) -> torch.Tensor:

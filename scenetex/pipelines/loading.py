@@ -1,8 +1,9 @@
 """Looks at a model's parts before they are used, so that what is missing or does not fit is said in one line."""
 
+import logging
 import pickle
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -13,9 +14,10 @@ import torch
 import transformers
 from diffusers import ControlNetModel, UNet2DConditionModel
 from safetensors import SafetensorError
+from transformers import CLIPTokenizer
 
 from ..bundled import locate_model
-from ..errors import InputError
+from ..errors import InputError, shown
 from ..files.folders import check_folder
 from ..files.json_file import read_json, read_object
 from ..files.reading import check_path
@@ -24,6 +26,7 @@ from ..models import DetailDecoder, SuperResolutionUNet
 from ..models.patch_autoencoder import image_factor
 from .conditioning import surface_channels
 from .images import Autoencoder
+from .whole_model import check_loaded, check_whole
 
 try:
     from httpx import HTTPError
@@ -46,15 +49,17 @@ LOAD_ERRORS = (
     SafetensorError,
     pickle.UnpicklingError,
 )
+_LONGEST = 1 << 20  # tokens of a text; tokenizers that do not know say a number beyond all bounds
 _WANTED = ("vae", "text_encoder", "tokenizer", "unet", "scheduler")
 
 
-def check_model(model: str | PathLike, passed: set[str]) -> None:
+def check_model(model: str | PathLike, passed: set[str], optional: Collection[str] = ()) -> None:
     """Raises InputError for a model that is a folder without the parts a pipeline needs.
 
     Args:
         model: folder in diffusers layout, or Hub id.
         passed: names of the parts that are not loaded from there.
+        optional: names of parts that are loaded where a folder has them.
     """
     path = Path(model)
     if not is_folder(model):
@@ -71,6 +76,8 @@ def check_model(model: str | PathLike, passed: set[str]) -> None:
     for name in _WANTED:
         if name not in passed and not (parts.get(name) and (path / name).is_dir()):
             raise InputError(f"{path}: has no {name}; pass the folder of a whole Stable Diffusion model")
+    more = [name for name in optional if parts.get(name) not in (None, [None, None])]
+    check_whole(path, parts, [name for name in (*_WANTED, *more) if name not in passed])
 
 
 def is_folder(model: str | PathLike) -> bool:
@@ -129,6 +136,16 @@ def check_parts(
         )
 
 
+def check_tokenizer(tokenizer: CLIPTokenizer) -> None:
+    """Raises InputError for a tokenizer that knows no end, or no words."""
+    if tokenizer.model_max_length > _LONGEST:
+        raise InputError(
+            "the tokenizer does not say how many tokens are read (model_max_length); copy its folder again"
+        )
+    if len(tokenizer) <= len(tokenizer.all_special_tokens):
+        raise InputError("the tokenizer knows no words; copy its folder again")
+
+
 def resolve_device(device: str) -> torch.device:
     """The device for `auto`, `cpu`, `cuda` or `cuda:N`.
 
@@ -139,6 +156,12 @@ def resolve_device(device: str) -> torch.device:
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     return torch.device(device)
+
+
+def is_load_error(error: Exception) -> bool:
+    """Whether an error says that files are no good, and not that the program is; tokenizers' have no class of their
+    own."""
+    return isinstance(error, LOAD_ERRORS) or type(error) is Exception
 
 
 def first_line(error: Exception) -> str:
@@ -155,22 +178,40 @@ def load_controlnet(model: str | PathLike, **options) -> ControlNetModel:
     """
     is_folder(model)
     try:
-        return ControlNetModel.from_pretrained(model, **options)
+        name = ControlNetModel.load_config(model).get("_class_name", ControlNetModel.__name__)
+        if name != ControlNetModel.__name__:
+            raise InputError(
+                f"{shown(str(model), 80)}: a {shown(str(name), 40)} was made for another base than Stable Diffusion "
+                "with a UNet; pass a depth ControlNet for this model"
+            )
+        network = ControlNetModel.from_pretrained(model, **options)
+    except InputError:
+        raise
     except LOAD_ERRORS as error:
         raise InputError(
             f"{model}: cannot be loaded as a ControlNet ({first_line(error)}); check the name and the network"
         ) from None
+    check_loaded(model, network)
+    return network
+
+
+def check_networks(model: str | PathLike, parts: Mapping[str, object], passed: Collection[str]) -> None:
+    """Raises InputError for a pipeline's networks for which a model's folder had not all weights; `passed` ones were
+    not loaded from there."""
+    for name, part in parts.items():
+        if isinstance(part, torch.nn.Module) and name not in passed:
+            check_loaded(Path(model) / name, part)
 
 
 @contextmanager
 def quiet_loading() -> Iterator[None]:
-    """Silences progress bars and notes of the libraries while a command line loads a model; errors still come up."""
+    """Silences progress bars and what the libraries log while a command line loads a model; errors still come up."""
     libraries = [diffusers.utils.logging, transformers.utils.logging]
     hub = huggingface_hub.utils.logging
     levels, waiting = [library.get_verbosity() for library in libraries], hub.get_verbosity()
     hub.set_verbosity_error()
     for library in libraries:
-        library.set_verbosity_error()
+        library.set_verbosity(logging.CRITICAL)
         library.disable_progress_bar()
     try:
         with warnings.catch_warnings():

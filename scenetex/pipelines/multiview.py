@@ -28,7 +28,15 @@ from .depth_control import check_controlnet
 from .finishing import finished
 from .image_prompts import embed_images, given_embeddings
 from .images import OUTPUT_TYPES, decode, encode, told_surface
-from .loading import LOAD_ERRORS, check_model, check_parts, first_line
+from .loading import (
+    LOAD_ERRORS,
+    check_model,
+    check_networks,
+    check_parts,
+    check_tokenizer,
+    first_line,
+    is_load_error,
+)
 from .prompts import Embeddings
 from .region_prompts import RegionInputs, RegionPrompts
 from .task import Request, Task
@@ -96,6 +104,8 @@ class MultiViewPipeline(WindowedPipeline, AdapterLoader):
         if convention not in _CONVENTIONS:
             raise InputError(f"convention {convention!r} is not one of {', '.join(_CONVENTIONS)}")
         check_parts(base_unet(unet), vae, upscale_unet, detail_decoder)
+        for reader in filter(None, (tokenizer, tokenizer_2)):
+            check_tokenizer(reader)
         if controlnet is not None:
             check_controlnet(controlnet, base_unet(unet), "unet")
         self.register_modules(
@@ -145,18 +155,22 @@ class MultiViewPipeline(WindowedPipeline, AdapterLoader):
             InputError: a folder that is not such a model, a Hub id that cannot be loaded, parts that do not fit.
         """
         model = locate_model(pretrained_model_name_or_path)
-        check_model(model, set(kwargs))
+        check_model(model, set(kwargs), cls._optional_components)
         try:
             # diffusers warns of the name that its users know.
             dtype = kwargs.pop("torch_dtype", torch.float32)
-            return super().from_pretrained(model, **{"dtype": dtype} | kwargs)
+            pipe = super().from_pretrained(model, **{"dtype": dtype} | kwargs)
         except InputError:
             raise
-        except LOAD_ERRORS as error:
+        except Exception as error:
+            if not is_load_error(error):
+                raise
             raise InputError(
                 f"{pretrained_model_name_or_path}: cannot be loaded ({first_line(error)}); check the name "
                 "and the network, or pass the folder of a whole model"
             ) from None
+        check_networks(model, pipe.components, set(kwargs))
+        return pipe
 
     @classmethod
     def sampling_defaults(cls, model: str | PathLike) -> dict[str, float]:

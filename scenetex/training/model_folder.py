@@ -11,6 +11,7 @@ from ..models import PatchAutoencoder, SurfaceAutoencoder
 from ..pipelines import MVDiffusionPipeline
 from ..pipelines.loading import LOAD_ERRORS, first_line, quiet_loading
 from ..pipelines.multiview import MultiViewPipeline
+from ..pipelines.whole_model import check_loaded
 from .checkpoint import disk_errors
 
 MODEL = "model"  # what output folders of models are called in their lists
@@ -48,7 +49,11 @@ def load_autoencoder(model: str) -> AutoencoderKL:
         name = AutoencoderKL.load_config(folder, local_files_only=True).get("_class_name")
         kind = {k.__name__: k for k in (PatchAutoencoder, SurfaceAutoencoder)}.get(name, AutoencoderKL)
         with quiet_loading():
-            return kind.from_pretrained(folder, local_files_only=True)
+            vae = kind.from_pretrained(folder, local_files_only=True)
+        check_loaded(folder, vae)
+        return vae
+    except InputError:
+        raise
     except LOAD_ERRORS as error:
         raise InputError(
             f"{folder}: holds no autoencoder that can be loaded ({first_line(error)}); train one first"
@@ -64,7 +69,11 @@ def load_unet(folder: Path) -> UNet2DConditionModel:
     check_folder(folder)
     try:
         with quiet_loading():
-            return UNet2DConditionModel.from_pretrained(folder, local_files_only=True)
+            unet = UNet2DConditionModel.from_pretrained(folder, local_files_only=True)
+        check_loaded(folder, unet)
+        return unet
+    except InputError:
+        raise
     except LOAD_ERRORS as error:
         raise InputError(
             f"{folder}: holds no UNet that can be loaded ({first_line(error)}); pass the unet folder of a model"
