@@ -59,7 +59,7 @@ def common_drift(count: int, moves: Iterable[Moved]) -> Drift:
 
 
 def motion(local: np.ndarray, velocity: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
-    """(..., k, 2) pixels by which points `local` (k, 3) of a camera's frame move if they go by `velocity` (..., k, 3)."""
+    """Pixels (..., k, 2) by which a camera's points `local` (k, 3) move that go by `velocity` (..., k, 3), metres."""
     z = np.maximum(local[:, 2:], _NEAREST)
     return (velocity[..., :2] - velocity[..., 2:] * (local[:, :2] / z)) * (np.diag(intrinsics)[:2] / z)
 
