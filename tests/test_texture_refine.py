@@ -96,8 +96,8 @@ def test_disturbed_cameras_come_back(shift, turn, focal):
     assert refined.error_after < 0.25 * refined.error_before
     wrong, apart = misplaced(views.intrinsics, views.cam_to_world)
     wrong_now, apart_now = misplaced(refined.intrinsics, refined.cam_to_world)
-    assert apart_now < 0.25 * apart, "photos agree with each other"
-    assert wrong_now < 0.6 * wrong, "and with the truth"
+    assert apart_now < 0.2 * apart, "photos agree with each other"
+    assert wrong_now < 0.5 * wrong, "and with the truth"
     # Rigid cameras of one lens.
     turns = refined.cam_to_world[:, :3, :3]
     np.testing.assert_allclose(turns @ turns.transpose(0, 2, 1), np.tile(np.eye(3), (12, 1, 1)), atol=1e-9)
@@ -110,6 +110,29 @@ def untouched(refined: RefinedCameras, views) -> bool:
         not refined.accepted
         and np.array_equal(refined.cam_to_world, views.cam_to_world)
         and np.array_equal(refined.intrinsics, views.intrinsics)
+    )
+
+
+def test_poses_alone_come_back_to_the_truth_of_many():
+    """Where only poses are off, independently, the photos' common place is nearer to the truth than any one's."""
+    views = disturbed(0.01, 0.6, 1.0, seed=3)
+    refined = refine_cameras(box(), views, photos())
+    wrong, apart = misplaced(views.intrinsics, views.cam_to_world)
+    wrong_now, apart_now = misplaced(refined.intrinsics, refined.cam_to_world)
+    assert apart_now < 0.04 * apart and wrong_now < 0.15 * wrong
+
+
+def test_vignetting_is_not_mistaken_for_motion():
+    v, u = np.mgrid[: SIZE[1], : SIZE[0]]
+    radius = ((u - 159.5) ** 2 + (v - 119.5) ** 2) / (159.5**2 + 119.5**2)
+    darker = [np.round(p * (1 - 0.35 * radius[..., None])).astype(np.uint8) for p in photos()]
+    exact = disturbed(0, 0, 1.0)
+    assert untouched(refine_cameras(box(), exact, darker), exact)
+    views = disturbed(0.01, 0.6, 1.0, seed=3)
+    refined = refine_cameras(box(), views, darker)
+    assert (
+        misplaced(refined.intrinsics, refined.cam_to_world)[0]
+        < 0.3 * misplaced(views.intrinsics, views.cam_to_world)[0]
     )
 
 
@@ -171,4 +194,4 @@ def test_baking_with_refinement_is_sharper_and_nearer_to_the_truth():
         seen = textured.coverage[0].ravel()[pixel]
         color = textured.textures[0].reshape(-1, 3)[pixel].astype(float)
         error[refine] = np.abs(color - busy_color(points))[seen].mean()
-    assert error[True] < 0.75 * error[False]
+    assert error[True] < 0.4 * error[False]

@@ -13,6 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..process.threads import threads
+from .drift import Moved, common_drift, motion, tangents
 from .exposure import Exposure
 from .lattice import gram
 from .photo_reader import ROOM, Pictures
@@ -79,7 +80,7 @@ def _scatter(surface: Surface) -> Surface:
 @dataclass(frozen=True, eq=False)
 class _Seen:
     """Points that one photo shows: their numbers (k,), pixels (k, 2) of the small photo, weights (k,), and by how many
-    pixels they move along two tangents of the surface (k, 2 pixel, 2 tangent)."""
+    pixels they move along two tangents of the surface, per metre (k, 2 pixel, 2 tangent)."""
 
     index: np.ndarray
     pixel: np.ndarray
@@ -95,29 +96,29 @@ class _Problem:
         self.shrinks = [min(1.0, _WIDTH / shot.size[0]) for shot in shots]
         self.sizes = [tuple(round(n * s) for n in shot.size[::-1]) for shot, s in zip(shots, self.shrinks, strict=True)]
         self.units = [width / _WIDTH for _, width in self.sizes]
-        tangents = _tangents(points.vertex_normals)
+        along = tangents(points.vertex_normals)
 
         def look(i: int) -> tuple[_Seen, np.ndarray]:
             grey = exposure.level(
                 cv2.resize(shots[i].image, self.sizes[i][::-1], interpolation=cv2.INTER_AREA), i
             ).mean(2)
-            return self._seen(points, tangents, shots[i], self.shrinks[i]), grey
+            return self._seen(points, along, shots[i], self.shrinks[i]), grey
 
         with ThreadPoolExecutor(threads() or os.cpu_count()) as pool:
             self.seen, self.greys = zip(*pool.map(look, range(len(shots))), strict=True)
         self.shifts = np.zeros((len(shots), 2, 2, 2))
 
-    def _seen(self, points: Surface, tangents: np.ndarray, shot: Photo, shrink: float) -> _Seen:
+    def _seen(self, points: Surface, along: np.ndarray, shot: Photo, shrink: float) -> _Seen:
         at, index = aspect(points, shot), facing(points, shot)
         seen = sight(shot, at.pixel[index], at.slack[index])
         clear = seen.clearance > 0.006 * shot.size[0]  # silhouettes may show what is behind
         index = index[seen.index[clear]]
         pixel = (np.stack([seen.u[clear], seen.v[clear]], 1) + 0.5) * shrink - 0.5
-        along = tangents[:, index] @ (shrink * shot.intrinsics @ shot.world_to_cam[:3, :3]).T
-        x, y, z = at.pixel[index].T
-        by_tangent = np.stack([along[..., 0] - along[..., 2] * (x / z), along[..., 1] - along[..., 2] * (y / z)]) / z
+        turn, shift = shot.world_to_cam[:3, :3], shot.world_to_cam[:3, 3]
+        local = points.vertices[index] @ turn.T + shift
+        by_tangent = motion(local, along[:, index] @ turn.T, shrink * shot.intrinsics).transpose(1, 2, 0)
         weight = at.cosine[index] * at.resolution[index]
-        return _Seen(index, pixel, weight / max(weight.mean(), 1e-9), by_tangent.transpose(2, 0, 1))
+        return _Seen(index, pixel, weight / max(weight.mean(), 1e-9), by_tangent)
 
     def enter(self, sigma: float, lattice: tuple[int, int]) -> None:
         """Goes on at this blur with a lattice of so many rows and columns."""
@@ -180,17 +181,14 @@ class _Problem:
 
         Of n random shifts the mean is small, the more so the more there are: (n - 2) / n of it is taken for a drift.
         """
-        normal, side, count = np.zeros((self.count, 2, 2)), np.zeros((self.count, 2)), np.zeros(self.count)
-        for seen, basis, shift in zip(self.seen, self.basis, self.shifts, strict=True):
-            turned = seen.by_tangent.transpose(0, 2, 1)
-            normal[seen.index] += turned @ seen.by_tangent
-            side[seen.index] += (turned @ (basis @ shift.reshape(-1, 2))[..., None])[..., 0]
-            count[seen.index] += 1
-        normal += 1e-3 * np.maximum(normal[:, 0, 0] + normal[:, 1, 1], 1e-9)[:, None, None] * np.eye(2)
-        drift = np.linalg.solve(normal, side[..., None])
-        drift *= (np.maximum(count - 2, 0) / np.maximum(count, 1))[:, None, None]
-        for i, (seen, basis) in enumerate(zip(self.seen, self.basis, strict=True)):
-            common = (seen.by_tangent @ drift[seen.index])[..., 0]
+        moves = [
+            Moved(seen.index, seen.by_tangent, basis @ shift.reshape(-1, 2))
+            for seen, basis, shift in zip(self.seen, self.basis, self.shifts, strict=True)
+        ]
+        found = common_drift(self.count, moves)
+        drift = found.metres * (np.maximum(found.photos - 2, 0) / np.maximum(found.photos, 1))[:, None]
+        for i, (move, basis) in enumerate(zip(moves, self.basis, strict=True)):
+            common = (move.by_tangent @ drift[move.index, :, None])[..., 0]
             smooth = gram(basis, np.ones(len(common)))[0] + max(len(common), 1) * self.smooth
             self.shifts[i] -= np.linalg.solve(smooth, basis.T @ common).reshape(self.shifts[i].shape)
 
@@ -204,14 +202,6 @@ class _Problem:
             told = seen.weight * (others > 0.2 * seen.weight)
             out[i] = (told * np.minimum(np.abs(values[:, 0] - mean), _CLIP)).sum() / max(told.sum(), 1e-9)
         return out
-
-
-def _tangents(normals: np.ndarray) -> np.ndarray:
-    """(2, n, 3) unit vectors at right angles to unit normals (n, 3) and to each other."""
-    axis = np.where(np.abs(normals[:, :1]) < 0.8, np.float32([[1, 0, 0]]), np.float32([[0, 1, 0]]))
-    first = np.cross(normals, axis)
-    first /= np.maximum(np.linalg.norm(first, axis=1, keepdims=True), 1e-9)
-    return np.stack([first, np.cross(normals, first)])
 
 
 def _shares(pixel: np.ndarray, lattice: tuple[int, int], size: tuple[int, int]) -> sp.csr_matrix:
