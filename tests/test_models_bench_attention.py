@@ -21,7 +21,7 @@ def bench():
 @pytest.mark.parametrize("convention", ["visible", "mvdiffusion"])
 def test_bench_prints_ratio_and_memory(bench, capsys, convention):
     threads = torch.get_num_threads()
-    bench.main(bench.Config(4, (64, 128), (32, 32), convention, threads=threads, rounds=1))
+    bench.measure(bench.Config(4, (64, 128), (32, 32), convention, threads=threads, rounds=1))
     out = capsys.readouterr().out
     assert "identical at zero initialisation: True" in out
     assert "ratio: " in out and "peak memory" in out and "partners a view" in out
@@ -29,7 +29,7 @@ def test_bench_prints_ratio_and_memory(bench, capsys, convention):
 
 def test_bench_of_super_resolution(bench, capsys):
     threads = torch.get_num_threads()
-    bench.main(bench.Config(3, (32, 64), (32, 32), threads=threads, rounds=1, module="super-resolution"))
+    bench.measure(bench.Config(3, (32, 64), (32, 32), threads=threads, rounds=1, module="super-resolution"))
     out = capsys.readouterr().out
     assert "identical at zero initialisation: True" in out and "small images, once" in out and "ratio: " in out
 
@@ -37,7 +37,7 @@ def test_bench_of_super_resolution(bench, capsys):
 @pytest.mark.parametrize("convention", ["visible", "mvdiffusion"])
 def test_bench_of_a_panorama(bench, capsys, convention):
     threads = torch.get_num_threads()
-    bench.main(bench.Config(12, (32, 64), (32, 64), convention, threads=threads, rounds=1, module="panorama"))
+    bench.measure(bench.Config(12, (32, 64), (32, 64), convention, threads=threads, rounds=1, module="panorama"))
     out = capsys.readouterr().out
     assert "2.0 partners a view" in out and "identical at zero initialisation: True" in out and "ratio: " in out
 
@@ -54,4 +54,4 @@ def test_walk_is_a_true_room(bench):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="only where there is no CUDA device")
 def test_absent_cuda_is_named(bench):
     with pytest.raises(InputError, match="no CUDA device"):
-        bench.main(bench.Config(device="cuda"))
+        bench.measure(bench.Config(device="cuda"))

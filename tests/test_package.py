@@ -196,3 +196,11 @@ def test_extras_are_named_as_a_clone_installs_them():
                 call.args[0].value for call in calls if isinstance(call.func, ast.Name) and call.func.id == "extra"
             }
     assert named and named <= set(known)
+
+
+@pytest.mark.parametrize("tool", sorted((ROOT / "tools").glob("*.py")), ids=lambda path: path.stem)
+def test_tools_end_as_commands_do(tool):
+    """Signals, lost readers and errors: `as_process` is how each tool begins that reads options by `parse`."""
+    text = tool.read_text(encoding="utf-8")
+    if "scenetex.cli.parsing" in text or "import tyro" in text:
+        assert "sys.exit(as_process(main))" in text

@@ -19,16 +19,18 @@ from typing import Annotated, Literal
 
 import numpy as np
 import torch
-import tyro
 from diffusers import UNet2DConditionModel
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from scenetex.cli.guarded import guarded
+from scenetex.cli.parsing import parse
 from scenetex.correspondence import Correspondence, from_depth, from_rotation
 from scenetex.errors import InputError
 from scenetex.limits import SIDE, THREADS, Between, check_options
 from scenetex.models import MultiViewUNet, SuperResolutionUNet
 from scenetex.panorama import ring_intrinsics, ring_rotations
+from scenetex.process.interrupt import as_process
 
 _FACTOR = 4  # of super-resolution
 
@@ -58,7 +60,17 @@ class Config:
     square views as wide as that."""
 
 
-def main(config: Config) -> None:
+def main() -> int:
+    """Reads the options and measures."""
+
+    def work() -> int:
+        measure(parse(Config, "bench_attention", None))
+        return 0
+
+    return guarded("bench_attention", work)
+
+
+def measure(config: Config) -> None:
     check_options(config)
     if config.device == "cuda" and not torch.cuda.is_available():
         raise InputError("--device cuda: no CUDA device is available; use --device cpu")
@@ -273,8 +285,4 @@ def wait(device: str) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Config, description=__doc__))
-    except InputError as error:
-        print(f"bench_attention: {error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(as_process(main))

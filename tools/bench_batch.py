@@ -26,6 +26,7 @@ from scenetex.cli.parsing import parse
 from scenetex.errors import InputError
 from scenetex.files.manifest import MANIFEST
 from scenetex.files.output import own_folder
+from scenetex.process.interrupt import as_process
 from scenetex.scene.mesh_file import read_mesh
 from scenetex.synthetic import RoomSettings, ScanNoise, ScanSettings, make_room, write_scan
 from scenetex.synthetic.scan_writer import write_ply
@@ -216,4 +217,4 @@ def check(what: str, good: bool) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(as_process(main))

@@ -33,6 +33,7 @@ from scenetex.files.output import check_file, write_files
 from scenetex.limits import TEXTURE
 from scenetex.metrics.held_out import figures, score_held_out
 from scenetex.process.console import say
+from scenetex.process.interrupt import as_process
 from scenetex.scene.load import load_scene
 from scenetex.scene.scene import Scene
 
@@ -210,4 +211,4 @@ def _result(folder: Path, name: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(as_process(main))

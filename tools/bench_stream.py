@@ -23,6 +23,7 @@ from scenetex.cli.parsing import parse
 from scenetex.data.prefetch import prefetch
 from scenetex.data.rooms import RoomStream
 from scenetex.errors import InputError
+from scenetex.process.interrupt import as_process
 from scenetex.synthetic import RoomSettings, make_room, render_room, walk
 
 PROGRAM = "bench_stream.py"
@@ -109,4 +110,4 @@ def parts(stream: RoomStream, rooms: int) -> Counter:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(as_process(main))

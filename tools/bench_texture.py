@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from scenetex.cli.guarded import guarded
 from scenetex.cli.parsing import parse
 from scenetex.errors import InputError
+from scenetex.process.interrupt import as_process
 from scenetex.scene.load import load_scene
 
 PROGRAM = "bench_texture.py"
@@ -168,4 +169,4 @@ def _enlarged(scene: Path, width: int, count: int, folder: Path) -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(as_process(main))

@@ -29,6 +29,7 @@ from scenetex.data.rooms import RoomStream
 from scenetex.limits import SIDE, Between, check_options
 from scenetex.models import MultiViewUNet
 from scenetex.pipelines.conditioning import depth_channel
+from scenetex.process.interrupt import as_process
 from scenetex.training.encoded import Encoded
 from scenetex.training.items import multi_view_item
 from scenetex.training.loop import make_accelerator, train
@@ -149,4 +150,4 @@ def item_of(options: Options) -> dict[str, torch.Tensor]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(as_process(main))

@@ -24,6 +24,7 @@ from scenetex.cli.guarded import guarded
 from scenetex.cli.parsing import parse
 from scenetex.limits import SIDE, Between, check_device_is_here, check_options
 from scenetex.process.console import say
+from scenetex.process.interrupt import as_process
 from scenetex.scene.load import load_scene
 from scenetex.views.viewset import ViewSet, render_views
 
@@ -90,4 +91,4 @@ def difference(cast: ViewSet, rasterised: ViewSet) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(as_process(main))

@@ -33,6 +33,7 @@ try:
     from scenetex.files.output import naming, write_files
     from scenetex.limits import Between, check_options
     from scenetex.process.console import say
+    from scenetex.process.interrupt import as_process
 except ImportError as error:
     sys.exit(f"check_gpu: {error.name or error} is not installed; docs/figures.md says which wheels to carry along")
 
@@ -189,4 +190,4 @@ def table(rows: list[dict[str, Any]]) -> list[str]:
 
 if __name__ == "__main__":
     print(f"{PROGRAM}: Python {platform.python_version()}, torch {torch.__version__}", flush=True)
-    sys.exit(main())
+    sys.exit(as_process(main))

@@ -34,6 +34,7 @@ from fuzz_probe import LONGEST, Probe, Tally, peak_resident, save
 from scenetex.cli.guarded import guarded
 from scenetex.cli.parsing import parse
 from scenetex.errors import InputError
+from scenetex.process.interrupt import as_process
 
 PROGRAM = "fuzz_readers.py"
 NAMES = (
@@ -215,4 +216,4 @@ def _with_atheris(target, feed, mutate, corpus: Path, seed: int) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(as_process(main))

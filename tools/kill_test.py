@@ -24,6 +24,7 @@ from scenetex.cli.parsing import parse
 from scenetex.errors import InputError
 from scenetex.files.manifest import foreign_file, read_manifest
 from scenetex.files.output import own_folder
+from scenetex.process.interrupt import as_process
 
 PROGRAM = "kill_test.py"
 ROOT = Path(__file__).resolve().parents[1]
@@ -216,4 +217,4 @@ def _is_whole(folder: Path) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(as_process(main))

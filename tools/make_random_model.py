@@ -27,6 +27,7 @@ from scenetex.cli.guarded import guarded
 from scenetex.cli.parsing import parse
 from scenetex.models import MultiViewUNet
 from scenetex.process.console import say
+from scenetex.process.interrupt import as_process
 
 Kind = Literal["sd2-depth", "sd15-controlnet", "sdxl-controlnet", "mvdiffusion", "lora", "ip-adapter"]
 Width = Literal["full", "tenth"]
@@ -406,4 +407,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(as_process(main))

@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from scenetex.cli.guarded import guarded
 from scenetex.cli.parsing import parse
 from scenetex.process.console import say
+from scenetex.process.interrupt import as_process
 from scenetex.synthetic import RoomSettings, ScanSettings, make_room, write_scan
 
 
@@ -46,4 +47,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(as_process(main))

@@ -22,6 +22,7 @@ from scenetex.cli.parsing import parse
 from scenetex.errors import InputError
 from scenetex.files.output import naming, sweep, write_files
 from scenetex.process.console import say
+from scenetex.process.interrupt import as_process
 
 
 @dataclass
@@ -89,4 +90,4 @@ def _put(packed: Path, output: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(as_process(main))

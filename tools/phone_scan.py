@@ -24,6 +24,7 @@ from scenetex.cli.parsing import parse
 from scenetex.errors import InputError
 from scenetex.files.output import output_folder
 from scenetex.process.console import say
+from scenetex.process.interrupt import as_process
 from scenetex.scene.load import load_scene
 from scenetex.synthetic import Phone, phone_photos
 
@@ -74,4 +75,4 @@ def write_phone_scan(scan: Path, output: Path, phone: Phone) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(as_process(main))
