@@ -24,7 +24,7 @@ from .keyframe_images import check_finite
 if TYPE_CHECKING:
     from ..pipelines import ConsistentViews, MVDiffusionPipeline
 
-MOST_VIEWS = 40
+MOST_VIEWS = 60
 _MISSING = 0.02  # of a view's pixels, at the least, for it to be worth painting
 _ENOUGH = 0.99  # of the reachable surface
 _LEAST = (0.05, 0.01, 0.004, 0.002, 0.001)  # square metres that each view has to add, round after round
