@@ -18,6 +18,7 @@ from .exposure import Exposure
 from .lattice import gram
 from .photo_reader import ROOM, Pictures
 from .projection import Photo, Surface, aspect, facing, on_lattice, sample, sight
+from .scatter import scatter
 
 _POINTS = 40_000
 _WIDTH = 640  # photos are compared at this width, or less: a tenth of its pixels is enough
@@ -45,7 +46,7 @@ def align(surface: Surface, shots: list[Photo], exposure: Exposure) -> list[Phot
         shots: the photos, without a shift.
         exposure: what brings them to one exposure.
     """
-    problem = _Problem(_scatter(surface), shots, exposure)
+    problem = _Problem(_points(surface), shots, exposure)
     for sigma, columns, rows in _LEVELS:
         problem.enter(sigma, (rows, columns))
         for _ in range(_ROUNDS):
@@ -62,19 +63,12 @@ def align(surface: Surface, shots: list[Photo], exposure: Exposure) -> list[Phot
     ]
 
 
-def _scatter(surface: Surface) -> Surface:
-    """Points spread evenly over the surface, as vertices and faces of no extent."""
-    rng = np.random.default_rng(0)
+def _points(surface: Surface) -> Surface:
+    """Points spread evenly over the surface."""
     corners = surface.vertices[surface.faces]
-    share = np.cumsum(np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1))
-    face = np.searchsorted(share, rng.uniform(0, share[-1], _POINTS)).clip(0, len(share) - 1)
-    a, b = rng.uniform(size=(2, _POINTS, 1))
-    a, b = np.where(a + b > 1, 1 - a, a), np.where(a + b > 1, 1 - b, b)
-    first, second, third = corners[face].transpose(1, 0, 2)
-    points = (first + a * (second - first) + b * (third - first)).astype(np.float32)
-    normals = surface.normals[face]
-    none = np.zeros((0, 3), np.int32)
-    return Surface(none, points, normals, points, normals, np.zeros(_POINTS, np.float32))
+    doubled = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    face, points = scatter(corners, doubled, _POINTS)
+    return Surface.of_points(points, surface.normals[face])
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_NEAREST = 0.05  # metres; nothing nearer to a camera is believed
+from .projection import NEAREST
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ def common_drift(count: int, moves: Iterable[Moved]) -> Drift:
 
 def motion(local: np.ndarray, velocity: np.ndarray, intrinsics: np.ndarray) -> np.ndarray:
     """Pixels (..., k, 2) by which a camera's points `local` (k, 3) move that go by `velocity` (..., k, 3), metres."""
-    z = np.maximum(local[:, 2:], _NEAREST)
+    z = np.maximum(local[:, 2:], NEAREST)
     return (velocity[..., :2] - velocity[..., 2:] * (local[:, :2] / z)) * (np.diag(intrinsics)[:2] / z)
 
 

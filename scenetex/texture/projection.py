@@ -12,7 +12,7 @@ from ..views.viewset import ViewSet
 from .photo_reader import Pictures
 from .working_frame import WorkingFrame
 
-_NEAREST = 0.05  # metres of the working frame, as all lengths here; nothing nearer to a camera is believed
+NEAREST = 0.05  # metres of the working frame, as all lengths here; nothing nearer to a camera is believed
 # A point may lie so far behind the plane that a pixel shows, and so far for each metre of depth: rays are exact to much
 # less, and a rug's pile is more.
 _BEHIND, _BEHIND_PER_METRE = np.float32(0.001), np.float32(0.0005)
@@ -170,6 +170,13 @@ class Surface:
         fields = mesh.vertices, mesh.vertex_normals, centers, mesh.face_normals, reach
         return cls(mesh.faces, *(np.ascontiguousarray(field, np.float32) for field in fields))
 
+    @classmethod
+    def of_points(cls, points: np.ndarray, normals: np.ndarray, reach: np.ndarray | None = None) -> "Surface":
+        """Points (n, 3) with normals (n, 3): vertices, and middles of faces that reach as far as `reach` (n,) says."""
+        points, normals = points.astype(np.float32), normals.astype(np.float32)
+        reach = np.zeros(len(points), np.float32) if reach is None else reach
+        return cls(np.zeros((0, 3), np.int32), points, normals, points, normals, reach)
+
 
 def facing(surface: Surface, photo: Photo) -> np.ndarray:
     """Faces whose front looks at the camera and which lie within the image, or nearly: (k,) ascending indices."""
@@ -179,7 +186,7 @@ def facing(surface: Surface, photo: Photo) -> np.ndarray:
     reach = surface.reach[index]
     pixel = _affine(photo.intrinsics @ photo.world_to_cam[:3], surface.centers[index])
     z = pixel[:, 2]
-    near = np.maximum(z, np.float32(_NEAREST))
+    near = np.maximum(z, np.float32(NEAREST))
     margin = reach / near * np.float32(photo.intrinsics[0, 0])
     inside = z > -reach
     for axis, size in enumerate(photo.size):
@@ -218,7 +225,7 @@ def aspect(surface: Surface, photo: Photo) -> Aspect:
     k = photo.intrinsics.astype(np.float32)
     local = _affine(photo.world_to_cam[:3], surface.vertices)
     turned = _affine(np.c_[photo.world_to_cam[:3, :3], np.zeros(3)], surface.vertex_normals)
-    z = np.maximum(local[:, 2], np.float32(_NEAREST))
+    z = np.maximum(local[:, 2], np.float32(NEAREST))
     # The viewing direction in the camera's frame is the point itself.
     distance = np.sqrt(np.einsum("ij,ij->i", local, local))
     cosine = np.clip(-np.einsum("ij,ij->i", local, turned) / np.maximum(distance, 1e-9), _GRAZING, 1)
@@ -246,9 +253,9 @@ def sight(photo: Photo, pixel: np.ndarray, slack: np.ndarray) -> Sight:
     width, height = photo.size
     rows, columns = photo.depth.shape
     z = pixel[:, 2]
-    scale = 1 / np.maximum(z, np.float32(_NEAREST))
+    scale = 1 / np.maximum(z, np.float32(NEAREST))
     u, v = pixel[:, 0] * scale, pixel[:, 1] * scale
-    inside = (z > _NEAREST) & (u >= 0) & (u <= width - 1) & (v >= 0) & (v <= height - 1)
+    inside = (z > NEAREST) & (u >= 0) & (u <= width - 1) & (v >= 0) & (v <= height - 1)
     index = np.flatnonzero(inside)
     if len(index) < len(z):
         z, u, v, slack = z[index], u[index], v[index], slack[index]

@@ -14,7 +14,8 @@ from .blur import gaussian_blur
 from .drift import Moved, common_drift, motion, tangents
 from .exposure import fit_exposure, squared_radius, usable
 from .photo_reader import ROOM, Pictures
-from .projection import Photo, Surface, aspect, facing, photos, sample, sight
+from .projection import NEAREST, Photo, Surface, aspect, facing, photos, sample, sight
+from .scatter import scatter
 from .twins import surface_faces
 from .weld import usual
 from .winding import turned_to_views, with_faces_turned
@@ -80,12 +81,15 @@ def refine_cameras(
     """
     mesh = Mesh.of(mesh)
     faces = usual(mesh, surface_faces(mesh, views))
-    points, normals = _scatter(with_faces_turned(mesh, turned_to_views(mesh, views)), faces)
+    turned = with_faces_turned(mesh, turned_to_views(mesh, views))
+    face, points = scatter(turned.triangles[faces], turned.face_areas[faces], _POINTS)
     frame = WorkingFrame.of(mesh, views)
     pictures = Pictures.of(images)
     shots = photos(views, pictures.small, frame)
     kinds = sorted(set(pictures.sizes))
-    problem = _Problem(frame.points(points), normals, shots, [kinds.index(size) for size in pictures.sizes])
+    problem = _Problem(
+        frame.points(points), turned.face_normals[faces[face]], shots, [kinds.index(size) for size in pictures.sizes]
+    )
     scale = max(shot.size[0] for shot in shots) / 640
 
     before = problem.error(_BLURS[-1] * scale)
@@ -112,24 +116,11 @@ def refinement_steps() -> int:
     return len(_BLURS) * _ROUNDS
 
 
-def _scatter(mesh: Mesh, kept: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Points (n, 3) float64 spread evenly over the faces `kept` (k,), and their unit normals (n, 3) there."""
-    rng = np.random.default_rng(0)
-    share = np.cumsum(mesh.face_areas[kept])
-    face = kept[np.searchsorted(share, rng.uniform(0, share[-1], _POINTS)).clip(0, len(kept) - 1)]
-    a, b = rng.uniform(size=(2, _POINTS, 1))
-    a, b = np.where(a + b > 1, 1 - a, a), np.where(a + b > 1, 1 - b, b)
-    corners = mesh.triangles[face]
-    points = corners[:, 0] + a * (corners[:, 1] - corners[:, 0]) + b * (corners[:, 2] - corners[:, 0])
-    return points, mesh.face_normals[face]
-
-
 class _Problem:
     """The state of the optimisation: cameras, gains, and which points each photo sees; a `lens` is shared by photos."""
 
     def __init__(self, points: np.ndarray, normals: np.ndarray, shots: list[Photo], lens: list[int]):
-        cloud, upright = points.astype(np.float32), normals.astype(np.float32)
-        surface = Surface(np.zeros((0, 3), np.int32), cloud, upright, cloud, upright, np.zeros(len(points), np.float32))
+        surface = Surface.of_points(points, normals)
         self.points = points
         self.shots = shots
         self.tangents = tangents(normals)
@@ -164,16 +155,16 @@ class _Problem:
         """Brings the photos to one exposure; what is clipped or nearly black in one then counts little in it."""
         color, radius, place = [], [], []
         for i, shot in enumerate(self.shots):
-            u, v = self._project(i)[1].T.astype(np.float32)
-            color.append(sample(gaussian_blur(shot.image, _EXPOSED_BLUR * shot.size[0] / 640), u.copy(), v.copy()))
+            u, v = np.ascontiguousarray(self._project(i)[1].T, np.float32)
+            color.append(sample(gaussian_blur(shot.image, _EXPOSED_BLUR * shot.size[0] / 640), u, v))
             radius.append(squared_radius(u, v, shot.size))
             place.append(np.stack([self.visible[i], np.full(len(u), i)]))
-        view_weights = np.concatenate(self.weight)
+        sighting = np.concatenate(self.weight)
         (point, view), color, radius = np.concatenate(place, 1), np.concatenate(color), np.concatenate(radius)
-        few = np.flatnonzero((point < _EXPOSED_POINTS) & (view_weights > 0))
+        few = np.flatnonzero(point < _EXPOSED_POINTS)
         few = few[np.lexsort((view[few], point[few]))]
         shape = len(self.points), len(self.shots)
-        weights = sp.csr_matrix((view_weights[few], (point[few], view[few])), shape)
+        weights = sp.csr_matrix((sighting[few], (point[few], view[few])), shape)
         exposure = fit_exposure(color[few], radius[few], weights)
         told = np.split(usable(color), np.cumsum([len(index) for index in self.visible])[:-1])
         self.weight = [weight * use for weight, use in zip(self.weight, told, strict=True)]
@@ -252,11 +243,11 @@ class _Problem:
     def step(self) -> None:
         """One Gauss-Newton step for all poses and the shared lenses together, the points' values eliminated."""
         m, columns = len(self.shots), 6 * len(self.shots) + 4 * (max(self.lens) + 1)
-        rows, weights, misses = [], [], []
+        rows, weights, levelled = [], [], []
         prior, pull = np.zeros(columns), np.zeros(columns)
         for i, (local, values, weight, residual) in enumerate(self.residuals()):
             k, given = self.intrinsics[i], self.given_intrinsics[i]
-            z = np.maximum(local[:, 2], 0.05)
+            z = np.maximum(local[:, 2], NEAREST)
             x, y = local[:, 0] / z, local[:, 1] / z
             gu, gv = self.gains[i] * values[:, 1] * k[0, 0], self.gains[i] * values[:, 2] * k[1, 1]
             by_point = np.stack([gu / z, gv / z, -(gu * x + gv * y) / z], 1)
@@ -266,7 +257,7 @@ class _Problem:
             start = np.arange(0, jacobian.size + 1, 10)
             rows.append(sp.csr_matrix((jacobian.ravel(), np.tile(own, len(z)), start), (len(z), columns)))
             weights.append(robust)
-            misses.append(self.gains[i] * values[:, 0])
+            levelled.append(self.gains[i] * values[:, 0])
 
             away = self.world_to_cam[i] @ np.linalg.inv(self.given_poses[i])
             moved = np.r_[cv2.Rodrigues(away[:3, :3])[0].ravel(), away[:3, 3]]
@@ -274,7 +265,7 @@ class _Problem:
             stiffness = max(robust.sum(), 1.0) * _STIFFNESS
             prior[own] += stiffness
             pull[own] += stiffness * np.r_[moved, drift]
-        design, weight, value = sp.vstack(rows).tocsr(), np.concatenate(weights), np.concatenate(misses)
+        design, weight, value = sp.vstack(rows).tocsr(), np.concatenate(weights), np.concatenate(levelled)
         point = np.concatenate(self.visible)
         weighted = sp.diags(weight) @ design
         at_point = sp.csr_matrix((np.ones(len(point)), (point, np.arange(len(point)))), (len(self.points), len(point)))
@@ -324,5 +315,5 @@ class _Problem:
 def _projected(points: np.ndarray, world_to_cam: np.ndarray, k: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Points (n, 3) in a camera's frame, and their pixels (n, 2)."""
     local = points @ world_to_cam[:3, :3].T + world_to_cam[:3, 3]
-    z = np.maximum(local[:, 2:], 0.05)
+    z = np.maximum(local[:, 2:], NEAREST)
     return local, local[:, :2] / z * k[[0, 1], [0, 1]] + k[:2, 2]

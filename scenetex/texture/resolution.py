@@ -41,9 +41,8 @@ def as_fine_as_texels(
 
 def _resolution(surface: Surface, shot: Photo, face: np.ndarray) -> np.ndarray:
     """(k,) pixels per metre in the middle of faces (k,)."""
-    points, normals = surface.centers[face], surface.normals[face]
-    none = np.zeros((0, 3), np.int32)
-    return aspect(Surface(none, points, normals, points, normals, surface.reach[face]), shot).resolution
+    middles = Surface.of_points(surface.centers[face], surface.normals[face], surface.reach[face])
+    return aspect(middles, shot).resolution
 
 
 def _texels_per_metre(surface: Surface, layout: Layout) -> tuple[np.ndarray, np.ndarray]:
