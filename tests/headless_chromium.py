@@ -71,6 +71,10 @@ def chromium(size: tuple[int, int] = (1000, 800)) -> Iterator["Tab"]:
             os.close(to_here[0])
 
 
+class PageGone(AssertionError):
+    """The page navigated, or closed, before it answered."""
+
+
 class Tab:
     """One page of the browser.
 
@@ -119,7 +123,11 @@ class Tab:
     def wait_for(self, condition: str) -> None:
         """Waits until a JavaScript expression is true."""
         until = time.monotonic() + _PATIENCE
-        while not self.run(condition):
+        while True:
+            # A page that goes while it is asked (a link was clicked) answers nothing: the next one is asked.
+            with suppress(PageGone):
+                if self.run(condition):
+                    return
             assert time.monotonic() < until, f"not true in {_PATIENCE:.0f} s: {condition}"
             time.sleep(0.05)
 
@@ -180,6 +188,8 @@ class Tab:
         while True:
             answer = self._hear(until)
             if answer.get("id") == message["id"]:
+                if "navigated or closed" in answer.get("error", {}).get("message", ""):
+                    raise PageGone(f"{method}: {answer['error']}")
                 assert "error" not in answer, f"{method}: {answer['error']}"
                 return answer["result"]
 
