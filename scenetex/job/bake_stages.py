@@ -1,11 +1,9 @@
 """The stages that make an atlas and paint it."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Literal
-
-import numpy as np
 
 from ..errors import InputError
 from ..process.threads import one_blas_thread
@@ -14,7 +12,7 @@ from ..texture.atlas import Atlas
 from ..texture.bake import paint, survey
 from ..texture.textured_mesh import TexturedMesh
 from ..texture.unwrap import Packer, unwrap
-from ..views.viewset import ViewSet
+from .photo_stages import Made
 from .stages import Stages
 
 Layout = Future[Atlas] | Callable[[], Atlas] | Atlas
@@ -46,10 +44,9 @@ def lay_out(
 
 
 @one_blas_thread()
-def bake_stages(
-    scene: Scene, layout: Layout, views: ViewSet, pictures: Sequence[np.ndarray], stages: Stages, generated: bool
-) -> TexturedMesh:
+def bake_stages(scene: Scene, layout: Layout, made: Made, stages: Stages, generated: bool) -> TexturedMesh:
     """Survey and paint, the two halves of `bake`, as stages; the survey does not need the atlas yet."""
+    views, pictures, _, refinement = made
     found = stages.recall("paint")
     if found is not None:
         pages = {name: tuple(found[name]) for name in ("textures", "coverage", "generated")}
@@ -57,7 +54,8 @@ def bake_stages(
         atlas = _await(layout, stages)
         return TexturedMesh(scene.mesh, atlas, texels=found["texels"], shown_clipped=clipped, **pages)
     with stages.stage("survey"):
-        seen_by = survey(scene.mesh, views, pictures)
+        turning = refinement.turning if refinement is not None and refinement.accepted else None
+        seen_by = survey(scene.mesh, views, pictures, turning)
     atlas = _await(layout, stages)
     with stages.stage("paint", len(views)) as done:
         mesh = paint(scene.mesh, atlas, seen_by, done, generated=generated)

@@ -351,7 +351,7 @@ def run_stages(
                 made: Made = make_images(scene, generation, keyframes, stages, pipe, progress, regions)
             else:
                 made = photo_stages(scene, keyframes, refine_poses, stages)
-            mesh = bake_stages(scene, layout, *made[:2], stages, generated)
+            mesh = bake_stages(scene, layout, made, stages, generated)
         else:
             mesh, made = base.mesh, (base.views, base.images, base.keyframe, None)
         if wanted and generation is not None:

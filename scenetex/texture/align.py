@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from ..process.threads import threads
 from .drift import Moved, common_drift, motion, tangents
 from .exposure import Exposure
-from .lattice import gram
+from .lattice import gram, on_finer
 from .photo_reader import ROOM, Pictures
 from .projection import Photo, Surface, aspect, facing, on_lattice, sample, sight
 from .scatter import scatter
@@ -35,7 +35,7 @@ _WORTHWHILE = 0.93  # of the error against photos that a photo was not fitted to
 
 
 def align(surface: Surface, shots: list[Photo], exposure: Exposure) -> list[Photo]:
-    """Gives photos the `shift` with which they agree.
+    """Gives photos the `shift` with which they agree, beside that which they may have.
 
     The photos are two classes, each fitted to what the other one shows, from blurred to sharp. What all photos of a
     point share is taken out again, so that the texture stays where they have it on average. A photo keeps its shift
@@ -43,7 +43,7 @@ def align(surface: Surface, shots: list[Photo], exposure: Exposure) -> list[Phot
 
     Args:
         surface: of the mesh, in the photos' frame.
-        shots: the photos, without a shift.
+        shots: the photos.
         exposure: what brings them to one exposure.
     """
     problem = _Problem(_points(surface), shots, exposure)
@@ -56,11 +56,17 @@ def align(surface: Surface, shots: list[Photo], exposure: Exposure) -> list[Phot
     problem.shifts = np.zeros_like(shifts)
     before = problem.errors()
     return [
-        replace(shot, shift=np.float32(shift / shrink)) if better else shot
+        _shifted(shot, shift / shrink) if better else shot
         for shot, shift, shrink, better in zip(
             shots, shifts, problem.shrinks, after < _WORTHWHILE * before, strict=True
         )
     ]
+
+
+def _shifted(shot: Photo, shift: np.ndarray) -> Photo:
+    """The photo with a shift (rows, columns, 2) beside the one it has."""
+    given = 0 if shot.shift is None else on_finer(shot.shift, shift.shape[:2])
+    return replace(shot, shift=np.float32(shift + given))
 
 
 def _points(surface: Surface) -> Surface:
@@ -125,9 +131,7 @@ class _Problem:
 
         self.layers = Pictures([size[::-1] for size in self.sizes], layers, ROOM)
         self.basis = [_shares(s.pixel, lattice, size) for s, size in zip(self.seen, self.sizes, strict=True)]
-        old = np.linspace(0, self.shifts.shape[1] - 1, lattice[0]), np.linspace(0, self.shifts.shape[2] - 1, lattice[1])
-        column, row = np.meshgrid(old[1].astype(np.float32), old[0].astype(np.float32))
-        self.shifts = np.stack([cv2.remap(shift, column, row, cv2.INTER_LINEAR) for shift in self.shifts])
+        self.shifts = np.stack([on_finer(shift, lattice) for shift in self.shifts])
         bend = _bends(lattice)
         prior = np.eye(bend.shape[1]) / _STIFF_SHIFT**2 + (bend.T @ bend).toarray() / _STIFF_BEND**2
         prior /= bend.shape[1]

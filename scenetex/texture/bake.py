@@ -97,12 +97,13 @@ def bake(
     if any(mask is not None for mask in hidden):
         pictures = Pictures(pictures.sizes, partial(_masked, pictures, hidden))
     views = mask_views(views, hidden)
+    turning = None
     if refine_poses:
         refined = refine_cameras(mesh, views, pictures)
         if refined.accepted:
             views = cast_views(mesh, refined.intrinsics, refined.cam_to_world, views.size, views.frame_ids)
-            views = mask_views(views, hidden)
-    return paint(mesh, atlas, survey(mesh, views, pictures), done, generated=None)
+            views, turning = mask_views(views, hidden), refined.turning
+    return paint(mesh, atlas, survey(mesh, views, pictures, turning), done, generated=None)
 
 
 def _masked(pictures: Pictures, hidden: Sequence[np.ndarray | None], i: int) -> np.ndarray:
@@ -134,10 +135,10 @@ class Survey:
     ramp: float
 
 
-def survey(mesh: Mesh, views: ViewSet, images: Sequence[np.ndarray]) -> Survey:
+def survey(mesh: Mesh, views: ViewSet, images: Sequence[np.ndarray], turning: np.ndarray | None = None) -> Survey:
     """First half of `bake`: compares the images on the surface. May run while the mesh is being unwrapped.
 
-    Large images are compared at a smaller size (`Pictures.small`).
+    Large images are compared at a smaller size (`Pictures.small`). `turning` is that of `RefinedCameras`.
 
     Raises:
         InputError: the views see nothing of the mesh.
@@ -154,7 +155,7 @@ def survey(mesh: Mesh, views: ViewSet, images: Sequence[np.ndarray]) -> Survey:
     ramp = width * _RAMP_PER_WIDTH
     # Only the projection turns faces towards who sees them: corners keep their order in the atlas.
     turned = turned_to_views(mesh, views)[work.parent]
-    surface, shots = Surface.of(with_faces_turned(work.mesh, turned)), photos(views, pictures.small, frame)
+    surface, shots = Surface.of(with_faces_turned(work.mesh, turned)), photos(views, pictures.small, frame, turning)
     look = max(width * _LOOK_PER_WIDTH, 0.6)
     shots = align(surface, shots, common_exposure(look_around(surface, shots, look, ramp)))
     choice = choose(surface, shots, look, ramp)

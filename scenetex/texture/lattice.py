@@ -1,5 +1,6 @@
-"""Normal equations of values that are interpolated between the nodes of a lattice."""
+"""Values that are interpolated between the nodes of a lattice over an image."""
 
+import cv2
 import numpy as np
 import scipy.sparse as sp
 
@@ -26,3 +27,11 @@ def gram(shares: sp.csr_matrix, *weights: np.ndarray) -> list[np.ndarray]:
                 # What is counted on one side of the diagonal comes to the other when the two halves are added.
                 total += np.bincount(at, product * weight * (0.5 if a == b else 1.0), nodes * nodes)
     return [half + half.T for half in (total.reshape(nodes, nodes) for total in out)]
+
+
+def on_finer(values: np.ndarray, lattice: tuple[int, int]) -> np.ndarray:
+    """Values (rows, columns, n) at the nodes of a lattice of so many rows and columns over the same image."""
+    row, column = (
+        np.linspace(0, old - 1, new, dtype=np.float32) for old, new in zip(values.shape[:2], lattice, strict=True)
+    )
+    return cv2.remap(values, *np.meshgrid(column, row), cv2.INTER_LINEAR)

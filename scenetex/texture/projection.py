@@ -10,6 +10,7 @@ from ..scene.camera import resize_intrinsics
 from ..scene.mesh import Mesh
 from ..views.viewset import ViewSet
 from .photo_reader import Pictures
+from .rolling_shutter import rolling_shift
 from .working_frame import WorkingFrame
 
 NEAREST = 0.05  # metres of the working frame, as all lengths here; nothing nearer to a camera is believed
@@ -36,7 +37,7 @@ class Photo:
         tilt: (h', w', 2) float16, the part by which 1 / depth grows along the surface seen from pixel to pixel of
             `depth`, to the right and downwards.
         shift: (rows, columns, 2) float32 lattice over the image, pixels: where it shows a point beside where its camera
-            says, see `align.py`; None: nowhere.
+            says, see `rolling_shutter.py` and `align.py`; None: nowhere.
     """
 
     pictures: Pictures
@@ -90,17 +91,20 @@ class Sight:
     clearance: np.ndarray
 
 
-def photos(views: ViewSet, images: Sequence[np.ndarray], frame: WorkingFrame) -> list[Photo]:
-    """Pairs views with their images, in the working frame."""
+def photos(
+    views: ViewSet, images: Sequence[np.ndarray], frame: WorkingFrame, turning: np.ndarray | None = None
+) -> list[Photo]:
+    """Pairs views with their images, in the working frame; `turning` as in `RefinedCameras`."""
     pictures, out = Pictures.of(images), []
     widest = max(width for width, _ in pictures.sizes)
     for i, size in enumerate(pictures.sizes):
         pose = frame.pose(views.cam_to_world[i])
+        intrinsics = resize_intrinsics(views.intrinsics[i], views.size, size)
         out.append(
             Photo(
                 pictures=pictures,
                 index=i,
-                intrinsics=resize_intrinsics(views.intrinsics[i], views.size, size),
+                intrinsics=intrinsics,
                 world_to_cam=np.linalg.inv(pose),
                 center=pose[:3, 3].astype(np.float32),
                 depth=views.depth[i],
@@ -108,6 +112,7 @@ def photos(views: ViewSet, images: Sequence[np.ndarray], frame: WorkingFrame) ->
                 clearance=_clearance(views.depth[i] / np.float32(frame.unit)),
                 tilt=_tilt(views, i),
                 scale=size[0] / widest,
+                shift=None if turning is None else rolling_shift(turning[i], intrinsics, size),
             )
         )
     return out
