@@ -18,7 +18,6 @@ from .exposure import Exposure
 from .lattice import gram, on_finer
 from .photo_reader import ROOM, Pictures
 from .projection import Photo, Surface, aspect, facing, on_lattice, sample, sight
-from .scatter import scatter
 
 _POINTS = 40_000
 _WIDTH = 640  # photos are compared at this width, or less: a tenth of its pixels is enough
@@ -46,7 +45,7 @@ def align(surface: Surface, shots: list[Photo], exposure: Exposure) -> list[Phot
         shots: the photos.
         exposure: what brings them to one exposure.
     """
-    problem = _Problem(_points(surface), shots, exposure)
+    problem = _Problem(surface.scattered(_POINTS), shots, exposure)
     for sigma, columns, rows in _LEVELS:
         problem.enter(sigma, (rows, columns))
         for _ in range(_ROUNDS):
@@ -67,14 +66,6 @@ def _shifted(shot: Photo, shift: np.ndarray) -> Photo:
     """The photo with a shift (rows, columns, 2) beside the one it has."""
     given = 0 if shot.shift is None else on_finer(shot.shift, shift.shape[:2])
     return replace(shot, shift=np.float32(shift + given))
-
-
-def _points(surface: Surface) -> Surface:
-    """Points spread evenly over the surface."""
-    corners = surface.vertices[surface.faces]
-    doubled = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
-    face, points = scatter(corners, doubled, _POINTS)
-    return Surface.of_points(points, surface.normals[face])
 
 
 @dataclass(frozen=True, eq=False)

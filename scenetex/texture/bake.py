@@ -18,6 +18,7 @@ from .atlas import Atlas
 from .blend import blend
 from .clipping import ShownClipped
 from .fill import diffuse, pad
+from .passersby import without_passersby
 from .photo_reader import Pictures
 from .projection import Photo, Surface, photos
 from .refine import refine_cameras
@@ -123,6 +124,7 @@ class Survey:
         blur: sigma between the two bands, pixels of the widest of `shots`.
         shared: how far all photos share the lower one, 0 to 1.
         ramp: pixels of the widest of `shots` over which weights grow from image borders and depth steps.
+        hidden: (m,) share of each image that something foreign covers, which is left out.
     """
 
     patches: Patches
@@ -133,12 +135,20 @@ class Survey:
     blur: float
     shared: float
     ramp: float
+    hidden: np.ndarray
 
 
-def survey(mesh: Mesh, views: ViewSet, images: Sequence[np.ndarray], turning: np.ndarray | None = None) -> Survey:
+def survey(
+    mesh: Mesh,
+    views: ViewSet,
+    images: Sequence[np.ndarray],
+    turning: np.ndarray | None = None,
+    passersby: bool = True,
+) -> Survey:
     """First half of `bake`: compares the images on the surface. May run while the mesh is being unwrapped.
 
-    Large images are compared at a smaller size (`Pictures.small`). `turning` is that of `RefinedCameras`.
+    Large images are compared at a smaller size (`Pictures.small`). `turning` is that of `RefinedCameras`; `passersby`:
+    people and moved things are looked for, and left out.
 
     Raises:
         InputError: the views see nothing of the mesh.
@@ -157,12 +167,14 @@ def survey(mesh: Mesh, views: ViewSet, images: Sequence[np.ndarray], turning: np
     turned = turned_to_views(mesh, views)[work.parent]
     surface, shots = Surface.of(with_faces_turned(work.mesh, turned)), photos(views, pictures.small, frame, turning)
     look = max(width * _LOOK_PER_WIDTH, 0.6)
-    shots = align(surface, shots, common_exposure(look_around(surface, shots, look, ramp)))
+    exposure = common_exposure(look_around(surface, shots, look, ramp))
+    shots, hidden = without_passersby(surface, shots, exposure) if passersby else (shots, np.zeros(len(shots)))
+    shots = align(surface, shots, exposure)
     choice = choose(surface, shots, look, ramp)
     least, most = (width * share for share in _BAND_PER_WIDTH)
     blur = max(float(np.clip(_BAND_PER_MISS * choice.misregistration, least, most)), 0.6)
     shared = min((_GHOSTS_PER_WIDTH * width / max(choice.misregistration, 1e-6)) ** _GHOSTS_EXPONENT, 1.0)
-    return Survey(work, surface, shots, pictures, choice, blur, shared, ramp)
+    return Survey(work, surface, shots, pictures, choice, blur, shared, ramp, hidden)
 
 
 def paint(

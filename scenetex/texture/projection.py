@@ -11,6 +11,7 @@ from ..scene.mesh import Mesh
 from ..views.viewset import ViewSet
 from .photo_reader import Pictures
 from .rolling_shutter import rolling_shift
+from .scatter import scatter
 from .working_frame import WorkingFrame
 
 NEAREST = 0.05  # metres of the working frame, as all lengths here; nothing nearer to a camera is believed
@@ -109,7 +110,7 @@ def photos(
                 center=pose[:3, 3].astype(np.float32),
                 depth=views.depth[i],
                 depth_unit=frame.unit,
-                clearance=_clearance(views.depth[i] / np.float32(frame.unit)),
+                clearance=clearance(views.depth[i] / np.float32(frame.unit)),
                 tilt=_tilt(views, i),
                 scale=size[0] / widest,
                 shift=None if turning is None else rolling_shift(turning[i], intrinsics, size),
@@ -118,7 +119,7 @@ def photos(
     return out
 
 
-def _clearance(depth: np.ndarray) -> np.ndarray:
+def clearance(depth: np.ndarray) -> np.ndarray:
     """Distance of each pixel to the nearest border, hole or depth step, in pixels of the depth map."""
     solid = depth > 0
     for axis in (0, 1):
@@ -181,6 +182,17 @@ class Surface:
         points, normals = points.astype(np.float32), normals.astype(np.float32)
         reach = np.zeros(len(points), np.float32) if reach is None else reach
         return cls(np.zeros((0, 3), np.int32), points, normals, points, normals, reach)
+
+    def scattered(self, count: int) -> "Surface":
+        """Points spread evenly over its faces, in random order."""
+        corners = self.vertices[self.faces]
+        doubled = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+        face, points = scatter(corners, doubled, count)
+        return Surface.of_points(points, self.normals[face])
+
+    def part(self, count: int) -> "Surface":
+        """The first so many of its points."""
+        return Surface.of_points(self.vertices[:count], self.vertex_normals[:count])
 
 
 def facing(surface: Surface, photo: Photo) -> np.ndarray:
