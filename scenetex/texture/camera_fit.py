@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -20,14 +21,26 @@ _EXPOSED_BLUR = 2.0  # sigma, pixels of a 640-pixel image
 _HUBER = 8.0  # working values
 _CLIP = 40.0  # working values; beyond it a point is occluded or moved and only adds a constant
 _DOUBT = 30.0  # working values by which a sighting that misses its point's mean loses half its weight
-# A camera's unknowns: a turn and a shift of it, what it turns by during the readout, and a change of its lens, which
-# photos share. To pay, so many radians, metres, radians, and shares of the focal length must lower the error of every
-# point by `_STIFF_VALUE` working values.
 _STIFF_VALUE = 4.0
-_STIFFNESS = (_STIFF_VALUE / np.repeat([0.05, 0.1, 0.1, 0.05], [3, 3, 3, 4])) ** 2
-_OWN = 9  # unknowns that are not the lens's
-ALL, TURNING = slice(None), slice(6, 9)  # what may be fitted
+_OWN, _LENS = 9, 4  # unknowns of a camera: a turn, a shift, what it turns by during the readout; of a lens
 _SETTLED = 3.0  # metres or radians of a move that cost as much as a pixel of drift that stays: hardly anything
+
+
+class Unknowns(NamedTuple):
+    """What of the cameras and their lenses is to be found.
+
+    Attributes:
+        part: of a camera's unknowns and those of its lens, which other photos share.
+        far: radians, metres, radians, and shares of the focal length, for each of `part`, that must lower the error of
+            every point by `_STIFF_VALUE` working values.
+    """
+
+    part: slice
+    far: np.ndarray
+
+
+ALL = Unknowns(slice(None), np.repeat([0.05, 0.1, 0.1, 0.05], [3, 3, 3, 4]))
+TURNING = Unknowns(slice(6, 9), np.repeat(0.2, 3))  # of cameras whose poses are right: less may go wrong
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +59,7 @@ class Cameras:
 
     def since(self, given: "Cameras") -> np.ndarray:
         """(m, 13) how far the unknowns are from the given ones."""
-        out = np.zeros((len(self.turning), len(_STIFFNESS)))
+        out = np.zeros((len(self.turning), _OWN + _LENS))
         for i, (pose, k) in enumerate(zip(self.world_to_cam, self.intrinsics, strict=True)):
             away, first = pose @ np.linalg.inv(given.world_to_cam[i]), given.intrinsics[i]
             focal = np.diag(first)[:2]
@@ -201,18 +214,18 @@ class CameraFit:
         mass = sum(w.sum() for *_, w, _ in parts)
         return float(sum((np.minimum(np.abs(r), _CLIP) * w).sum() for *_, w, r in parts) / max(mass, 1e-9))
 
-    def fit(self, blurs: Sequence[float], rounds: int, free: slice, done: Callable[[], None]) -> None:
-        """Gauss-Newton steps, so many at each blur; `free` are the unknowns that may change: `ALL` or `TURNING`."""
+    def fit(self, blurs: Sequence[float], rounds: int, free: Unknowns, done: Callable[[], None]) -> None:
+        """Gauss-Newton steps, so many at each blur, for `ALL` or `TURNING`."""
         for blur in blurs:
             self.blur(blur)
             for _ in range(rounds):
                 self._step(free)
                 done()
 
-    def _step(self, free: slice) -> None:
+    def _step(self, free: Unknowns) -> None:
         """One step for all cameras and the shared lenses together, the points' values eliminated."""
-        own = len(range(*free.indices(_OWN)))
-        shared_by = len(range(*free.indices(len(_STIFFNESS)))) - own
+        own = len(range(*free.part.indices(_OWN)))
+        shared_by = len(range(*free.part.indices(_OWN + _LENS))) - own
         lenses = own * len(self.shots)
         columns = lenses + shared_by * (max(self.lens) + 1)
         normal, side = np.zeros((columns, columns)), np.zeros(columns)
@@ -221,13 +234,13 @@ class CameraFit:
         for i, (local, values, weight, residual) in enumerate(self.residuals()):
             lens = np.arange(shared_by * self.lens[i], shared_by * (self.lens[i] + 1))
             at = np.r_[own * i : own * (i + 1), lenses + lens]
-            jacobian = self._jacobian(i, local, values)[:, free]
+            jacobian = self._jacobian(i, local, values)[:, free.part]
             robust = weight / np.maximum(np.abs(residual) / _HUBER, 1) ** 2
             weighted = jacobian * robust[:, None]
             level = self.gains[i] * values[:, 0]
-            stiffness = max(robust.sum(), 1.0) * _STIFFNESS[free]
+            stiffness = max(robust.sum(), 1.0) * (_STIFF_VALUE / free.far) ** 2
             normal[np.ix_(at, at)] += weighted.T @ jacobian + np.diag(stiffness)
-            side[at] += weighted.T @ level + stiffness * away[i, free]
+            side[at] += weighted.T @ level + stiffness * away[i, free.part]
             by_own.append(weighted[:, :own])
             by_lens[self.visible[i][:, None], lens] += weighted[:, own:]
             weights.append(robust)
@@ -248,9 +261,9 @@ class CameraFit:
         normal[lenses:, lenses:] -= by_lens.T @ by_lens
         side -= np.r_[shared.T @ mean, by_lens.T @ mean]
         move = -np.linalg.solve(normal + 1e-9 * np.eye(columns), side)
-        moves = np.zeros((len(self.shots), len(_STIFFNESS)))
+        moves = np.zeros((len(self.shots), _OWN + _LENS))
         lens = move[lenses:].reshape(max(self.lens) + 1, -1)[self.lens]
-        moves[:, free] = np.concatenate([move[:lenses].reshape(-1, own), lens], 1)
+        moves[:, free.part] = np.concatenate([move[:lenses].reshape(-1, own), lens], 1)
         self.cameras = self.cameras.moved(moves, self.given)
 
     def _jacobian(self, i: int, local: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -282,7 +295,7 @@ class CameraFit:
             bases.append(motion(local, np.stack(turned + shifted), k).transpose(1, 2, 0))
         found = common_drift(len(self.points), moves)
         drift = found.metres * ((1 - found.chance) * (found.photos > 2))[:, None]
-        back = np.zeros((len(moves), len(_STIFFNESS)))
+        back = np.zeros((len(moves), _OWN + _LENS))
         for i, (move, basis) in enumerate(zip(moves, bases, strict=True)):
             common = (move.by_tangent @ drift[move.index, :, None])[..., 0]
             share = self.weight[i][:, None, None]

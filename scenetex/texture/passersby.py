@@ -32,7 +32,7 @@ _WIDTH = 160  # cells of a photo's width, in which the foreign is outlined
 _VOTES = 1.5  # sigma in cells over which points speak
 # Of a photo: what is smaller is gloss, or photos that miss each other. The first number is of what is thicker than
 # `_THICK` cells, before it is outlined.
-_CORE, _SMALLEST, _THICK = 0.004, 0.015, 5
+_CORE, _SMALLEST, _THICK = 0.008, 0.02, 7
 
 
 def without_passersby(surface: Surface, shots: list[Photo], exposure: Exposure) -> tuple[list[Photo], np.ndarray]:

@@ -19,6 +19,7 @@ from .working_frame import WorkingFrame
 
 _POINTS = 20_000  # to compare photos at
 _BLURS = 8.0, 4.0, 2.0, 1.0  # sigma in pixels of a 640-pixel image, coarse to fine
+_TURNING_BLURS = 2.0, 1.0, 0.6  # at the end, of cameras that only turn: mesh errors matter less
 _TURNING_ROUNDS, _ROUNDS = 2, 3  # Gauss-Newton steps per blur
 _SETTLINGS = 3  # times that what drift is left is taken out
 # Of photos that agree this well, in working values, what is left is gloss and mesh error as a rule, and cameras that
@@ -90,7 +91,12 @@ def refine_cameras(
     for _ in range(_SETTLINGS):
         fit.settle()
     moved = fit.error(blurs[-1])
-    cameras, after = (fit.cameras, moved) if moved < _BETTER * after else (still, after)
+    if moved < _BETTER * after:
+        cameras, after = fit.cameras, moved
+    else:
+        fit.cameras = still
+        fit.fit([scale * blur for blur in _TURNING_BLURS], _ROUNDS, TURNING, lambda: None)
+        cameras, after = fit.cameras, fit.error(blurs[-1])
     if not after < (_MUCH if before < _GOOD_ENOUGH else _WORTHWHILE) * before:
         still = np.zeros((len(views), 3))
         return RefinedCameras(views.intrinsics, views.size, views.cam_to_world, still, before, after, False)
