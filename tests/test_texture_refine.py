@@ -6,12 +6,15 @@ import cv2
 import numpy as np
 import pytest
 from painted_box import HIGH, LOW, box, photograph, pinhole, smooth_color, views_of, walk_around
+from scipy.spatial.transform import Rotation
 
 from scenetex import bake, unwrap
 from scenetex.scene.camera import resize_intrinsics
 from scenetex.scene.mesh import Mesh
 from scenetex.texture.refine import RefinedCameras, refine_cameras, refinement_steps
+from scenetex.texture.rolling_shutter import rolled
 from scenetex.views.raycast import RayCaster
+from scenetex.views.viewset import pixel_rays
 
 SIZE, GLANCE = (320, 240), (80, 60)
 POSES = walk_around(12)
@@ -105,9 +108,56 @@ def test_disturbed_cameras_come_back(shift, turn, focal):
     assert abs(refined.intrinsics[0, 0, 0] / _scaled(1.0)[0, 0] - 1) < max(0.75 * (focal - 1), 0.002)
 
 
+def read_row_by_row(turning: np.ndarray) -> list[np.ndarray]:
+    """Photos of cameras at `POSES` that turn by `turning` (12, 3) radians while their rows are read."""
+    mesh, out = box(), []
+    caster = RayCaster(mesh.vertices, mesh.faces)
+    moment = np.repeat((np.arange(SIZE[1]) + 0.5) / SIZE[1] - 0.5, SIZE[0])
+    for pose, turn in zip(POSES, turning, strict=True):
+        _, direction = pixel_rays(LENS, np.eye(4), SIZE)
+        still = Rotation.from_rotvec(-moment[:, None] * turn).apply(direction)
+        ray = still @ pose[:3, :3].T
+        hit = caster.cast(np.broadcast_to(pose[:3, 3], ray.shape), ray)
+        color = busy_color(pose[:3, 3] + hit["distance"][:, None].astype(float) * ray)
+        out.append(np.rint(np.clip(color, 0, 255)).astype(np.uint8).reshape(SIZE[1], SIZE[0], 3))
+    return out
+
+
+def test_a_rolling_shutter_is_found_and_poses_that_are_right_stay():
+    turning = np.random.default_rng(5).uniform(-0.03, 0.03, (12, 3))
+    views = disturbed(0, 0, 1.0)
+    refined = refine_cameras(box(), views, read_row_by_row(turning))
+    assert refined.accepted and refined.error_after < 0.3 * refined.error_before
+    np.testing.assert_allclose(refined.cam_to_world, views.cam_to_world, atol=1e-9)
+    np.testing.assert_allclose(refined.intrinsics, views.intrinsics, atol=1e-9)
+    v, u = np.mgrid[0 : SIZE[1] : 20, 0 : SIZE[0] : 20].astype(float)
+    pixel = np.stack([u.ravel(), v.ravel()], 1)
+    left, whole = (
+        np.mean(
+            [
+                np.linalg.norm(rolled(pixel, a, LENS, SIZE[1]) - rolled(pixel, b, LENS, SIZE[1]), axis=1)
+                for a, b in pairs
+            ]
+        )
+        for pairs in (zip(refined.turning, turning, strict=True), zip(0 * turning, turning, strict=True))
+    )
+    assert whole > 1 and left < 0.15 * whole
+
+
+def test_a_rolling_shutter_is_found_beside_poses_that_are_off():
+    turning = np.random.default_rng(5).uniform(-0.03, 0.03, (12, 3))
+    views, rolling = disturbed(0.01, 0.6, 1.0), read_row_by_row(turning)
+    refined = refine_cameras(box(), views, rolling)
+    assert refined.accepted and refined.error_after < 0.4 * refined.error_before
+    assert np.abs(refined.turning - turning).mean() < 0.6 * np.abs(turning).mean()
+    wrong = misplaced(views.intrinsics, views.cam_to_world)[0]
+    assert misplaced(refined.intrinsics, refined.cam_to_world)[0] < 0.5 * wrong
+
+
 def untouched(refined: RefinedCameras, views) -> bool:
     return (
         not refined.accepted
+        and not refined.turning.any()
         and np.array_equal(refined.cam_to_world, views.cam_to_world)
         and np.array_equal(refined.intrinsics, views.intrinsics)
     )

@@ -1,9 +1,11 @@
 """The stages that make an atlas and paint it."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Literal
+
+import numpy as np
 
 from ..errors import InputError
 from ..process.threads import one_blas_thread
@@ -55,7 +57,9 @@ def bake_stages(scene: Scene, layout: Layout, made: Made, stages: Stages, genera
         return TexturedMesh(scene.mesh, atlas, texels=found["texels"], shown_clipped=clipped, **pages)
     with stages.stage("survey"):
         turning = refinement.turning if refinement is not None and refinement.accepted else None
-        seen_by = survey(scene.mesh, views, pictures, turning)
+        seen_by = survey(scene.mesh, views, pictures, turning, passersby=not generated)
+        for said in _about_passersby(views.frame_ids, seen_by.hidden):
+            stages.note(said)
     atlas = _await(layout, stages)
     with stages.stage("paint", len(views)) as done:
         mesh = paint(scene.mesh, atlas, seen_by, done, generated=generated)
@@ -63,6 +67,18 @@ def bake_stages(scene: Scene, layout: Layout, made: Made, stages: Stages, genera
         kept |= {} if mesh.shown_clipped is None else {"shown_clipped": mesh.shown_clipped}
         stages.keep("paint", **kept)
     return mesh
+
+
+def _about_passersby(frame_ids: Sequence[int], hidden: np.ndarray) -> list[str]:
+    """What the user should know of people and things that were left out: the share of each photo that they hide."""
+    some = np.flatnonzero(hidden)
+    if not len(some):
+        return []
+    most = some[np.argmax(hidden[some])]
+    return [
+        f"somebody or something before the surface is left out of {len(some)} of {len(hidden)} photos, most of frame "
+        f"{frame_ids[most]}: {100 * hidden[most]:.0f} %"
+    ]
 
 
 def _await(layout: Layout, stages: Stages) -> Atlas:

@@ -163,7 +163,9 @@ def complete(
         views = replace(views, frame_ids=tuple(range(number, number + len(views))))
         told = told or (continued(textured) if like_known else None)
         made, there = generated(views)
-        pages = paint(scene.mesh, textured.atlas, survey(scene.mesh, views, made), done, mesh, generated=True)
+        pages = paint(
+            scene.mesh, textured.atlas, survey(scene.mesh, views, made, passersby=False), done, mesh, generated=True
+        )
         mesh = pages if told is None else settled(pages, mesh, told)
         found, images, known = [*found, views], images + made, known + there
     if not found:

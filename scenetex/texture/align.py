@@ -64,8 +64,9 @@ def align(surface: Surface, shots: list[Photo], exposure: Exposure) -> list[Phot
 
 def _shifted(shot: Photo, shift: np.ndarray) -> Photo:
     """The photo with a shift (rows, columns, 2) beside the one it has."""
-    given = 0 if shot.shift is None else on_finer(shot.shift, shift.shape[:2])
-    return replace(shot, shift=np.float32(shift + given))
+    if shot.shift is not None:
+        shift = on_finer(shift, shot.shift.shape[:2]) + shot.shift
+    return replace(shot, shift=np.float32(shift))
 
 
 @dataclass(frozen=True, eq=False)

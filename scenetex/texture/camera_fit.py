@@ -39,7 +39,7 @@ class Unknowns(NamedTuple):
     far: np.ndarray
 
 
-ALL = Unknowns(slice(None), np.repeat([0.05, 0.1, 0.1, 0.05], [3, 3, 3, 4]))
+ALL = Unknowns(slice(None), np.repeat([0.05, 0.1, 0.05, 0.05], [3, 3, 3, 4]))
 TURNING = Unknowns(slice(6, 9), np.repeat(0.2, 3))  # of cameras whose poses are right: less may go wrong
 
 

@@ -81,7 +81,7 @@ def _judged(points: np.ndarray, seen: list[_Look]) -> tuple[np.ndarray, np.ndarr
     """(k,) bool each, of all photos' sightings: those that others agree with, and those of something foreign."""
     point, color, weight = (np.concatenate([getattr(s, name) for s in seen]) for name in ("point", "color", "weight"))
     agree, differ = _compared(point, color, weight)
-    agreed = (agree > 0.5 * differ) & (agree > _LEAST)
+    agreed = (agree > differ) & (agree > _LEAST)
     share = weight * agreed
     mass = np.bincount(point, share, len(points))
     mean = np.stack([np.bincount(point, share * c, len(points)) for c in color.T], 1) / np.maximum(mass, 1e-9)[:, None]
