@@ -132,11 +132,11 @@ def test_out_of_memory_is_tried_again_with_less_at_a_time(tmp_path, monkeypatch)
     monkeypatch.setattr("scenetex.process.threads._Limit.threads", 4)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
 
-    def hungry(*args):
+    def hungry(*args, **options):
         limits.append(threads())
         if len(limits) < 3:
             raise MemoryError
-        return survey(*args)
+        return survey(*args, **options)
 
     survey = pipeline.survey
     monkeypatch.setattr(pipeline, "survey", hungry)
