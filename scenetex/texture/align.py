@@ -30,7 +30,7 @@ _DOUBT = 30.0  # working values by which a sighting that misses its point's mean
 # error of every point by as many working values.
 _STIFF_SHIFT, _STIFF_BEND, _STIFF_VALUE = 2.0, 3.0, 4.0
 _SMOOTH = 0.1  # squared pixels by which a lattice may miss the drift that is taken out of it, in place of a bend
-_WORTHWHILE = 0.93  # of the error against photos that a photo was not fitted to
+_WORTHWHILE = 0.97  # of the error against photos that a photo was not fitted to
 
 
 def align(surface: Surface, shots: list[Photo], exposure: Exposure) -> list[Photo]:
