@@ -83,21 +83,6 @@ def test_a_thing_that_stood_in_one_photo_is_not_trusted_there():
     assert (others == 1).mean() > 0.98
 
 
-def test_somebody_outvoted_is_not_believed_where_two_photos_disagree():
-    # Two photos from either side, a third one of half of what they show; somebody stands across its border in one.
-    poses = POSES[[0, 0, 0]]
-    images = [exact(striped_color)[0].copy() for _ in range(3)]
-    images[1][30:90, 40:120] = (250, 10, 240)
-    blind = views_of(box(), poses, pinhole(SIZE), SIZE)
-    blind.depth[2, :, 80:] = 0
-    choice = choose(surface(), photos(blind, images, WorkingFrame(np.zeros(3), 1.0)), BLUR, RAMP)
-    left = np.isin(np.arange(len(surface().faces)), np.flatnonzero(faces_in(0, 46, 36, 72, 84)))
-    right = faces_in(0, 90, 36, 114, 84)
-    assert left.sum() > 5 and right.sum() > 5
-    assert choice.trust[left, 1].mean() < 0.2 and choice.trust[right, 1].mean() < 0.2
-    assert choice.trust[right, 0].mean() > 0.9
-
-
 def test_a_dark_photo_is_not_mistaken_for_a_wrong_one():
     dark = np.rint(from_light(0.13 * to_light(exact()[5]))).astype(np.uint8)  # three stops less
     images = [dark if i == 5 else p for i, p in enumerate(exact())]

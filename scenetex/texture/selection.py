@@ -8,7 +8,6 @@ from functools import cached_property
 import cv2
 import numpy as np
 import scipy.sparse as sp
-from scipy.sparse.csgraph import connected_components
 
 from ..errors import InputError
 from ..process.threads import threads
@@ -18,7 +17,6 @@ from .projection import Photo, Surface, aspect, facing, sample, sight
 from .weld import face_adjacency
 
 _OUTLIER = 45.0, 2.5  # grey levels, and standard deviations of the other views on top
-_OUTVOTED = 0.15  # share of a disputed region
 _FOCUS_EXPONENT = 0.5
 _TEMPERATURE, _SMOOTHNESS, _ROUNDS = 4.0, 0.5, 6
 _TELLING_SLOPE = 3.0  # grey levels per pixel
@@ -200,33 +198,12 @@ def _trust(face, view, weight, color, m, count, graph) -> np.ndarray:
         square = _of_others(face, share, count) / safe
         np.maximum(difference, np.abs(channel - mean), out=difference)
         np.maximum(spread, square - mean * mean, out=spread)
-    outvoted = (difference > _OUTLIER[0] + _OUTLIER[1] * np.sqrt(spread)) & (rest > 1.5 * weight)
-    disputed = (difference > _OUTLIER[0]) & (rest > 0)
-    wrong = _grown(outvoted, outvoted | disputed, face, view, m, graph)
-    # Where all of a face's sightings would go, only those that are outvoted do.
-    wrong &= outvoted | (np.bincount(face, ~wrong, count) > 0)[face]
+    wrong = (difference > _OUTLIER[0] + _OUTLIER[1] * np.sqrt(spread)) & (rest > 1.5 * weight)
     flags = sp.csr_matrix((np.ones(int(wrong.sum()), np.float32), (face[wrong], view[wrong])), (count, m))
     trust = np.ones((count, m), np.float32)
     doubt = (2 * (graph @ flags) + flags).tocoo()
     trust[doubt.row, doubt.col] -= np.minimum(doubt.data, 1)
     return trust
-
-
-def _grown(outvoted, disputed, face, view, m, graph) -> np.ndarray:
-    """(k,) bool: the disputed regions of each photo of which a good part is outvoted.
-
-    Of two photos that disagree nobody can say which one is right, but somebody who is outvoted where a third photo
-    looks is no more to be believed beside it.
-    """
-    wrong = outvoted.copy()
-    start = np.searchsorted(view, np.arange(m + 1))
-    for i in range(m):
-        at = start[i] + np.flatnonzero(disputed[start[i] : start[i + 1]])
-        if len(at):
-            regions, label = connected_components(graph[face[at]][:, face[at]], directed=False)
-            size, lost = np.bincount(label, minlength=regions), np.bincount(label, outvoted[at], regions)
-            wrong[at] |= ((lost > 0) & (lost >= _OUTVOTED * size))[label]
-    return wrong
 
 
 def _misregistration(face, weight, color, slope, count) -> float:
