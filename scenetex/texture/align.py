@@ -45,15 +45,16 @@ def align(surface: Surface, shots: list[Photo], exposure: Exposure) -> list[Phot
         shots: the photos.
         exposure: what brings them to one exposure.
     """
-    problem = _Problem(surface.scattered(_POINTS), shots, exposure)
-    for sigma, columns, rows in _LEVELS:
-        problem.enter(sigma, (rows, columns))
-        for _ in range(_ROUNDS):
-            problem.step()
-            problem.settle()
-    shifts, after = problem.shifts, problem.errors()
-    problem.shifts = np.zeros_like(shifts)
-    before = problem.errors()
+    with ThreadPoolExecutor(threads() or os.cpu_count()) as pool:
+        problem = _Problem(surface.scattered(_POINTS), shots, exposure, pool)
+        for sigma, columns, rows in _LEVELS:
+            problem.enter(sigma, (rows, columns))
+            for _ in range(_ROUNDS):
+                problem.step()
+                problem.settle()
+        shifts, after = problem.shifts, problem.errors()
+        problem.shifts = np.zeros_like(shifts)
+        before = problem.errors()
     return [
         _shifted(shot, shift / shrink) if better else shot
         for shot, shift, shrink, better in zip(
@@ -81,9 +82,13 @@ class _Seen:
 
 
 class _Problem:
-    """The state of the optimisation: every photo's shifts (m, rows, columns, 2), pixels of the small photos."""
+    """The state of the optimisation: every photo's shifts (m, rows, columns, 2), pixels of the small photos.
 
-    def __init__(self, points: Surface, shots: list[Photo], exposure: Exposure):
+    What is done for a photo by itself is done by the threads of `pool`.
+    """
+
+    def __init__(self, points: Surface, shots: list[Photo], exposure: Exposure, pool: ThreadPoolExecutor):
+        self.pool = pool
         self.count = len(points.vertices)
         self.shrinks = [min(1.0, _WIDTH / shot.size[0]) for shot in shots]
         self.sizes = [tuple(round(n * s) for n in shot.size[::-1]) for shot, s in zip(shots, self.shrinks, strict=True)]
@@ -96,8 +101,7 @@ class _Problem:
             ).mean(2)
             return self._seen(points, along, shots[i], self.shrinks[i]), grey
 
-        with ThreadPoolExecutor(threads() or os.cpu_count()) as pool:
-            self.seen, self.greys = zip(*pool.map(look, range(len(shots))), strict=True)
+        self.seen, self.greys = zip(*pool.map(look, range(len(shots))), strict=True)
         self.shifts = np.zeros((len(shots), 2, 2, 2))
 
     def _seen(self, points: Surface, along: np.ndarray, shot: Photo, shrink: float) -> _Seen:
@@ -136,7 +140,7 @@ class _Problem:
 
     def _compare(self) -> tuple[list[np.ndarray], list[np.ndarray], np.ndarray, np.ndarray]:
         """All photos' observations and robust weights; by class, the points' sums (2, n) of values, and of weights."""
-        observed = [self._observe(i) for i in range(len(self.seen))]
+        observed = list(self.pool.map(self._observe, range(len(self.seen))))
         total, mass = np.zeros((2, self.count)), np.zeros((2, self.count))
         for seen, values in zip(self.seen, observed, strict=True):
             total[0, seen.index] += seen.weight * values[:, 0]
@@ -154,7 +158,9 @@ class _Problem:
     def step(self) -> None:
         """One Gauss-Newton step of every photo towards the other class."""
         observed, _, total, mass = self._compare()
-        for i, (seen, values, basis) in enumerate(zip(self.seen, observed, self.basis, strict=True)):
+
+        def moved(i: int) -> np.ndarray:
+            seen, values, basis = self.seen[i], observed[i], self.basis[i]
             others = mass[1 - i % 2, seen.index]
             residual = values[:, 0] - total[1 - i % 2, seen.index] / np.maximum(others, 1e-9)
             weight = seen.weight * (others > 0.2 * seen.weight) / np.maximum(np.abs(residual) / _HUBER, 1) ** 2
@@ -164,7 +170,9 @@ class _Problem:
             flat = self.shifts[i].reshape(-1, 2).T.ravel()
             side = np.r_[basis.T @ (across * residual), basis.T @ (down * residual)] + prior @ flat
             move = np.linalg.solve(np.block([[xx, xy], [xy, yy]]) + prior + 1e-9 * np.eye(len(flat)), side)
-            self.shifts[i] = (flat - move).reshape(2, -1).T.reshape(self.shifts[i].shape)
+            return (flat - move).reshape(2, -1).T.reshape(self.shifts[i].shape)
+
+        self.shifts = np.stack(list(self.pool.map(moved, range(len(self.seen)))))
 
     def settle(self) -> None:
         """Takes out by how much all photos of a point shift it on the surface, which says nothing of the surface.
@@ -177,10 +185,14 @@ class _Problem:
         ]
         found = common_drift(self.count, moves)
         drift = found.metres * (np.maximum(found.photos - 2, 0) / np.maximum(found.photos, 1))[:, None]
-        for i, (move, basis) in enumerate(zip(moves, self.basis, strict=True)):
+
+        def settled(i: int) -> np.ndarray:
+            move, basis = moves[i], self.basis[i]
             common = (move.by_tangent @ drift[move.index, :, None])[..., 0]
             smooth = gram(basis, np.ones(len(common)))[0] + max(len(common), 1) * self.smooth
-            self.shifts[i] -= np.linalg.solve(smooth, basis.T @ common).reshape(self.shifts[i].shape)
+            return self.shifts[i] - np.linalg.solve(smooth, basis.T @ common).reshape(self.shifts[i].shape)
+
+        self.shifts = np.stack(list(self.pool.map(settled, range(len(moves)))))
 
     def errors(self) -> np.ndarray:
         """(m,) mean difference between each photo and the others of its class, working values."""

@@ -40,19 +40,23 @@ class Drift:
 
 def common_drift(count: int, moves: Iterable[Moved]) -> Drift:
     """By how much all photos of a point together have moved it, for each of `count` points."""
-    normal, side = np.zeros((count, 2, 2)), np.zeros((count, 2))
-    square, photos = np.zeros(count), np.zeros(count)
+    xx, xy, yy, x, y, square, photos = np.zeros((7, count))
     for move in moves:
-        turned = move.by_tangent.transpose(0, 2, 1)
-        normal[move.index] += turned @ move.by_tangent
-        side[move.index] += (turned @ move.pixel[..., None])[..., 0]
-        square[move.index] += np.einsum("ij,ij->i", move.pixel, move.pixel)
+        (ux, vx), (uy, vy) = move.by_tangent[..., 0].T, move.by_tangent[..., 1].T
+        u, v = move.pixel.T
+        xx[move.index] += ux * ux + vx * vx
+        xy[move.index] += ux * uy + vx * vy
+        yy[move.index] += uy * uy + vy * vy
+        x[move.index] += ux * u + vx * v
+        y[move.index] += uy * u + vy * v
+        square[move.index] += u * u + v * v
         photos[move.index] += 1
-    normal += 1e-3 * np.maximum(normal[:, 0, 0] + normal[:, 1, 1], 1e-9)[:, None, None] * np.eye(2)
-    metres = np.linalg.solve(normal, side[..., None])[..., 0]
+    pull = 1e-3 * np.maximum(xx + yy, 1e-9)
+    xx, yy = xx + pull, yy + pull
+    metres = np.stack([yy * x - xy * y, xx * y - xy * x], 1) / (xx * yy - xy * xy)[:, None]
     # In squared pixels, summed over the photos: what the drift explains, and what of that its two numbers explain of
     # any moves.
-    explained = np.einsum("ij,ij->i", side, metres)
+    explained = x * metres[:, 0] + y * metres[:, 1]
     shared = photos > 2
     left = np.maximum(square - explained, 0)[shared] / (photos[shared] - 1)
     return Drift(metres, photos, float(min(left.sum() / max(explained[shared].sum(), 1e-9), 1)))

@@ -20,7 +20,7 @@ from .blur import gaussian_blur
 from .exposure import Exposure, squared_radius, usable
 from .projection import Photo, Surface, aspect, clearance, facing, sample, sight
 
-_POINTS, _PILOT = 100_000, 2_000
+_POINTS, _PILOT = 50_000, 2_000
 _SIGHTINGS = 1_500_000  # of all photos together: where there are many, fewer points do
 _BLUR = 4.0  # sigma, pixels of a 640-pixel photo
 _ALIKE = 30.0  # grey levels by which two sightings may differ and half agree
