@@ -20,6 +20,7 @@ from scenetex.cli.main import main
 from scenetex.job.completion import seen_share
 from scenetex.job.photo_stages import about_masks, read_masked_photos
 from scenetex.scene.image_source import ImageSource
+from scenetex.texture.bake import paint, survey
 from scenetex.texture.refine import refine_cameras
 from scenetex.views.masking import clear_of_rim, mask_image, mask_views, resize_mask
 from scenetex.views.sharpness import measure_sharpness
@@ -58,7 +59,7 @@ def test_nothing_of_what_is_hidden_is_painted():
     error = np.abs(np.stack(people.textures).reshape(-1, 3)[pixel] - smooth_color(points)).max(1)
     seen = np.stack(people.coverage).ravel()[pixel]
     assert np.quantile(error[seen], 0.999) < 8 and error[seen].max() < 25
-    unmasked = bake(mesh, atlas, views, under_masks(photos, masks, 0))
+    unmasked = paint(mesh, atlas, survey(mesh, views, under_masks(photos, masks, 0), passersby=False))
     wrong = np.abs(np.stack(unmasked.textures).reshape(-1, 3)[pixel] - smooth_color(points)).max(1)
     assert np.quantile(wrong[np.stack(unmasked.coverage).ravel()[pixel]], 0.95) > 40, "it is worth masking"
     # What only hidden pixels show is unseen, so that it can be completed; nothing else is lost but the rim.
