@@ -20,7 +20,8 @@ from .blur import gaussian_blur
 from .exposure import Exposure, squared_radius, usable
 from .projection import Photo, Surface, aspect, clearance, facing, sample, sight
 
-_POINTS, _PILOT = 50_000, 2_000
+_POINTS = 50_000
+_PILOT, _PILOTS = 2_000, 24  # points, and photos, by which the number of sightings is guessed
 _SIGHTINGS = 1_500_000  # of all photos together: where there are many, fewer points do
 _BLUR = 4.0  # sigma, pixels of a 640-pixel photo
 _ALIKE = 30.0  # grey levels by which two sightings may differ and half agree
@@ -44,8 +45,9 @@ def without_passersby(surface: Surface, shots: list[Photo], exposure: Exposure) 
         exposure: what brings them to one exposure.
     """
     points = surface.scattered(_POINTS)
-    per_point = np.mean([len(_look(points.part(_PILOT), shot, exposure, i).point) for i, shot in enumerate(shots)])
-    points = points.part(int(_SIGHTINGS * _PILOT / max(per_point * len(shots), 1)))
+    some = range(0, len(shots), -(-len(shots) // _PILOTS))
+    shown = np.mean([len(_look(points.part(_PILOT), shots[i], exposure, i).point) for i in some])
+    points = points.part(int(_SIGHTINGS * _PILOT / max(shown * len(shots), 1)))
     with ThreadPoolExecutor(threads() or os.cpu_count()) as pool:
         seen = list(pool.map(lambda i: _look(points, shots[i], exposure, i), range(len(shots))))
     agreed, foreign = _judged(points.vertices, seen)
