@@ -86,7 +86,10 @@ def peak_memory() -> int:
 
 def _available() -> int | None:
     """Bytes that the system has left for this process, swap included; None where it does not say."""
-    import psutil
+    try:
+        import psutil
+    except ImportError:  # not even its library can be loaded
+        return 0
 
     left = []
     with suppress(OSError, ValueError, KeyError, RuntimeError, psutil.Error):
