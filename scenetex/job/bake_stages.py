@@ -56,7 +56,7 @@ def bake_stages(scene: Scene, layout: Layout, made: Made, stages: Stages, genera
         atlas = _await(layout, stages)
         return TexturedMesh(scene.mesh, atlas, texels=found["texels"], shown_clipped=clipped, **pages)
     with stages.stage("survey"):
-        turning = refinement.turning if refinement is not None and refinement.accepted else None
+        turning = None if refinement is None else refinement.turning
         seen_by = survey(scene.mesh, views, pictures, turning, passersby=not generated)
         for said in _about_passersby(views.frame_ids, seen_by.hidden):
             stages.note(said)

@@ -17,7 +17,7 @@ from .drift import Moved, common_drift, motion, tangents
 from .exposure import Exposure
 from .lattice import gram, on_finer
 from .photo_reader import ROOM, Pictures
-from .projection import Photo, Surface, aspect, facing, on_lattice, sample, sight
+from .projection import Photo, Surface, on_lattice, points_seen, sample
 
 _POINTS = 40_000
 _WIDTH = 640  # photos are compared at this width, or less: a tenth of its pixels is enough
@@ -105,10 +105,9 @@ class _Problem:
         self.shifts = np.zeros((len(shots), 2, 2, 2))
 
     def _seen(self, points: Surface, along: np.ndarray, shot: Photo, shrink: float) -> _Seen:
-        at, index = aspect(points, shot), facing(points, shot)
-        seen = sight(shot, at.pixel[index], at.slack[index])
+        at, seen = points_seen(points, shot)
         clear = seen.clearance > 0.006 * shot.size[0]  # silhouettes may show what is behind
-        index = index[seen.index[clear]]
+        index = seen.index[clear]
         pixel = (np.stack([seen.u[clear], seen.v[clear]], 1) + 0.5) * shrink - 0.5
         turn, shift = shot.world_to_cam[:3, :3], shot.world_to_cam[:3, 3]
         local = points.vertices[index] @ turn.T + shift

@@ -103,7 +103,8 @@ def bake(
         refined = refine_cameras(mesh, views, pictures)
         if refined.accepted:
             views = cast_views(mesh, refined.intrinsics, refined.cam_to_world, views.size, views.frame_ids)
-            views, turning = mask_views(views, hidden), refined.turning
+            views = mask_views(views, hidden)
+        turning = refined.turning
     return paint(mesh, atlas, survey(mesh, views, pictures, turning), done, generated=None)
 
 

@@ -12,7 +12,7 @@ from .blur import gaussian_blur
 from .drift import Moved, common_drift, motion, tangents
 from .exposure import fit_exposure, squared_radius, usable
 from .photo_reader import ROOM, Pictures
-from .projection import NEAREST, Photo, Surface, aspect, facing, sample, sight
+from .projection import NEAREST, Photo, Surface, points_seen, sample
 from .rolling_shutter import readout_time, rolled
 
 _EXPOSED_POINTS = 8_000  # to bring photos to one exposure by
@@ -100,11 +100,8 @@ class CameraFit:
         self.gains = np.ones(len(shots))
         self.visible, self.weight = [], []
         for shot in shots:
-            at = aspect(surface, shot)
-            index = facing(surface, shot)
-            seen = sight(shot, at.pixel[index], at.slack[index])
-            clear = seen.clearance > 0.006 * shot.size[0]
-            self.visible.append(index[seen.index[clear]])
+            at, seen = points_seen(surface, shot)
+            self.visible.append(seen.index[seen.clearance > 0.006 * shot.size[0]])
             self.weight.append(at.cosine[self.visible[-1]].astype(np.float64))
         self._keep_best()
         self._expose()
@@ -119,7 +116,8 @@ class CameraFit:
         cuts = np.cumsum([len(index) for index in self.visible])[:-1]
         for i, keep in enumerate(np.split(kept, cuts)):
             self.visible[i], self.weight[i] = self.visible[i][keep], self.weight[i][keep]
-        point, view = point[kept], np.repeat(np.arange(len(cuts) + 1), np.diff(np.r_[0, cuts, len(kept)]))[kept]
+        point = point[kept]
+        view = np.repeat(np.arange(len(self.visible)), [len(index) for index in self.visible])
         # The sightings by point, whose photo each is, and where a point's begin.
         order = np.argsort(point, kind="stable")
         self.by_point = order, view[order], np.searchsorted(point[order], np.arange(len(self.points) + 1))

@@ -18,7 +18,7 @@ from scipy.spatial import cKDTree
 from ..process.threads import threads
 from .blur import gaussian_blur
 from .exposure import Exposure, squared_radius, usable
-from .projection import Photo, Surface, aspect, clearance, facing, sample, sight
+from .projection import Photo, Surface, clearance, points_seen, sample
 
 _POINTS = 50_000
 _PILOT, _PILOTS = 2_000, 24  # points, and photos, by which the number of sightings is guessed
@@ -46,7 +46,7 @@ def without_passersby(surface: Surface, shots: list[Photo], exposure: Exposure) 
     """
     points = surface.scattered(_POINTS)
     some = range(0, len(shots), -(-len(shots) // _PILOTS))
-    shown = np.mean([len(_look(points.part(_PILOT), shots[i], exposure, i).point) for i in some])
+    shown = np.mean([len(points_seen(points.part(_PILOT), shots[i])[1].index) for i in some])
     points = points.part(int(_SIGHTINGS * _PILOT / max(shown * len(shots), 1)))
     with ThreadPoolExecutor(threads() or os.cpu_count()) as pool:
         seen = list(pool.map(lambda i: _look(points, shots[i], exposure, i), range(len(shots))))
@@ -71,12 +71,10 @@ class _Look:
 
 
 def _look(points: Surface, shot: Photo, exposure: Exposure, view: int) -> _Look:
-    at, index = aspect(points, shot), facing(points, shot)
-    seen = sight(shot, at.pixel[index], at.slack[index])
-    index = index[seen.index]
+    at, seen = points_seen(points, shot)
     color = sample(gaussian_blur(shot.image, _BLUR * shot.size[0] / 640), seen.u, seen.v)
-    level = exposure.level_samples(color, np.full(len(index), view), squared_radius(seen.u, seen.v, shot.size))
-    return _Look(index, np.stack([seen.u, seen.v], 1), level, at.cosine[index] * usable(color))
+    level = exposure.level_samples(color, np.full(len(seen.index), view), squared_radius(seen.u, seen.v, shot.size))
+    return _Look(seen.index, np.stack([seen.u, seen.v], 1), level, at.cosine[seen.index] * usable(color))
 
 
 def _judged(points: np.ndarray, seen: list[_Look]) -> tuple[np.ndarray, np.ndarray]:
@@ -90,10 +88,10 @@ def _judged(points: np.ndarray, seen: list[_Look]) -> tuple[np.ndarray, np.ndarr
     known = np.flatnonzero(mass > _LEAST)
     if not len(known):
         return agreed, np.zeros_like(agreed)
-    open_ = np.flatnonzero(~agreed)
-    around = cKDTree(points[known]).query(points[point[open_]], min(_AROUND, len(known)))[1].reshape(len(open_), -1)
+    unsure = np.flatnonzero(~agreed)
+    around = cKDTree(points[known]).query(points[point[unsure]], min(_AROUND, len(known)))[1].reshape(len(unsure), -1)
     off = np.zeros(len(point))
-    off[open_] = np.abs(color[open_][:, None] - mean[known[around]]).max(2).min(1)
+    off[unsure] = np.abs(color[unsure][:, None] - mean[known[around]]).max(2).min(1)
     fitting = weight * (agreed | (off < _FITS))
     by_others = np.bincount(point, fitting, len(points))[point] - fitting
     return agreed, ~agreed & (off > _FOREIGN) & (weight > _LEAST) & (by_others > _LEAST)
@@ -128,8 +126,8 @@ def _outlined(shot: Photo, pixel: np.ndarray, agreed: np.ndarray, foreign: np.nd
         count = np.bincount((row * cells[0] + column)[which], minlength=cells[0] * cells[1])
         return cv2.GaussianBlur(count.reshape(cells[::-1]).astype(np.float32), (0, 0), _VOTES)
 
-    against, for_ = votes(foreign), votes(agreed)
-    core = ((against > for_) & (against > 0.01 * max(len(pixel), 1) / for_.size)).astype(np.uint8)
+    against, favour = votes(foreign), votes(agreed)
+    core = ((against > favour) & (against > 0.01 * max(len(pixel), 1) / favour.size)).astype(np.uint8)
     thick = cv2.morphologyEx(core, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_THICK, _THICK)))
     count, label = cv2.connectedComponents(core)
     large = np.bincount(label[thick > 0], minlength=count) >= _CORE * core.size
@@ -137,7 +135,7 @@ def _outlined(shot: Photo, pixel: np.ndarray, agreed: np.ndarray, foreign: np.nd
     if not large.any():
         return None
     certain = large[label]
-    mask = np.where((for_ > 2 * against) & (for_ > 0.03), cv2.GC_BGD, cv2.GC_PR_BGD).astype(np.uint8)
+    mask = np.where((favour > 2 * against) & (favour > 0.03), cv2.GC_BGD, cv2.GC_PR_BGD).astype(np.uint8)
     mask[certain] = cv2.GC_FGD
     small = np.ascontiguousarray(cv2.resize(shot.image, cells, interpolation=cv2.INTER_AREA)[..., ::-1])
     cv2.setRNGSeed(0)  # of the clustering inside

@@ -113,7 +113,7 @@ def photos(
                 clearance=clearance(views.depth[i] / np.float32(frame.unit)),
                 tilt=_tilt(views, i),
                 scale=size[0] / widest,
-                shift=None if turning is None else rolling_shift(turning[i], intrinsics, size),
+                shift=None if turning is None or not turning[i].any() else rolling_shift(turning[i], intrinsics, size),
             )
         )
     return out
@@ -293,6 +293,13 @@ def sight(photo: Photo, pixel: np.ndarray, slack: np.ndarray) -> Sight:
         u, v = u + step[:, 0], v + step[:, 1]
     pixels = np.float32(min(width / columns, height / rows))  # of the image in one of the depth map
     return Sight(index[seen], u, v, photo.clearance.ravel()[at[seen]] * pixels)
+
+
+def points_seen(points: Surface, photo: Photo) -> tuple[Aspect, Sight]:
+    """The photo's `Aspect` of points, as `Surface.of_points`, and which of them it shows."""
+    at, front = aspect(points, photo), facing(points, photo)
+    seen = sight(photo, at.pixel[front], at.slack[front])
+    return at, replace(seen, index=front[seen.index])
 
 
 def on_lattice(lattice: tuple[int, ...], image: tuple[int, ...], u: np.ndarray, v: np.ndarray):
