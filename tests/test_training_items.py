@@ -113,10 +113,14 @@ def test_noise_levels_are_as_biased_as_asked(bias):
         for number in range(300)
         for item in single_view_items(told, Schedule(0, 1, None).rng(number), tokenize, 1000, noise_bias=bias)
     ]
-    levels = np.array([int(item["timesteps"]) for item in items])
-    assert levels.min() >= 0 and levels.max() < 1000
-    for level in (250, 500, 750):
-        assert np.mean(levels < level) == pytest.approx((level / 1000) ** bias, abs=0.05)
+    sets = [
+        multi_view_item(told, Schedule(1, 1, None).rng(i), tokenize, 1000, None, noise_bias=bias) for i in range(900)
+    ]
+    for drawn in (items, sets):
+        levels = np.array([int(item["timesteps"]) for item in drawn])
+        assert levels.min() >= 0 and levels.max() < 1000
+        for level in (250, 500, 750):
+            assert np.mean(levels < level) == pytest.approx((level / 1000) ** bias, abs=0.05)
 
 
 def test_single_views_have_a_level_a_prompt_and_noise_each():

@@ -17,7 +17,7 @@ from .partial_masks import partial_masks
 
 _PROMPT_DROPPED = 0.1
 # Share of the sets whose views start from common noise, as the pipelines let them if asked to.
-_NOISE_SHARED = 0.5
+_NOISE_SHARED = 0.25
 # Share of the views whose detail is found without others.
 _ALONE = 0.15
 # Real scans have rough surfaces: what the model is told about the surface gets as rough, for some views.
@@ -87,7 +87,7 @@ def single_view_items(
             "latents": latents,
             "guide": _roughened(guide, rng),
             "noise": _normal(rng, latents.shape),
-            "timesteps": torch.tensor(int(levels * rng.random() ** (1 / noise_bias))),
+            "timesteps": _timestep(rng, levels, noise_bias),
             "input_ids": tokenize(_prompt(encoded.prompts[i], rng)),
         }
         items.append(item if encoded.seen is None else item | {"seen": encoded.seen[i]})
@@ -126,15 +126,16 @@ def multi_view_item(
     levels: int,
     between: bool | None,
     partly: bool = False,
+    noise_bias: float = 1.0,
 ) -> Item:
-    """All views of `encoded` together, at one noise level.
+    """All views of `encoded` together, at one noise level, drawn as for single views.
 
     Args:
         between: True = every second view is given (interpolation), False = none is, None = there is no condition.
         partly: of all views some cells are given instead (completion).
     """
     m, (h, w) = len(encoded.latents), encoded.latents.shape[-2:]
-    item = _set_item(encoded, rng, tokenize, levels, (h, w))
+    item = _set_item(encoded, rng, tokenize, levels, (h, w), noise_bias)
     if between is not None:
         item["given"] = _cells((torch.arange(m) % 2 == int(rng.integers(2))) & between, (h, w))
     if partly:
@@ -143,7 +144,12 @@ def multi_view_item(
 
 
 def ring_item(
-    encoded: Encoded, rng: np.random.Generator, tokenize: Callable, levels: int, outpaint: bool | None
+    encoded: Encoded,
+    rng: np.random.Generator,
+    tokenize: Callable,
+    levels: int,
+    outpaint: bool | None,
+    noise_bias: float = 1.0,
 ) -> Item:
     """As `multi_view_item`, for the views of a ring.
 
@@ -151,7 +157,7 @@ def ring_item(
         outpaint: True = one view is given, False = none is, None = there is no condition.
     """
     m, (h, w) = len(encoded.latents), encoded.latents.shape[-2:]
-    item = _set_item(encoded, rng, tokenize, levels, (h, w), ring=True)
+    item = _set_item(encoded, rng, tokenize, levels, (h, w), noise_bias, ring=True)
     if outpaint is not None:
         item["given"] = _cells((torch.arange(m) == int(rng.integers(m))) & outpaint, (h, w))
     return item
@@ -163,10 +169,15 @@ def _cells(views: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
 
 
 def super_resolution_item(
-    encoded: Encoded, rng: np.random.Generator, tokenize: Callable, levels: int, shape: tuple[int, int]
+    encoded: Encoded,
+    rng: np.random.Generator,
+    tokenize: Callable,
+    levels: int,
+    shape: tuple[int, int],
+    noise_bias: float = 1.0,
 ) -> Item:
     """As `multi_view_item`, for latents that are the middle of views of `shape` (h, w) cells."""
-    item = _set_item(encoded, rng, tokenize, levels, shape)
+    item = _set_item(encoded, rng, tokenize, levels, shape, noise_bias)
     h, w = encoded.latents.shape[-2:]
     top, left = (shape[0] - h) // 2, (shape[1] - w) // 2
     item["noise"] = item["noise"][..., top : top + h, left : left + w].contiguous()
@@ -179,6 +190,7 @@ def _set_item(
     tokenize: Callable,
     levels: int,
     shape: tuple[int, int],
+    noise_bias: float,
     ring: bool = False,
 ) -> Item:
     """What the items of sets of views have in common; noise of `shape` (h, w), of a `ring` common by direction."""
@@ -186,7 +198,7 @@ def _set_item(
     dropped = rng.random() < _PROMPT_DROPPED
     prompts = ["" if dropped else p[place % len(p)] for p in encoded.prompts]
     noise = _normal(rng, (*encoded.latents.shape[:2], *shape))
-    timesteps = torch.tensor(int(rng.integers(levels)))
+    timesteps = _timestep(rng, levels, noise_bias)
     cameras = {"depth": encoded.depth, "intrinsics": encoded.intrinsics, "cam_to_world": encoded.cam_to_world}
     if rng.random() < _NOISE_SHARED:
         depth, intrinsics, poses = (value[None] for value in cameras.values())
@@ -242,6 +254,10 @@ def _in_part(image: torch.Tensor, cells: int, part: tuple[slice, slice]) -> torc
 def _prompt(sentences: tuple[str, ...], rng: np.random.Generator) -> str:
     sentence = sentences[int(rng.integers(len(sentences)))]
     return "" if rng.random() < _PROMPT_DROPPED else sentence
+
+
+def _timestep(rng: np.random.Generator, levels: int, noise_bias: float) -> torch.Tensor:
+    return torch.tensor(int(levels * rng.random() ** (1 / noise_bias)))
 
 
 def _normal(rng: np.random.Generator, shape) -> torch.Tensor:

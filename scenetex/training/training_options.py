@@ -103,8 +103,8 @@ class TrainOptions(LoopOptions):
     """Width and height of a random part of each image to train on, pixels: faster steps, for the autoencoder, single
     views and detail; default: whole images, of which detail learns from the middle, half as wide and high."""
     noise_bias: Annotated[float, Between(0, 100, ("least",))] = 1.0
-    """How much more to train on high noise levels, where colours and layout are decided, on single views: 1 = on all
-    alike; a level's share grows with its power of this less 1."""
+    """How much more to train on high noise levels, where colours and layout are decided and views come to agree: 1 = on
+    all alike; a level's share grows with its power of this less 1."""
     latent_channels: Annotated[int, Between(1, 64)] = 8
     """Channels of the latents of a new autoencoder."""
     perceptual: Annotated[float, Between(0, 100)] = 0.25

@@ -71,7 +71,9 @@ def multi_view(options: TrainOptions, data: Data, device: torch.device) -> Stage
         # In turn: from nothing, between keys, from nothing, of views that are there in part.
         between = number % 2 == 1 if conditioned else None
         partly = conditioned and number % 4 == 3
-        return [multi_view_item(encoded, data.schedule.rng(number), *reading(pipe), between, partly)]
+        return [
+            multi_view_item(encoded, data.schedule.rng(number), *reading(pipe), between, partly, options.noise_bias)
+        ]
 
     def trained(average: MultiViewObjective) -> MVDiffusionPipeline:
         learned = {"empty_condition": True, "partial_condition": True} if conditioned else {}
@@ -92,7 +94,7 @@ def panorama(options: TrainOptions, data: Data, device: torch.device) -> Stage:
 
     def make(encoded: Encoded, number: int) -> list[Item]:
         outpaint = number % 2 == 1 if conditioned else None
-        return [ring_item(encoded, data.schedule.rng(number), *reading(pipe), outpaint)]
+        return [ring_item(encoded, data.schedule.rng(number), *reading(pipe), outpaint, options.noise_bias)]
 
     def trained(average: MultiViewObjective) -> MVDiffusionPanoramaPipeline:
         return with_parts(pipe, unet=average.unet, empty_condition=conditioned)

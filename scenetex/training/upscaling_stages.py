@@ -36,7 +36,7 @@ def super_resolution(options: TrainOptions, data: Data, device: torch.device) ->
 
     def make(encoded: Encoded, number: int) -> list[Item]:
         shape = (height // cell, width // cell)
-        return [super_resolution_item(encoded, data.schedule.rng(number), *reading(pipe), shape)]
+        return [super_resolution_item(encoded, data.schedule.rng(number), *reading(pipe), shape, options.noise_bias)]
 
     def trained(average: SuperResolutionObjective) -> MVDiffusionPipeline:
         return with_parts(pipe, upscale_unet=average.unet)
