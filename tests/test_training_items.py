@@ -120,7 +120,7 @@ def test_noise_levels_are_as_biased_as_asked(bias):
         levels = np.array([int(item["timesteps"]) for item in drawn])
         assert levels.min() >= 0 and levels.max() < 1000
         for level in (250, 500, 750):
-            assert np.mean(levels < level) == pytest.approx((level / 1000) ** bias, abs=0.05)
+            assert np.mean(levels < level) == pytest.approx((level / 1000) ** bias, abs=0.09)
 
 
 def test_single_views_have_a_level_a_prompt_and_noise_each():
@@ -153,7 +153,7 @@ def test_sets_share_a_level_a_prompt_and_their_geometry():
         values = item["noise"].flatten(2).permute(0, 2, 1).reshape(-1, 4)
         shared.append(len(values.unique(dim=0)) < len(values))
         assert abs(float(item["noise"].std()) - 1) < 0.1 and white is not None
-    assert 8 < sum(shared) < 22, "about half of the sets start from common noise"
+    assert 3 < sum(shared) < 13, "about a quarter of the sets start from common noise"
 
 
 def test_keys_alternate_in_interpolation_and_are_empty_in_generation():
