@@ -32,6 +32,23 @@ def test_blocks_come_back_around_the_same_base(saved):
     assert torch.equal(model(**given).sample, loaded(**given).sample)
 
 
+def test_slim_blocks_come_back_slim(saved, tmp_path):
+    model, folder = saved
+    slim = MultiViewUNet.from_unet(model.unet, "panorama", residual_blocks=False, expansion=1)
+    save_blocks(slim, tmp_path / "slim")
+    assert load_blocks(tmp_path / "slim", model.unet).config.expansion == 1
+    size, usual = ((path / "blocks.safetensors").stat().st_size for path in (tmp_path / "slim", folder))
+    assert size < usual / 2
+
+
+def test_folders_from_before_blocks_could_be_slim_are_read(saved):
+    model, folder = saved
+    told = json.loads((folder / "config.json").read_text())
+    assert told.pop("expansion") == 4
+    (folder / "config.json").write_text(json.dumps(told))
+    assert load_blocks(folder, model.unet).config.expansion == 4
+
+
 def test_the_base_is_not_in_the_file(saved):
     model, folder = saved
     size = sum(p.numel() * p.element_size() for p in model.multiview_parameters())

@@ -114,7 +114,7 @@ def test_noise_levels_are_as_biased_as_asked(bias):
         for item in single_view_items(told, Schedule(0, 1, None).rng(number), tokenize, 1000, noise_bias=bias)
     ]
     sets = [
-        multi_view_item(told, Schedule(1, 1, None).rng(i), tokenize, 1000, None, noise_bias=bias) for i in range(900)
+        multi_view_item(told, Schedule(1, 1, None).rng(i), tokenize, 1000, None, noise_bias=bias) for i in range(200)
     ]
     for drawn in (items, sets):
         levels = np.array([int(item["timesteps"]) for item in drawn])

@@ -14,7 +14,9 @@ from ..process.memory import ran_out
 from .multiview_unet import MultiViewUNet
 
 _CONFIG, _WEIGHTS = "config.json", "blocks.safetensors"
-_SETTINGS = {"kind": str, "residual_blocks": bool, "condition_channels": int}
+_SETTINGS = {"kind": str, "residual_blocks": bool, "condition_channels": int, "expansion": int}
+# What blocks have whose folder was written before it was told.
+_BEFORE = {"expansion": 4}
 _BASE = "unet."
 
 
@@ -54,6 +56,7 @@ def load_blocks(folder: Path, base: UNet2DConditionModel) -> MultiViewUNet:
 
 def _settings(told: dict) -> dict:
     """Those of the blocks. Raises ValueError, or KeyError, for what is none."""
+    told = _BEFORE | told
     for name, kind in _SETTINGS.items():
         if type(told[name]) is not kind:
             raise ValueError(f"{name} is no {kind.__name__}")

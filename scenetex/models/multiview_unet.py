@@ -42,6 +42,7 @@ class MultiViewUNet(BaseAdapters, ExactFrequencies, ModelMixin, ConfigMixin):
             of the displacement).
         residual_blocks: a residual block after each attention (the released panorama model has none).
         condition_channels: channels of the condition branch's input, latent and mask; 0 = no such branch.
+        expansion: width of the feed-forward layers inside the blocks over the UNet's.
         unet: the base UNet to take as it is, instead of a new one; not part of the configuration.
 
     Raises:
@@ -76,6 +77,7 @@ class MultiViewUNet(BaseAdapters, ExactFrequencies, ModelMixin, ConfigMixin):
         kind: str = "depth",
         residual_blocks: bool = True,
         condition_channels: int = 5,
+        expansion: int = 4,
         unet: UNet2DConditionModel | None = None,
     ):
         super().__init__()
@@ -88,7 +90,7 @@ class MultiViewUNet(BaseAdapters, ExactFrequencies, ModelMixin, ConfigMixin):
             if width % 4:
                 raise InputError(f"the UNet has a block of {width} channels; correspondence blocks need multiples of 4")
             bands = torch.logspace(0, 1, width // (2 * _CUE_SIZE[kind]), base=_TOP_FREQUENCY[kind])
-            return CorrespondenceBlock(width, bands, residual_blocks)
+            return CorrespondenceBlock(width, bands, residual_blocks, expansion)
 
         self.down_correspondence = nn.ModuleList(block_after(b.resnets[-1].out_channels) for b in self.unet.down_blocks)
         middle = self.unet.mid_block

@@ -105,6 +105,8 @@ class TrainOptions(LoopOptions):
     noise_bias: Annotated[float, Between(0, 100, ("least",))] = 1.0
     """How much more to train on high noise levels, where colours and layout are decided and views come to agree: 1 = on
     all alike; a level's share grows with its power of this less 1."""
+    expansion: Annotated[int, Between(1, 16)] = 4
+    """Width of the feed-forward layers inside new correspondence blocks over the UNet's: less makes small blocks."""
     latent_channels: Annotated[int, Between(1, 64)] = 8
     """Channels of the latents of a new autoencoder."""
     perceptual: Annotated[float, Between(0, 100)] = 0.25

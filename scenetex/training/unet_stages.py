@@ -63,7 +63,7 @@ def multi_view(options: TrainOptions, data: Data, device: torch.device) -> Stage
     pipe = tuned_pipeline(options)
     _check_depth(options, pipe)
     if not isinstance(pipe.unet, MultiViewUNet):
-        pipe.unet = MultiViewUNet.from_unet(pipe.unet)
+        pipe.unet = MultiViewUNet.from_unet(pipe.unet, expansion=options.expansion)
     conditioned = options.stage == "interpolation"
     objective = MultiViewObjective(pipe.unet, pipe.text_encoder, pipe.scheduler, conditioned, pipe.config.convention)
 
@@ -88,7 +88,10 @@ def panorama(options: TrainOptions, data: Data, device: torch.device) -> Stage:
     outpainted from one of its views. A UNet that takes depth is told the rooms' own."""
     pipe = tuned_pipeline(options, MVDiffusionPanoramaPipeline)
     if not (isinstance(pipe.unet, MultiViewUNet) and pipe.unet.config.kind == "panorama"):
-        pipe = with_parts(pipe, unet=MultiViewUNet.from_unet(base_unet(pipe.unet), "panorama"), convention="visible")
+        # As in the released panorama model, without residual blocks.
+        shape = {"residual_blocks": False, "expansion": options.expansion}
+        unet = MultiViewUNet.from_unet(base_unet(pipe.unet), "panorama", **shape)
+        pipe = with_parts(pipe, unet=unet, convention="visible")
     conditioned = pipe.unet.condition_branch is not None
     objective = MultiViewObjective(pipe.unet, pipe.text_encoder, pipe.scheduler, conditioned, pipe.config.convention)
 
