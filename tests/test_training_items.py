@@ -185,7 +185,8 @@ def test_surface_items_tell_views_parts_and_wear():
     seen, told, blurred = set(), [], []
     for number in range(200):
         sample = Sample(VIEWS, images, PROMPTS)
-        item = surface_item(sample, 2, Schedule(0, 1, None).rng(number), (4, 3, 5), 8)
+        rng = Schedule(0, 1, None).rng(number)
+        item = surface_item(sample, choose_views(rng, len(sample), 2, together=True), rng, (4, 3, 5), 8)
         pixels = np.rint((item["images"].permute(0, 2, 3, 1).numpy() + 1) * 127.5).astype(np.uint8)
         (first,) = [i for i in range(3) if np.array_equal(images[i : i + 2], pixels)]
         torch.testing.assert_close(item["depth"], torch.from_numpy(VIEWS.depth[first : first + 2]))

@@ -23,6 +23,7 @@ from scenetex.training.batches import Schedule, Shard, encoded_batches, image_ba
 from scenetex.training.encoded import Encoded, EncodedDetail
 from scenetex.training.encoded_cache import EncodedCache, read_encoded
 from scenetex.training.items import (
+    choose_views,
     detail_items,
     image_items,
     multi_view_item,
@@ -121,7 +122,8 @@ def test_what_is_drawn_for_images_is_the_same():
         {"images": [0.6, 0.7569], "noise": [-0.5653, -0.7903]},
         {"images": [0.6314, -0.1294], "noise": [-1.2774, 1.3101]},
     ]
-    found = told(surface_item(sample, 2, rng(), (4, 3, 5), 8))
+    drawn = rng()
+    found = told(surface_item(sample, choose_views(drawn, len(sample), 2, together=True), drawn, (4, 3, 5), 8))
     assert {name: found[name] for name in ("images", "corner", "noise", "level", "blur", "told")} == {
         "images": [1.0, -0.051],
         "corner": [3.0, 3.0],

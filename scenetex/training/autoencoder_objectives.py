@@ -12,6 +12,7 @@ from ..models.image_features import Eyes, unlikeness
 from .discriminator import Discriminator, adversarial_losses, balance
 from .image_losses import pixel_loss
 from .objectives import Batch
+from .redrawn import Redrawn
 
 # Relative to the error of the pixels; small, as latents only have to stay near each other and bounded (as in LDM).
 _KL_WEIGHT = 1e-4
@@ -62,6 +63,7 @@ class SurfaceObjective(nn.Module):
         decoder_only: leave the encoder as it is.
         perceptual, agreement: weights of the second and third; 0 = without.
         adversarial: strength of a discriminator's opinion against that of all likenesses; 0 = without.
+        redrawn: whose latents take the place of the images' own in some sets; None = in none.
     """
 
     def __init__(
@@ -71,12 +73,13 @@ class SurfaceObjective(nn.Module):
         perceptual: float,
         agreement: float,
         adversarial: float = 0.0,
+        redrawn: Redrawn | None = None,
     ):
         super().__init__()
         self.vae = vae.requires_grad_(not decoder_only)
         for part in (vae.decoder, vae.post_quant_conv):
             part.requires_grad_(True)
-        self.decoder_only = decoder_only
+        self.decoder_only, self.redrawn = decoder_only, redrawn
         self.eyes = Eyes() if perceptual or adversarial else None
         # Named as in the checkpoints of earlier versions.
         self.critic = Discriminator(vae.config.guide_channels) if adversarial else None
@@ -89,12 +92,16 @@ class SurfaceObjective(nn.Module):
     def forward(self, batch: Batch) -> torch.Tensor:
         """`images` (b, m, 3, H, W) in -1..1 and `surface` (b, m, g, H, W), see `surface_fields`; cameras with `depth`;
         `corner` (b, 2), the first row and column, in cells, of the part that is decoded; `noise` (b, m, c, h, w) for
-        it; `level`, `blur` and `told` (b, m), how noisy and how blurred it is, and whether the surface is told."""
+        it; `level`, `blur` and `told` (b, m), how noisy and how blurred it is, whether the surface is told; and what
+        `Redrawn` needs."""
         images = batch["images"]
         latents = self.vae.encode(images.flatten(0, 1)).latent_dist.mean.float()
         h, w = batch["noise"].shape[-2:]
         cell = images.shape[-1] // latents.shape[-1]
-        part = _parts(_worn(latents.unflatten(0, images.shape[:2]), batch["blur"]), batch["corner"], (h, w))
+        sets = latents.unflatten(0, images.shape[:2])
+        if self.redrawn is not None:
+            sets = self.redrawn(sets, batch)
+        part = _parts(_worn(sets, batch["blur"]), batch["corner"], (h, w))
         part = part + self.vae.config.latent_noise * batch["level"][..., None, None, None] * batch["noise"]
         told = batch["surface"] * batch["told"][..., None, None, None]
         surface, truth = (_parts(x, batch["corner"] * cell, (h * cell, w * cell)) for x in (told, images))

@@ -9,14 +9,16 @@ from diffusers import AutoencoderKL
 from torch import nn
 
 from ..data.sample import Sample
+from ..errors import InputError
 from ..models import SurfaceAutoencoder
 from ..models.patch_autoencoder import image_factor
 from . import validation
 from .autoencoder_objectives import AutoencoderObjective, SurfaceObjective
 from .batches import image_batches
 from .encoded_cache import weights_digest
-from .items import Item, image_items, surface_item
+from .items import Item, choose_views, image_items, surface_item
 from .model_folder import is_pipeline, load_autoencoder, load_pipeline, save_autoencoder, save_pipeline, with_parts
+from .redrawn import Redrawn, redrawn_item
 from .small_model import small_autoencoder
 from .stage import Data, Stage, check_multiple
 from .training_options import TrainOptions
@@ -35,6 +37,8 @@ def autoencoder(options: TrainOptions, data: Data, device: torch.device) -> Stag
     width, height = crop = options.size if options.crop is None else tuple(options.crop)
     check_multiple("--image-size" if options.crop is None else "--crop", crop, factor)
     standard = scratch or (pipe is None and isinstance(vae, SurfaceAutoencoder))
+    if options.redrawn and not (pipe is not None and pipe.takes_depth and isinstance(vae, SurfaceAutoencoder)):
+        raise InputError("--redrawn: needs --model, a pipeline whose UNet and decoder are told the surface, as mini")
     images = np.concatenate([data.source.sample(i).images for i in range(_MEASURED)]) if standard else None
 
     def save(average: nn.Module) -> None:
@@ -45,10 +49,17 @@ def autoencoder(options: TrainOptions, data: Data, device: torch.device) -> Stag
 
     shape = (vae.config.latent_channels, height // factor, width // factor)
     if isinstance(vae, SurfaceAutoencoder):
-        objective = SurfaceObjective(vae, pipe is not None, options.perceptual, options.agreement, options.adversarial)
+        weights = options.perceptual, options.agreement, options.adversarial
+        redrawn = None if not options.redrawn else Redrawn(pipe)
+        objective = SurfaceObjective(vae, pipe is not None, *weights, redrawn)
+        whole = (shape[0], *(side // factor for side in reversed(options.size)))
 
         def make(sample: Sample, rng: np.random.Generator) -> list[Item]:
-            return [surface_item(sample, options.views, rng, shape, factor)]
+            which = choose_views(rng, len(sample), options.views, together=True)
+            item = surface_item(sample, which, rng, shape, factor)
+            if redrawn is not None:
+                item |= redrawn_item(sample, which, rng, pipe, options.redrawn, whole)
+            return [item]
     else:
         objective = AutoencoderObjective(vae, decoder_only=pipe is not None)
 

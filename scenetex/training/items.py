@@ -38,14 +38,14 @@ def image_items(
         image = sample.images[i][:, ::-1] if rng.random() < 0.5 else sample.images[i]
         image = image[_part(rng, image.shape[:2], crop[::-1])]
         pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float() / 127.5 - 1
-        items.append({"images": pixels, "noise": _normal(rng, latent_shape)})
+        items.append({"images": pixels, "noise": normal(rng, latent_shape)})
     return items
 
 
-def surface_item(sample: Sample, count: int, rng: np.random.Generator, latent_shape, cell: int) -> Item:
-    """For the surface autoencoder: `count` views of a sample along its trajectory, and what a part of their latents
-    (c, h, w), of cells of `cell` pixels, is worn with."""
-    which = choose_views(rng, len(sample), count, together=True)
+def surface_item(sample: Sample, which: list[int], rng: np.random.Generator, latent_shape, cell: int) -> Item:
+    """For the surface autoencoder: the views `which` of a sample, and what a part of their latents (c, h, w), of cells
+    of `cell` pixels, is worn with."""
+    count = len(which)
     views, (height, width) = sample.views.at(which), sample.images.shape[1:3]
     images = torch.from_numpy(sample.images[which]).permute(0, 3, 1, 2).float() / 127.5 - 1
     part = _part(rng, (height // cell, width // cell), latent_shape[1:], beyond=True)
@@ -55,7 +55,7 @@ def surface_item(sample: Sample, count: int, rng: np.random.Generator, latent_sh
         "surface": surface_fields(views),
         **camera_tensors(views),
         "corner": torch.tensor([side.start for side in part]),
-        "noise": _normal(rng, (count, *latent_shape)),
+        "noise": normal(rng, (count, *latent_shape)),
         "level": torch.from_numpy(level).float(),
         "blur": torch.from_numpy(blurred * rng.random(count)).float(),
         "told": torch.from_numpy(told).float(),
@@ -86,7 +86,7 @@ def single_view_items(
         item = {
             "latents": latents,
             "guide": _roughened(guide, rng),
-            "noise": _normal(rng, latents.shape),
+            "noise": normal(rng, latents.shape),
             "timesteps": _timestep(rng, levels, noise_bias),
             "input_ids": tokenize(_prompt(encoded.prompts[i], rng)),
         }
@@ -105,7 +105,7 @@ def detail_items(encoded: EncodedDetail, rng: np.random.Generator, shape: tuple[
         part = _part(rng, (h, w), shape or (h, w))
         # Where views are by themselves there is nothing to see of others.
         alone = 1.0 - (rng.random() < _ALONE)
-        noise = _normal(rng, (len(latents), *(p.stop - p.start for p in part)))
+        noise = normal(rng, (len(latents), *(p.stop - p.start for p in part)))
         item = {
             "latents": latents[..., *part].contiguous(),
             "noise": noise,
@@ -197,7 +197,7 @@ def _set_item(
     place = int(rng.integers(len(encoded.prompts[0])))
     dropped = rng.random() < _PROMPT_DROPPED
     prompts = ["" if dropped else p[place % len(p)] for p in encoded.prompts]
-    noise = _normal(rng, (*encoded.latents.shape[:2], *shape))
+    noise = normal(rng, (*encoded.latents.shape[:2], *shape))
     timesteps = _timestep(rng, levels, noise_bias)
     cameras = {"depth": encoded.depth, "intrinsics": encoded.intrinsics, "cam_to_world": encoded.cam_to_world}
     if rng.random() < _NOISE_SHARED:
@@ -260,10 +260,11 @@ def _timestep(rng: np.random.Generator, levels: int, noise_bias: float) -> torch
     return torch.tensor(int(levels * rng.random() ** (1 / noise_bias)))
 
 
-def _normal(rng: np.random.Generator, shape) -> torch.Tensor:
+def normal(rng: np.random.Generator, shape) -> torch.Tensor:
+    """N(0, 1), float32."""
     return torch.from_numpy(rng.standard_normal(tuple(shape), np.float32))
 
 
 def _roughened(guide: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
     strength = max(rng.uniform(-_ROUGHNESS, _ROUGHNESS), 0.0)
-    return guide + strength * _normal(rng, guide.shape) * (guide != 0)
+    return guide + strength * normal(rng, guide.shape) * (guide != 0)

@@ -117,6 +117,9 @@ class TrainOptions(LoopOptions):
     adversarial: Annotated[float, Between(0, 100)] = 0.0
     """Strength of a discriminator that learns to tell decoded images from true ones, against all likenesses, for
     autoencoders that are told the surface: patterns come out as patterns; for the last steps."""
+    redrawn: Annotated[float, Between(0, 1)] = 0.0
+    """Share of the scenes whose latents a pipeline's UNet draws again from noise before its decoder makes images of
+    them, for the decoder of a whole pipeline: it learns to draw what the UNet leaves out."""
     alignment: Annotated[float, Between(0, 100)] = 0.0
     """Weight of the UNet's middle features telling what eyes trained on ImageNet see in the true image, on single
     views: a model from scratch learns faster (REPA); needs the extra `train` unless it is 0."""
@@ -154,6 +157,8 @@ class TrainOptions(LoopOptions):
             raise InputError("--data: panoramas are trained on procedural rooms; leave it out for panorama")
         if self.upscale_unet is not None and self.stage != "super-resolution":
             raise InputError(f"--upscale-unet is for stage super-resolution; leave it out for {self.stage}")
+        if self.redrawn and self.stage != "autoencoder":
+            raise InputError(f"--redrawn is for stage autoencoder; leave it out for {self.stage}")
         if self.alignment and (self.crop is not None or self.stage != "single-view"):
             raise InputError("--alignment is for single-view, with whole images; leave it out, or --crop")
         if self.crop is not None:
