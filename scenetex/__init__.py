@@ -36,6 +36,7 @@ _HOME = {
     "MVDiffusionPipeline": "pipelines.mvdiffusion",
     "MVDiffusionPanoramaPipeline": "pipelines.mvdiffusion_panorama",
     "panorama_views": "panorama.standpoint",
+    "pole_views": "panorama.poles",
     "overlap_psnr": "metrics.overlap",
     "Checks": "checks.scene_checks",
     "check_scene": "checks.scene_checks",
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from .models.patch_unet import PatchUNet
     from .models.super_resolution import SuperResolutionUNet
     from .models.surface_autoencoder import SurfaceAutoencoder
+    from .panorama.poles import pole_views
     from .panorama.standpoint import panorama_views
     from .pipelines.mvdiffusion import MVDiffusionPipeline
     from .pipelines.mvdiffusion_panorama import MVDiffusionPanoramaPipeline

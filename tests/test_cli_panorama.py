@@ -124,6 +124,9 @@ def test_a_model_that_goes_by_depth_makes_up_a_room(deep, tmp_path, capsys):
     assert command(tmp_path / "b.png", deep, "--size", 64, "--seed", 1) == 0
     a, b = (cv2.imread(str(tmp_path / f"{name}.png")) for name in "ab")
     assert a.shape == (128, 256, 3) and not np.array_equal(a, b)
+    assert command(tmp_path / "d.png", deep, "--size", 64, "--no-poles") == 0
+    without = cv2.imread(str(tmp_path / "d.png"))
+    assert np.array_equal(a[40:-40], without[40:-40]) and not np.array_equal(a[-20:], without[-20:])
     cv2.imwrite(str(tmp_path / "view.png"), np.full((64, 64, 3), 128, np.uint8))
     assert command(tmp_path / "c.png", deep, "--size", 64, "--image", tmp_path / "view.png") == 2
     assert "goes by depth makes panoramas of scenes" in capsys.readouterr().err

@@ -46,6 +46,7 @@ def test_neighbours_are_compared_with_everything_on_and_off():
     assert np.array_equal(score.psnr["nothing"], again.psnr)
     assert np.array_equal(score.psnr["truth"], overlap_psnr(sample.views, list(sample.images), NEIGHBOURS).psnr)
     assert score.psnr["truth"].mean() > 25
+    assert score.poles > 0
 
 
 def test_figures_are_means_over_all_pairs():
@@ -56,4 +57,5 @@ def test_figures_are_means_over_all_pairs():
     value = {f.name: f.value for f in panorama_figures([score(20.0, 0.5), score(28.0, 1.2)])}
     assert value["psnr_generated"] == pytest.approx(24) and value["ratio_nothing"] == pytest.approx(2)
     assert value["ratio_no_blocks"] == pytest.approx(1.2) and value["ratio_blocks"] == pytest.approx(1.25)
+    assert np.isnan(value["pole_ratio"])
     assert value["seam"] == 1.2 and value["seamless"] == 0.5 and value["sharpness_ratio"] == 0.5

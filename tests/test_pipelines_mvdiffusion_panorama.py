@@ -11,11 +11,12 @@ from tiny_panorama import column_steps, make_panorama_model, make_panorama_pipel
 from tiny_pipeline import make_pipeline, room_views
 from tiny_unet import make_model
 
-from scenetex import InputError, MVDiffusionPanoramaPipeline, load_scene, panorama_views
+from scenetex import InputError, MVDiffusionPanoramaPipeline, load_scene, panorama_views, pole_views
 from scenetex.models import MultiViewUNet
 from scenetex.panorama import stitch
+from scenetex.pipelines.conditioning import floor_height, surface_fields
 from scenetex.pipelines.noise import draw_noise, noise_source, one_to_one
-from scenetex.pipelines.ring_views import RingViews
+from scenetex.pipelines.ring_views import PoleViews, RingViews
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +56,56 @@ def test_shapes_and_kinds(pipe):
 def test_columns_at_180_degrees_are_neighbours_like_any_others(pipe, seed):
     steps = column_steps(run(pipe, seed=seed, steps=1).panorama)
     assert steps[0] <= steps[1:].max()
+
+
+@pytest.fixture(scope="module")
+def deep(tmp_path_factory):
+    return make_panorama_pipeline(tmp_path_factory.mktemp("tokens"), make_panorama_model(in_channels=5))
+
+
+@pytest.fixture(scope="module")
+def around(ring, tmp_path_factory):
+    scene = load_scene(tiny_scan.write_extracted(tmp_path_factory.mktemp("scan") / "room"))
+    return pole_views(scene.mesh, ring)
+
+
+def test_poles_go_on_from_the_ring(deep, ring, around):
+    without, out = run(deep, views=ring), run(deep, views=ring, poles=around)
+    assert np.array_equal(out.images, without.images), "the ring comes first"
+    assert np.array_equal(out.panorama[40:-40], without.panorama[40:-40])
+    assert np.abs(out.panorama[-8:] - without.panorama[-8:]).mean() > 0.02
+    tensors = run(deep, views=ring, poles=around, output_type="pt")
+    assert np.allclose(tensors.panorama.permute(1, 2, 0), out.panorama, atol=1e-6)
+    eight = run(deep, views=ring, poles=around, prompt=["a red room"] * 8)
+    assert np.allclose(eight.panorama, out.panorama, atol=1e-5)
+
+
+def test_where_nothing_is_seen_above_colours_run_together(deep, ring, around):
+    depth, face_id = around.depth.copy(), around.face_id.copy()
+    depth[2], face_id[2] = 0, -1
+    out = run(deep, views=ring, poles=replace(around, depth=depth, face_id=face_id))
+    assert np.array_equal(out.panorama[:64], run(deep, views=ring).panorama[:64])
+    assert np.array_equal(out.panorama[64:], run(deep, views=ring, poles=around).panorama[64:])
+
+
+def test_views_that_look_up_know_how_high_they_look(ring, around):
+    up, down = PoleViews.halves(around, RingViews.of(ring, False))
+    height = surface_fields(up.surface)[:, 4]
+    # The room of `tiny_scan` is as high above the floor, whoever looks.
+    ceiling = height[around.depth[:4] > 0].max()
+    assert float(ceiling) == pytest.approx(float(surface_fields(ring)[:, 4].max()), abs=0.05)
+    assert up.surface.floor == down.surface.floor == pytest.approx(floor_height(ring))
+
+
+def test_other_views_are_no_poles(deep, pipe, ring, around):
+    for given, words in (
+        ({"poles": around}, "pass its ring, too"),
+        ({"poles": ring, "views": ring}, "do not look up and down"),
+        ({"poles": ring.at([0]), "views": ring}, "are not the eight"),
+        ({"poles": 3, "views": ring}, "are not the eight"),
+    ):
+        with pytest.raises(InputError, match=words):
+            run(deep if "views" in given else pipe, **given)
 
 
 def test_the_ring_is_closed(pipe):

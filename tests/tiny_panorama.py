@@ -16,12 +16,12 @@ def sphere(direction: np.ndarray) -> np.ndarray:
     return np.stack(colors, -1)
 
 
-def sphere_views(size: int) -> np.ndarray:
-    """(8, size, size, 3) float64: what the ring's views show of the sphere, at their pixel centres."""
+def sphere_views(size: int, rotations: np.ndarray | None = None) -> np.ndarray:
+    """(8, size, size, 3) float64: what the ring's views, or others, show of the sphere, at their pixel centres."""
     u, v = np.meshgrid(np.arange(size), np.arange(size))
     rays = np.stack([u, v, np.ones_like(u)], -1) @ np.linalg.inv(ring_intrinsics(size)).T
     rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
-    return np.stack([sphere(rays @ rotation.T) for rotation in ring_rotations()])
+    return np.stack([sphere(rays @ rotation.T) for rotation in (ring_rotations() if rotations is None else rotations)])
 
 
 def sphere_panorama(height: int) -> tuple[np.ndarray, np.ndarray]:

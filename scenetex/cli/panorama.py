@@ -30,7 +30,7 @@ from ..limits import (
     PathOrName,
     read_position,
 )
-from ..panorama import VIEWS, panorama_views
+from ..panorama import VIEWS, panorama_views, pole_views
 from ..process.console import say
 from ..process.memory import is_out_of_memory
 from ..sampling import SchedulerName
@@ -81,6 +81,9 @@ class PanoramaOptions:
     ip_adapter: Annotated[str | None, ADAPTER] = None
     """Weights that let the model look at that image: a folder, a file or a Hub id (h94/IP-Adapter), with a weight as
     for --lora; for Stable Diffusion 1.5 and XL."""
+    poles: bool = True
+    """Paint what lies above and below the eight views, too, where depth is known; without, colours run together
+    there."""
     size: Annotated[int | None, SIDE] = None
     """Side of each view, pixels; default: what the model was trained at."""
     height: Annotated[int | None, ROWS] = None
@@ -156,9 +159,11 @@ def _panorama(options: PanoramaOptions) -> np.ndarray:
     pipe.set_progress_bar_config(disable=options.quiet, desc="panorama", leave=False)
     size = pipe.view_size if options.size is None else options.size
     views = None if scene is None else panorama_views(scene, position, size)
+    mesh = None if scene is None else scene.mesh
     if pipe.takes_depth and scene is None and image is None:
         # It paints surfaces: without any of the caller's it gets those of a room that the seed makes up.
-        views = RingStream(options.seed, size=(size, size)).sample(0).views
+        room, sample = RingStream(options.seed, size=(size, size)).room_and_sample(0)
+        views, mesh = sample.views, room.mesh
         say(f"{options.model} goes by depth: painting a room made up from seed {options.seed}; --scene paints yours")
     if image is not None:
         smaller = size < len(image)
@@ -171,6 +176,7 @@ def _panorama(options: PanoramaOptions) -> np.ndarray:
             size,
             options.height,
             negative_prompt=options.negative_prompt,
+            poles=pole_views(mesh, views) if options.poles and views is not None and mesh is not None else None,
             **generation.sampling.keywords(),
         ).panorama
     except Exception as error:

@@ -1,8 +1,12 @@
-"""The ring of eight square views of 90 degrees, 45 apart, that a panorama is generated as (MVDiffusion, section 4)."""
+"""The ring of eight square views of 90 degrees, 45 apart, that a panorama is generated as (MVDiffusion, section 4), and
+eight more that look up and down."""
 
 import numpy as np
 
 VIEWS = 8
+# Degrees above and below the horizon at which the views of the poles look: down as far as one does in a walk, which
+# models know, and far enough to see the pole; up less far, as nobody scans a ceiling alone.
+_UP, _DOWN = 32, 48
 
 
 def ring_intrinsics(size: int) -> np.ndarray:
@@ -21,3 +25,15 @@ def ring_rotations() -> np.ndarray:
     out[:, 2, 0], out[:, 2, 2] = -np.sin(yaw), np.cos(yaw)
     out[:, 1, 1] = 1
     return out
+
+
+def pole_rotations() -> np.ndarray:
+    """(8, 3, 3) float64, cameras of the views around the poles, 90 degrees wide as the ring's, to that of its first.
+
+    Four look up, four down, each 90 degrees further to the right than the one before.
+    """
+    turned = []
+    for tilt in np.radians([_UP, -_DOWN]):
+        cos, sin = np.cos(tilt), np.sin(tilt)
+        turned.append(ring_rotations()[::2] @ np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]]))
+    return np.concatenate(turned)

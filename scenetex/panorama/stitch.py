@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..errors import InputError
-from .poles import fill_pole
+from .poles import fill_pole, place_pole, shown_at_poles
 from .ring import VIEWS
 
 # How steeply a view's weight falls from its middle to its border: over most of the panorama one view decides, so that
@@ -12,17 +12,19 @@ _STEEPNESS = 3
 _ROWS_AT_A_TIME = 64
 
 
-def stitch(images, height: int | None = None) -> np.ndarray:
+def stitch(images, height: int | None = None, poles=None) -> np.ndarray:
     """Stitches the views of a ring to an equirectangular image.
 
     Each pixel is the weighted mean of the views that show it, sampled bicubically (Catmull-Rom). A view's weight falls
     to zero towards its border, so that nothing jumps where a view ends; the ring is closed, so neither do the columns
-    at +-180 degrees. Towards the poles, from about 45 degrees of elevation on, no view shows anything: there the
-    colours of the rim run smoothly together.
+    at +-180 degrees. Towards the poles, from about 45 degrees of elevation on, no view shows anything: there
+    further views are put in, if they are there, or the colours of the rim run smoothly together.
 
     Args:
         images: (8, s, s, 3) float 0..1 or uint8, or eight PIL images: the views of `ring_rotations`.
         height: rows of the panorama, a multiple of 4; default 2 s, about the resolution of the views.
+        poles: images of the eight views around the poles, see `pole_rotations`, which go on from `known_poles`; None
+            for the four up or down if they are not there, or for all.
 
     Returns:
         (height, 2 height, 3) float32 0..1. The first view's direction is in the middle; columns run to the right of
@@ -32,7 +34,7 @@ def stitch(images, height: int | None = None) -> np.ndarray:
     Raises:
         InputError: other than eight images, images that are not square or not of one size, an unusable height.
     """
-    views = _checked(images)
+    views = _checked(images, VIEWS)
     size = views.shape[1]
     height = 2 * size if height is None else height
     if height < 4 or height % 4:
@@ -48,9 +50,28 @@ def stitch(images, height: int | None = None) -> np.ndarray:
         color[:, at] += piece[:, :, i]
     seen = total[..., 0] > 0
     color = color / np.where(seen[..., None], total, 1)
-    for rows in (slice(None), slice(None, None, -1)):
+    poles = [None] * VIEWS if poles is None else list(poles)
+    for four, rows, below in ((poles[:4], slice(None), False), (poles[4:], slice(None, None, -1), True)):
+        if not any(image is None for image in four):
+            place_pole(color, seen, _checked(four, 4), below, _STEEPNESS)
         fill_pole(color[rows], seen[rows])
     return color.clip(0, 1).astype(np.float32)
+
+
+def known_poles(images) -> tuple[np.ndarray, np.ndarray]:
+    """What the ring shows of the views around the poles.
+
+    Args:
+        images: as for `stitch`.
+
+    Returns:
+        (8, s, s, 3) float32 0..1, 0 where it shows nothing, and (8, s, s) bool, where it does.
+
+    Raises:
+        InputError: as for `stitch`.
+    """
+    shown, seen = shown_at_poles(_checked(images, VIEWS), _STEEPNESS)
+    return shown.clip(0, 1), seen
 
 
 def view_pixels(size: int, height: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -71,11 +92,11 @@ def view_pixels(size: int, height: int) -> tuple[np.ndarray, np.ndarray, np.ndar
     return column, row, (inside[0] * inside[1]) ** _STEEPNESS
 
 
-def _checked(images) -> np.ndarray:
-    """(8, s, s, 3) float32 0..1."""
+def _checked(images, count: int) -> np.ndarray:
+    """(count, s, s, 3) float32 0..1."""
     views = [np.asarray(image) for image in images]
-    if len(views) != VIEWS:
-        raise InputError(f"panorama of {len(views)} images; pass the {VIEWS} views of a ring")
+    if len(views) != count:
+        raise InputError(f"panorama of {len(views)} images; pass the {count} views of a ring")
     for i, view in enumerate(views):
         shape = " x ".join(str(n) for n in view.shape)
         if view.ndim != 3 or view.shape[2] != 3 or (view.dtype != np.uint8 and view.dtype.kind != "f"):

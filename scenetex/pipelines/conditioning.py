@@ -84,14 +84,14 @@ def surface_fields(views: ViewSet) -> torch.Tensor:
 
     The components are inverse depth, 1 / metres, at most 4; the unit normal's parts to the camera's right, forward
     along its heading, and up, in the gravity frame; and the height above the floor. All are 0 where nothing is. The
-    floor is the lowest height, but for stray points, that the views see.
+    floor is that of the views, see `floor_height`, if it is not told.
 
     Returns:
         (m, 5, h, w) float32.
     """
     up = views.axis_alignment[2, :3]
     maps = np.zeros((len(views), _COMPONENTS, *views.depth.shape[1:]), np.float32)
-    heights = []
+    floor = floor_height(views) if views.floor is None else views.floor
     for i, depth in enumerate(views.depth):
         valid = np.isfinite(depth) & (depth > 0)
         safe = np.where(valid, depth, 1)
@@ -102,16 +102,25 @@ def surface_fields(views: ViewSet) -> torch.Tensor:
         maps[i, 0] = np.where(valid, 1 / np.maximum(safe, _NEAREST), 0)
         maps[i, 1:4] = np.moveaxis(views.normal[i] @ heading.T.astype(np.float32), -1, 0) * valid
         height = _heights(safe, views.intrinsics[i], pose, up)
-        heights.append(height[::_STEP, ::_STEP][valid[::_STEP, ::_STEP]])
-        maps[i, 4] = np.where(valid, height, np.nan)
-    seen = np.concatenate(heights)
-    floor = np.quantile(seen, 0.005) if len(seen) else 0.0
-    maps[:, 4] = np.nan_to_num((maps[:, 4] - floor - _EYE) / _EYE, nan=0.0)
+        maps[i, 4] = np.where(valid, (height - floor - _EYE) / _EYE, 0)
     return torch.from_numpy(maps)
 
 
-def _heights(depth: np.ndarray, intrinsics: np.ndarray, pose: np.ndarray, up: np.ndarray) -> np.ndarray:
-    """(h, w) float64 heights along `up` of the points that pixels show, from the world's origin."""
+def floor_height(views: ViewSet) -> float:
+    """The lowest height, but for stray points, that views see: metres along up from the world's origin; 0 where they
+    see nothing."""
+    up, seen = views.axis_alignment[2, :3], []
+    for depth, intrinsics, pose in zip(views.depth, views.intrinsics, views.cam_to_world, strict=True):
+        part = depth[::_STEP, ::_STEP]
+        valid = np.isfinite(part) & (part > 0)
+        seen.append(_heights(np.where(valid, part, 1), intrinsics, pose, up, _STEP)[valid])
+    seen = np.concatenate(seen)
+    return float(np.quantile(seen, 0.005)) if len(seen) else 0.0
+
+
+def _heights(depth: np.ndarray, intrinsics: np.ndarray, pose: np.ndarray, up: np.ndarray, step: int = 1) -> np.ndarray:
+    """(h, w) float64 heights along `up` of the points that every `step`-th pixel shows, from the world's origin."""
     h, w = depth.shape
     row = up @ pose[:3, :3] @ np.linalg.inv(intrinsics)
-    return depth * (row[0] * np.arange(w) + (row[1] * np.arange(h) + row[2])[:, None]) + up @ pose[:3, 3]
+    across, down = step * np.arange(w), step * np.arange(h)
+    return depth * (row[0] * across + (row[1] * down + row[2])[:, None]) + up @ pose[:3, 3]

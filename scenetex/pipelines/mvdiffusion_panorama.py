@@ -16,13 +16,13 @@ from ..errors import InputError
 from ..limits import GUIDANCE, ROWS, SHARE, SIDE, STEPS, WEIGHT, checked
 from ..models.block_folder import load_blocks
 from ..models.multiview_unet import base_unet, is_multiview
-from ..panorama import VIEWS, stitch
+from ..panorama import VIEWS, known_poles, stitch
 from ..views.viewset import ViewSet
 from .images import picture
 from .multiview import MultiViewPipeline
 from .region_prompts import RegionPrompts
-from .ring_views import RingViews
-from .task import Task
+from .ring_views import PoleViews, RingViews
+from .task import Request, Task
 
 BLOCKS = "panorama"  # the folder in a model's folder that holds blocks of that kind for its UNet
 _CELLS = 64  # Stable Diffusion's latents, for models that do not say what they were trained at
@@ -74,7 +74,8 @@ class MVDiffusionPanoramaPipeline(MultiViewPipeline):
         folder = Path(locate_model(pretrained_model_name_or_path)) / BLOCKS
         if "unet" not in kwargs and folder.is_dir():
             pipe.register_modules(unet=load_blocks(folder, base_unet(pipe.unet)))
-            pipe.register_to_config(convention="visible", empty_condition=True)
+            # Of parts of views, that branch has not learnt anything.
+            pipe.register_to_config(convention="visible", empty_condition=True, partial_condition=False)
         return pipe
 
     @torch.no_grad()
@@ -108,6 +109,7 @@ class MVDiffusionPanoramaPipeline(MultiViewPipeline):
         return_dict: bool = True,
         callback_on_step_end: Callable[..., Any] | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
+        poles: ViewSet | None = None,
     ) -> PanoramaOutput | tuple[Any, ...]:
         """A panorama, its eight views generated together.
 
@@ -121,6 +123,9 @@ class MVDiffusionPanoramaPipeline(MultiViewPipeline):
             height: rows of the panorama, a multiple of 4; default 2 s.
             latents: (8, c, s / 8, s / 8) noise N(0, 1) to start from, instead of drawn noise.
             output_type: "np" float32 0..1, "pil", "pt" (channels first), "latent" (views alone, not stitched).
+            poles: the views around the poles, from `pole_views`: once the ring is there, what it leaves open above and
+                below is painted in them, to the first prompt, unless one of the four up or down sees no surface.
+                Without them colours run together there.
 
         The other arguments are those of `MVDiffusionPipeline`; corresponding places are those of one direction, and
         fusion lets go of fine detail in the last steps only.
@@ -139,8 +144,14 @@ class MVDiffusionPanoramaPipeline(MultiViewPipeline):
         first = None if image is None else picture(image, ring.size, 0)
         regions = RegionPrompts.of(region_prompts, region_masks, VIEWS, ring.size)
         task = Task(ring, (first, *[None] * (VIEWS - 1)), regions=regions)
+        halves = () if poles is None else PoleViews.halves(poles, ring)
         images = self._generate(task, request, output_type)
-        panorama = None if output_type == "latent" else self._stitch(images, height, output_type)
+        if output_type == "latent":
+            panorama = None
+        else:
+            ring_images = images.permute(0, 2, 3, 1).cpu().numpy() if isinstance(images, torch.Tensor) else images
+            around = self._poles(ring_images, halves, request)
+            panorama = self._stitch(ring_images, around, height, output_type)
         return PanoramaOutput(images, panorama) if return_dict else (images, panorama)
 
     @property
@@ -166,11 +177,22 @@ class MVDiffusionPanoramaPipeline(MultiViewPipeline):
             raise InputError("views of a scene, but this model takes no depth; pass a depth ControlNet or a depth UNet")
         return ring
 
-    def _stitch(self, images: Images, height: int | None, output_type: str) -> Image:
-        """The panorama as `output_type` says, of images in that form."""
-        if isinstance(images, torch.Tensor):
-            images = images.permute(0, 2, 3, 1).cpu().numpy()
-        panorama = stitch(images, height)
+    def _poles(self, images: Images, halves: Sequence[PoleViews | None], request: Request) -> list[np.ndarray | None]:
+        """Images (s, s, 3) of the views around the poles, which go on from what the ring's images show of them."""
+        made: list[np.ndarray | None] = [None] * VIEWS
+        shown, seen = known_poles(images)
+        for i, half in enumerate(halves):
+            if half is not None and not self.interrupt:
+                mine = slice(4 * i, 4 * i + 4)
+                task = Task.of(half, list(shown[mine]), list(seen[mine]))
+                made[mine] = self._generate(task, request.of_first(len(half)), "np")
+        return made
+
+    def _stitch(
+        self, images: Images, poles: Sequence[np.ndarray | None], height: int | None, output_type: str
+    ) -> Image:
+        """The panorama as `output_type` says."""
+        panorama = stitch(images, height, poles)
         if output_type == "pil":
             return self.image_processor.numpy_to_pil(panorama)[0]
         return torch.from_numpy(panorama).permute(2, 0, 1) if output_type == "pt" else panorama

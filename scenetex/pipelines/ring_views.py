@@ -1,7 +1,7 @@
 """The views of a panorama as the pipelines see them: correspondence by direction alone, depth where it is known."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -9,8 +9,9 @@ import torch
 
 from ..correspondence import Correspondence, from_rotation
 from ..errors import InputError
-from ..panorama.ring import VIEWS, ring_intrinsics, ring_rotations
+from ..panorama.ring import VIEWS, pole_rotations, ring_intrinsics, ring_rotations
 from ..views.viewset import ViewSet
+from .conditioning import floor_height
 from .latent_fusion import SHARE_IN_RINGS
 from .scene_views import SHARED_OVERLAP, camera_seeds, correspondence_of
 from .windows import Window
@@ -29,7 +30,6 @@ class RingViews:
     side: int
     surface: ViewSet | None = None
     by_depth: bool = False
-    names = tuple(range(VIEWS))
     fused_share = SHARE_IN_RINGS
 
     @classmethod
@@ -60,13 +60,22 @@ class RingViews:
             raise InputError("views: none of them sees anything of the mesh; choose a position inside the room")
         return cls(width, views, by_depth)
 
+    @property
+    def rotations(self) -> np.ndarray:
+        """(m, 3, 3) float64, each view's camera to that of the ring's first."""
+        return ring_rotations()
+
     def __len__(self) -> int:
-        return VIEWS
+        return len(self.rotations)
+
+    @property
+    def names(self) -> tuple[int, ...]:
+        return tuple(range(len(self)))
 
     @cached_property
     def _cameras(self) -> tuple[np.ndarray, np.ndarray]:
-        """Intrinsics and rotations (8, 3, 3)."""
-        return np.repeat(ring_intrinsics(self.side)[None], VIEWS, 0), ring_rotations()
+        """Intrinsics and rotations (m, 3, 3)."""
+        return np.repeat(ring_intrinsics(self.side)[None], len(self), 0), self.rotations
 
     @cached_property
     def noise_seeds(self) -> list[int]:
@@ -80,7 +89,7 @@ class RingViews:
         """See `Scenery`."""
         if self.side < least or self.side % least:
             raise InputError(f"panorama of views of {self.side} pixels; choose a size that is a multiple of {least}")
-        blind = [i for i in range(VIEWS) if self.by_depth and not (self.surface.depth[i] > 0).any()]
+        blind = [i for i in range(len(self)) if self.by_depth and not (self.surface.depth[i] > 0).any()]
         if blind:
             raise InputError(
                 f"view {blind[0]} of the panorama sees nothing of the mesh, but the model attends along depth; choose "
@@ -97,8 +106,46 @@ class RingViews:
 
     def plan(self, is_anchor: Sequence[bool], places: Correspondence, joint: int) -> list[Window]:
         """All views together."""
-        return [Window(tuple(range(VIEWS)), frozenset(i for i, there in enumerate(is_anchor) if there))]
+        return [Window(self.names, frozenset(i for i, there in enumerate(is_anchor) if there))]
 
     def _turned(self, which: Sequence[int], **options) -> Correspondence:
         tensors = (torch.from_numpy(np.asarray(t[list(which)], np.float32))[None] for t in self._cameras)
         return from_rotation(*tensors, (self.side, self.side), **options)
+
+
+@dataclass(frozen=True, eq=False)
+class PoleViews(RingViews):
+    """The four views that look up from where a ring looks around, or the four that look down; see `Scenery`.
+
+    Attributes:
+        below: they look down.
+    """
+
+    below: bool = False
+
+    @property
+    def rotations(self) -> np.ndarray:
+        return np.split(pole_rotations(), 2)[int(self.below)]
+
+    @classmethod
+    def halves(cls, views: ViewSet, ring: RingViews) -> list["PoleViews | None"]:
+        """Those up and those down, None where one of them sees nothing to paint.
+
+        Raises:
+            InputError: views that are not the `pole_views` of the ring.
+        """
+        cure = "make them with scenetex.pole_views(mesh, views)"
+        if ring.surface is None:
+            raise InputError("poles: of no scene; pass its ring, too: views=panorama_views(scene)")
+        if not isinstance(views, ViewSet) or len(views) != VIEWS or views.size != ring.size:
+            raise InputError(f"poles: {views!r} are not the eight of {ring.surface!r}; {cure}")
+        turned = ring.surface.cam_to_world[0, :3, :3] @ pole_rotations()
+        if not np.allclose(views.cam_to_world[:, :3, :3], turned, atol=0.01):
+            raise InputError(f"poles: their cameras do not look up and down where the ring looks around; {cure}")
+        sees = (views.depth > 0).any((1, 2))
+        # Views that look up do not see how high they look.
+        views = replace(views, floor=floor_height(ring.surface))
+        return [
+            cls(ring.side, views.at(which), ring.by_depth, below) if sees[which].all() else None
+            for below, which in ((False, [0, 1, 2, 3]), (True, [4, 5, 6, 7]))
+        ]

@@ -1,7 +1,7 @@
 """What is asked of a pipeline: which views, and how to generate them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from ..errors import InputError
 from ..sampling import KEYWORDS, MODELS_OWN, Sampling
 from .images import picture
 from .known_pixels import Known, partly_known
-from .prompts import one_per_view
+from .prompts import EMBEDS, one_per_view
 from .region_prompts import RegionPrompts
 from .scene_views import Scenery
 
@@ -113,6 +113,17 @@ class Request:
         if self.negative_prompt_embeds is not None:
             return prompts, None
         return prompts, one_per_view(self.negative_prompt or "", views, "negative_prompt")
+
+    def of_first(self, views: int) -> "Request":
+        """The same for other views, all of them as the first one was asked for."""
+        first = {}
+        for name in ("prompt", "negative_prompt"):
+            given = getattr(self, name)
+            first[name] = given if given is None or isinstance(given, str) else given[0]
+        for name in EMBEDS:
+            given = getattr(self, name)
+            first[name] = None if given is None else given[:1]
+        return replace(self, **first, latents=None, joint_views=views)
 
     def check(self, levels: int) -> None:
         """Raises InputError for what annotations do not tell; the scheduler knows so many noise levels."""

@@ -36,6 +36,7 @@ class ViewSet:
         face_id: (m, h, w) int32 face seen, -1 = no surface.
         face_normals: (f, 3) float32 unit normals of the mesh's faces, world frame.
         axis_alignment: (4, 4) float64, world to gravity-aligned frame (z up).
+        floor: height of the floor along up, metres from the world's origin; None = the lowest that the views see.
 
     Example:
         >>> import scenetex
@@ -56,6 +57,7 @@ class ViewSet:
     face_id: np.ndarray
     face_normals: np.ndarray
     axis_alignment: np.ndarray = field(default_factory=lambda: np.eye(4))
+    floor: float | None = None
 
     def __repr__(self) -> str:
         ids = f", frames {self.frame_ids[0]} to {self.frame_ids[-1]}" if self.frame_ids else ""
