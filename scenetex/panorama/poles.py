@@ -84,7 +84,9 @@ def _shown(
         flat = turned[..., :2] / np.where(ahead, turned[..., 2], 1)[..., None]
         place = (flat * intrinsics[0, 0] + middle).astype(np.float32)
         counts = ahead * np.maximum(0, 1 - np.abs(place - middle) / max(middle, 0.5)).prod(-1) ** steepness
-        total += counts[..., None] * cv2.remap(image, place, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        column, row = place[..., 0], place[..., 1]
+        pixels = cv2.remap(image, column, row, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        total += counts[..., None] * pixels
         weight += counts
     return total / np.where(weight > 0, weight, 1)[..., None], weight
 

@@ -215,8 +215,11 @@ def pixel_rays(
 
 def together(sets: Sequence[ViewSet]) -> ViewSet:
     """Views of one mesh and one size, one set after the other; at least one set."""
-    arrays = {
-        name: np.concatenate([getattr(views, name) for views in sets])
-        for name in ("intrinsics", "cam_to_world", "depth", "face_id")
-    }
-    return replace(sets[0], frame_ids=tuple(i for views in sets for i in views.frame_ids), **arrays)
+    return replace(
+        sets[0],
+        frame_ids=tuple(i for views in sets for i in views.frame_ids),
+        intrinsics=np.concatenate([views.intrinsics for views in sets]),
+        cam_to_world=np.concatenate([views.cam_to_world for views in sets]),
+        depth=np.concatenate([views.depth for views in sets]),
+        face_id=np.concatenate([views.face_id for views in sets]),
+    )
