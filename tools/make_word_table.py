@@ -130,13 +130,15 @@ def _other_number(
 ) -> dict[str, str]:
     """What is read for plurals of words that are known or have a reading, and for the one of which many are known."""
     more = {}
-    for word in counted:
+    for word in sorted(counted):
+        if re.search("[^su]s$", word):  # is a plural, as bedclothes and headquarters are
+            continue
         many = plurals.get(word) or _plural(word)
         read = word if word in known else found.get(word)
         if many in known and word not in known:
             more[word] = many
         elif read and many not in known:
-            more[many] = next((both for both in (_plural(read),) if both in known), read)
+            more[many] = _plural(read) if _plural(read) in known else read
     return more
 
 

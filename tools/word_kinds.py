@@ -110,6 +110,7 @@ FURNITURE = Kind(
         "tv": "a television set",
     },
     least=0.57,
+    apart=0.0,
     counted=True,
 )
 PLANTS = Kind(
@@ -234,6 +235,6 @@ KINDS = (
 )
 # What WordNet has among these, but people who describe a room hardly mean so; found by looking through the table.
 STRUCK = set(
-    "ablaze ardent attic booth changeable complementary coping galley hall header icon image knot latest oil pane stacks "
-    "snuff sorrel splat stateroom sulky wash watercolor watercolour voluptuous".split()
+    "ablaze ardent attic booth changeable complementary cope coping earthlike galley hall header icon image inkiness knot "
+    "laced latest neat oil pane sawdust skid snuff sorrel splat stacks stateroom sulky wash watercolor watercolour".split()
 )
