@@ -20,7 +20,7 @@ import tyro
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from word_kinds import KINDS, STRUCK, Kind
+from word_kinds import CORRECTED, KINDS, Kind
 from wordnet import WordNet
 
 from scenetex.cli.guarded import guarded
@@ -82,9 +82,11 @@ def table(words: WordNet, known: set[str], embed: Embed) -> dict[str, str]:
     for kind in KINDS:
         for word, reading in readings(kind, words, known, embed).items():
             best[word] = max(reading, best.get(word, reading))
-    found = {word: read for word, (_, read) in best.items() if word not in STRUCK}
+    by_hand = {word: read for read, some in CORRECTED.items() for word in some.split() if set(read.split()) <= known}
+    found = {word: read for word, (_, read) in best.items()} | by_hand
     counted = {word for kind in KINDS if kind.counted for word, _ in _words_of(kind, words)}
-    return found | _other_number(found, known, counted, words.plurals)
+    found |= _other_number(found, known, counted, words.plurals) | by_hand
+    return {word: read for word, read in found.items() if read and word not in known}
 
 
 def readings(kind: Kind, words: WordNet, known: set[str], embed: Embed) -> dict[str, tuple[float, str]]:
