@@ -1,7 +1,7 @@
-"""What people took words to mean in a sentence about a room, written down before the table of near words was made.
+"""What words mean in a sentence about a room, written down before the shipped table of near words was made.
 
-A line gives a word and what it may be read as; "-" means that it is best left unknown, or may be. The first of each two
-lines of `JUDGED` was looked at while the table was made, `HELD_OUT` afterwards.
+A line gives a word and what it may be read as; "-": it may, or has to, stay unknown. Every other line was looked at while
+the table's making was settled; the rest measured it, before words were put right by hand.
 """
 
 _LINES = """
@@ -152,6 +152,4 @@ coloured -
 banana yellow|-
 chocolate brown|-
 """
-_ALL = {word: set(read.split("|")) for word, read in (line.split(maxsplit=1) for line in _LINES.split("\n")[1:-1])}
-JUDGED = dict(list(_ALL.items())[::2])
-HELD_OUT = dict(list(_ALL.items())[1::2])
+JUDGED = {word: set(read.split("|")) for word, read in (line.split(maxsplit=1) for line in _LINES.strip().split("\n"))}

@@ -55,9 +55,12 @@ def read_nearest(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> tu
     """
     near, changed, read = near_words(tokenizer), list(texts), {}
     for i, places in enumerate(unknown_places(tokenizer, texts) if near else ()):
-        for start, end in reversed(places):
+        pieces, done = [], 0
+        for start, end in places:
             word = texts[i][start:end]
             if word.lower() in near:
                 read[word] = near[word.lower()]
-                changed[i] = changed[i][:start] + read[word] + changed[i][end:]
+                pieces += [texts[i][done:start], read[word]]
+                done = end
+        changed[i] = "".join([*pieces, texts[i][done:]])
     return changed, read
