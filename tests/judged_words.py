@@ -1,7 +1,7 @@
 """What words mean in a sentence about a room, written down before the shipped table of near words was made.
 
-A line gives a word and what it may be read as; "-": it may, or has to, stay unknown. Every other line was looked at while
-the table's making was settled; the rest measured it, before words were put right by hand.
+A line gives a word and what it may be read as; "-": it may, or has to, stay unknown. Every other line was looked at
+while it was settled how the table is made; the rest measured it, before words were put right by hand.
 """
 
 _LINES = """

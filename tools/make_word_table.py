@@ -11,7 +11,8 @@ import json
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,8 +29,9 @@ from scenetex.cli.parsing import parse
 from scenetex.errors import InputError
 from scenetex.files.json_file import read_object
 from scenetex.files.output import write_files
-from scenetex.process.console import say
+from scenetex.pipelines.loading import first_line
 from scenetex.pipelines.near_words import NEAR_WORDS
+from scenetex.process.console import say
 from scenetex.process.interrupt import as_process
 
 # What a word gains that means the same as what is read for it, or is a kind of that, or a kind of a kind ...
@@ -85,7 +87,7 @@ def table(words: WordNet, known: set[str], embed: Embed) -> dict[str, str]:
     by_hand = {word: read for read, some in CORRECTED.items() for word in some.split() if set(read.split()) <= known}
     found = {word: read for word, (_, read) in best.items()} | by_hand
     counted = {word for kind in KINDS if kind.counted for word, _ in _words_of(kind, words)}
-    found |= _other_number(found, known, counted, words.plurals) | by_hand
+    found |= other_number(found, known, counted, words.plurals) | by_hand
     return {word: read for word, read in found.items() if read and word not in known}
 
 
@@ -127,7 +129,7 @@ def _kinship(words: WordNet, key: str, name: str) -> float:
     return max(kin, _NAMED * bool(re.search(rf"\b{name}s?\b", words.meanings[key].gloss)))
 
 
-def _other_number(
+def other_number(
     found: Mapping[str, str], known: set[str], counted: set[str], plurals: Mapping[str, str]
 ) -> dict[str, str]:
     """What is read for plurals of words that are known or have a reading, and for the one of which many are known."""
@@ -161,18 +163,27 @@ def write(model: Path, found: Mapping[str, str]) -> None:
     write_files({path: (json.dumps(config, indent=2, sort_keys=True) + "\n").encode()})
 
 
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError, LookupError) as error:
+        raise InputError(f"{path}: cannot be read ({first_line(error)})") from None
+
+
 def main() -> int:
     """Runs the command; the exit code."""
 
     def work() -> int:
         arguments = parse(Arguments, "make_word_table", None)
         tokenizer = arguments.model / "tokenizer" / "tokenizer.json"
-        try:
+        with _readable(tokenizer):
             known = set(read_object(tokenizer)["model"]["vocab"])
+        with _readable(arguments.wordnet):
             words = WordNet(arguments.wordnet)
-        except (OSError, ValueError, LookupError) as error:
-            raise InputError(f"{tokenizer}, {arguments.wordnet}: cannot be read ({error})") from None
-        found = table(words, known, sentence_embeddings(arguments.minilm))
+        with _readable(arguments.minilm):
+            embed = sentence_embeddings(arguments.minilm)
+        found = table(words, known, embed)
         if arguments.list:
             for word, read in sorted(found.items(), key=lambda pair: pair[::-1]):
                 say(f"{word} -> {read}")

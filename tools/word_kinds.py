@@ -1,4 +1,4 @@
-"""Kinds of words that sentences about rooms are made of: what can be read for a word of a kind, and where WordNet has it."""
+"""Kinds of words that sentences about rooms are made of: what can be read for them, and where WordNet has them."""
 
 from dataclasses import dataclass
 
@@ -75,7 +75,15 @@ WOODS = Kind(
 FURNITURE = Kind(
     context="{}, a piece of furniture",
     senses=(
-        *("refrigerator.n.1", "shelf.n.1", "mattress.n.1", "pillow.n.1", "television.n.2", "picture.n.1", "cupboard.n.1"),
+        *(
+            "refrigerator.n.1",
+            "shelf.n.1",
+            "mattress.n.1",
+            "pillow.n.1",
+            "television.n.2",
+            "picture.n.1",
+            "cupboard.n.1",
+        ),
         *("photograph.n.1", "snapshot.n.1", "portrait.n.2", "poster.n.1", "mural.n.1", "blind.n.3", "footstool.n.1"),
         *("television_receiver.n.1", "bedclothes.n.1", "drapery.n.1"),
     ),
@@ -180,7 +188,7 @@ ROOMS = Kind(
 )
 LIGHT = Kind(
     context="a {} room",
-        below=("dark.a.1", "dark.a.2", "light.a.2", "bright.a.4", "light.a.6"),
+    below=("dark.a.1", "dark.a.2", "light.a.2", "bright.a.4", "light.a.6"),
     read={
         "dark": "dark, without light",
         "dim": "dim, with little light",

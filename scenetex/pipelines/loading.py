@@ -138,7 +138,7 @@ def check_parts(
 
 
 def check_tokenizer(tokenizer: CLIPTokenizer) -> None:
-    """Raises InputError for a tokenizer that knows no end, or no words, or reads words as ones that it does not know."""
+    """Raises InputError for a tokenizer that knows no end or no words, or whose table of near words is damaged."""
     if tokenizer.model_max_length > _LONGEST:
         raise InputError(
             "the tokenizer does not say how many tokens are read (model_max_length); copy its folder again"

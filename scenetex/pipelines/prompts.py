@@ -193,9 +193,9 @@ def _longest_head(word: str, fits: Callable[[str], bool]) -> str:
 def _warn(unknown: Sequence[str], read: Mapping[str, str], prompts: Sequence[str]) -> None:
     """Warns of words that are read as others, of those that the model passes over, and of prompts that say nothing."""
     if read:
+        told = ", ".join(f"{word} as {other}" for word, other in read.items())
         warnings.warn(
-            f"prompt: the model reads {', '.join(f'{word} as {other}' for word, other in read.items())}, as it does not "
-            "know these words",
+            f"prompt: the model reads {told}, as it does not know these words",
             InputWarning,
             stacklevel=3,
         )
