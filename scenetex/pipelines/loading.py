@@ -26,6 +26,7 @@ from ..models import DetailDecoder, SuperResolutionUNet
 from ..models.patch_autoencoder import image_factor
 from .conditioning import surface_channels
 from .images import Autoencoder
+from .near_words import near_words
 from .whole_model import check_loaded, check_whole
 
 try:
@@ -137,13 +138,14 @@ def check_parts(
 
 
 def check_tokenizer(tokenizer: CLIPTokenizer) -> None:
-    """Raises InputError for a tokenizer that knows no end, or no words."""
+    """Raises InputError for a tokenizer that knows no end or no words, or whose table of near words is damaged."""
     if tokenizer.model_max_length > _LONGEST:
         raise InputError(
             "the tokenizer does not say how many tokens are read (model_max_length); copy its folder again"
         )
     if len(tokenizer) <= len(tokenizer.all_special_tokens):
         raise InputError("the tokenizer knows no words; copy its folder again")
+    near_words(tokenizer)
 
 
 def resolve_device(device: str) -> torch.device:

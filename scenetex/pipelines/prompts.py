@@ -13,6 +13,7 @@ from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokeniz
 
 from ..errors import InputError, InputWarning, shown
 from ..limits import check_words
+from .near_words import read_nearest, unknown_places
 
 _ENDS = (".;!?", ",:")  # of sentences, and of phrases
 _MOST_REPEATED = 6  # times as many parts as the longest prompt has
@@ -76,7 +77,8 @@ class TextEncoder:
 def embed(
     encoders: Sequence[TextEncoder], prompts: list[str], negative: list[str] | None, device: torch.device
 ) -> Embeddings:
-    """Embeds one prompt per view; warns of words that the first of the encoders does not know.
+    """Embeds one prompt per view; warns of words that the first of the encoders does not know, and of what it reads for
+    them.
 
     Prompts that are longer than an encoder reads at once are read in parts, see `parts_of`, whose hidden states follow
     each other. Shorter ones beside them repeat theirs, each as often, which attention takes for what they are alone.
@@ -87,9 +89,12 @@ def embed(
         negative: m negative prompts, "" where there is none, to put before them for guidance; None = no guidance.
         device: where the encoders are.
     """
-    texts = list(dict.fromkeys([*(negative or []), *prompts]))
-    tokenizer = encoders[0].tokenizer
-    _warn(tokenizer, texts, prompts)
+    tokenizer, given = encoders[0].tokenizer, list(dict.fromkeys([*(negative or []), *prompts]))
+    nearest, read = read_nearest(tokenizer, given)
+    _warn(unknown_words(tokenizer, nearest), read, prompts)
+    as_read = dict(zip(given, nearest, strict=True))
+    prompts, negative = ([as_read[text] for text in some] if some else some for some in (prompts, negative))
+    texts = list(dict.fromkeys(nearest))
     parts = [parts_of(tokenizer, text) for text in texts]
     most = _rounds([len(found) for found in parts])
     every = list(dict.fromkeys(part for found in parts for part in found))
@@ -185,9 +190,15 @@ def _longest_head(word: str, fits: Callable[[str], bool]) -> str:
     return word[: max(1, bisect_left(range(1, len(word) + 1), True, key=lambda count: not fits(word[:count])))]
 
 
-def _warn(tokenizer, texts: Sequence[str], prompts: Sequence[str]) -> None:
-    """Warns of words that the model does not know, and of prompts that say nothing."""
-    unknown = unknown_words(tokenizer, texts)
+def _warn(unknown: Sequence[str], read: Mapping[str, str], prompts: Sequence[str]) -> None:
+    """Warns of words that are read as others, of those that the model passes over, and of prompts that say nothing."""
+    if read:
+        told = ", ".join(f"{word} as {other}" for word, other in read.items())
+        warnings.warn(
+            f"prompt: the model reads {told}, as it does not know these words",
+            InputWarning,
+            stacklevel=3,
+        )
     if unknown:
         warnings.warn(
             f"prompt: the model does not know {', '.join(unknown)}; it passes over these words, so choose others",
@@ -207,16 +218,8 @@ def _warn(tokenizer, texts: Sequence[str], prompts: Sequence[str]) -> None:
 
 def unknown_words(tokenizer, texts: Sequence[str]) -> list[str]:
     """The words of texts that a tokenizer of whole words does not know, each once; others cut any word into pieces."""
-    special = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id)
-    if not tokenizer.is_fast or tokenizer.unk_token_id in (None, *special):
-        return []
-    found = tokenizer(list(texts), add_special_tokens=False, verbose=False, return_offsets_mapping=True)
-    words = [
-        text[start:end]
-        for text, ids, places in zip(texts, found.input_ids, found.offset_mapping, strict=True)
-        for token, (start, end) in zip(ids, places, strict=True)
-        if token == tokenizer.unk_token_id
-    ]
+    places = unknown_places(tokenizer, texts)
+    words = [text[start:end] for text, found in zip(texts, places, strict=True) for start, end in found]
     return list(dict.fromkeys(words))
 
 
