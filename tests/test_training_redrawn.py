@@ -69,3 +69,20 @@ def test_a_decoder_learns_from_them_and_the_unet_stays(pipe):
 def test_it_is_for_autoencoders(tmp_path):
     with pytest.raises(InputError, match="--redrawn is for stage autoencoder"):
         TrainOptions(stage="detail", output=tmp_path, redrawn=0.5).check()
+
+
+def test_where_lines_lie_counts_only_where_latents_tell_it(pipe):
+    """A pattern that is moved by a pixel is as good where it is redrawn; one that is blurred is not."""
+    stripes = (torch.arange(64) // 2 % 2).float().expand(1, 3, 48, 64) * 2 - 1
+    moved = stripes.roll(4, -1)
+    objective = SurfaceObjective(tiny(), True, perceptual=0.0, agreement=0.0, redrawn=Redrawn(pipe))
+    shifted = stripes.roll(2, -1)
+    sure, unsure = ({"redrawn": torch.tensor([told])} for told in (False, True))
+    assert float(objective._likeness(moved, stripes, sure)) < 0.01
+    assert float(objective._likeness(shifted, stripes, sure)) > 1
+    assert float(objective._likeness(shifted, stripes, unsure)) < 0.1
+    assert float(objective._likeness(0 * stripes, stripes, unsure)) > 0.4
+    half = torch.tensor([False, True])
+    both = objective._likeness(torch.cat([shifted] * 2), torch.cat([stripes] * 2), {"redrawn": half})
+    one, other = (objective._likeness(shifted, stripes, told) for told in (sure, unsure))
+    assert float(both) == pytest.approx(float(one + other) / 2, rel=1e-5)

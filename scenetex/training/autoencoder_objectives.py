@@ -10,7 +10,7 @@ from ..correspondence import Correspondence, from_depth
 from ..models import SurfaceAutoencoder
 from ..models.image_features import Eyes, unlikeness
 from .discriminator import Discriminator, adversarial_losses, balance
-from .image_losses import pixel_loss
+from .image_losses import pattern_loss, pixel_loss
 from .objectives import Batch
 from .redrawn import Redrawn
 
@@ -107,7 +107,7 @@ class SurfaceObjective(nn.Module):
         surface, truth = (_parts(x, batch["corner"] * cell, (h * cell, w * cell)) for x in (told, images))
         out = self.vae.decode(part.flatten(0, 1), surface=surface.flatten(0, 1)).sample.float()
         truth = truth.flatten(0, 1)
-        loss = pixel_loss(out, truth)
+        loss = self._likeness(out, truth, batch)
         if self.eyes is not None:
             with torch.no_grad():
                 seen = self.eyes(truth)
@@ -123,6 +123,14 @@ class SurfaceObjective(nn.Module):
             loss = loss + self.agreement * disagreement(latents, _correspondence(batch))
         mean, deviation = latents.mean((0, 2, 3)), latents.std((0, 2, 3)) + 1e-4
         return loss + _SCALE_WEIGHT * (mean.square().mean() + deviation.log().square().mean())
+
+    def _likeness(self, out: torch.Tensor, truth: torch.Tensor, batch: Batch) -> torch.Tensor:
+        """Where latents are redrawn, they do not tell any more where the lines of a pattern lie."""
+        if self.redrawn is None:
+            return pixel_loss(out, truth)
+        unsure = batch["redrawn"].repeat_interleave(len(out) // len(batch["redrawn"]))
+        parts = [(pixel_loss, ~unsure), (pattern_loss, unsure)]
+        return sum(unlike(out[which], truth[which]) * which.float().mean() for unlike, which in parts if which.any())
 
     def _balance(self, loss: torch.Tensor, opinion: torch.Tensor, out: torch.Tensor) -> torch.Tensor | float:
         return balance(loss, opinion, out) if out.requires_grad else 1.0

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 _GRADIENT_WEIGHT = 0.5
 _COLOR_WEIGHT = 1.0
 _TEXTURE_WEIGHT = 1.0
+_SHRUNK = 4
 _AREA = 8  # pixels across the areas whose mean colour and roughness are compared
 # Brightness, red against green, blue against yellow. Hues weigh more than their small share of the pixels' error, or
 # one of the two is the last thing that four channels are spent on.
@@ -30,6 +31,14 @@ def pixel_loss(out: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
     color, rough = (F.l1_loss(measure(out), measure(images)) for measure in (_opponent_colors, _roughness))
     pixels = F.l1_loss(out, images) + 0.3 * F.mse_loss(out, images)
     return pixels + _GRADIENT_WEIGHT * steps + _COLOR_WEIGHT * color + _TEXTURE_WEIGHT * rough
+
+
+def pattern_loss(out: torch.Tensor, images: torch.Tensor) -> torch.Tensor:
+    """The same for images of which is known what there is to see, but not where each line of a pattern lies: shrunk to
+    a quarter, and the roughness of areas as they are."""
+    small = (F.avg_pool2d(x, _SHRUNK) for x in (out, images))
+    color, rough = (F.l1_loss(measure(out), measure(images)) for measure in (_opponent_colors, _roughness))
+    return F.l1_loss(*small) + _COLOR_WEIGHT * color + _TEXTURE_WEIGHT * rough
 
 
 def structural_similarity(
