@@ -1,5 +1,7 @@
 """What a small UNet is told of the surface: exact in a room of known walls, upright, the same in any order."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tiny_scan
@@ -9,7 +11,14 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from tiny_pipeline import room_views, some_of
 
-from scenetex.pipelines.conditioning import depth_channel, make_guide, surface_channels, surface_maps
+from scenetex.pipelines.conditioning import (
+    depth_channel,
+    floor_height,
+    make_guide,
+    surface_channels,
+    surface_fields,
+    surface_maps,
+)
 from scenetex.scene.mesh import Mesh
 from scenetex.views.viewset import cast_views
 
@@ -106,13 +115,25 @@ def test_the_order_of_views_is_that_of_their_maps():
     assert torch.equal(surface_maps(some_of(views, order), 8), surface_maps(views, 8)[order])
 
 
-def test_nothing_is_zero():
+def test_holes_are_closed_by_the_surface_around():
     views = room_views(2)
-    sky = views.face_id < 0
-    assert sky.any(), "the room has no ceiling"
-    maps = pixels(surface_maps(views, 8))
-    empty = sky.reshape(2, 24, 2, 32, 2).all((2, 4))
-    assert (maps.transpose(0, 2, 3, 1)[empty] == 0).all() and np.isfinite(maps).all()
+    whole = surface_fields(views)
+    depth = views.depth.copy()
+    depth[0, 20:30, 24:36] = 0
+    holed = surface_fields(replace(views, depth=depth, floor=floor_height(views)))
+    assert torch.equal(holed[1], whole[1])
+    there = torch.from_numpy(depth[0] > 0)
+    assert torch.equal(holed[0][:, there], whole[0][:, there])
+    # Behind the hole there was a wall: it goes on.
+    assert (holed[0] - whole[0])[:, 20:30, 24:36].abs().mean() < 0.05
+
+
+def test_nothing_is_zero_where_a_view_sees_next_to_nothing():
+    views = room_views(2)
+    depth = views.depth.copy()
+    depth[:, :, 12:] = 0
+    maps = surface_fields(replace(views, depth=depth)).numpy()
+    assert (maps.transpose(0, 2, 3, 1)[depth == 0] == 0).all() and np.isfinite(maps).all()
 
 
 def test_very_near_surfaces_are_cut_off():

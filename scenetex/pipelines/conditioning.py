@@ -9,6 +9,7 @@ import torch
 from torch.nn.functional import avg_pool2d, pixel_unshuffle
 
 from ..views.viewset import ViewSet
+from .known_pixels import fill
 
 _COMPONENTS = 5
 # Maps are halved before they are folded into latent cells: their edges stay sharp to a pixel, at a quarter of the cost.
@@ -16,6 +17,7 @@ _POOL = 2
 # Heights, metres, are counted from about eye height and in about its size, as networks like their inputs.
 _EYE = 1.25
 _NEAREST = 0.25
+_WHOLE = 0.25  # of a view that has to see a surface for its holes to be closed
 _STEP = 4
 
 
@@ -83,8 +85,9 @@ def surface_fields(views: ViewSet) -> torch.Tensor:
     """Inverse depth, normal and height of all views, pixel by pixel.
 
     The components are inverse depth, 1 / metres, at most 4; the unit normal's parts to the camera's right, forward
-    along its heading, and up, in the gravity frame; and the height above the floor. All are 0 where nothing is. The
-    floor is that of the views, see `floor_height`, if it is not told.
+    along its heading, and up, in the gravity frame; and the height above the floor. Where nothing is, the surface
+    around goes on: models that have seen whole rooms alone take holes of a scan for things. In views that see next to
+    nothing, all are 0 there. The floor is that of the views, see `floor_height`, if it is not told.
 
     Returns:
         (m, 5, h, w) float32.
@@ -103,6 +106,8 @@ def surface_fields(views: ViewSet) -> torch.Tensor:
         maps[i, 1:4] = np.moveaxis(views.normal[i] @ heading.T.astype(np.float32), -1, 0) * valid
         height = _heights(safe, views.intrinsics[i], pose, up)
         maps[i, 4] = np.where(valid, (height - floor - _EYE) / _EYE, 0)
+        if not valid.all() and valid.mean() > _WHOLE:
+            maps[i] = np.moveaxis(fill(np.moveaxis(maps[i], 0, -1), valid), -1, 0)
     return torch.from_numpy(maps)
 
 

@@ -104,7 +104,7 @@ def partly_known(
 
 
 def fill(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """A smooth continuation of the pixels in `mask` (h, w) over an image (h, w, 3) float32, by halving it until all is
+    """A smooth continuation of the pixels in `mask` (h, w) over an image (h, w, c) float32, by halving it until all is
     known (pull-push: Gortler et al. 1996, "The Lumigraph", section 3.4). Grey where nothing is known at all."""
     if mask.all():
         return image.astype(np.float32)
