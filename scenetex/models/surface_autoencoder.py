@@ -103,17 +103,28 @@ class GuidedUpsampling(nn.Module):
 
     def forward(self, x: torch.Tensor, guide: torch.Tensor | None) -> torch.Tensor:
         """(n, c, h, w) and the surface (n, g, 2 h, 2 w), or None, to (n, c, 2 h, 2 w)."""
-        n, c, h, w = x.shape
-        logits = self.place.to(x.dtype).expand(n * h * w, 4, 9)
-        if guide is not None:
-            fine = self.likeness(guide).to(x.dtype)
-            keys = _around(F.avg_pool2d(fine, 2))
-            queries = fine.view(n, _KEYS, h, 2, w, 2).permute(0, 2, 4, 3, 5, 1).reshape(n * h * w, 4, _KEYS)
-            # |f(p)|^2 is the same for all neighbours: the softmax does not see it.
-            logits = logits + 2 * queries @ keys.mT - keys.square().sum(2)[:, None]
-        found = logits.softmax(2) @ _around(x)
-        found = found.view(n, h, w, 2, 2, c).permute(0, 1, 3, 2, 4, 5).reshape(n, 2 * h, 2 * w, c)
-        return found.permute(0, 3, 1, 2)
+        n, _, h, w = x.shape
+        return spread(x, self.weights((n, h, w), x.dtype, guide))
+
+    def weights(self, shape: tuple[int, int, int], dtype: torch.dtype, guide: torch.Tensor | None) -> torch.Tensor:
+        """(n h w, 4, 9), what each fine cell in a coarse one takes of the 3 x 3 around that, for n maps (h, w)."""
+        n, h, w = shape
+        place = self.place.to(dtype)
+        if guide is None:
+            return place.softmax(1).expand(n * h * w, 4, 9)
+        fine = self.likeness(guide).to(dtype)
+        keys = _around(F.avg_pool2d(fine, 2))
+        queries = fine.view(n, _KEYS, h, 2, w, 2).permute(0, 2, 4, 3, 5, 1).reshape(n * h * w, 4, _KEYS)
+        # |f(p)|^2 is the same for all neighbours: the softmax does not see it.
+        logits = place + 2 * queries @ keys.mT - keys.square().sum(2)[:, None]
+        return logits.softmax(2)
+
+
+def spread(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """(n, c, h, w) to (n, c, 2 h, 2 w), by `GuidedUpsampling.weights`."""
+    n, c, h, w = x.shape
+    found = (weights @ _around(x)).view(n, h, w, 2, 2, c).permute(0, 1, 3, 2, 4, 5).reshape(n, 2 * h, 2 * w, c)
+    return found.permute(0, 3, 1, 2)
 
 
 def _around(x: torch.Tensor) -> torch.Tensor:

@@ -4,6 +4,9 @@ A UNet that takes `surface_channels` beside its latents is fed `surface_maps`, w
 guess from one normalised depth map: where up is, how high things are. Stable Diffusion's take depth alone.
 """
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch.nn.functional import avg_pool2d, pixel_unshuffle
@@ -104,6 +107,13 @@ def surface_fields(views: ViewSet) -> torch.Tensor:
         height = _heights(safe, views.intrinsics[i], pose, up)
         maps[i, 4] = np.where(valid, (height - floor - _EYE) / _EYE, 0)
     return torch.from_numpy(maps)
+
+
+def surface_by_view(views: ViewSet) -> Iterator[torch.Tensor]:
+    """The same of one view after the other, (5, h, w) float32 each: of all large views at once it would fill memory."""
+    floor = floor_height(views) if views.floor is None else views.floor
+    for i in range(len(views)):
+        yield surface_fields(replace(views.at([i]), floor=floor))[0]
 
 
 def floor_height(views: ViewSet) -> float:
