@@ -8,10 +8,12 @@ from diffusers.configuration_utils import register_to_config
 from torch import nn
 from torch.nn import functional as F
 
-from .surface_autoencoder import GuidedUpsampling, spread
+from .surface_autoencoder import GuidedUpsampling
 
 # Detail is this many times smaller than the images' range; layers learn best from inputs of one size.
 _FINE = 10.0
+# Of the network that tells surfaces apart: at the large size each channel costs as much as a hundred of the others.
+_HIDDEN, _KEYS = 24, 8
 
 
 class DetailDecoder(ModelMixin, ConfigMixin):
@@ -23,14 +25,16 @@ class DetailDecoder(ModelMixin, ConfigMixin):
     enlargement (see `evidence`), and the latents with noise of a known level, as in cascaded diffusion (arXiv
     2106.15282): the more of it, the less of the latents' detail is believed. Fresh, it is the enlargement.
 
-    One that is told the surface at the large size draws outlines where the depth has them: see `_Outlines`.
+    One that is told the surface at the large size draws outlines where the depth has them, by `GuidedUpsampling`. To
+    the enlargement comes how that differs along the surface from what it is without, which is nothing but where a
+    surface ends: of the small image, and of what the convolutions find that each small pixel would show if it lay on
+    one surface alone. Before and after them, what the small pixels' means lack is given back along the surface.
 
     Args:
         latent_channels: of the autoencoder.
         factor: how many times larger the images become.
         width, layers: channels and number of the residual blocks.
-        guide_channels: g below; those of `surface_fields`, or 0 = it is not told the surface. With them, the factor is
-            a power of two.
+        guide_channels: g below; those of `surface_fields`, or 0 = it is not told the surface.
     """
 
     @register_to_config
@@ -45,10 +49,12 @@ class DetailDecoder(ModelMixin, ConfigMixin):
             for _ in range(layers)
         )
         self.write = nn.Conv2d(width, 3 * factor**2, 3, padding=1)
-        self.outlines = _Outlines(guide_channels, factor) if guide_channels else None
-        # What each small pixel would show if it lay on one surface alone, beside what it shows.
-        self.unmix = nn.Conv2d(width, 3, 3, padding=1) if guide_channels else None
-        for value in chain.from_iterable(part.parameters() for part in (self.write, self.unmix) if part is not None):
+        last = [self.write]
+        if guide_channels:
+            self.rise = GuidedUpsampling(guide_channels, factor, _HIDDEN, _KEYS)
+            self.unmix = nn.Conv2d(width, 3, 3, padding=1)
+            last.append(self.unmix)
+        for value in chain.from_iterable(part.parameters() for part in last):
             nn.init.zeros_(value)
 
     def forward(
@@ -80,52 +86,35 @@ class DetailDecoder(ModelMixin, ConfigMixin):
             F.interpolate(latents, shape, mode="nearest"),
             level[:, None, None, None].expand(-1, 1, *shape),
         ]
-        base, along = bicubic(small, factor), None
-        if self.outlines is not None and surface is not None:
-            along = self.outlines.weights(surface.to(self.dtype), small.dtype)
-            change = self.outlines(small, along)
-            base = base + change
-            inputs += [F.pixel_unshuffle(surface, factor), _FINE * F.pixel_unshuffle(change, factor)]
-        elif self.outlines is not None:
-            inputs.append(small.new_zeros(len(small), (self.config.guide_channels + 3) * factor**2, *shape))
+        base, guided = bicubic(small, factor), self.config.guide_channels > 0
+        if guided:
+            if surface is None:
+                surface = small.new_zeros(len(small), self.config.guide_channels, *base.shape[2:])
+            weights, more = self._weights(surface.to(self.dtype), small)
+            along = self._given_back(base + self.rise.spread(small, more), small, weights)
+            inputs += [F.pixel_unshuffle(surface, factor), _FINE * F.pixel_unshuffle(along - base, factor)]
+            base = along
         x = self.read(torch.cat(inputs, 1).to(self.dtype))
         for block in self.residual_blocks:
             x = x + block(x)
-        if along is not None:
-            base = base + self.outlines(self.unmix(x).to(small.dtype), along) / _FINE
-        return base + F.pixel_shuffle(self.write(x), factor).to(small.dtype) / _FINE
+        large = base + F.pixel_shuffle(self.write(x), factor).to(small.dtype) / _FINE
+        if not guided:
+            return large
+        large = large + self.rise.spread(self.unmix(x).to(small.dtype), more) / _FINE
+        return self._given_back(large, small, weights)
 
-
-class _Outlines(nn.Module):
-    """What enlarging along the surface changes of enlarging without it: within a surface nothing; where one ends, each
-    large pixel takes from the small ones that lie on its own, see `GuidedUpsampling`.
-
-    The surface is never averaged: finer than a grid, it is folded into its channels.
-    """
-
-    def __init__(self, guide_channels: int, factor: int):
-        super().__init__()
-        self.folds = [factor >> level for level in range(1, factor.bit_length())]
-        self.rise = nn.ModuleList(GuidedUpsampling(guide_channels * fold**2) for fold in self.folds)
-
-    def weights(self, surface: torch.Tensor, dtype: torch.dtype) -> list[tuple[torch.Tensor, torch.Tensor]]:
-        """Of each doubling, what it takes along a surface (n, g, H, W), and what without; of that dtype."""
-        # Rounded to half the precision they would not add up to one.
+    def _weights(self, surface: torch.Tensor, small: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """What large pixels take of the small ones around them, and how much that is more than they would take without
+        the surface."""
+        # In less than single precision weights would not add up to one.
         with torch.autocast(surface.device.type, enabled=False):
-            found = []
-            for rise, fold in zip(self.rise, self.folds, strict=True):
-                guide = F.pixel_unshuffle(surface, fold)
-                shape = len(guide), guide.shape[2] // 2, guide.shape[3] // 2
-                found.append((rise.weights(shape, dtype, guide), rise.weights(shape, dtype, None)))
-            return found
+            weights = self.rise.weights(surface, small.dtype)
+            return weights, weights - self.rise.plain(small)
 
-    def forward(self, small: torch.Tensor, weights: list[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
-        """(n, c, h, w) to the change of (n, c, h factor, w factor)."""
-        with torch.autocast(small.device.type, enabled=False):
-            along = without = small
-            for own, plain in weights:
-                along, without = spread(along, own), spread(without, plain)
-            return along - without
+    def _given_back(self, large: torch.Tensor, small: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        """Large images with what their means over the small pixels lack, spread along the surface: iterative
+        back-projection (Irani and Peleg, 1991), of which this is one round."""
+        return large + self.rise.spread(small - F.avg_pool2d(large, self.config.factor), weights)
 
 
 def believed(latents: torch.Tensor, noise: torch.Tensor, level: torch.Tensor) -> torch.Tensor:

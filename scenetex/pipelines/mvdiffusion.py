@@ -239,7 +239,13 @@ class MVDiffusionPipeline(MultiViewPipeline):
             latents = self._large_latents(small, scenery, request, tiles, invented)
             if latent:
                 return latents
-            large = self._large_images(latents, small, scenery, correspondence, tiles, detail, large_views)
+            tiles, together = tiles.scaled(self.vae_scale_factor), correspondence and len(scenery) > 1
+            if self.detail_decoder is None:
+                large = self._decoded(latents, tiles)
+            else:
+                large = add_detail(self.detail_decoder, latents, small, scenery, detail, together, tiles, large_views)
+            # The mean over each small pixel is that pixel.
+            large = restore(large, small.to(large.device) * 2 - 1)
             return self._agreed(large, scenery) if fusion and len(large) > 1 else large
 
         found = self._finish(run, request, output_type)
@@ -296,25 +302,10 @@ class MVDiffusionPipeline(MultiViewPipeline):
         denoiser = LargeDenoiser(unet, self.scheduler, views, low, tiles, request)
         return self._window_by_window(views, request, tiles.shape, {}, denoiser.denoise)
 
-    def _large_images(
-        self,
-        latents: torch.Tensor,
-        small: torch.Tensor,
-        views: SceneViews,
-        together: bool,
-        tiles: Tiles,
-        detail: float,
-        large_views: ViewSet | None,
-    ) -> torch.Tensor:
-        """Large images (m, 3, H, W), -1..1, of which the mean over each small pixel is that pixel."""
-        cell = self.vae_scale_factor
-        if self.detail_decoder is not None:
-            seen = together and len(views) > 1, tiles.scaled(cell), large_views
-            large = add_detail(self.detail_decoder, latents, small, views, detail, *seen)
-        else:
-            # One image and one tile at a time: at this size the autoencoder takes more memory than the UNet.
-            large = torch.cat([tiles.scaled(cell).blend(partial(self._decode_tile, z)) for z in latents.split(1)])
-        return restore(large, small.to(large.device) * 2 - 1)
+    def _decoded(self, latents: torch.Tensor, tiles: Tiles) -> torch.Tensor:
+        """Large images (m, 3, H, W), about -1..1, of latents (m, c, h, w), where the autoencoder makes them."""
+        # One image and one tile at a time: at this size it takes more memory than the UNet.
+        return torch.cat([tiles.blend(partial(self._decode_tile, z)) for z in latents.split(1)])
 
     def _decode_tile(self, latents: torch.Tensor, rows: slice, columns: slice) -> torch.Tensor:
         """A tile (1, 3, H, W) of the image of latents (1, c, h, w)."""

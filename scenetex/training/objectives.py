@@ -155,8 +155,8 @@ class DetailObjective(nn.Module):
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """`large` (n, 3, H, W) and `small` (n, 3, h, w) in -1..1, `difference` (n, 3, H, W) and `told` (n, h, w) of
-        other views, `latents`, `noise` (n, c, h', w') and `level` (n,) of that; for a decoder that is told it, `surface`
-        (n, g, H, W), zeros where it is not."""
+        other views, `latents`, `noise` (n, c, h', w') and `level` (n,) of that; `surface` (n, g, H, W) for a decoder
+        that is told it, zeros where it is not."""
         latents = believed(batch["latents"], batch["noise"], batch["level"])
         inputs = (batch[name] for name in ("level", "small", "difference", "told"))
         out = self.decoder(latents, *inputs, surface=batch.get("surface")).float()
