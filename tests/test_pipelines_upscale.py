@@ -373,5 +373,7 @@ def test_parts_that_are_missing_or_do_not_fit_are_named(tmp_path):
         make_pipeline(tmp_path, upscale_unet=SuperResolutionUNet.from_unet(other))
     with pytest.raises(InputError, match="detail decoder takes 5 channels"):
         make_pipeline(tmp_path, detail_decoder=DetailDecoder(5))
+    with pytest.raises(InputError, match="told 4 maps of the surface, of which there are 5"):
+        make_pipeline(tmp_path, detail_decoder=DetailDecoder(4, guide_channels=4))
     with pytest.raises(InputError, match=r"enlarges 2 times, the detail decoder 4 times"):
         make_pipeline(tmp_path, upscale_unet=make_super_resolution(2), detail_decoder=DetailDecoder(4, 4))

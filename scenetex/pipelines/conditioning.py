@@ -13,7 +13,7 @@ from torch.nn.functional import avg_pool2d, pixel_unshuffle
 
 from ..views.viewset import ViewSet
 
-_COMPONENTS = 5
+SURFACE_FIELDS = 5  # of `surface_fields`
 # Maps are halved before they are folded into latent cells: their edges stay sharp to a pixel, at a quarter of the cost.
 _POOL = 2
 # Heights, metres, are counted from about eye height and in about its size, as networks like their inputs.
@@ -66,7 +66,7 @@ def control_image(depth: np.ndarray) -> torch.Tensor:
 
 def surface_channels(factor: int) -> int:
     """Channels of `surface_maps` for latent cells of `factor` (even) image pixels."""
-    return _COMPONENTS * (factor // _POOL) ** 2
+    return SURFACE_FIELDS * (factor // _POOL) ** 2
 
 
 def surface_maps(views: ViewSet, factor: int) -> torch.Tensor:
@@ -93,7 +93,7 @@ def surface_fields(views: ViewSet) -> torch.Tensor:
         (m, 5, h, w) float32.
     """
     up = views.axis_alignment[2, :3]
-    maps = np.zeros((len(views), _COMPONENTS, *views.depth.shape[1:]), np.float32)
+    maps = np.zeros((len(views), SURFACE_FIELDS, *views.depth.shape[1:]), np.float32)
     floor = floor_height(views) if views.floor is None else views.floor
     for i, depth in enumerate(views.depth):
         valid = np.isfinite(depth) & (depth > 0)

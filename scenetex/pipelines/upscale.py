@@ -60,8 +60,8 @@ def check_large(large: ViewSet | None, views: SceneViews, factor: int) -> None:
     width, height = (side * factor for side in views.size)
     if large.size != (width, height):
         raise InputError(
-            f"large_views of {large.size[0]} x {large.size[1]} pixels; render them at {width} x {height}, {factor} times "
-            "the size of the views"
+            f"large_views of {large.size[0]} x {large.size[1]} pixels; render them at {width} x {height}, {factor} "
+            "times the size of the views"
         )
     same = resize_intrinsics(views.views.intrinsics, views.size, large.size)
     for i, frame in enumerate(views.names):
