@@ -88,9 +88,12 @@ class DetailDecoder(ModelMixin, ConfigMixin):
         ]
         base, guided = bicubic(small, factor), self.config.guide_channels > 0
         if guided:
+            weights = plain = self.rise.plain(small)
             if surface is None:
                 surface = small.new_zeros(len(small), self.config.guide_channels, *base.shape[2:])
-            weights, more = self._weights(surface.to(self.dtype), small)
+            else:
+                weights = self._weights(surface.to(self.dtype), small.dtype)
+            more = weights - plain
             along = self._given_back(base + self.rise.spread(small, more), small, weights)
             inputs += [F.pixel_unshuffle(surface, factor), _FINE * F.pixel_unshuffle(along - base, factor)]
             base = along
@@ -103,13 +106,11 @@ class DetailDecoder(ModelMixin, ConfigMixin):
         large = large + self.rise.spread(self.unmix(x).to(small.dtype), more) / _FINE
         return self._given_back(large, small, weights)
 
-    def _weights(self, surface: torch.Tensor, small: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """What large pixels take of the small ones around them, and how much that is more than they would take without
-        the surface."""
+    def _weights(self, surface: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        """What large pixels take of the small ones around them, along the surface."""
         # In less than single precision weights would not add up to one.
         with torch.autocast(surface.device.type, enabled=False):
-            weights = self.rise.weights(surface, small.dtype)
-            return weights, weights - self.rise.plain(small)
+            return self.rise.weights(surface, dtype)
 
     def _given_back(self, large: torch.Tensor, small: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         """Large images with what their means over the small pixels lack, spread along the surface: iterative
