@@ -3,15 +3,20 @@
 import json
 
 import cv2
+import numpy as np
 import pytest
 import tiny_pipeline
+import torch
 from test_pipeline_generated import command, walk  # noqa: F401 (a fixture)
 from tiny_super_resolution import make_super_resolution
 
 from scenetex import InputError, texture_scene
 from scenetex.job.generation import Generation
 from scenetex.job.run import run_stages
+from scenetex.models import DetailDecoder
+from scenetex.pipelines import MVDiffusionPipeline
 from scenetex.scene.load import load_scene
+from scenetex.views.viewset import render_views
 
 PROMPT = ("--prompt", "a red room", "--keyframes", "2", "--between", "0", "--formats", "glb")
 
@@ -51,6 +56,27 @@ def test_large_images_show_what_the_small_ones_show(walk, model):  # noqa: F811
         assert b.shape == (96, 128, 3)
         shrunk = b.reshape(48, 2, 64, 2, 3).mean((1, 3))
         assert abs(shrunk - a).mean() < 4
+
+
+def test_a_decoder_that_is_told_the_surface_gets_it_from_the_mesh(walk, tmp_path, monkeypatch):  # noqa: F811
+    """At the size of the large images, of the views that are made larger."""
+    torch.manual_seed(0)
+    decoder = DetailDecoder(4, 2, width=8, layers=1, guide_channels=5)
+    tiny_pipeline.make_pipeline(tmp_path / "tokens", detail_decoder=decoder).save_pretrained(tmp_path / "told")
+    seen, upscale = [], MVDiffusionPipeline.upscale
+
+    def watched(pipe, *args, **options):
+        seen.append(options["large_views"])
+        return upscale(pipe, *args, **options)
+
+    monkeypatch.setattr(MVDiffusionPipeline, "upscale", watched)
+    options = dict(prompt="a", model=str(tmp_path / "told"), steps=1, image_size=(64, 48), between=0, device="cpu")
+    scene = load_scene(walk)
+    made = run_stages(scene, generation=Generation.of(options | {"upscale": 2}), keyframes="2", texture_size=64)
+    (large,) = seen
+    truth = render_views(scene, list(made.views.frame_ids), (128, 96))
+    assert large.size == (128, 96) and np.array_equal(large.depth, truth.depth)
+    assert "render surface" in made.seconds
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from scenetex.pipelines.conditioning import (
     depth_channel,
     floor_height,
     make_guide,
+    surface_by_view,
     surface_channels,
     surface_fields,
     surface_maps,
@@ -145,3 +146,11 @@ def test_one_channel_is_depth_and_more_are_the_surface():
     views = room_views(2)
     assert torch.equal(make_guide(views, 1, 8), depth_channel(views.depth, 8))
     assert torch.equal(make_guide(views, 80, 8), surface_maps(views, 8))
+
+
+def test_one_view_after_the_other_is_all_of_them():
+    views = views_from([tilted(0.3 * i, 0.5 - 0.4 * i, 0.0) for i in range(3)])
+    whole = surface_fields(views)
+    assert torch.equal(torch.stack(list(surface_by_view(views))), whole)
+    # By itself, the view that looks up would take what it sees for the floor.
+    assert not torch.equal(surface_fields(views.at([2]))[0], whole[2])

@@ -4,14 +4,21 @@ import copy
 
 import numpy as np
 import pytest
+import tiny_scan
 import torch
 from tiny_pipeline import MVDiffusionPipeline, make_pipeline, room_views, some_of
 from tiny_super_resolution import make_light_unet, make_super_resolution
 
 from scenetex import InputError, SuperResolutionUNet
 from scenetex.models import DetailDecoder
+from scenetex.pipelines.conditioning import surface_fields
 from scenetex.pipelines.cross_view import agree
+from scenetex.pipelines.noise import draw_noise
+from scenetex.pipelines.scene_views import SceneViews
 from scenetex.pipelines.upscale import enlarged, restore
+from scenetex.scene.camera import resize_intrinsics
+from scenetex.scene.mesh import Mesh
+from scenetex.views.viewset import cast_views
 
 VIEWS = room_views(4, size=(32, 24))
 
@@ -263,10 +270,71 @@ def test_detail_decoder_is_saved(detailed, tmp_path):
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
+def larger(views, factor: int = 4):
+    """The same cameras with images as many times as large."""
+    size = tuple(side * factor for side in views.size)
+    mesh = Mesh(tiny_scan.ROOM_VERTICES, tiny_scan.ROOM_FACES)
+    intrinsics = resize_intrinsics(views.intrinsics, views.size, size)
+    return cast_views(mesh, intrinsics, views.cam_to_world, size, views.frame_ids)
+
+
+LARGE = larger(VIEWS)
+
+
+def told_decoder(layers: int = 2) -> DetailDecoder:
+    """Of random weights, told the surface."""
+    torch.manual_seed(2)
+    decoder = DetailDecoder(4, 4, width=8, layers=layers, guide_channels=5).eval()
+    for part in (decoder.write, decoder.unmix):
+        torch.nn.init.normal_(part.weight, std=0.05)
+    return decoder
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    return make_pipeline(tmp_path_factory.mktemp("told") / "tokens", detail_decoder=told_decoder())
+
+
+def test_large_views_tell_the_surface(told, detailed):
+    """To a decoder that is told it; each view its own, with heights from the floor that all of them see."""
+    off = {"correspondence": False, "shared_noise": False, "fusion": False}
+    seen, unseen = upscale(told, large_views=LARGE, **off), upscale(told, **off)
+    assert seen.shape == (4, 96, 128, 3) and not np.allclose(seen, unseen, atol=0.01)
+    assert np.abs(shrunk(seen) - IMAGES).mean() < 0.002
+    small = torch.from_numpy(IMAGES[2:3]).permute(0, 3, 1, 2)
+    noise = draw_noise(0, SceneViews.of(VIEWS).noise_seeds, (4, 12, 16))[2:3]
+    nothing = torch.zeros(1, 3, 96, 128), torch.zeros(1, 24, 32)
+    surface = surface_fields(LARGE)[2:3]
+    with torch.no_grad():
+        plain = told.detail_decoder(noise, torch.ones(1), small * 2 - 1, *nothing, surface=surface)
+    exact = restore(plain, small * 2 - 1)[0].permute(1, 2, 0) / 2 + 0.5
+    assert np.allclose(seen[2], exact.numpy(), atol=1e-4)
+    assert np.array_equal(upscale(detailed, large_views=LARGE), upscale(detailed))
+
+
+def test_the_order_of_large_views_does_not_show(told):
+    order = [2, 0, 3, 1]
+    straight = upscale(told, large_views=LARGE)
+    turned = upscale(told, IMAGES[order], some_of(VIEWS, order), large_views=some_of(LARGE, order))
+    assert np.allclose(turned, straight[order], atol=1e-4)
+
+
+def test_the_surface_in_tiles_leaves_no_seam(tmp_path):
+    pipe = make_pipeline(tmp_path / "tokens", detail_decoder=told_decoder(layers=1))
+    views = room_views(2, size=(48, 32))
+    options = {"large_views": larger(views), "views": views, "images": pictures(2, (32, 48))}
+    whole, tiled = (upscale(pipe, tile=tile, **options) for tile in (None, 64))
+    assert np.abs(whole - tiled).mean() < 0.005 and np.abs(whole - tiled).max() < 0.1
+    untold = upscale(pipe, **options | {"large_views": None})
+    assert np.abs(whole - untold).mean() > 4 * np.abs(whole - tiled).mean()
+
+
 def test_half_precision(tmp_path):
     decoder = DetailDecoder(4, 4, width=8, layers=1)
     narrow = make_pipeline(tmp_path, upscale_unet=make_super_resolution(), detail_decoder=decoder).to(torch.bfloat16)
     assert np.isfinite(upscale(narrow)).all()
+    told = make_pipeline(tmp_path, detail_decoder=told_decoder()).to(torch.bfloat16)
+    assert np.isfinite(upscale(told, large_views=LARGE)).all()
 
 
 @pytest.mark.parametrize(
@@ -284,6 +352,10 @@ def test_half_precision(tmp_path):
         ({"joint_views": 2}, "joint_views 2"),
         ({"latents": torch.zeros(4, 4, 3, 4)}, "latents are"),
         ({"output_type": "jpg"}, "output_type"),
+        ({"large_views": "room"}, "large_views: str is not a ViewSet"),
+        ({"large_views": LARGE.at([0, 1, 2])}, "3 large_views for 4 views"),
+        ({"large_views": VIEWS}, "large_views of 32 x 24 pixels; render them at 128 x 96, 4 times"),
+        ({"large_views": LARGE.at([0, 2, 1, 3])}, "large_views: view 1 has not the camera of frame 10"),
         ({"images": pictures(size=(20, 28)), "views": room_views(4, size=(28, 20))}, "multiples of 8"),
     ],
 )
@@ -301,5 +373,7 @@ def test_parts_that_are_missing_or_do_not_fit_are_named(tmp_path):
         make_pipeline(tmp_path, upscale_unet=SuperResolutionUNet.from_unet(other))
     with pytest.raises(InputError, match="detail decoder takes 5 channels"):
         make_pipeline(tmp_path, detail_decoder=DetailDecoder(5))
+    with pytest.raises(InputError, match="told 4 maps of the surface, of which there are 5"):
+        make_pipeline(tmp_path, detail_decoder=DetailDecoder(4, guide_channels=4))
     with pytest.raises(InputError, match=r"enlarges 2 times, the detail decoder 4 times"):
         make_pipeline(tmp_path, upscale_unet=make_super_resolution(2), detail_decoder=DetailDecoder(4, 4))

@@ -7,7 +7,7 @@ from tiny_training import SIZE, tiny_autoencoder, tiny_pipeline, tiny_unet
 
 from scenetex.data.rooms import RoomStream
 from scenetex.models import SuperResolutionUNet
-from scenetex.pipelines.conditioning import make_guide
+from scenetex.pipelines.conditioning import make_guide, surface_fields
 from scenetex.pipelines.cross_view import evidence
 from scenetex.pipelines.upscale import enlarged
 from scenetex.training.encoded import encode_detail, encode_large, encode_sample
@@ -79,3 +79,11 @@ def test_detail_is_told_of_the_middle_of_large_images(pipe, factor):
     assert (encoded.told > 0).any()
     exact = pipe.encode_image(large.images[1, *middle].astype(np.float32) / 255)
     torch.testing.assert_close(encoded.latents[1], exact, rtol=0, atol=1e-4)
+
+
+def test_detail_is_told_the_surface_of_the_large_images(pipe):
+    """Heights count from the floor that all views see, not each by itself."""
+    large = RoomStream(0, 3, (128, 96)).sample(0)
+    told = encode_detail(large, pipe.vae, 4, surface=True).surface
+    assert torch.equal(told, surface_fields(large.views)[:, :, 24:72, 32:96])
+    assert encode_detail(large, pipe.vae, 4).surface is None

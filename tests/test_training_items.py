@@ -12,9 +12,10 @@ from tiny_pipeline import room_views
 from scenetex import InputError
 from scenetex.data.sample import Sample
 from scenetex.training.batches import Schedule
-from scenetex.training.encoded import Encoded
+from scenetex.training.encoded import Encoded, EncodedDetail
 from scenetex.training.items import (
     choose_views,
+    detail_items,
     image_items,
     multi_view_item,
     single_view_items,
@@ -198,3 +199,17 @@ def test_surface_items_tell_views_parts_and_wear():
     # Three runs of views; rows 0 to 3 and columns 0 to 3 of the 6 x 8 cells.
     assert {s[0] for s in seen} == {0, 1, 2} and {s[1:] for s in seen} == {(r, c) for r in range(4) for c in range(4)}
     assert 0.88 < np.mean(told) < 0.98 and 0.2 < np.mean(np.array(blurred) > 0) < 0.4
+
+
+def test_the_surface_is_told_of_the_part_that_is_seen():
+    """Each large pixel's own; of some views, nothing."""
+    places = torch.arange(96.0 * 128).view(96, 128) + 1
+    maps = {"large": places.expand(40, 3, -1, -1), "difference": torch.zeros(40, 3, 96, 128)}
+    small = {"small": torch.zeros(40, 3, 24, 32), "told": torch.zeros(40, 24, 32)}
+    made = EncodedDetail(torch.zeros(40, 4, 12, 16), **maps, **small, surface=places.expand(40, 5, -1, -1))
+    items = detail_items(made, np.random.default_rng(0), (4, 6))
+    told = [item for item in items if item["surface"].any()]
+    assert 25 < len(told) < 40 and all(item["surface"].shape == (5, 32, 48) for item in items)
+    assert all(torch.equal(item["surface"][k], item["large"][0]) for item in told for k in range(5))
+    untold = replace(made, surface=None)
+    assert all("surface" not in item for item in detail_items(untold, np.random.default_rng(0), (4, 6)))

@@ -168,7 +168,9 @@ def test_what_is_drawn_for_detail_is_the_same_from_files_as_they_were(tmp_path):
     halves = {name: getattr(was, name).half() for name in ("latents", "guide", "depth")}
     cameras = {name: getattr(was, name) for name in ("intrinsics", "cam_to_world")}
     save_file(halves | cameras, tmp_path / "a.safetensors", {"prompts": json.dumps(SENTENCES)})
-    second = told(detail_items(read_encoded(tmp_path / "a.safetensors", EncodedDetail), rng(), (3, 4))[1])
+    found = read_encoded(tmp_path / "a.safetensors", EncodedDetail)
+    assert found.surface is None
+    second = told(detail_items(found, rng(), (3, 4))[1])
     assert second == {
         "difference": pytest.approx([0.5141, 0.2167], abs=1e-3),
         "large": pytest.approx([0.1555, 0.3382], abs=1e-3),

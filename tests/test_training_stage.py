@@ -1,6 +1,7 @@
 """Every stage learns, trains what it should and nothing else, and leaves a model that the pipelines load."""
 
 from contextlib import closing
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from tiny_training import SIZE, FewRooms, changed, options, stage_of, tiny_pipel
 
 from scenetex import InputError, MVDiffusionPipeline
 from scenetex.data.rooms import RoomStream
-from scenetex.models import MultiViewUNet, PatchAutoencoder, SurfaceAutoencoder
+from scenetex.models import DetailDecoder, MultiViewUNet, PatchAutoencoder, SurfaceAutoencoder
 from scenetex.training.model_folder import save_pipeline, with_parts
 from scenetex.training.small_model import SMALL_GUIDANCE, SMALL_STEPS, small_super_resolution
 
@@ -183,6 +184,24 @@ def test_detail_is_trained_beside_everything_else(models, tmp_path):
     assert not changed(average.state_dict(), again.objective)
     sample = RoomStream(0, 3, (128, 96)).sample(5)
     assert made.paint(average, sample).shape == sample.images.shape
+
+
+def test_detail_is_told_the_surface_where_the_autoencoder_is(models, tmp_path):
+    """A new decoder; one that is there keeps its shape, and finds its samples where they were."""
+    widths = {"encoder_widths": (8, 8, 8), "decoder_widths": (8, 8, 8)}
+    vae = SurfaceAutoencoder(latent_channels=4, **widths, encoder_layers=(1, 1, 1), decoder_layers=(1, 1, 1))
+    save_pipeline(tmp_path / "told", with_parts(tiny_pipeline(), vae=vae))
+    cache = {"cache": tmp_path / "cache"}
+    made, before, average = trained(options("detail", models, tmp_path / "one", model=str(tmp_path / "told"), **cache))
+    assert average.decoder.config.guide_channels == 5
+    assert any(name.startswith("decoder.rise") for name in changed(before, average))
+    sample = RoomStream(0, 3, (128, 96)).sample(5)
+    flat = replace(sample, views=replace(sample.views, depth=0 * sample.views.depth))
+    assert not np.array_equal(made.paint(average, sample), made.paint(average, flat))
+    plain = with_parts(tiny_pipeline(), vae=vae, detail_decoder=DetailDecoder(4, 4, width=8, layers=1))
+    save_pipeline(tmp_path / "plain", plain)
+    kept = stage_of(options("detail", models, tmp_path / "two", model=str(tmp_path / "plain"), **cache))
+    assert kept.objective.decoder.config.guide_channels == 0 and len(list((tmp_path / "cache").glob("[0-9a-f]*"))) == 2
 
 
 def test_super_resolution_starts_from_a_given_unet(models, tmp_path):

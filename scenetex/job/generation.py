@@ -176,9 +176,9 @@ def generate_images(
     if found is None:
         images = _generated(model(), views, at, generation, stages, progress, regions)
         if generation.upscale > 1:
-            images = _upscaled(model(), views, images, generation, stages, progress)
+            images = _upscaled(model(), scene, views, images, generation, stages, progress)
         found = {"images": images} | _used(generation)
-        stages.keep("images", ("small", "generate", "interpolate", "upscale"), **found)
+        stages.keep("images", ("small", "generate", "interpolate", "render surface", "upscale"), **found)
     stages.used |= {name: found[name] for name in _LEFT_OPEN}
     if generation.upscale > 1:
         with stages.stage("render large"):
@@ -278,6 +278,7 @@ def _generated(
 
 def _upscaled(
     pipe: "MVDiffusionPipeline",
+    scene: Scene,
     views: ViewSet,
     images: np.ndarray,
     generation: Generation,
@@ -289,6 +290,10 @@ def _upscaled(
     sampling = replace(generation.sampling, steps=None, guidance_scale=None)
     options: dict[str, Any] = {"factor": generation.upscale, "tile": generation.upscale_tile}
     options |= {"negative_prompt": generation.negative_prompt}
+    if pipe.takes_large_views:
+        with stages.stage("render surface", len(views)) as done:
+            width, height = (side * generation.upscale for side in views.size)
+            options["large_views"] = render_views(scene, list(views.frame_ids), (width, height), done)
     pipe.set_progress_bar_config(disable=not progress, desc="upscale", leave=False)
 
     def attempt(joint_views: int) -> np.ndarray:

@@ -13,7 +13,6 @@ from torch import nn
 from torch.nn import functional as F
 
 _FOLD = 2  # pixels across the patches that become channels first: the full resolution is never computed at
-_KEYS = 16  # components by which fine cells tell coarse ones apart
 
 
 class SurfaceAutoencoder(ModelMixin, ConfigMixin):
@@ -82,8 +81,8 @@ class SurfaceAutoencoder(ModelMixin, ConfigMixin):
 
 
 class GuidedUpsampling(nn.Module):
-    """Twice the resolution: a fine cell takes the mean of the 3 x 3 coarse cells around it, weighted by how like its
-    own surface theirs is (joint bilateral upsampling, Kopf et al. 2007, with a learnt likeness).
+    """`factor` times the resolution: a fine cell takes the mean of the 3 x 3 coarse cells around it, weighted by how
+    like its own surface theirs is (joint bilateral upsampling, Kopf et al. 2007, with a learnt likeness).
 
     The weights are the softmax of -|f(p) - f(n)|^2 + b, where f is what a small network makes of the surface at a fine
     cell p, and of a coarse cell n the mean of its fine ones; b depends on where p lies in its coarse cell and on which
@@ -91,29 +90,44 @@ class GuidedUpsampling(nn.Module):
 
     Args:
         guide_channels: of the surface on the fine grid.
+        factor: fine cells across a coarse one.
+        hidden, keys: channels within the network, and components of f, by which fine cells tell coarse ones apart.
     """
 
-    def __init__(self, guide_channels: int):
+    def __init__(self, guide_channels: int, factor: int = 2, hidden: int = 48, keys: int = 16):
         super().__init__()
-        self.likeness = nn.Sequential(nn.Conv2d(guide_channels, 48, 1), nn.SiLU(), nn.Conv2d(48, _KEYS, 1))
-        fine, coarse = torch.tensor([-0.25, 0.25]), torch.tensor([-1.0, 0.0, 1.0])
+        self.factor = factor
+        self.likeness = nn.Sequential(nn.Conv2d(guide_channels, hidden, 1), nn.SiLU(), nn.Conv2d(hidden, keys, 1))
+        fine, coarse = (torch.arange(factor) + 0.5) / factor - 0.5, torch.tensor([-1.0, 0.0, 1.0])
         along = (fine[:, None] - coarse) ** 2
         distance = along[:, None, :, None] + along[None, :, None, :]
-        self.place = nn.Parameter(-2 * distance.reshape(4, 9))
+        self.place = nn.Parameter(-2 * distance.reshape(factor**2, 9))
 
     def forward(self, x: torch.Tensor, guide: torch.Tensor | None) -> torch.Tensor:
-        """(n, c, h, w) and the surface (n, g, 2 h, 2 w), or None, to (n, c, 2 h, 2 w)."""
-        n, c, h, w = x.shape
-        logits = self.place.to(x.dtype).expand(n * h * w, 4, 9)
-        if guide is not None:
-            fine = self.likeness(guide).to(x.dtype)
-            keys = _around(F.avg_pool2d(fine, 2))
-            queries = fine.view(n, _KEYS, h, 2, w, 2).permute(0, 2, 4, 3, 5, 1).reshape(n * h * w, 4, _KEYS)
-            # |f(p)|^2 is the same for all neighbours: the softmax does not see it.
-            logits = logits + 2 * queries @ keys.mT - keys.square().sum(2)[:, None]
-        found = logits.softmax(2) @ _around(x)
-        found = found.view(n, h, w, 2, 2, c).permute(0, 1, 3, 2, 4, 5).reshape(n, 2 * h, 2 * w, c)
-        return found.permute(0, 3, 1, 2)
+        """(n, c, h, w) and the surface (n, g, factor h, factor w), or None, to (n, c, factor h, factor w)."""
+        return self.spread(x, self.plain(x) if guide is None else self.weights(guide, x.dtype))
+
+    def plain(self, x: torch.Tensor) -> torch.Tensor:
+        """(n h w, factor^2, 9), what each fine cell of maps (n, c, h, w) takes of the 3 x 3 coarse ones around it where
+        the surface is not known."""
+        n, _, h, w = x.shape
+        return self.place.to(x.dtype).softmax(1).expand(n * h * w, -1, -1)
+
+    def weights(self, guide: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+        """The same, of that dtype, where the surface is `guide`."""
+        fine, r = self.likeness(guide).to(dtype), self.factor
+        n, keys, h, w = fine.shape
+        queries = fine.view(n, keys, h // r, r, w // r, r).permute(0, 2, 4, 3, 5, 1).reshape(-1, r * r, keys)
+        coarse = _around(F.avg_pool2d(fine, r))
+        # |f(p)|^2 is the same for all neighbours: the softmax does not see it.
+        logits = self.place.to(dtype) + 2 * queries @ coarse.mT - coarse.square().sum(2)[:, None]
+        return logits.softmax(2)
+
+    def spread(self, x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+        """(n, c, h, w) to (n, c, factor h, factor w), by such weights."""
+        (n, c, h, w), r = x.shape, self.factor
+        found = (weights @ _around(x)).view(n, h, w, r, r, c).permute(0, 1, 3, 2, 4, 5)
+        return found.reshape(n, r * h, r * w, c).permute(0, 3, 1, 2)
 
 
 def _around(x: torch.Tensor) -> torch.Tensor:

@@ -4,6 +4,9 @@ A UNet that takes `surface_channels` beside its latents is fed `surface_maps`, w
 guess from one normalised depth map: where up is, how high things are. Stable Diffusion's take depth alone.
 """
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch.nn.functional import avg_pool2d, pixel_unshuffle
@@ -11,7 +14,7 @@ from torch.nn.functional import avg_pool2d, pixel_unshuffle
 from ..views.viewset import ViewSet
 from .known_pixels import fill
 
-_COMPONENTS = 5
+SURFACE_FIELDS = 5  # of `surface_fields`
 # Maps are halved before they are folded into latent cells: their edges stay sharp to a pixel, at a quarter of the cost.
 _POOL = 2
 # Heights, metres, are counted from about eye height and in about its size, as networks like their inputs.
@@ -65,7 +68,7 @@ def control_image(depth: np.ndarray) -> torch.Tensor:
 
 def surface_channels(factor: int) -> int:
     """Channels of `surface_maps` for latent cells of `factor` (even) image pixels."""
-    return _COMPONENTS * (factor // _POOL) ** 2
+    return SURFACE_FIELDS * (factor // _POOL) ** 2
 
 
 def surface_maps(views: ViewSet, factor: int) -> torch.Tensor:
@@ -93,7 +96,7 @@ def surface_fields(views: ViewSet) -> torch.Tensor:
         (m, 5, h, w) float32.
     """
     up = views.axis_alignment[2, :3]
-    maps = np.zeros((len(views), _COMPONENTS, *views.depth.shape[1:]), np.float32)
+    maps = np.zeros((len(views), SURFACE_FIELDS, *views.depth.shape[1:]), np.float32)
     floor = floor_height(views) if views.floor is None else views.floor
     for i, depth in enumerate(views.depth):
         valid = np.isfinite(depth) & (depth > 0)
@@ -109,6 +112,13 @@ def surface_fields(views: ViewSet) -> torch.Tensor:
         if not valid.all() and valid.mean() > _WHOLE:
             maps[i] = np.moveaxis(fill(np.moveaxis(maps[i], 0, -1), valid), -1, 0)
     return torch.from_numpy(maps)
+
+
+def surface_by_view(views: ViewSet) -> Iterator[torch.Tensor]:
+    """The same of one view after the other, (5, h, w) float32 each: of all large views at once it would fill memory."""
+    floor = floor_height(views) if views.floor is None else views.floor
+    for i in range(len(views)):
+        yield surface_fields(replace(views.at([i]), floor=floor))[0]
 
 
 def floor_height(views: ViewSet) -> float:

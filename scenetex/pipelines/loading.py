@@ -24,7 +24,7 @@ from ..files.reading import check_path
 from ..limits import check_device_is_here
 from ..models import DetailDecoder, SuperResolutionUNet
 from ..models.patch_autoencoder import image_factor
-from .conditioning import surface_channels
+from .conditioning import SURFACE_FIELDS, surface_channels
 from .images import Autoencoder
 from .near_words import near_words
 from .whole_model import check_loaded, check_whole
@@ -129,6 +129,11 @@ def check_parts(
         raise InputError(
             f"the detail decoder takes {detail_decoder.config.latent_channels} channels, but the autoencoder gives "
             f"{latent}; pass one that was trained with this autoencoder"
+        )
+    if detail_decoder is not None and detail_decoder.config.guide_channels not in (0, SURFACE_FIELDS):
+        raise InputError(
+            f"the detail decoder is told {detail_decoder.config.guide_channels} maps of the surface, of which there "
+            f"are {SURFACE_FIELDS}; pass one that takes those, or none"
         )
     if None not in (upscale_unet, detail_decoder) and upscale_unet.config.factor != detail_decoder.config.factor:
         raise InputError(

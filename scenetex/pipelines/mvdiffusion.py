@@ -19,7 +19,7 @@ from .region_prompts import RegionPrompts
 from .scene_views import SceneViews
 from .task import Request, Task
 from .tiles import Tiles, check_tile
-from .upscale import LargeDenoiser, add_detail, check_detail, enlarged, restore
+from .upscale import LargeDenoiser, add_detail, check_detail, check_large, enlarged, restore
 
 
 class MVDiffusionPipeline(MultiViewPipeline):
@@ -193,6 +193,7 @@ class MVDiffusionPipeline(MultiViewPipeline):
         return_dict: bool = True,
         callback_on_step_end: Callable[..., Any] | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
+        large_views: ViewSet | None = None,
     ) -> ImagePipelineOutput | tuple[Any, ...]:
         """Large images of views whose small images are there; needs the optional part `upscale_unet`, or
         `detail_decoder`, or better both.
@@ -211,18 +212,21 @@ class MVDiffusionPipeline(MultiViewPipeline):
                 nothing but that decoder.
             tile: side of tiles, pixels of the large images; None = whole images at once. Bounds the memory, as does
                 `joint_views`; tiles overlap and are denoised together, so that none of them shows.
+            large_views: the same views at the size of the large images, for a detail decoder that is told the surface:
+                outlines become as sharp as the depth; None = it is not known.
 
         The other arguments, what is returned and what is raised are those of calling the pipeline.
 
         Raises:
-            InputError: images that do not match the views in number or size, a factor that is not the model's, no
+            InputError: images or large views that do not match the views, a factor that is not the model's, no
                 super-resolution model.
         """
         unused = {"ip_adapter_image": None, "ip_adapter_image_embeds": None}
         request = self._request(locals(), controlnet_conditioning_scale=1.0, fusion=False, **unused)
-        self.upscale_factor(factor)
+        factor = self.upscale_factor(factor)
         detail = check_detail(self.upscale_unet, detail, output_type == "latent")
         scenery = SceneViews.of(views)
+        check_large(large_views, scenery, factor)
         images = list(images)
         if len(images) != len(scenery):
             raise InputError(f"{len(images)} images for {len(scenery)} views; pass one image per view")
@@ -235,7 +239,13 @@ class MVDiffusionPipeline(MultiViewPipeline):
             latents = self._large_latents(small, scenery, request, tiles, invented)
             if latent:
                 return latents
-            large = self._large_images(latents, small, scenery, correspondence, tiles, detail)
+            tiles, together = tiles.scaled(self.vae_scale_factor), correspondence and len(scenery) > 1
+            if self.detail_decoder is None:
+                large = self._decoded(latents, tiles)
+            else:
+                large = add_detail(self.detail_decoder, latents, small, scenery, detail, together, tiles, large_views)
+            # The mean over each small pixel is that pixel.
+            large = restore(large, small.to(large.device) * 2 - 1)
             return self._agreed(large, scenery) if fusion and len(large) > 1 else large
 
         found = self._finish(run, request, output_type)
@@ -256,6 +266,11 @@ class MVDiffusionPipeline(MultiViewPipeline):
         if asked not in (None, trained):
             raise InputError(f"cannot upscale {asked} times: the model was trained to upscale {trained} times")
         return trained
+
+    @property
+    def takes_large_views(self) -> bool:
+        """Whether the detail decoder is told the surface at the size of the large images, see `upscale`."""
+        return self.detail_decoder is not None and self.detail_decoder.config.guide_channels > 0
 
     def _tiles(self, views: SceneViews, tile: int | None) -> Tiles:
         """Tiles of the large latents; `tile` is their side, pixels of the large images, None = whole ones.
@@ -287,19 +302,10 @@ class MVDiffusionPipeline(MultiViewPipeline):
         denoiser = LargeDenoiser(unet, self.scheduler, views, low, tiles, request)
         return self._window_by_window(views, request, tiles.shape, {}, denoiser.denoise)
 
-    def _large_images(
-        self, latents: torch.Tensor, small: torch.Tensor, views: SceneViews, together: bool, tiles: Tiles, detail: float
-    ) -> torch.Tensor:
-        """Large images (m, 3, H, W), -1..1, of which the mean over each small pixel is that pixel."""
-        cell = self.vae_scale_factor
-        if self.detail_decoder is not None:
-            large = add_detail(
-                self.detail_decoder, latents, small, views, detail, together and len(views) > 1, tiles.scaled(cell)
-            )
-        else:
-            # One image and one tile at a time: at this size the autoencoder takes more memory than the UNet.
-            large = torch.cat([tiles.scaled(cell).blend(partial(self._decode_tile, z)) for z in latents.split(1)])
-        return restore(large, small.to(large.device) * 2 - 1)
+    def _decoded(self, latents: torch.Tensor, tiles: Tiles) -> torch.Tensor:
+        """Large images (m, 3, H, W), about -1..1, of latents (m, c, h, w), where the autoencoder makes them."""
+        # One image and one tile at a time: at this size it takes more memory than the UNet.
+        return torch.cat([tiles.blend(partial(self._decode_tile, z)) for z in latents.split(1)])
 
     def _decode_tile(self, latents: torch.Tensor, rows: slice, columns: slice) -> torch.Tensor:
         """A tile (1, 3, H, W) of the image of latents (1, c, h, w)."""

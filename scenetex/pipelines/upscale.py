@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import torch
 from diffusers.schedulers import SchedulerMixin
 from torch.nn import functional as F
@@ -10,6 +11,9 @@ from torch.nn import functional as F
 from ..errors import InputError
 from ..models import SuperResolutionUNet
 from ..models.detail_decoder import DetailDecoder, believed, bicubic
+from ..scene.camera import resize_intrinsics
+from ..views.viewset import ViewSet
+from .conditioning import surface_by_view
 from .cross_view import evidence
 from .denoise import Part, denoise, guided
 from .noise import draw_noise
@@ -21,6 +25,8 @@ from .tiles import Tiles
 _ROUNDS = 8
 # Of a detail decoder's images, how much of what the super-resolution model invents is believed unless it is told.
 _DETAIL = 0.5
+# Cameras that differ less are the same: metres, and parts of directions; pixels of the large images.
+_SAME_POSE, _SAME_PIXEL = 1e-4, 0.1
 
 
 def check_detail(unet: SuperResolutionUNet | None, detail: float | None, latent: bool) -> float:
@@ -41,6 +47,27 @@ def check_detail(unet: SuperResolutionUNet | None, detail: float | None, latent:
     if detail is None:
         return _DETAIL if unet is not None else 0.0
     return float(detail)
+
+
+def check_large(large: ViewSet | None, views: SceneViews, factor: int) -> None:
+    """Raises InputError for large views that are not the `views` at `factor` times their size."""
+    if large is None:
+        return
+    if not isinstance(large, ViewSet):
+        raise InputError(f"large_views: {type(large).__name__} is not a ViewSet; make one with scenetex.render_views")
+    if len(large) != len(views):
+        raise InputError(f"{len(large)} large_views for {len(views)} views; render the same frames")
+    width, height = (side * factor for side in views.size)
+    if large.size != (width, height):
+        raise InputError(
+            f"large_views of {large.size[0]} x {large.size[1]} pixels; render them at {width} x {height}, {factor} "
+            "times the size of the views"
+        )
+    same = resize_intrinsics(views.views.intrinsics, views.size, large.size)
+    for i, frame in enumerate(views.names):
+        pose = np.allclose(large.cam_to_world[i], views.views.cam_to_world[i], rtol=0, atol=_SAME_POSE)
+        if not (pose and np.allclose(large.intrinsics[i], same[i], rtol=0, atol=_SAME_PIXEL)):
+            raise InputError(f"large_views: view {i} has not the camera of frame {frame}; render the same frames")
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,6 +118,7 @@ def add_detail(
     share: float,
     together: bool,
     tiles: Tiles,
+    large_views: ViewSet | None = None,
 ) -> torch.Tensor:
     """Large images (m, 3, H, W), about -1..1: one view at a time, and of it one tile.
 
@@ -102,6 +130,8 @@ def add_detail(
         share: how much of the detail in the latents is believed, 0..1.
         together: use what the views show of each other.
         tiles: of the large images.
+        large_views: the views at the size of the large images, for a decoder that is told their surface; None = it is
+            not known.
     """
     out, device, (h, w) = [], latents.device, small.shape[-2:]
     factor = decoder.config.factor
@@ -111,6 +141,7 @@ def add_detail(
     # What is not believed is covered by noise, the same every time.
     noise = draw_noise(0, views.noise_seeds, tuple(latents.shape[1:])).to(device)
     level = torch.full((1,), 1.0 - share, device=device)
+    surfaces = None if large_views is None or not decoder.config.guide_channels else surface_by_view(large_views)
     for i in range(len(latents)):
         seen = small.new_zeros(3, h * factor, w * factor), small.new_zeros(h, w)
         if together:
@@ -118,7 +149,9 @@ def add_detail(
         difference, told = (x.to(device) for x in seen)
         own, z = small[i].to(device), believed(latents[i][None].float(), noise[i][None], level)
 
-        maps = (z, cell), (own[None], factor), (difference[None], 1), (told[None], factor)
+        maps = [(z, cell), (own[None], factor), (difference[None], 1), (told[None], factor)]
+        if surfaces is not None:
+            maps.append((next(surfaces)[None].to(device), 1))
         out.append(tiles.blend(partial(_tile, decoder, level, maps)))
     return torch.cat(out)
 

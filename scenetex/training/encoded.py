@@ -10,7 +10,7 @@ from ..data.sample import Sample
 from ..models import SuperResolutionUNet
 from ..models.image_features import Eyes
 from ..models.patch_autoencoder import image_factor
-from ..pipelines.conditioning import make_guide
+from ..pipelines.conditioning import make_guide, surface_by_view
 from ..pipelines.cross_view import evidence
 from ..pipelines.upscale import enlarged
 from ..views.viewset import ViewSet
@@ -52,6 +52,7 @@ class EncodedDetail:
         small: (m, 3, H / factor, W / factor) float32 -1..1, the same at the size that is made larger.
         difference: (m, 3, H, W) float32, what other views show beside the small image, see `evidence`.
         told: (m, H / factor, W / factor) float32, where they show it.
+        surface: (m, 5, H, W) float32, what the large views see, see `surface_fields`; None where it is not told.
     """
 
     latents: torch.Tensor
@@ -59,6 +60,7 @@ class EncodedDetail:
     small: torch.Tensor
     difference: torch.Tensor
     told: torch.Tensor
+    surface: torch.Tensor | None = None
 
 
 def encode_sample(sample: Sample, vae: AutoencoderKL, guide_channels: int, eyes: Eyes | None = None) -> Encoded:
@@ -86,18 +88,21 @@ def encode_large(sample: Sample, vae: AutoencoderKL, unet: SuperResolutionUNet) 
     return _encoded(small, _latents(vae, middle), guide)
 
 
-def encode_detail(sample: Sample, vae: AutoencoderKL, factor: int) -> EncodedDetail:
-    """A sample of large images for the detail decoder: their middle, half as wide and high."""
+def encode_detail(sample: Sample, vae: AutoencoderKL, factor: int, surface: bool = False) -> EncodedDetail:
+    """A sample of large images for the detail decoder: their middle, half as wide and high, with the surface if it is
+    told that."""
     small, cell = sample.shrunk(factor), image_factor(vae)
     height, width = sample.images.shape[1:3]
     top, left = (side // cell // 4 * cell for side in (height, width))
     rows, columns = slice(top, height - top), slice(left, width - left)
     inner = (slice(top // factor, (height - top) // factor), slice(left // factor, (width - left) // factor))
     large, pictures = _planes(sample.images)[..., rows, columns], small.images.astype(np.float32) / 127.5 - 1
+    # Of each map a copy, not to keep the whole.
+    fields = [field[:, rows, columns].clone() for field in surface_by_view(sample.views)] if surface else None
     differences, shares = [], []
     for i in range(len(sample)):
         difference, told = evidence(pictures, i, small.views, factor)
-        differences.append(difference[:, rows, columns].clone())  # not to keep the whole
+        differences.append(difference[:, rows, columns].clone())
         shares.append(told[*inner])
     return EncodedDetail(
         latents=_latents(vae, large),
@@ -105,6 +110,7 @@ def encode_detail(sample: Sample, vae: AutoencoderKL, factor: int) -> EncodedDet
         small=_planes(pictures)[..., *inner],
         difference=torch.stack(differences),
         told=torch.stack(shares),
+        surface=None if fields is None else torch.stack(fields),
     )
 
 

@@ -103,7 +103,7 @@ def write_encoded(path: Path, encoded: Encoded | EncodedDetail) -> None:
     """
     told = {}
     if isinstance(encoded, EncodedDetail):
-        tensors = {"latents": encoded.latents, "guide": _packed(encoded)}
+        tensors = {"latents": encoded.latents, "guide": _packed(encoded), "surface": encoded.surface}
     else:
         tensors = {field.name: getattr(encoded, field.name) for field in fields(encoded)}
         told = {"prompts": json.dumps(tensors.pop("prompts"))}
@@ -130,12 +130,14 @@ def read_encoded(path: Path, kind: type[Kind], choose: Callable[[int], Sequence[
                 part = file.get_slice(name)
                 return torch.stack([part[i] for i in which]).float()
 
+            def optional(name: str) -> torch.Tensor | None:
+                return rows(name) if name in file.keys() else None
+
             if kind is EncodedDetail:
-                return _unpacked(rows("latents"), rows("guide"))
+                return _unpacked(rows("latents"), rows("guide"), optional("surface"))
             prompts = parse_json(file.metadata()["prompts"])
             tensors = {name: rows(name) for name in ("latents", "guide", "depth", *_WHOLE)}
-            tensors |= {name: rows(name) for name in ("seen",) if name in file.keys()}
-            return Encoded(**tensors, prompts=tuple(tuple(prompts[i]) for i in which))
+            return Encoded(**tensors, prompts=tuple(tuple(prompts[i]) for i in which), seen=optional("seen"))
     except InputError:
         raise
     except (OSError, SafetensorError, LookupError, TypeError, ValueError):
@@ -149,7 +151,7 @@ def _packed(encoded: EncodedDetail) -> torch.Tensor:
     return torch.cat([large, encoded.small, difference, encoded.told[:, None]], 1)
 
 
-def _unpacked(latents: torch.Tensor, packed: torch.Tensor) -> EncodedDetail:
+def _unpacked(latents: torch.Tensor, packed: torch.Tensor, surface: torch.Tensor | None) -> EncodedDetail:
     """The other way round; raises ValueError for what does not come from there."""
     folded = (packed.shape[1] - 4) // 2
     factor = round((folded / 3) ** 0.5)
@@ -157,4 +159,4 @@ def _unpacked(latents: torch.Tensor, packed: torch.Tensor) -> EncodedDetail:
         raise ValueError(f"{packed.shape[1]} maps are not those of large and small images")
     large, small, difference, told = packed.split((folded, 3, folded, 1), 1)
     large, difference = (F.pixel_shuffle(x, factor) for x in (large, difference))
-    return EncodedDetail(latents, large, small, difference, told[:, 0])
+    return EncodedDetail(latents, large, small, difference, told[:, 0], surface)

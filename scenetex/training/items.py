@@ -18,8 +18,8 @@ from .partial_masks import partial_masks
 _PROMPT_DROPPED = 0.1
 # Share of the sets whose views start from common noise, as the pipelines let them if asked to.
 _NOISE_SHARED = 0.25
-# Share of the views whose detail is found without others.
-_ALONE = 0.15
+# Share of the views whose detail is found without others, and of those whose surface is not told.
+_ALONE, _UNTOLD_DETAIL = 0.15, 0.1
 # Real scans have rough surfaces: what the model is told about the surface gets as rough, for some views.
 _ROUGHNESS = 0.12
 # Share of the views whose latents are blurred before they are decoded, and of those decoded without their surface.
@@ -115,6 +115,9 @@ def detail_items(encoded: EncodedDetail, rng: np.random.Generator, shape: tuple[
             "difference": alone * _in_part(encoded.difference[i], w, part),
             "told": alone * _in_part(encoded.told[i], w, part),
         }
+        if encoded.surface is not None:
+            told = 1.0 - (rng.random() < _UNTOLD_DETAIL)
+            item["surface"] = told * _in_part(encoded.surface[i], w, part)
         items.append(item)
     return items
 

@@ -155,9 +155,11 @@ class DetailObjective(nn.Module):
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """`large` (n, 3, H, W) and `small` (n, 3, h, w) in -1..1, `difference` (n, 3, H, W) and `told` (n, h, w) of
-        other views, `latents`, `noise` (n, c, h', w') and `level` (n,) of that."""
+        other views, `latents`, `noise` (n, c, h', w') and `level` (n,) of that; `surface` (n, g, H, W) for a decoder
+        that is told it, zeros where it is not."""
         latents = believed(batch["latents"], batch["noise"], batch["level"])
-        out = self.decoder(latents, batch["level"], batch["small"], batch["difference"], batch["told"]).float()
+        inputs = (batch[name] for name in ("level", "small", "difference", "told"))
+        out = self.decoder(latents, *inputs, surface=batch.get("surface")).float()
         error = (out - batch["large"]).square().mean((1, 2, 3))
         alike = structural_similarity(out, batch["large"], lambda x: F.avg_pool2d(x, _WINDOW, stride=1), -1.0, 1.0)
         return _ERROR_WEIGHT * (error + 1e-6).log().mean() + 1 - alike

@@ -4,7 +4,7 @@ from functools import partial
 
 import torch
 
-from ..models import DetailDecoder, SuperResolutionUNet
+from ..models import DetailDecoder, SuperResolutionUNet, SurfaceAutoencoder
 from ..models.patch_autoencoder import image_factor
 from ..pipelines import MVDiffusionPipeline
 from . import validation
@@ -49,14 +49,16 @@ def super_resolution(options: TrainOptions, data: Data, device: torch.device) ->
 
 
 def detail(options: TrainOptions, data: Data, device: torch.device) -> Stage:
-    """The pipeline's detail decoder, or a new one for it; of the pipeline, only the autoencoder is asked."""
+    """The pipeline's detail decoder, or a new one for it; of the pipeline, only the autoencoder is asked. Where that is
+    told the surface, a new decoder is, too."""
     pipe = tuned_pipeline(options)
     cell = image_factor(pipe.vae)
     decoder = pipe.detail_decoder
     if decoder is None:
         factor = 4 if pipe.upscale_unet is None else pipe.upscale_unet.config.factor
-        decoder = DetailDecoder(pipe.vae.config.latent_channels, factor)
-    factor = decoder.config.factor
+        guide = pipe.vae.config.guide_channels if isinstance(pipe.vae, SurfaceAutoencoder) else 0
+        decoder = DetailDecoder(pipe.vae.config.latent_channels, factor, guide_channels=guide)
+    factor, surface = decoder.config.factor, decoder.config.guide_channels > 0
     check_size(options, 4 * max(cell, factor))
     shape = None
     if options.crop is not None:
@@ -70,6 +72,7 @@ def detail(options: TrainOptions, data: Data, device: torch.device) -> Stage:
         return with_parts(pipe, detail_decoder=average.decoder)
 
     vae = pipe.vae.to(device).requires_grad_(False).eval()
-    encode = partial(encode_detail, vae=vae, factor=factor)
-    cache = EncodedCache.within(options.cache_folder, data.source, EncodedDetail, encode, vae, f"detail {factor}")
+    encode = partial(encode_detail, vae=vae, factor=factor, surface=surface)
+    how = f"detail {factor}{' surface' if surface else ''}"
+    cache = EncodedCache.within(options.cache_folder, data.source, EncodedDetail, encode, vae, how)
     return diffusion_stage(options, data, pipe, DetailObjective(decoder), cache, make, trained, validation.enlarge)

@@ -66,7 +66,7 @@ def upscale(pipe: MVDiffusionPipeline, sample: Sample, seed: int) -> np.ndarray:
     """The sample's images from themselves at a size as many times smaller as the model enlarges, (m, h, w, 3) uint8."""
     small = sample.shrunk(pipe.upscale_factor())
     options = _options(pipe, seed) | _together(sample)
-    return _bytes(pipe.upscale(sample.captions, small.views, small.images, **options).images)
+    return _bytes(pipe.upscale(sample.captions, small.views, small.images, large_views=sample.views, **options).images)
 
 
 def enlarge(pipe: MVDiffusionPipeline, sample: Sample, seed: int) -> np.ndarray:
@@ -78,7 +78,8 @@ def enlarge(pipe: MVDiffusionPipeline, sample: Sample, seed: int) -> np.ndarray:
     cells = [side // cell for side in sample.images.shape[1:3]]
     latents = torch.zeros((len(sample), decoder.config.latent_channels, *cells), device=decoder.device)
     tiles = Tiles.cover(tuple(cells), None, 1).scaled(cell)
-    large = add_detail(decoder, latents, pixels, SceneViews.of(small.views), 0.0, len(sample) > 1, tiles)
+    views = SceneViews.of(small.views)
+    large = add_detail(decoder, latents, pixels, views, 0.0, len(sample) > 1, tiles, sample.views)
     return _bytes((large / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy())
 
 
