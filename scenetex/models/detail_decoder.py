@@ -8,7 +8,7 @@ from diffusers.configuration_utils import register_to_config
 from torch import nn
 from torch.nn import functional as F
 
-from .surface_autoencoder import GuidedUpsampling
+from .surface_autoencoder import GuidedWeights, spread
 
 # Detail is this many times smaller than the images' range; layers learn best from inputs of one size.
 _FINE = 10.0
@@ -25,7 +25,7 @@ class DetailDecoder(ModelMixin, ConfigMixin):
     enlargement (see `evidence`), and the latents with noise of a known level, as in cascaded diffusion (arXiv
     2106.15282): the more of it, the less of the latents' detail is believed. Fresh, it is the enlargement.
 
-    One that is told the surface at the large size draws outlines where the depth has them, by `GuidedUpsampling`. To
+    One that is told the surface at the large size draws outlines where the depth has them, by `GuidedWeights`. To
     the enlargement comes how that differs along the surface from what it is without, which is nothing but where a
     surface ends: of the small image, and of what the convolutions find that each small pixel would show if it lay on
     one surface alone. Before and after them, what the small pixels' means lack is given back along the surface.
@@ -51,7 +51,7 @@ class DetailDecoder(ModelMixin, ConfigMixin):
         self.write = nn.Conv2d(width, 3 * factor**2, 3, padding=1)
         last = [self.write]
         if guide_channels:
-            self.rise = GuidedUpsampling(guide_channels, factor, _HIDDEN, _KEYS)
+            self.rise = GuidedWeights(guide_channels, factor, _HIDDEN, _KEYS)
             self.unmix = nn.Conv2d(width, 3, 3, padding=1)
             last.append(self.unmix)
         for value in chain.from_iterable(part.parameters() for part in last):
@@ -88,13 +88,13 @@ class DetailDecoder(ModelMixin, ConfigMixin):
         ]
         base, guided = bicubic(small, factor), self.config.guide_channels > 0
         if guided:
-            weights = plain = self.rise.plain(small)
+            weights = plain = self.rise(small, None)
             if surface is None:
                 surface = small.new_zeros(len(small), self.config.guide_channels, *base.shape[2:])
             else:
-                weights = self._weights(surface.to(self.dtype), small.dtype)
+                weights = self._weights(small, surface.to(self.dtype))
             more = weights - plain
-            along = self._given_back(base + self.rise.spread(small, more), small, weights)
+            along = self._given_back(base + spread(small, more), small, weights)
             inputs += [F.pixel_unshuffle(surface, factor), _FINE * F.pixel_unshuffle(along - base, factor)]
             base = along
         x = self.read(torch.cat(inputs, 1).to(self.dtype))
@@ -103,19 +103,19 @@ class DetailDecoder(ModelMixin, ConfigMixin):
         large = base + F.pixel_shuffle(self.write(x), factor).to(small.dtype) / _FINE
         if not guided:
             return large
-        large = large + self.rise.spread(self.unmix(x).to(small.dtype), more) / _FINE
+        large = large + spread(self.unmix(x).to(small.dtype), more) / _FINE
         return self._given_back(large, small, weights)
 
-    def _weights(self, surface: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    def _weights(self, small: torch.Tensor, surface: torch.Tensor) -> torch.Tensor:
         """What large pixels take of the small ones around them, along the surface."""
         # In less than single precision weights would not add up to one.
         with torch.autocast(surface.device.type, enabled=False):
-            return self.rise.weights(surface, dtype)
+            return self.rise(small, surface)
 
     def _given_back(self, large: torch.Tensor, small: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
         """Large images with what their means over the small pixels lack, spread along the surface: iterative
         back-projection (Irani and Peleg, 1991), of which this is one round."""
-        return large + self.rise.spread(small - F.avg_pool2d(large, self.config.factor), weights)
+        return large + spread(small - F.avg_pool2d(large, self.config.factor), weights)
 
 
 def believed(latents: torch.Tensor, noise: torch.Tensor, level: torch.Tensor) -> torch.Tensor:

@@ -80,9 +80,8 @@ class SurfaceAutoencoder(ModelMixin, ConfigMixin):
         return DecoderOutput(sample=out) if return_dict else (out,)
 
 
-class GuidedUpsampling(nn.Module):
-    """`factor` times the resolution: a fine cell takes the mean of the 3 x 3 coarse cells around it, weighted by how
-    like its own surface theirs is (joint bilateral upsampling, Kopf et al. 2007, with a learnt likeness).
+class GuidedWeights(nn.Module):
+    """What a fine cell takes of the 3 x 3 coarse cells around it, by how like its own surface theirs is.
 
     The weights are the softmax of -|f(p) - f(n)|^2 + b, where f is what a small network makes of the surface at a fine
     cell p, and of a coarse cell n the mean of its fine ones; b depends on where p lies in its coarse cell and on which
@@ -104,30 +103,35 @@ class GuidedUpsampling(nn.Module):
         self.place = nn.Parameter(-2 * distance.reshape(factor**2, 9))
 
     def forward(self, x: torch.Tensor, guide: torch.Tensor | None) -> torch.Tensor:
-        """(n, c, h, w) and the surface (n, g, factor h, factor w), or None, to (n, c, factor h, factor w)."""
-        return self.spread(x, self.plain(x) if guide is None else self.weights(guide, x.dtype))
-
-    def plain(self, x: torch.Tensor) -> torch.Tensor:
-        """(n h w, factor^2, 9), what each fine cell of maps (n, c, h, w) takes of the 3 x 3 coarse ones around it where
-        the surface is not known."""
+        """The weights (n h w, factor^2, 9) for maps (n, c, h, w), in their dtype, on the surface (n, g, factor h,
+        factor w), or None, where it is not known."""
         n, _, h, w = x.shape
-        return self.place.to(x.dtype).softmax(1).expand(n * h * w, -1, -1)
-
-    def weights(self, guide: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-        """The same, of that dtype, where the surface is `guide`."""
-        fine, r = self.likeness(guide).to(dtype), self.factor
-        n, keys, h, w = fine.shape
-        queries = fine.view(n, keys, h // r, r, w // r, r).permute(0, 2, 4, 3, 5, 1).reshape(-1, r * r, keys)
+        place, r = self.place.to(x.dtype), self.factor
+        if guide is None:
+            return place.softmax(1).expand(n * h * w, -1, -1)
+        fine = self.likeness(guide).to(x.dtype)
+        keys = fine.shape[1]
+        queries = fine.view(n, keys, h, r, w, r).permute(0, 2, 4, 3, 5, 1).reshape(-1, r * r, keys)
         coarse = _around(F.avg_pool2d(fine, r))
         # |f(p)|^2 is the same for all neighbours: the softmax does not see it.
-        logits = self.place.to(dtype) + 2 * queries @ coarse.mT - coarse.square().sum(2)[:, None]
+        logits = place + 2 * queries @ coarse.mT - coarse.square().sum(2)[:, None]
         return logits.softmax(2)
 
-    def spread(self, x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-        """(n, c, h, w) to (n, c, factor h, factor w), by such weights."""
-        (n, c, h, w), r = x.shape, self.factor
-        found = (weights @ _around(x)).view(n, h, w, r, r, c).permute(0, 1, 3, 2, 4, 5)
-        return found.reshape(n, r * h, r * w, c).permute(0, 3, 1, 2)
+
+class GuidedUpsampling(GuidedWeights):
+    """`factor` times the resolution: a fine cell takes the mean of the coarse cells around it that lie on its surface
+    (joint bilateral upsampling, Kopf et al. 2007, with a learnt likeness), see `GuidedWeights`."""
+
+    def forward(self, x: torch.Tensor, guide: torch.Tensor | None) -> torch.Tensor:
+        """(n, c, h, w) and the surface (n, g, factor h, factor w), or None, to (n, c, factor h, factor w)."""
+        return spread(x, super().forward(x, guide))
+
+
+def spread(x: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
+    """(n, c, h, w) to (n, c, r h, r w), by `GuidedWeights` (n h w, r^2, 9)."""
+    (n, c, h, w), r = x.shape, round(weights.shape[1] ** 0.5)
+    found = (weights @ _around(x)).view(n, h, w, r, r, c).permute(0, 1, 3, 2, 4, 5)
+    return found.reshape(n, r * h, r * w, c).permute(0, 3, 1, 2)
 
 
 def _around(x: torch.Tensor) -> torch.Tensor:
