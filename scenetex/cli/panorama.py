@@ -176,7 +176,7 @@ def _panorama(options: PanoramaOptions) -> np.ndarray:
             size,
             options.height,
             negative_prompt=options.negative_prompt,
-            poles=pole_views(mesh, views) if options.poles and views is not None and mesh is not None else None,
+            poles=pole_views(mesh, views) if options.poles and mesh is not None else None,
             **generation.sampling.keywords(),
         ).panorama
     except Exception as error:

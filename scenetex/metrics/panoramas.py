@@ -9,7 +9,6 @@ from ..data.rooms import RingStream
 from ..data.sample import Sample
 from ..panorama import VIEWS, pole_views, stitch
 from ..pipelines import MVDiffusionPanoramaPipeline
-from ..pipelines.mvdiffusion_panorama import PanoramaOutput
 from ..scene.camera import Camera
 from ..synthetic import Room, render_room
 from ..views.viewset import ViewSet
@@ -55,19 +54,14 @@ def score_panorama(
     room, sample = RingStream(settings.seed, size=(side, side)).room_and_sample(index)
     seen = {"views": sample.views} if pipe.takes_depth else {"size": side}
     around = pole_views(room.mesh, sample.views) if pipe.takes_depth else None
-    made, panoramas = {}, []
-
-    def call(*args, **options) -> PanoramaOutput:
-        panoramas.append(pipe(*args, **options))
-        return panoramas[-1]
-
+    made = {}
     for name, switches in VARIANTS.items():
         poles = around if name == "generated" else None
         options = {**seen, **switches, "poles": poles}
-        made[name] = call_pipe(call, settings, settings.seed + index, sample.captions, **options)
+        made[name] = call_pipe(pipe, settings, settings.seed + index, sample.captions, **options)
         done()
-    panorama = panoramas[list(VARIANTS).index("generated")].panorama
-    sets = {name: to_bytes(images) for name, images in made.items()}
+    panorama = made["generated"].panorama
+    sets = {name: to_bytes(found.images) for name, found in made.items()}
     sets["truth"] = list(sample.images)
     scores = overlap_scores(sample.views, list(sets.values()), NEIGHBOURS)
     mine, truth = (measure_detail(sets[name]).sharpness for name in ("generated", "truth"))

@@ -118,7 +118,8 @@ def score_views(
     sets["truth"] = [truth[i] for i in at]
     sets["autoencoded"] = autoencode(pipe, sets["truth"], keys)
     given = [sets["generated"][i // 2] if i % 2 == 0 else None for i in range(len(views))]
-    filled = to_bytes(call_pipe(pipe.interpolate, settings, seed, prompts, views, given, **VARIANTS["generated"]))
+    between = call_pipe(pipe.interpolate, settings, seed, prompts, views, given, **VARIANTS["generated"])
+    filled = to_bytes(between.images)
     done()
     scores = dict(zip(sets, overlap_scores(keys, list(sets.values())), strict=True))
     neighbours = [(i, i + 2) for i in at[:-1]]
@@ -147,7 +148,7 @@ def generate(
     pipe: MVDiffusionPipeline, views: ViewSet, prompts, settings: Settings, seed: int, **switches
 ) -> list[np.ndarray]:
     """Images (h, w, 3) uint8 of all views, the same for the same seed."""
-    return to_bytes(call_pipe(pipe, settings, seed, prompts, views, **switches))
+    return to_bytes(call_pipe(pipe, settings, seed, prompts, views, **switches).images)
 
 
 def autoencode(pipe: MVDiffusionPipeline, images: list[np.ndarray], views: ViewSet) -> list[np.ndarray]:
@@ -158,8 +159,8 @@ def autoencode(pipe: MVDiffusionPipeline, images: list[np.ndarray], views: ViewS
     return to_bytes((out / 2 + 0.5).clamp(0, 1).permute(0, 2, 3, 1).cpu().numpy())
 
 
-def call_pipe(call, settings: Settings, seed: int, prompts, *args, **switches) -> np.ndarray:
-    """Images (m, h, w, 3) float32 0..1 that a pipeline, or a method of one, makes with these settings."""
+def call_pipe(call, settings: Settings, seed: int, prompts, *args, **switches):
+    """What a pipeline, or a method of one, makes with these settings: `.images` (m, h, w, 3) float32 0..1, and more."""
     return call(
         prompts,
         *args,
@@ -167,7 +168,7 @@ def call_pipe(call, settings: Settings, seed: int, prompts, *args, **switches) -
         guidance_scale=settings.guidance_scale,
         generator=torch.Generator().manual_seed(seed),
         **switches,
-    ).images
+    )
 
 
 def to_bytes(images: np.ndarray) -> list[np.ndarray]:

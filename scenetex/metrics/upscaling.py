@@ -55,7 +55,7 @@ def score_upscaling(
     large = sample.views.size
     sets = {"bicubic": [cv2.resize(image, large, interpolation=cv2.INTER_CUBIC) for image in small.images]}
     for name, together in (("upscaled", True), ("each_alone", False)):
-        sets[name] = _upscale(pipe, settings, index, sample, list(small.images), together)
+        sets[name] = _upscale(pipe, settings, index, sample, small, list(small.images), together)
         done()
     overlaps = overlap_scores(sample.views, [sets["upscaled"], list(sample.images)])
     sharp = measure_detail(list(sample.images)).sharpness
@@ -86,7 +86,7 @@ def score_consistency(
     sample, small = _room(pipe, settings, index)
     images = generate(pipe, small.views, small.captions, settings, settings.seed + index, **VARIANTS["generated"])
     done()
-    large = _upscale(pipe, settings, index, sample, images, True)
+    large = _upscale(pipe, settings, index, sample, small, images, True)
     done()
     before = overlap_scores(small.views, [images, list(small.images)])
     after = overlap_scores(sample.views, [large, list(sample.images)])
@@ -116,10 +116,16 @@ def _room(pipe: MVDiffusionPipeline, settings: Settings, index: int) -> tuple[Sa
 
 
 def _upscale(
-    pipe: MVDiffusionPipeline, settings: Settings, index: int, sample: Sample, images: list[np.ndarray], together: bool
+    pipe: MVDiffusionPipeline,
+    settings: Settings,
+    index: int,
+    sample: Sample,
+    small: Sample,
+    images: list[np.ndarray],
+    together: bool,
 ) -> list[np.ndarray]:
-    """Large images (h, w, 3) uint8 of a large sample's views; `together` = views see each other."""
-    small = sample.shrunk(pipe.upscale_factor())
+    """Large images (h, w, 3) uint8 of a large sample's views, from `images` of the small one's; `together` = views see
+    each other."""
     options = {} if settings.steps is None else {"num_inference_steps": settings.steps}
     if settings.guidance_scale is not None:
         options["guidance_scale"] = settings.guidance_scale

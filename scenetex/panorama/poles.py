@@ -6,7 +6,7 @@ import numpy as np
 
 from ..scene.mesh import Mesh
 from ..views.viewset import ViewSet, cast_views
-from .ring import VIEWS, pole_rotations, ring_intrinsics, ring_rotations
+from .ring import VIEWS, pole_rotations, ring_intrinsics, ring_rotations, view_weight
 
 
 def pole_views(mesh: Mesh, ring: ViewSet) -> ViewSet:
@@ -31,12 +31,11 @@ def pole_views(mesh: Mesh, ring: ViewSet) -> ViewSet:
     return cast_views(mesh, intrinsics, poses, ring.size, tuple(range(VIEWS, 2 * VIEWS)))
 
 
-def shown_at_poles(images: np.ndarray, steepness: int) -> tuple[np.ndarray, np.ndarray]:
+def shown_at_poles(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What a ring's images show of the views around the poles.
 
     Args:
         images: (8, s, s, 3) float32.
-        steepness: of the images' weights, which fall towards their borders.
 
     Returns:
         (8, s, s, 3) float32, 0 where they show nothing; and (8, s, s) bool, where they do.
@@ -44,11 +43,11 @@ def shown_at_poles(images: np.ndarray, steepness: int) -> tuple[np.ndarray, np.n
     size = images.shape[1]
     pixel = np.stack([*np.meshgrid(np.arange(size), np.arange(size)), np.ones((size, size))], -1)
     ray = pixel @ np.linalg.inv(ring_intrinsics(size)).T
-    found = [_shown(images, ring_rotations(), ray @ rotation.T, steepness) for rotation in pole_rotations()]
+    found = [_shown(images, ring_rotations(), ray @ rotation.T) for rotation in pole_rotations()]
     return np.stack([color for color, _ in found]), np.stack([weight > 0 for _, weight in found])
 
 
-def place_pole(color: np.ndarray, seen: np.ndarray, images: np.ndarray, below: bool, steepness: int) -> None:
+def place_pole(color: np.ndarray, seen: np.ndarray, images: np.ndarray, below: bool) -> None:
     """Puts what views show that look up, or down, into the half of a panorama that they are in, where nothing is seen,
     in place; that is seen then.
 
@@ -57,7 +56,6 @@ def place_pole(color: np.ndarray, seen: np.ndarray, images: np.ndarray, below: b
         seen: (h, 2 h) bool.
         images: (4, s, s, 3) float32 of the views up or down.
         below: they look down.
-        steepness: of the images' weights, which fall towards their borders.
     """
     h, w = seen.shape
     longitude = (np.arange(w) + 0.5) * (2 * np.pi / w) - np.pi
@@ -66,25 +64,22 @@ def place_pole(color: np.ndarray, seen: np.ndarray, images: np.ndarray, below: b
     latitude = np.pi / 2 - (rows[:, None] + 0.5) * (np.pi / h)
     flat, down = np.cos(latitude), np.broadcast_to(-np.sin(latitude), (len(rows), w))
     direction = np.stack([np.sin(longitude) * flat, down, np.cos(longitude) * flat], -1)
-    shown, weight = _shown(images, np.split(pole_rotations(), 2)[int(below)], direction, steepness)
+    shown, weight = _shown(images, np.split(pole_rotations(), 2)[int(below)], direction)
     color[rows] = np.where(seen[rows][..., None], color[rows], shown)
     seen[rows] |= weight > 0
 
 
-def _shown(
-    images: np.ndarray, rotations: np.ndarray, direction: np.ndarray, steepness: int
-) -> tuple[np.ndarray, np.ndarray]:
+def _shown(images: np.ndarray, rotations: np.ndarray, direction: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """What square images of 90 degrees show in directions (h, w, 3), and how much that counts, (h, w) float32."""
-    intrinsics = ring_intrinsics(images.shape[1])
-    middle = intrinsics[0, 2]
+    size = images.shape[1]
+    focal, _, middle = ring_intrinsics(size)[0]
     total, weight = np.zeros(direction.shape, np.float32), np.zeros(direction.shape[:2], np.float32)
     for image, rotation in zip(images, rotations, strict=True):
         turned = direction @ rotation
         ahead = turned[..., 2] > 1e-6
         flat = turned[..., :2] / np.where(ahead, turned[..., 2], 1)[..., None]
-        place = (flat * intrinsics[0, 0] + middle).astype(np.float32)
-        counts = ahead * np.maximum(0, 1 - np.abs(place - middle) / max(middle, 0.5)).prod(-1) ** steepness
-        column, row = place[..., 0], place[..., 1]
+        column, row = np.moveaxis((flat * focal + middle).astype(np.float32), -1, 0)
+        counts = ahead * view_weight(column, row, size)
         pixels = cv2.remap(image, column, row, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
         total += counts[..., None] * pixels
         weight += counts

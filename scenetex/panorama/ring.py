@@ -7,6 +7,9 @@ VIEWS = 8
 # Degrees above and below the horizon at which the views of the poles look: down as far as one does in a walk, which
 # models know, and far enough to see the pole; up less far, as nobody scans a ceiling alone.
 _UP, _DOWN = 32, 48
+# How steeply a view's weight falls from its middle to its border: over most of the panorama one view decides, so that
+# details in which views differ do not show twice; between two views one fades into the other over some 15 degrees.
+_STEEPNESS = 3
 
 
 def ring_intrinsics(size: int) -> np.ndarray:
@@ -37,3 +40,12 @@ def pole_rotations() -> np.ndarray:
         cos, sin = np.cos(tilt), np.sin(tilt)
         turned.append(ring_rotations()[::2] @ np.array([[1, 0, 0], [0, cos, -sin], [0, sin, cos]]))
     return np.concatenate(turned)
+
+
+def view_weight(column: np.ndarray, row: np.ndarray, size: int) -> np.ndarray:
+    """How much a view of `size` pixels counts at places (...) in it: 1 in the middle, 0 where it does not show the
+    place, or only between the centre of a border pixel and the border."""
+    middle = (size - 1) / 2
+    # Samples between pixel centres need nothing that the view does not hold.
+    inside = [np.maximum(0, 1 - np.abs(t - middle) / max(middle, 0.5)) for t in (column, row)]
+    return (inside[0] * inside[1]) ** _STEEPNESS

@@ -4,11 +4,8 @@ import numpy as np
 
 from ..errors import InputError
 from .poles import fill_pole, place_pole, shown_at_poles
-from .ring import VIEWS
+from .ring import VIEWS, view_weight
 
-# How steeply a view's weight falls from its middle to its border: over most of the panorama one view decides, so that
-# details in which views differ do not show twice; between two views one fades into the other over some 15 degrees.
-_STEEPNESS = 3
 _ROWS_AT_A_TIME = 64
 
 
@@ -53,7 +50,7 @@ def stitch(images, height: int | None = None, poles=None) -> np.ndarray:
     poles = [None] * VIEWS if poles is None else list(poles)
     for four, rows, below in ((poles[:4], slice(None), False), (poles[4:], slice(None, None, -1), True)):
         if not any(image is None for image in four):
-            place_pole(color, seen, _checked(four, 4), below, _STEEPNESS)
+            place_pole(color, seen, _checked(four, 4), below)
         fill_pole(color[rows], seen[rows])
     return color.clip(0, 1).astype(np.float32)
 
@@ -70,7 +67,7 @@ def known_poles(images) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         InputError: as for `stitch`.
     """
-    shown, seen = shown_at_poles(_checked(images, VIEWS), _STEEPNESS)
+    shown, seen = shown_at_poles(_checked(images, VIEWS))
     return shown.clip(0, 1), seen
 
 
@@ -78,8 +75,7 @@ def view_pixels(size: int, height: int) -> tuple[np.ndarray, np.ndarray, np.ndar
     """Where the quarter of the panorama around a view's direction lies in the view.
 
     Returns:
-        column and row (height, height / 2) float64, pixels of the view; weight (height, height / 2) float64, 0 where
-        the view does not show the place, or only between the centre of a border pixel and the border.
+        column and row (height, height / 2) float64, pixels of the view; and their `view_weight`.
     """
     longitude = (np.arange(height // 2) + 0.5) * (np.pi / height) - np.pi / 4
     latitude = np.pi / 2 - (np.arange(height) + 0.5) * (np.pi / height)
@@ -87,9 +83,7 @@ def view_pixels(size: int, height: int) -> tuple[np.ndarray, np.ndarray, np.ndar
     y = -np.tan(latitude)[:, None] / np.cos(longitude)
     middle = (size - 1) / 2
     column, row = (middle + size / 2 * t for t in (x, y))
-    # Samples between pixel centres need nothing that the view does not hold.
-    inside = [np.maximum(0, 1 - np.abs(t - middle) / max(middle, 0.5)) for t in (column, row)]
-    return column, row, (inside[0] * inside[1]) ** _STEEPNESS
+    return column, row, view_weight(column, row, size)
 
 
 def _checked(images, count: int) -> np.ndarray:

@@ -90,14 +90,14 @@ def surface_fields(views: ViewSet) -> torch.Tensor:
     The components are inverse depth, 1 / metres, at most 4; the unit normal's parts to the camera's right, forward
     along its heading, and up, in the gravity frame; and the height above the floor. Where nothing is, the surface
     around goes on: models that have seen whole rooms alone take holes of a scan for things. In views that see next to
-    nothing, all are 0 there. The floor is that of the views, see `floor_height`, if it is not told.
+    nothing, all are 0 there.
 
     Returns:
         (m, 5, h, w) float32.
     """
     up = views.axis_alignment[2, :3]
     maps = np.zeros((len(views), SURFACE_FIELDS, *views.depth.shape[1:]), np.float32)
-    floor = floor_height(views) if views.floor is None else views.floor
+    floor = floor_height(views)
     for i, depth in enumerate(views.depth):
         valid = np.isfinite(depth) & (depth > 0)
         safe = np.where(valid, depth, 1)
@@ -116,14 +116,16 @@ def surface_fields(views: ViewSet) -> torch.Tensor:
 
 def surface_by_view(views: ViewSet) -> Iterator[torch.Tensor]:
     """The same of one view after the other, (5, h, w) float32 each: of all large views at once it would fill memory."""
-    floor = floor_height(views) if views.floor is None else views.floor
+    floor = floor_height(views)
     for i in range(len(views)):
         yield surface_fields(replace(views.at([i]), floor=floor))[0]
 
 
 def floor_height(views: ViewSet) -> float:
-    """The lowest height, but for stray points, that views see: metres along up from the world's origin; 0 where they
-    see nothing."""
+    """The height of the floor that views are told of, or else the lowest, but for stray points, that they see: metres
+    along up from the world's origin; 0 where they see nothing."""
+    if views.floor is not None:
+        return views.floor
     up, seen = views.axis_alignment[2, :3], []
     for depth, intrinsics, pose in zip(views.depth, views.intrinsics, views.cam_to_world, strict=True):
         part = depth[::_STEP, ::_STEP]

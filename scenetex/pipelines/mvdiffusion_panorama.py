@@ -180,6 +180,8 @@ class MVDiffusionPanoramaPipeline(MultiViewPipeline):
     def _poles(self, images: Images, halves: Sequence[PoleViews | None], request: Request) -> list[np.ndarray | None]:
         """Images (s, s, 3) of the views around the poles, which go on from what the ring's images show of them."""
         made: list[np.ndarray | None] = [None] * VIEWS
+        if not any(halves):
+            return made
         shown, seen = known_poles(images)
         for i, half in enumerate(halves):
             if half is not None and not self.interrupt:

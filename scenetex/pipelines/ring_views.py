@@ -60,7 +60,7 @@ class RingViews:
             raise InputError("views: none of them sees anything of the mesh; choose a position inside the room")
         return cls(width, views, by_depth)
 
-    @property
+    @cached_property
     def rotations(self) -> np.ndarray:
         """(m, 3, 3) float64, each view's camera to that of the ring's first."""
         return ring_rotations()
@@ -123,7 +123,7 @@ class PoleViews(RingViews):
 
     below: bool = False
 
-    @property
+    @cached_property
     def rotations(self) -> np.ndarray:
         return np.split(pole_rotations(), 2)[int(self.below)]
 
