@@ -10,7 +10,7 @@ from ..correspondence import Correspondence, from_depth
 from ..models import SurfaceAutoencoder
 from ..models.image_features import Eyes, unlikeness
 from .discriminator import Discriminator, adversarial_losses, balance
-from .image_losses import pattern_loss, pixel_loss
+from .image_losses import octave_loss, pattern_loss, pixel_loss
 from .objectives import Batch
 from .redrawn import Redrawn
 
@@ -19,6 +19,7 @@ _KL_WEIGHT = 1e-4
 # Views that overlap less have next to nothing to agree on.
 _OVERLAP = 0.1
 _SCALE_WEIGHT = 0.1
+_OCTAVE_WEIGHT = 0.1
 
 
 class AutoencoderObjective(nn.Module):
@@ -125,12 +126,17 @@ class SurfaceObjective(nn.Module):
         return loss + _SCALE_WEIGHT * (mean.square().mean() + deviation.log().square().mean())
 
     def _likeness(self, out: torch.Tensor, truth: torch.Tensor, batch: Batch) -> torch.Tensor:
-        """Where latents are redrawn, they do not tell any more where the lines of a pattern lie."""
+        """Where latents are redrawn, they do not tell any more where the lines of a pattern lie; how strong it is
+        counts the more."""
         if self.redrawn is None:
             return pixel_loss(out, truth)
         unsure = batch["redrawn"].repeat_interleave(len(out) // len(batch["redrawn"]))
-        parts = [(pixel_loss, ~unsure), (pattern_loss, unsure)]
-        return sum(unlike(out[which], truth[which]) * which.float().mean() for unlike, which in parts if which.any())
+        total = out.new_zeros(())
+        for unlike, which in ((pixel_loss, ~unsure), (pattern_loss, unsure)):
+            if which.any():
+                pair = out[which], truth[which]
+                total = total + (unlike(*pair) + _OCTAVE_WEIGHT * octave_loss(*pair)) * which.float().mean()
+        return total
 
     def _balance(self, loss: torch.Tensor, opinion: torch.Tensor, out: torch.Tensor) -> torch.Tensor | float:
         return balance(loss, opinion, out) if out.requires_grad else 1.0
