@@ -110,6 +110,15 @@ def test_batches_and_guidance_halves_are_the_scenes_apart():
         torch.testing.assert_close(joint[item : item + 1], call(model, one, alone), rtol=0, atol=1e-5)
 
 
+def test_the_first_sets_can_do_without_blocks():
+    model, given, views = make_model(), inputs(2, 3), views_of(1, 3)
+    found = call(model, given, views, apart=1)
+    alone = call(model, {k: v[:1] for k, v in given.items()})
+    torch.testing.assert_close(found[:1], alone, rtol=0, atol=1e-5)
+    torch.testing.assert_close(found[1:], call(model, given, views)[1:], rtol=0, atol=1e-5)
+    assert (found[:1] - call(model, given, views)[:1]).abs().max() > 1e-2
+
+
 def test_permuted_views_give_permuted_images():
     model, given, order = make_model(), inputs(1, 4), [2, 0, 3, 1]
     scene = loops.room_views(3, 4, (16, 24))

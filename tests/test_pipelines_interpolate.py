@@ -83,7 +83,9 @@ def test_condition_holds_latents_and_masks(pipe, anchors):
         anchors = torch.stack([first, torch.ones(4, 6, 8), second])
         known = torch.tensor([True, False, True])[:, None, None, None].expand(3, 1, 6, 8)
 
-    denoiser = Denoiser(pipe.unet, pipe.scheduler, None, empty_condition=False, partial_condition=False)
+    denoiser = Denoiser(
+        pipe.unet, pipe.scheduler, None, empty_condition=False, partial_condition=False, guided_blocks=False
+    )
     condition = denoiser.condition(Part)
     assert condition.shape == (1, 3, 5, 6, 8)
     assert torch.equal(condition[0, [0, 2], :4], Part.anchors[[0, 2]]) and (condition[0, [0, 2], 4] == 1).all()

@@ -100,6 +100,17 @@ def test_fresh_blocks_change_nothing(plain, tmp_path):
     assert torch.equal(latents(empty), latents(plain))
 
 
+def test_guidance_can_make_more_of_the_blocks(pipe, tmp_path):
+    """Where the prompt says nothing, all that guidance makes more of is the blocks."""
+    model = make_pipeline(tmp_path, guided_blocks=True)
+    assert torch.equal(latents(model, guidance_scale=1.0), latents(pipe, guidance_scale=1.0))
+    asked = {"prompt": "", "steps": 1, "fusion": False}
+    one, three = (latents(model, guidance_scale=scale, **asked) for scale in (1.0, 3.0))
+    without = latents(model, correspondence=False, **asked)
+    torch.testing.assert_close(three - without, 3 * (one - without), rtol=0, atol=1e-3)
+    assert torch.allclose(latents(pipe, guidance_scale=3.0, **asked), one, atol=1e-4)
+
+
 def test_empty_condition_reaches_a_trained_branch(pipe, tmp_path):
     assert not torch.allclose(latents(make_pipeline(tmp_path, empty_condition=True)), latents(pipe), atol=1e-3)
 
@@ -176,10 +187,11 @@ def test_save_and_load(pipe, plain, tmp_path):
         loaded.set_progress_bar_config(disable=True)
         assert type(loaded.unet) is type(model.unet)
         assert torch.equal(latents(loaded), latents(model))
-    parts = make_pipeline(tmp_path / "t", convention="mvdiffusion", empty_condition=True)
+    settings = {"convention": "mvdiffusion", "empty_condition": True, "guided_blocks": True}
+    parts = make_pipeline(tmp_path / "t", **settings)
     parts.save_pretrained(tmp_path / "options")
     loaded = MVDiffusionPipeline.from_pretrained(tmp_path / "options")
-    assert loaded.config.convention == "mvdiffusion" and loaded.config.empty_condition is True
+    assert {name: loaded.config[name] for name in settings} == settings
 
 
 def test_released_convention(tmp_path):

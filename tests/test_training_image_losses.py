@@ -1,5 +1,5 @@
-"""SSIM as it is trained on, by plain loops, and octaves, by the measure; SSIM of the measures is in `test_metrics_upscaling`, the loss of pixels in
-`test_training_objectives`."""
+"""SSIM as it is trained on, by plain loops, and octaves, by the measure; SSIM of the measures is in
+`test_metrics_upscaling`, the loss of pixels in `test_training_objectives`."""
 
 import numpy as np
 import pytest

@@ -72,7 +72,7 @@ def test_stage_two_leaves_everything_else_as_it_was(models, tmp_path, stage):
         (saved.vae, start.vae),
     ):
         assert not changed(other.state_dict(), part)
-    assert saved.config.empty_condition == (stage == "interpolation")
+    assert saved.config.empty_condition == (stage == "interpolation") and saved.config.guided_blocks
 
 
 def test_frozen_weights_are_held_once(models, tmp_path):

@@ -35,7 +35,8 @@ def test_the_blocks_and_the_branch_learn_around_a_frozen_unet(tiny_models, text_
     parts = {name.split(".")[1] for name in changed(before, made.objective)}
     assert parts == {"down_correspondence", "mid_correspondence", "up_correspondence", "condition_branch"}
     pipe = MVDiffusionPanoramaPipeline.from_pretrained(asked.output / "model")
-    assert pipe.unet.config.kind == "panorama" and pipe.config.empty_condition and pipe.takes_depth == (kind == "depth")
+    assert pipe.unet.config.kind == "panorama" and pipe.takes_depth == (kind == "depth")
+    assert pipe.config.empty_condition and not pipe.config.guided_blocks
     base = UNet2DConditionModel.from_pretrained(start / "unet").state_dict()
     assert all(torch.equal(value, base[name]) for name, value in pipe.unet.unet.state_dict().items())
     pipe.set_progress_bar_config(disable=True)

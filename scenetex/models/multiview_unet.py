@@ -172,6 +172,7 @@ class MultiViewUNet(BaseAdapters, ExactFrequencies, ModelMixin, ConfigMixin):
         added_cond_kwargs: Mapping[str, torch.Tensor | list[torch.Tensor]] | None = None,
         down_block_additional_residuals: tuple[torch.Tensor, ...] | None = None,
         mid_block_additional_residual: torch.Tensor | None = None,
+        apart: int = 0,
         return_dict: bool = True,
     ) -> UNet2DConditionOutput | tuple[torch.Tensor]:
         """One prediction for b sets of m views.
@@ -185,6 +186,7 @@ class MultiViewUNet(BaseAdapters, ExactFrequencies, ModelMixin, ConfigMixin):
             condition: (b, m, 5, h, w) image latents and masks for the condition branch, or None.
             added_cond_kwargs: as for the base UNet, each (b, m, ...), or a list of such.
             down_block_additional_residuals, mid_block_additional_residual: a ControlNet's, each (b, m, c, h, w).
+            apart: how many of the sets, from the first on, the correspondence blocks are left out of.
             return_dict: False returns a tuple.
 
         Returns:
@@ -203,7 +205,7 @@ class MultiViewUNet(BaseAdapters, ExactFrequencies, ModelMixin, ConfigMixin):
             timestep = timestep.expand(b, m).reshape(-1)
 
         with ExitStack() as stack:
-            for handle in self._insert(sample, correspondence, condition):
+            for handle in self._insert(sample, correspondence, condition, apart):
                 stack.callback(handle.remove)
             out = self.unet(
                 sample.flatten(0, 1),
@@ -220,7 +222,7 @@ class MultiViewUNet(BaseAdapters, ExactFrequencies, ModelMixin, ConfigMixin):
         return UNet2DConditionOutput(sample=out) if return_dict else (out,)
 
     def _insert(
-        self, sample: torch.Tensor, correspondence: Correspondence | None, condition: torch.Tensor | None
+        self, sample: torch.Tensor, correspondence: Correspondence | None, condition: torch.Tensor | None, apart: int
     ) -> Iterator[RemovableHandle]:
         """Hooks the blocks into the base UNet, for one call; yields the handles that take them out again."""
         middle = self.unet.mid_block
@@ -234,11 +236,15 @@ class MultiViewUNet(BaseAdapters, ExactFrequencies, ModelMixin, ConfigMixin):
                 yield _add_to_input(middle, mid)
         if correspondence is None or sample.shape[1] == 1:
             return
-        self._check(correspondence, sample)
-        correspondence = correspondence.to(sample.device)
+        self._check(correspondence, sample[apart:])
+        correspondence, first = correspondence.to(sample.device), apart * sample.shape[1]
 
         def run(block: nn.Module) -> OnTensor:
-            return lambda x: block(x, correspondence.at((x.shape[2], x.shape[3]), x.dtype))
+            def attended(x: torch.Tensor) -> torch.Tensor:
+                found = block(x[first:], correspondence.at((x.shape[2], x.shape[3]), x.dtype))
+                return torch.cat([x[:first], found]) if first else found
+
+            return attended
 
         for block, added in zip(self.unet.down_blocks, self.down_correspondence, strict=True):
             yield run_before(block.downsamplers, run(added)) if block.downsamplers else run_after(block, run(added))

@@ -96,6 +96,8 @@ class Denoiser:
         empty_condition: the condition branch gets zeros where nothing is there already, not nothing at all.
         partial_condition: the condition branch was trained on views that are there in part, too; without it is told of
             whole ones alone.
+        guided_blocks: the negative half of guidance goes without correspondence blocks, so that guidance makes more of
+            these as it does of the prompt.
     """
 
     unet: MultiViewUNet | UNet2DConditionModel
@@ -103,6 +105,7 @@ class Denoiser:
     controlnet: ControlNetModel | None
     empty_condition: bool
     partial_condition: bool
+    guided_blocks: bool
 
     def denoise(self, part: Part, inputs: Inputs, request: Request) -> torch.Tensor:
         """Clean latents (n, c, h, w)."""
@@ -172,6 +175,7 @@ class Denoiser:
                 added_cond_kwargs={**(added or {}), **looked_at} or None,
                 down_block_additional_residuals=residuals and tuple(r.unflatten(0, (halves, m)) for r in residuals),
                 mid_block_additional_residual=None if middle is None else middle.unflatten(0, (halves, m)),
+                apart=halves - 1 if self.guided_blocks else 0,
                 return_dict=False,
             )[0]
         return unet(

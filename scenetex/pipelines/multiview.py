@@ -61,6 +61,7 @@ class MultiViewPipeline(WindowedPipeline, AdapterLoader):
         empty_condition: whether the UNet was trained with an empty condition (zeros, mask 0) where nothing is given, or
             with none at all, as released weights are used.
         partial_condition: whether the UNet's condition branch was trained on views that are there in part, too.
+        guided_blocks: whether guidance makes more of the correspondence blocks, too: its negative half goes without.
         default_steps, default_guidance: steps and guidance scale where a call gives none.
 
     Attributes:
@@ -97,6 +98,7 @@ class MultiViewPipeline(WindowedPipeline, AdapterLoader):
         convention: str = "visible",
         empty_condition: bool = False,
         partial_condition: bool = False,
+        guided_blocks: bool = False,
         default_steps: int = 50,
         default_guidance: float = 9.0,
     ):
@@ -125,6 +127,7 @@ class MultiViewPipeline(WindowedPipeline, AdapterLoader):
             convention=convention,
             empty_condition=empty_condition,
             partial_condition=partial_condition,
+            guided_blocks=guided_blocks,
             default_steps=default_steps,
             default_guidance=default_guidance,
         )
@@ -273,6 +276,7 @@ class MultiViewPipeline(WindowedPipeline, AdapterLoader):
             self.controlnet,
             self.config.empty_condition,
             self.config.partial_condition,
+            self.config.guided_blocks,
         )
 
         def denoise(part: Part) -> torch.Tensor:

@@ -75,7 +75,8 @@ class MVDiffusionPanoramaPipeline(MultiViewPipeline):
         if "unet" not in kwargs and folder.is_dir():
             pipe.register_modules(unet=load_blocks(folder, base_unet(pipe.unet)))
             # Of parts of views, that branch has not learnt anything.
-            pipe.register_to_config(convention="visible", empty_condition=True, partial_condition=False)
+            learned = {"empty_condition": True, "partial_condition": False, "guided_blocks": False}
+            pipe.register_to_config(convention="visible", **learned)
         return pipe
 
     @torch.no_grad()

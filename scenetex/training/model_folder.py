@@ -16,7 +16,7 @@ from .checkpoint import disk_errors
 
 MODEL = "model"  # what output folders of models are called in their lists
 _INDEX = "model_index.json"
-_SETTINGS = ("convention", "empty_condition", "partial_condition", "default_steps", "default_guidance")
+_SETTINGS = ("convention", "empty_condition", "partial_condition", "guided_blocks", "default_steps", "default_guidance")
 
 
 def is_pipeline(model: str) -> bool:

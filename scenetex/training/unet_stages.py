@@ -77,7 +77,7 @@ def multi_view(options: TrainOptions, data: Data, device: torch.device) -> Stage
 
     def trained(average: MultiViewObjective) -> MVDiffusionPipeline:
         learned = {"empty_condition": True, "partial_condition": True} if conditioned else {}
-        return with_parts(pipe, unet=average.unet, **learned)
+        return with_parts(pipe, unet=average.unet, guided_blocks=True, **learned)
 
     cache = _surface_cache(options, data, pipe, device)
     return diffusion_stage(options, data, pipe, objective, cache, make, trained)
@@ -100,7 +100,7 @@ def panorama(options: TrainOptions, data: Data, device: torch.device) -> Stage:
         return [ring_item(encoded, data.schedule.rng(number), *reading(pipe), outpaint, options.noise_bias)]
 
     def trained(average: MultiViewObjective) -> MVDiffusionPanoramaPipeline:
-        return with_parts(pipe, unet=average.unet, empty_condition=conditioned)
+        return with_parts(pipe, unet=average.unet, empty_condition=conditioned, guided_blocks=False)
 
     cache = _surface_cache(options, data, pipe, device)
     return diffusion_stage(options, data, pipe, objective, cache, make, trained, validation.surround, VIEWS)
