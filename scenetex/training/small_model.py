@@ -11,7 +11,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, PreTrainedTokenizerFast
 from ..models import PatchUNet, SuperResolutionUNet, SurfaceAutoencoder
 from ..pipelines.conditioning import surface_channels
 
-SMALL_STEPS, SMALL_GUIDANCE = 16, 3.0
+SMALL_STEPS, SMALL_GUIDANCE = 16, 2.0
 _MAX_WORDS = 48
 _TEXT_WIDTH = 192
 _START, _END, _UNKNOWN = "<start>", "<end>", "<unknown>"
