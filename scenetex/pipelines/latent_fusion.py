@@ -11,7 +11,7 @@ from .schedulers import is_flow
 
 # Of the noise levels, from the top, those at which views agree in everything: views of a scene while the large shapes
 # form; those around a point nearly to the end, since what neighbours do not agree on, stitching would blur as well.
-SHARE_IN_SCENES, SHARE_IN_RINGS = 0.3, 0.85
+SHARE_IN_SCENES, SHARE_IN_RINGS = 0.3, 0.95
 _COARSE = 1.0  # latent cells, standard deviation of the Gaussian that tells what is not fine
 # A view that is there already counts for more than one that is still forming.
 _ANCHOR_WEIGHT = 4.0

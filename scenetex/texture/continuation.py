@@ -23,7 +23,7 @@ _OFF_PLANE, _TURNED = 150.0, 4.0
 _SOFT, _FALL = 0.02, 4.0
 # Two guesses miss in different ways: surface of the same kind, and the fill from what is next on the surface. Their
 # mean is better than either; so is that with what was generated, where neither is near.
-_FILL, _GENERATED = 0.5, 0.5
+_FILL, _GENERATED = 0.65, 0.3
 _NEIGHBOURS, _LIKE = 8, 0.25  # pieces that a texel lies between, and metres that another normal counts for
 _SURE, _SURE_OF_PATTERNS = 1.0, 9.0  # square metres
 _AROUND, _WIDE = 48, 0.25  # pieces and metres over which generated colours are smoothed
