@@ -28,7 +28,7 @@ _NEIGHBOURS, _LIKE = 8, 0.25  # pieces that a texel lies between, and metres tha
 _SURE, _SURE_OF_PATTERNS = 1.0, 9.0  # square metres
 _AROUND, _WIDE = 48, 0.25  # pieces and metres over which generated colours are smoothed
 _TRUSTED = 0.6
-_STRONGER = 0.85
+_STRONGER = 0.9
 _BLOCK = 512
 
 
