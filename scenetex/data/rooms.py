@@ -13,6 +13,7 @@ from ..scene.camera import Camera
 from ..synthetic import Room, RoomSettings, describe, make_room, render_room, walk
 from ..synthetic.materials import list_swatches
 from ..synthetic.palette import FLOORS, WALLS
+from ..synthetic.walk import strayed
 from ..synthetic.words import vary, vocabulary
 from ..views.viewset import ViewSet
 from .sample import Sample
@@ -31,12 +32,14 @@ class RoomStream:
         views: views of each room.
         size: (width, height) of the views, pixels.
         materials: folder of material images by category, to use beside the procedural patterns; None for those alone.
+        strayed: share of the views that look up or down from any height, as those that complete a scene do.
     """
 
     seed: int = 0
     views: int = 16
     size: tuple[int, int] = (256, 192)
     materials: str | None = None
+    strayed: float = 0.0
 
     def __post_init__(self):
         if self.seed < 0 or self.views < 1 or min(self.size) < 8:
@@ -78,7 +81,8 @@ class RoomStream:
     def look(self, room: Room, rng: np.random.Generator) -> tuple[Camera, np.ndarray]:
         """The camera that sees a room, and its poses (views, 4, 4)."""
         camera = self.camera(rng)
-        return camera, walk(room, self.views, rng, camera)
+        poses = walk(room, self.views, rng, camera)
+        return camera, strayed(room, poses, self.strayed, rng) if self.strayed else poses
 
     def camera(self, rng: np.random.Generator) -> Camera:
         """A camera of the stream."""

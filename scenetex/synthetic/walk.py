@@ -16,6 +16,7 @@ from .surface import grid_shape, sample_lattice
 CLEARANCE = 0.28
 _CELL = 0.1
 _PITCHES = np.radians([-48, -32, -18, -6, 8, 20])
+_STRAYED = np.radians((-70, 55))
 _TURNS = np.radians([-50, -36, -24, -14, -6, 0, 6, 14, 24, 36, 50])
 
 
@@ -42,6 +43,23 @@ def walk(room: Room, count: int, rng: np.random.Generator, camera: Camera | None
     yaw, pitch = _look_around(room, positions, rng, camera)
     roll = 0.025 * _wander(rng, count, 1.5)
     return _poses(positions, yaw, pitch, roll)
+
+
+def strayed(room: Room, poses: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Poses (n, 4, 4) as of `walk`, of which about a share `share` look elsewhere instead: from any height above or
+    below the same place, 70 degrees down to 55 up, as views that complete a scene do."""
+    poses = poses.copy()
+    chosen, pitch, height = rng.random(len(poses)) < share, rng.uniform(*_STRAYED, len(poses)), rng.random(len(poses))
+    eyes = poses[:, :3, 3].astype(np.float32)
+    above, below = (
+        room.caster.cast(eyes, np.tile(np.float32([0, 0, way]), (len(eyes), 1)))["distance"] - CLEARANCE
+        for way in (1, -1)
+    )
+    for i in np.flatnonzero(chosen & (above > 0) & (below > 0)):
+        x, y, _ = poses[i, :3, 2]
+        place = poses[i, :3, 3] + [0, 0, height[i] * (above[i] + below[i]) - below[i]]
+        poses[i] = _poses(place[None], np.arctan2(y, x)[None], pitch[i : i + 1], np.zeros(1))[0]
+    return poses
 
 
 def _wander(rng: np.random.Generator, count: int, smooth: float) -> np.ndarray:

@@ -18,6 +18,8 @@ from .partial_masks import partial_masks
 _PROMPT_DROPPED = 0.1
 # Share of the sets whose views start from common noise, as the pipelines let them if asked to.
 _NOISE_SHARED = 0.25
+# Share of those that go without blocks where all of a UNet is trained.
+_ALONE_SETS = 0.1
 # Share of the views whose detail is found without others, and of those whose surface is not told.
 _ALONE, _UNTOLD_DETAIL = 0.15, 0.1
 # Real scans have rough surfaces: what the model is told about the surface gets as rough, for some views.
@@ -130,12 +132,14 @@ def multi_view_item(
     between: bool | None,
     partly: bool = False,
     noise_bias: float = 1.0,
+    some_alone: bool = False,
 ) -> Item:
     """All views of `encoded` together, at one noise level, drawn as for single views.
 
     Args:
         between: True = every second view is given (interpolation), False = none is, None = there is no condition.
         partly: of all views some cells are given instead (completion).
+        some_alone: some sets are marked to go without blocks, half of them without a prompt, too.
     """
     m, (h, w) = len(encoded.latents), encoded.latents.shape[-2:]
     item = _set_item(encoded, rng, tokenize, levels, (h, w), noise_bias)
@@ -143,6 +147,11 @@ def multi_view_item(
         item["given"] = _cells((torch.arange(m) % 2 == int(rng.integers(2))) & between, (h, w))
     if partly:
         item["given"] = torch.from_numpy(partial_masks(encoded, rng))[:, None]
+    if some_alone:
+        alone, silent = rng.random(2) < (_ALONE_SETS, 0.5)
+        item["alone"] = torch.tensor(bool(alone))
+        if alone and silent:
+            item["input_ids"] = torch.stack([tokenize("")] * m)
     return item
 
 

@@ -62,19 +62,28 @@ class SingleViewObjective(nn.Module):
 
 
 class MultiViewObjective(nn.Module):
-    """Stage two: only the correspondence blocks (and the condition branch) of a UNet that is frozen otherwise.
+    """Stage two: the correspondence blocks (and the condition branch) of a UNet that is frozen otherwise, or all of it.
 
     Args:
-        unet: with blocks; its base UNet gets frozen.
+        unet: with blocks; its base UNet gets frozen, unless `whole`.
         text_encoder: frozen.
         scheduler: its noise schedule and what is predicted.
         conditioned: train the condition branch, too; every batch then has a condition.
         convention: of the correspondence, see `from_depth` and, for a UNet of kind "panorama", `from_rotation`.
+        whole: train the base UNet, too.
     """
 
-    def __init__(self, unet: MultiViewUNet, text_encoder: nn.Module, scheduler, conditioned: bool, convention: str):
+    def __init__(
+        self,
+        unet: MultiViewUNet,
+        text_encoder: nn.Module,
+        scheduler,
+        conditioned: bool,
+        convention: str,
+        whole: bool = False,
+    ):
         super().__init__()
-        unet.requires_grad_(False)
+        unet.requires_grad_(whole)
         for parameter in unet.multiview_parameters():
             parameter.requires_grad_(True)
         if not conditioned and unet.condition_branch is not None:
@@ -83,15 +92,20 @@ class MultiViewObjective(nn.Module):
         self.scheduler, self.convention = scheduler, convention
 
     def trained(self) -> Iterator[nn.Parameter]:
-        """Those of the blocks, and of the branch if it is trained."""
+        """Those of the blocks, of the branch if it is trained, and of the base UNet if all of it is."""
         return (p for p in self.unet.parameters() if p.requires_grad)
 
     def forward(self, batch: Batch) -> torch.Tensor:
         """As for single views with (b, m, ...) in place of (n, ...), one of `timesteps` (b,) for all views of a set.
 
         Further `depth` (b, m, H, W), `intrinsics`, `cam_to_world`; and, when conditioned, `given` (b, m, 1, h, w)
-        bool, the cells that are there already.
+        bool, the cells that are there already. Sets that are `alone` (b,) bool go without blocks.
         """
+        apart = 0
+        if "alone" in batch:
+            # Those come first.
+            order, apart = batch["alone"].int().argsort(descending=True), int(batch["alone"].sum())
+            batch = {name: value[order] for name, value in batch.items()}
         noisy, target, timesteps, hidden = _noised_sets(self, batch)
         condition = None
         if "given" in batch:
@@ -102,7 +116,8 @@ class MultiViewObjective(nn.Module):
             torch.cat([noisy, batch["guide"]], 2),
             timesteps,
             hidden,
-            correspondence=_correspondence(batch, self.convention, self.unet.config.kind),
+            correspondence=_correspondence(batch, self.convention, self.unet.config.kind, apart),
+            apart=apart,
             condition=condition,
             return_dict=False,
         )[0]
@@ -185,8 +200,11 @@ def _noised_sets(objective, batch: Batch) -> tuple[torch.Tensor, torch.Tensor, t
     return noisy, target, timesteps, hidden
 
 
-def _correspondence(batch: Batch, convention: str, kind: str) -> Correspondence:
-    depth, intrinsics, poses = batch["depth"], batch["intrinsics"], batch["cam_to_world"]
+def _correspondence(batch: Batch, convention: str, kind: str, apart: int = 0) -> Correspondence | None:
+    """Of all sets but the first `apart`; None where there are no others."""
+    depth, intrinsics, poses = (batch[name][apart:] for name in ("depth", "intrinsics", "cam_to_world"))
+    if not len(depth):
+        return None
     with torch.no_grad():
         if kind == "panorama":
             return from_rotation(intrinsics, poses[..., :3, :3], depth.shape[-2:], convention)

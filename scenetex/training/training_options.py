@@ -13,7 +13,8 @@ from ..limits import SEED, SIDE, THREADS, Between, PathOrName, check_options
 _FINAL_RATE = 1e-7
 # Where and by how many a run is worked on, when it is saved, and what its data tells of itself.
 _PLACES = {"output", "cache", "workers", "threads", "device", "accumulation", "gradient_checkpointing", "save_every"}
-_PLACES |= {"quiet", "picture_every", "data", "allow_outside", "materials", "room_views", "depth", "image_size"}
+_PLACES |= {"quiet", "picture_every", "data", "allow_outside", "materials", "room_views", "strayed", "depth"}
+_PLACES |= {"image_size"}
 _PLAIN = int | float | str | None
 
 
@@ -94,6 +95,8 @@ class TrainOptions(LoopOptions):
     cache. A run may go on with more than it began with."""
     room_views: Annotated[int, Between(1, 10_000)] = 16
     """Views of each room, or frames in a run; of panoramas always 8."""
+    strayed: Annotated[float, Between(0, 1)] = 0.0
+    """Share of the procedural rooms' views that look up or down from any height, as those that complete a scene do."""
     depth: Literal["rendered", "sensor"] = "rendered"
     """Depth of scans: ray-cast from the mesh, or the sensor's."""
     image_size: Annotated[tuple[int, int] | None, SIDE] = None
@@ -105,6 +108,9 @@ class TrainOptions(LoopOptions):
     noise_bias: Annotated[float, Between(0, 100, ("least",))] = 1.0
     """How much more to train on high noise levels, where colours and layout are decided and views come to agree: 1 = on
     all alike; a level's share grows with its power of this less 1."""
+    whole: bool = False
+    """Train the UNet between the blocks on, too, for models made from scratch (multi-view, interpolation). Some sets of
+    views then go without blocks, as half of guidance does."""
     expansion: Annotated[int, Between(1, 16)] = 4
     """Width of the feed-forward layers inside new correspondence blocks over the UNet's: less makes small blocks."""
     latent_channels: Annotated[int, Between(1, 64)] = 8
@@ -157,6 +163,10 @@ class TrainOptions(LoopOptions):
             raise InputError("--data: panoramas are trained on procedural rooms; leave it out for panorama")
         if self.upscale_unet is not None and self.stage != "super-resolution":
             raise InputError(f"--upscale-unet is for stage super-resolution; leave it out for {self.stage}")
+        if self.strayed and (self.data is not None or self.stage == "panorama"):
+            raise InputError("--strayed is for walks through procedural rooms; leave it out with --data, for panorama")
+        if self.whole and self.stage not in ("multi-view", "interpolation"):
+            raise InputError(f"--whole is for multi-view and interpolation; leave it out for {self.stage}")
         if self.redrawn and self.stage != "autoencoder":
             raise InputError(f"--redrawn is for stage autoencoder; leave it out for {self.stage}")
         if self.alignment and (self.crop is not None or self.stage != "single-view"):

@@ -97,7 +97,7 @@ def _source(options: TrainOptions) -> Source:
     if options.stage == "panorama":
         rooms = RingStream(options.seed, size=options.size, materials=materials)
     else:
-        rooms = RoomStream(options.seed, options.room_views, options.size, materials)
+        rooms = RoomStream(options.seed, options.room_views, options.size, materials, options.strayed)
     # Of large images nothing is kept but what is encoded: they would fill the disk.
     large = options.stage in ("super-resolution", "detail")
     return rooms if options.cache is None or large else CachedSource.within(options.cache, rooms)

@@ -65,15 +65,15 @@ def multi_view(options: TrainOptions, data: Data, device: torch.device) -> Stage
     if not isinstance(pipe.unet, MultiViewUNet):
         pipe.unet = MultiViewUNet.from_unet(pipe.unet, expansion=options.expansion)
     conditioned = options.stage == "interpolation"
-    objective = MultiViewObjective(pipe.unet, pipe.text_encoder, pipe.scheduler, conditioned, pipe.config.convention)
+    convention = pipe.config.convention
+    objective = MultiViewObjective(pipe.unet, pipe.text_encoder, pipe.scheduler, conditioned, convention, options.whole)
 
     def make(encoded: Encoded, number: int) -> list[Item]:
         # In turn: from nothing, between keys, from nothing, of views that are there in part.
         between = number % 2 == 1 if conditioned else None
         partly = conditioned and number % 4 == 3
-        return [
-            multi_view_item(encoded, data.schedule.rng(number), *reading(pipe), between, partly, options.noise_bias)
-        ]
+        how = between, partly, options.noise_bias, options.whole
+        return [multi_view_item(encoded, data.schedule.rng(number), *reading(pipe), *how)]
 
     def trained(average: MultiViewObjective) -> MVDiffusionPipeline:
         learned = {"empty_condition": True, "partial_condition": True} if conditioned else {}
