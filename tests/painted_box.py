@@ -92,5 +92,5 @@ def texel_points(mesh: Mesh, atlas) -> tuple[np.ndarray, np.ndarray]:
     """Pixels (n,) in the stack of pages and surface points (n, 3), metres, of all texels on faces."""
     from scenetex.texture.texels import rasterize
 
-    texels = rasterize(mesh, atlas)
+    texels = rasterize(atlas)
     return texels.pixel, texels.interpolate(mesh.triangles)

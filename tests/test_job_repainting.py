@@ -72,7 +72,7 @@ def texels_of(room, *names) -> np.ndarray:
     """(256, 256) bool, texels on the faces of some regions."""
     scene = scenetex.load_scene(room)
     faces = Repainting(names).faces(find_regions(scene, names))
-    texels = rasterize(scene.mesh, scenetex.unwrap(scene.mesh, 256))
+    texels = rasterize(scenetex.unwrap(scene.mesh, 256))
     on = np.zeros(256 * 256, bool)
     on[texels.pixel[faces[texels.face]]] = True
     return on.reshape(256, 256)
@@ -171,7 +171,7 @@ def test_from_python(room, models):
     options = dict(model=str(models / "branch"), steps=2, image_size=(64, 48), device="cpu")
     photos = scenetex.texture_scene(scene, texture_size=256, refine_poses=False)
     floor = scenetex.regions(scene)["floor"]
-    texels = rasterize(scene.mesh, photos.atlas)
+    texels = rasterize(photos.atlas)
     on = texels.pixel[floor[texels.face]]
     off = texels.pixel[~floor[texels.face]]
     for asked in ({"only": "floor"}, {"only": floor}, {"paint": {"floor": "blue"}}, {"keep": ["walls"]}):

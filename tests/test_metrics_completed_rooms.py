@@ -31,7 +31,7 @@ def painter(color):
     """Completes all of a scene in colours (n, 3) that `color` gives for the textured mesh."""
 
     def complete(scene, textured, pipe, prompt, sampling, size, most):
-        texels = rasterize(textured.mesh, textured.atlas)
+        texels = rasterize(textured.atlas)
         pages, coverage = np.stack(textured.textures), np.stack(textured.coverage)
         new = ~coverage.reshape(-1)[texels.pixel]
         pages.reshape(-1, 3)[texels.pixel[new]] = np.rint(np.clip(color(textured), 0, 255))[new]
@@ -54,9 +54,7 @@ def test_the_truth_scores_as_the_truth_and_the_fill_as_the_fill(case):
     assert score.completed.gradient_ratio == pytest.approx(1, abs=0.02)
     assert score.fill.psnr < 25
     filled = score_completion(
-        painter(
-            lambda textured: np.stack(textured.textures).reshape(-1, 3)[rasterize(textured.mesh, textured.atlas).pixel]
-        ),
+        painter(lambda textured: np.stack(textured.textures).reshape(-1, 3)[rasterize(textured.atlas).pixel]),
         None,
         SMALL,
         case,

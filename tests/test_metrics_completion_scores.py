@@ -21,7 +21,7 @@ def square() -> tuple[scenetex.Mesh, scenetex.Atlas]:
 def halves():
     """A square with noise on it, of which photos saw one half: texels, true colours and what was photographed."""
     mesh, atlas = square()
-    texels = rasterize(mesh, atlas)
+    texels = rasterize(atlas)
     truth = np.random.default_rng(0).integers(60, 200, (len(texels), 3)).astype(float)
     return mesh, atlas, texels, truth, texels.pixel % SIDE < SIDE // 2
 

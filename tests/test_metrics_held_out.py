@@ -27,7 +27,7 @@ def painted(colors, mesh=None, size: int = 1024) -> scenetex.TexturedMesh:
     """The box with its true colours."""
     mesh = mesh or box()
     atlas = scenetex.unwrap(mesh, size=size)
-    texels = rasterize(mesh, atlas)
+    texels = rasterize(atlas)
     places = texels.interpolate(mesh.vertices[mesh.faces])
     pages = texels.spread(np.rint(colors(places)).clip(0, 255).astype(np.uint8), atlas)
     pages = [pad(page, mask) for page, mask in zip(pages, texels.charted(atlas), strict=True)]

@@ -19,7 +19,7 @@ SIZE = (160, 120)
 MESH = box()
 CUT = patches(MESH, 0.3)
 SURFACE = Surface.of(CUT.mesh)
-TEXELS = rasterize(CUT.mesh, CUT.layout(unwrap(MESH, 128)))
+TEXELS = rasterize(CUT.layout(unwrap(MESH, 128)))
 PLACES = TEXELS.interpolate(CUT.mesh.triangles)
 BLUR, RAMP = 1.5, 7.5
 

@@ -30,7 +30,7 @@ def floor():
     filled, the floor in grey: mesh, texels, places, true colours, what was seen."""
     mesh = corner()
     atlas = scenetex.unwrap(mesh, size=512)
-    texels = rasterize(mesh, atlas)
+    texels = rasterize(atlas)
     place = texels.interpolate(mesh.triangles.astype(np.float32))
     tiles = np.where((np.floor(place[:, 0] / TILE) + np.floor(place[:, 1] / TILE))[:, None] % 2, 220.0, 40.0)
     truth = np.where((place[:, 2] > 1e-3)[:, None], (90, 150, 90), tiles * np.ones(3))

@@ -41,7 +41,7 @@ def room() -> TexturedMesh:
     """The sample room in the colours of where its surface is, with waves of 15 cm."""
     mesh = scenetex.load_scene(ROOT / "scenes" / "sample_room").mesh
     atlas = scenetex.unwrap(mesh, size=1024)
-    texels = rasterize(mesh, atlas)
+    texels = rasterize(atlas)
     places = texels.interpolate(mesh.triangles.astype(np.float32))
     color = 140 + 50 * np.sin(places * [1.1, 1.7, 2.3] + [0, 1, 2])
     color *= 1 - 0.2 * np.sin(2 * np.pi / 0.15 * places).max(1, keepdims=True)

@@ -16,7 +16,7 @@ def square():
         np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], float), np.array([[0, 1, 2], [0, 2, 3]], np.int32)
     )
     atlas = scenetex.unwrap(mesh, size=SIDE)
-    texels = rasterize(mesh, atlas)
+    texels = rasterize(atlas)
     return atlas, texels, texels.pixel % SIDE
 
 

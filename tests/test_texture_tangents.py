@@ -36,7 +36,7 @@ def normal_of(points: np.ndarray) -> np.ndarray:
 def shown(found: TexturedMesh) -> tuple[np.ndarray, np.ndarray]:
     """Normals (n, 3) that a viewer shades with at each texel, and where (n, 3)."""
     mesh, atlas = found.mesh, found.atlas
-    texels = rasterize(mesh, atlas)
+    texels = rasterize(atlas)
     colors = np.stack(found.normal_maps).reshape(-1, 3)[texels.pixel] / 127.5 - 1
     frame, n = (
         texels.interpolate(tangents(mesh, atlas)[atlas.faces]),
@@ -91,7 +91,7 @@ def test_what_is_shown_are_the_finer_meshs_normals(turn):
 def test_a_mesh_as_fine_has_a_plain_map():
     mesh = wavy(9)
     atlas = scenetex.unwrap(mesh, 64)
-    texels = rasterize(mesh, atlas)
+    texels = rasterize(atlas)
     smooth = texels.interpolate(unit_normals(mesh)[mesh.faces])
     smooth /= np.linalg.norm(smooth, axis=1, keepdims=True)
     np.testing.assert_allclose(

@@ -37,7 +37,7 @@ def loop_rasterizer(atlas: Atlas) -> tuple[dict[int, int], dict[int, int]]:
 
 
 def check(mesh: Mesh, atlas: Atlas) -> Texels:
-    texels = rasterize(mesh, atlas)
+    texels = rasterize(atlas)
     inside, touching = loop_rasterizer(atlas)
     found = dict(zip(texels.pixel.tolist(), texels.face.tolist(), strict=True))
     assert len(found) == len(texels), "each texel once"
@@ -77,15 +77,15 @@ def test_it_agrees_with_a_loop_on_any_triangles(seed, count, pages):
     faces = np.arange(3 * count).reshape(-1, 3)
     page = rng.integers(0, pages, count).astype(np.int32)
     atlas = Atlas(uv, faces, faces.ravel(), page, page, 33, pages, 1.0)
-    if len(rasterized := rasterize(mesh := Mesh(rng.normal(size=(3 * count, 3)), faces), atlas)):
-        check(mesh, atlas)
+    if len(rasterized := rasterize(atlas)):
+        check(Mesh(rng.normal(size=(3 * count, 3)), faces), atlas)
         np.testing.assert_allclose(rasterized.interpolate(uv[faces]), centers(rasterized, atlas), atol=2e-5)
 
 
 def test_interpolated_uv_are_the_texel_centres():
     mesh = box()
     atlas = unwrap(mesh, 128)
-    texels = rasterize(mesh, atlas)
+    texels = rasterize(atlas)
     np.testing.assert_allclose(texels.interpolate(atlas.uv[atlas.faces]), centers(texels, atlas), atol=1e-5)
     some = np.array([5, 3, 100])
     np.testing.assert_array_equal(
@@ -95,7 +95,7 @@ def test_interpolated_uv_are_the_texel_centres():
 
 def test_interpolation_is_barycentric():
     sheet = painted_sheet(size=40, cells=3)
-    texels = rasterize(sheet.mesh, sheet.atlas)
+    texels = rasterize(sheet.atlas)
     points = texels.interpolate(sheet.mesh.triangles)
     for i in range(0, len(texels), 7):
         b, c = texels.bary[i].astype(float)
@@ -106,7 +106,7 @@ def test_interpolation_is_barycentric():
 @pytest.mark.parametrize("chosen", [[], [0], [3, 4, 9], list(range(32))])
 def test_on_faces_equals_plain_interpolation(chosen):
     sheet = painted_sheet(size=40, cells=4)
-    mesh, texels = sheet.mesh, rasterize(sheet.mesh, sheet.atlas)
+    mesh, texels = sheet.mesh, rasterize(sheet.atlas)
     values = np.random.default_rng(0).normal(size=(len(mesh.vertices), 4)).astype(np.float32)
     index, got = texels.on_faces(np.array(chosen, np.int64), values, mesh.faces)
     expected = np.flatnonzero(np.isin(texels.face, chosen))
@@ -119,10 +119,7 @@ def test_faces_between_texel_centres_have_no_texels():
     uv = np.array([[0.51, 0.51], [0.52, 0.51], [0.51, 0.52], [0.1, 0.1], [0.4, 0.1], [0.1, 0.4]], np.float32)
     faces = np.arange(6).reshape(2, 3)
     page = np.zeros(2, np.int32)
-    texels = rasterize(
-        Mesh(np.random.default_rng(0).normal(size=(6, 3)), faces),
-        Atlas(uv, faces, faces.ravel(), page, page, 16, 1, 1.0),
-    )
+    texels = rasterize(Atlas(uv, faces, faces.ravel(), page, page, 16, 1, 1.0))
     np.testing.assert_array_equal(texels.start[:2], [0, 0])
     assert len(texels) == texels.start[2] > 0
 
@@ -131,7 +128,7 @@ def test_an_atlas_without_a_texel_gives_no_texels():
     uv = np.array([[0.51, 0.51], [0.52, 0.51], [0.51, 0.52]], np.float32)
     page = np.zeros(1, np.int32)
     mesh = Mesh(np.eye(3), np.array([[0, 1, 2]], np.int32))
-    texels = rasterize(mesh, Atlas(uv, mesh.faces, mesh.faces.ravel(), page, page, 16, 1, 1.0))
+    texels = rasterize(Atlas(uv, mesh.faces, mesh.faces.ravel(), page, page, 16, 1, 1.0))
     assert len(texels) == 0 and texels.bary.shape == (0, 2)
     index, values = texels.on_faces(np.array([0]), np.ones((3, 2), np.float32), mesh.faces)
     assert len(index) == 0 and values.shape == (0, 2)
@@ -147,14 +144,14 @@ def test_centres_on_shared_edges_belong_to_one_face():
     faces = np.concatenate([np.stack([a, a + n + 1, a + n + 2], 1), np.stack([a, a + n + 2, a + 1], 1)[:, [2, 0, 1]]])
     page = np.zeros(len(faces), np.int32)
     atlas = Atlas(uv, faces, np.arange(len(uv)), page, page, size, 1, 1.0)
-    texels = rasterize(Mesh(np.c_[uv, 0 * uv[:, 0]], faces), atlas)
+    texels = rasterize(atlas)
     assert len(np.unique(texels.pixel)) == len(texels) == (3 * n) ** 2
 
 
 def test_values_are_spread_over_the_pages_and_nothing_lies_elsewhere():
     mesh = box()
     atlas = unwrap(mesh, 64)
-    texels = rasterize(mesh, atlas)
+    texels = rasterize(atlas)
     pages = texels.spread(np.stack([texels.face + 1, -texels.face], 1), atlas)
     assert pages.shape == (atlas.pages, 64, 64, 2) and pages.dtype == texels.face.dtype
     assert np.array_equal(pages.reshape(-1, 2)[texels.pixel, 0], texels.face + 1)

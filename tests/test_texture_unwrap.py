@@ -152,7 +152,7 @@ def test_the_overlap_test_notices_an_overlap():
 
 def nearest_charts(atlas: Atlas, mesh: Mesh) -> float:
     """Texels between the nearest two texel centres of different charts of a page."""
-    texels = rasterize(mesh, atlas)
+    texels = rasterize(atlas)
     page, rest = np.divmod(texels.pixel.astype(np.int64), atlas.size**2)
     at = np.stack(np.divmod(rest, atlas.size), 1)
     chart, least = atlas.chart[texels.face], np.inf

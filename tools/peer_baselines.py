@@ -56,7 +56,7 @@ def mean_of_vertices(scene: Scene, atlas: Atlas) -> list[np.ndarray]:
         count[seen.index] += 1
     mean = (total / np.maximum(count, 1)[:, None]).astype(np.float32)
     color = diffuse(scene.mesh.vertices, scene.mesh.faces, mean, count > 0).astype(np.float32)
-    texels = rasterize(scene.mesh, atlas)
+    texels = rasterize(atlas)
     painted = texels.spread(np.rint(texels.interpolate(color[scene.mesh.faces])).clip(0, 255).astype(np.uint8), atlas)
     return [pad(page, mask) for page, mask in zip(painted, texels.charted(atlas), strict=True)]
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import fields
 from typing import Literal
 
 import numpy as np
@@ -41,7 +42,7 @@ def lay_out(
         if found is not None:
             return Atlas(**found)
         atlas = unwrap(scene.mesh, texture_size, texels_per_metre=texels_per_metre, packer=packer)
-        stages.keep("unwrap", **vars(atlas))
+        stages.keep("unwrap", **{field.name: getattr(atlas, field.name) for field in fields(atlas)})
     return atlas
 
 

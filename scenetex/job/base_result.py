@@ -84,7 +84,7 @@ class BaseFolder:
                     raise InputError(f"{path}: is not there, but its texels are to stay; {_AGAIN} (--formats glb,obj)")
             textures.append(decode_color(ImageSource(page), (atlas.size, atlas.size), str(page)))
             marks.append(self._marks(sources, atlas))
-        texels = len(rasterize(scene.mesh, atlas))
+        texels = len(rasterize(atlas))
         coverage, generated = zip(*marks, strict=True)
         mesh = TexturedMesh(scene.mesh, atlas, tuple(textures), coverage, texels, generated)
         return self._with_views(mesh)

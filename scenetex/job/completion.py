@@ -184,7 +184,7 @@ def _lacking(views: ViewSet | None, textured: TexturedMesh, most: int) -> ViewSe
 
 def seen_share(textured: TexturedMesh) -> np.ndarray:
     """(f,) float64 per face, which part of its texels some view saw; 1 for faces without any."""
-    texels = rasterize(textured.mesh, textured.atlas)
+    texels = rasterize(textured.atlas)
     seen = np.concatenate([page.ravel() for page in textured.coverage])[texels.pixel]
     count = np.bincount(texels.face, minlength=len(textured.mesh.faces))
     share = np.bincount(texels.face, seen, len(count)) / np.maximum(count, 1)
@@ -194,9 +194,8 @@ def seen_share(textured: TexturedMesh) -> np.ndarray:
 def rendered(textured: TexturedMesh, views: ViewSet) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """What views see of a texture, (h, w, 3) uint8, and (h, w) bool masks of pixels whose texels all were seen."""
     cameras = views.intrinsics, views.cam_to_world, views.size
-    drawn = rasterize(textured.mesh, textured.atlas).charted(textured.atlas)
     # Padded as colours are: at the charts' edges lookups reach over them.
-    pairs = zip(textured.coverage, drawn, strict=True)
+    pairs = zip(textured.coverage, textured.atlas.charted, strict=True)
     white = [pad(np.repeat(page[..., None] * np.uint8(255), 3, 2), mask) for page, mask in pairs]
     covered = replace(textured, textures=tuple(white))
     known = [mask[..., 0] == 255 for mask in render_many(covered, *cameras)]

@@ -123,7 +123,7 @@ def repainted(textured: TexturedMesh, faces: np.ndarray, paint: Callable[[Textur
     Returns:
         What `paint` gives, with the marks of what stays as they were.
     """
-    texels = rasterize(textured.mesh, textured.atlas)
+    texels = rasterize(textured.atlas)
     drawn, anew = texels.charted(textured.atlas), texels.spread(faces[texels.face], textured.atlas)
     # What was filled in elsewhere is no gap now.
     done = paint(replace(textured, coverage=tuple(~anew)))

@@ -122,7 +122,7 @@ def score_completion(
     found = complete(case.scene, before, pipe, "", sampling, settings.size, settings.extra_views)
     seconds = time.perf_counter() - start
     done()
-    texels = rasterize(mesh, before.atlas)
+    texels = rasterize(before.atlas)
     photographed, seen = (np.stack(x.coverage).reshape(-1)[texels.pixel] for x in (before, found.mesh))
     truth, told = case.truth(before)
     painted = seen & ~photographed & told
@@ -152,7 +152,7 @@ def exact(room: Room) -> Truth:
     """The truth of the room's own mesh."""
 
     def truth(textured: TexturedMesh) -> tuple[np.ndarray, np.ndarray]:
-        texels = rasterize(textured.mesh, textured.atlas)
+        texels = rasterize(textured.atlas)
         places = texels.interpolate(textured.mesh.triangles.astype(np.float32))
         return room.surface_color(places, texels.face), np.ones(len(texels), bool)
 
@@ -163,7 +163,7 @@ def scanned(room: Room) -> Truth:
     """The truth of a scan of the room, in the scan's frame."""
 
     def truth(textured: TexturedMesh) -> tuple[np.ndarray, np.ndarray]:
-        texels = rasterize(textured.mesh, textured.atlas)
+        texels = rasterize(textured.atlas)
         return room.true_color(texels.interpolate(textured.mesh.triangles)), np.ones(len(texels), bool)
 
     return truth
@@ -173,7 +173,7 @@ def photographed(views: ViewSet, photos: list[np.ndarray]) -> Truth:
     """What other photos show stands for the truth."""
 
     def truth(textured: TexturedMesh) -> tuple[np.ndarray, np.ndarray]:
-        texels = rasterize(textured.mesh, textured.atlas)
+        texels = rasterize(textured.atlas)
         baked = bake(textured.mesh, textured.atlas, views, photos)
         color = np.stack(baked.textures).reshape(-1, 3)[texels.pixel].astype(np.float32)
         return color, np.stack(baked.coverage).reshape(-1)[texels.pixel]

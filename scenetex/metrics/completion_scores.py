@@ -60,7 +60,7 @@ def score_fill(textured: TexturedMesh, painted: np.ndarray, photographed: np.nda
         photographed: (n,) bool, which a photo saw.
         truth: (n, 3) true colours 0..255.
     """
-    texels = rasterize(textured.mesh, textured.atlas)
+    texels = rasterize(textured.atlas)
     shape = (textured.atlas.pages, textured.atlas.size, textured.atlas.size)
     chart = _on_pages(texels, textured.atlas.chart[texels.face] + 1, shape)
     holds = _on_pages(texels, np.where(painted, 2, np.where(photographed, 1, 0)).astype(np.uint8), shape)

@@ -1,18 +1,15 @@
 """A contact sheet: one picture that shows what went in, what came out, and what no view saw."""
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from ..process.threads import threads
 from ..scene.camera import resize_intrinsics
-from ..texture.render import render_textured
+from ..texture.render import render_paintings
 from ..texture.sources import COLORS, in_false_colors, texels_by_source
 from ..texture.textured_mesh import TexturedMesh
-from ..views.raycast import RayCaster
 from ..views.viewset import ViewSet
 
 _LONGEST = 16  # times as long as wide at the most are pictures shown; a strip would be but a line
@@ -76,13 +73,14 @@ def contact_sheet(views: ViewSet, images: Sequence[np.ndarray], textured: Textur
     best = max(shown, key=lambda view: np.count_nonzero(views.depth[view]))
     inner_camera = resize_intrinsics(views.intrinsics[best], views.size, inside), views.cam_to_world[best]
     outer_camera = dollhouse_camera(textured, slot)
-    with ThreadPoolExecutor(threads()) as pool:
-        for above, painted in ((result_at, textured), (sources_at, in_false_colors(textured))):
-            from_frame = pool.submit(smooth_render, painted, *inner_camera, inside, False)
-            from_above = pool.submit(smooth_render, painted, *outer_camera, slot, True)
-            pictures = [_atlas_picture(painted, large), fit(from_frame.result(), slot), from_above.result()]
-            for column, picture in enumerate(pictures):
-                place(MARGIN + (column > 0) * (large + GAP) + (column > 1) * (slot[0] + GAP), above, picture)
+    marked = in_false_colors(textured)
+    paintings = textured.textures, marked.textures
+    from_frame = _smooth_renders(textured, paintings, *inner_camera, inside, False)
+    from_above = _smooth_renders(textured, paintings, *outer_camera, slot, True)
+    rows = (result_at, textured), (sources_at, marked)
+    for (above, painted), inner, outer in zip(rows, from_frame, from_above, strict=True):
+        for column, picture in enumerate((_atlas_picture(painted, large), fit(inner, slot), outer)):
+            place(MARGIN + (column > 0) * (large + GAP) + (column > 1) * (slot[0] + GAP), above, picture)
     for x, text in (
         (MARGIN, f"atlas{part}"),
         (MARGIN + large + GAP, f"result, from frame {views.frame_ids[best]}"),
@@ -137,10 +135,15 @@ def dollhouse_camera(textured: TexturedMesh, size: tuple[int, int]) -> tuple[np.
 
 def smooth_render(textured, intrinsics, cam_to_world, size, cull_backfaces) -> np.ndarray:
     """A render with 2 x 2 rays per pixel."""
+    return _smooth_renders(textured, [textured.textures], intrinsics, cam_to_world, size, cull_backfaces)[0]
+
+
+def _smooth_renders(textured, paintings, intrinsics, cam_to_world, size, cull_backfaces) -> list[np.ndarray]:
+    """The same for each of several sets of pages."""
     fine = (2 * size[0], 2 * size[1])
     intrinsics = resize_intrinsics(intrinsics, size, fine)
-    picture = render_textured(textured, intrinsics, cam_to_world, fine, cull_backfaces, background=_SLOT)
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+    pictures = render_paintings(textured, paintings, intrinsics, cam_to_world, fine, cull_backfaces, background=_SLOT)
+    return [cv2.resize(picture, size, interpolation=cv2.INTER_AREA) for picture in pictures]
 
 
 def _atlas_picture(textured: TexturedMesh, side: int) -> np.ndarray:
@@ -158,7 +161,8 @@ def _atlas_picture(textured: TexturedMesh, side: int) -> np.ndarray:
 def page_picture(textured: TexturedMesh, page: int, side: int) -> np.ndarray:
     """(side, side, 3) uint8: a page, dark outside charts."""
     color = cv2.resize(textured.textures[page], (side, side), interpolation=cv2.INTER_AREA).astype(np.float32)
-    inside = _chart_area(textured, page, side)[..., None]
+    charted = textured.atlas.charted[page].astype(np.float32)
+    inside = cv2.resize(charted, (side, side), interpolation=cv2.INTER_AREA)[..., None]
     return np.rint(color * inside + np.float32(_SLOT) * (1 - inside)).astype(np.uint8)
 
 
@@ -167,20 +171,6 @@ def source_legend(textured: TexturedMesh) -> list[tuple[str, tuple[int, int, int
     texels = texels_by_source(textured)
     total = max(sum(texels.values()), 1)
     return [(f"{_SOURCES[name]} {100 * count / total:.1f} %", COLORS[name]) for name, count in texels.items()]
-
-
-def _chart_area(textured: TexturedMesh, page: int, side: int) -> np.ndarray:
-    """(side, side) float32: the part of each pixel that charts cover; the UV plane is a mesh too, so rays find it."""
-    atlas = textured.atlas
-    flat = np.pad(atlas.uv, ((0, 0), (0, 1)))
-    axis = (np.arange(2 * side) + 0.5) / (2 * side)
-    u, v = np.meshgrid(axis, 1 - axis)
-    origins = np.stack([u.ravel(), v.ravel(), np.ones(u.size)], 1)
-    hit = RayCaster(flat, atlas.faces[atlas.page == page]).cast(
-        origins, np.broadcast_to([0.0, 0.0, -1.0], origins.shape)
-    )
-    area = (hit["face"] >= 0).astype(np.float32).reshape(2 * side, 2 * side)
-    return cv2.resize(area, (side, side), interpolation=cv2.INTER_AREA)
 
 
 def depth_range(depth: np.ndarray) -> tuple[float, float]:

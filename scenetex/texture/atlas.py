@@ -1,6 +1,7 @@
 """The UV atlas of a mesh: where every triangle lies on which texture page."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated
 
 import numpy as np
@@ -8,6 +9,7 @@ import numpy as np
 from ..limits import TEXTURE, check_value
 from ..scene.mesh import Mesh, MeshLike
 from .own_uvs import own_layout
+from .texels import rasterize
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +77,11 @@ class Atlas:
         """
         check_value(size, Annotated[int, TEXTURE], "size")
         return cls(**vars(own_layout(Mesh.of(mesh), size)))
+
+    @cached_property
+    def charted(self) -> np.ndarray:
+        """(pages, size, size) bool: the texels whose centre lies on a chart, row 0 at the top (v = 1)."""
+        return rasterize(self).charted(self)
 
     @property
     def is_own(self) -> bool:

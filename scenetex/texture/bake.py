@@ -195,7 +195,7 @@ def paint(
     need(_TEXEL * atlas.pages * atlas.size**2, f"{atlas.pages} pages of {atlas.size} x {atlas.size} texels:")
     work = seen_by.patches.mesh
     layout = seen_by.patches.layout(atlas)
-    texels = rasterize(work, layout)
+    texels = rasterize(layout)
     shots = as_fine_as_texels(seen_by.surface, layout, seen_by.shots, seen_by.pictures, seen_by.choice.detail)
     largest = max(width * height for width, height in (shot.size for shot in shots))
     need(_PAINTED * largest, f"photos of {largest / 1e6:,.1f} megapixels:")

@@ -111,7 +111,7 @@ class Pieces:
 
 def continued(textured: TexturedMesh) -> Continuation:
     """Guesses the unseen texels of a texture that are filled by `diffuse`. Some must be seen."""
-    mesh, texels = textured.mesh, rasterize(textured.mesh, textured.atlas)
+    mesh, texels = textured.mesh, rasterize(textured.atlas)
     seen = np.stack(textured.coverage).reshape(-1)[texels.pixel]
     color = np.stack(textured.textures).reshape(-1, 3)[texels.pixel].astype(np.float32)
     place = texels.interpolate((mesh.triangles - mesh.extent.middle).astype(np.float32))

@@ -143,7 +143,7 @@ def check_uvs(mesh: Mesh, layout: OwnLayout) -> UvChecks:
     signed = 0.5 * _twice_area(layout.uv[layout.faces[kept]]) * layout.size**2
     same, twins = _doubles(mesh, layout)
     # One texture does for faces that coincide on the page, too.
-    texels = rasterize(mesh, replace(layout, page=np.where(same, -1, layout.page)))
+    texels = rasterize(replace(layout, page=np.where(same, -1, layout.page)))
     apart, of_chart = _overlap(texels, layout, charts)
     hidden = of_chart[layout.chart] & (layout.page >= 0)
     lost = area * apart * hidden

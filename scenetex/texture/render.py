@@ -1,6 +1,6 @@
 """Look at a textured mesh: ray-cast renders with exact bilinear texture lookup, no lighting."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -9,6 +9,7 @@ from ..process.threads import threads
 from ..scene.extent import extent_of
 from ..views.raycast import RayCaster
 from ..views.viewset import pixel_rays
+from .atlas import Atlas
 from .lookup import sample_pages
 from .textured_mesh import TexturedMesh
 
@@ -37,6 +38,26 @@ def render_textured(
     Returns:
         (h, w, 3) uint8 sRGB.
     """
+    pages = [textured.textures]
+    return render_paintings(textured, pages, intrinsics, cam_to_world, size, cull_backfaces, background)[0]
+
+
+def render_paintings(
+    textured: TexturedMesh,
+    paintings: Sequence[Sequence[np.ndarray]],
+    intrinsics: np.ndarray,
+    cam_to_world: np.ndarray,
+    size: tuple[int, int],
+    cull_backfaces: bool = False,
+    background: tuple[int, int, int] = (0, 0, 0),
+) -> list[np.ndarray]:
+    """`render_textured` for other pages than the mesh's own, several of them, seen by one camera; an image for each.
+
+    Args:
+        textured: the mesh and its atlas.
+        paintings: pages for the atlas, as `TexturedMesh.textures` has them.
+        intrinsics, cam_to_world, size, cull_backfaces, background: as in `render_textured`.
+    """
     mesh, atlas = textured.mesh, textured.atlas
     # Seen from its centre a camera has float32 precision to spare, wherever in the world the scene lies.
     camera = np.array(cam_to_world, np.float64)
@@ -46,12 +67,13 @@ def render_textured(
     if cull_backfaces:
         drawn = drawn & (np.einsum("ij,ij->i", mesh.face_cross, vertices[mesh.faces[:, 0]]) < 0)
     drawn = np.flatnonzero(drawn)
-    image = np.empty((size[1], size[0], 3), np.uint8)
-    image[:] = background
-    if not len(drawn):
-        return image
-    _shade(image, textured, RayCaster(vertices, mesh.faces[drawn]), drawn, intrinsics, camera)
-    return image
+    images = [np.empty((size[1], size[0], 3), np.uint8) for _ in paintings]
+    for image in images:
+        image[:] = background
+    if len(drawn):
+        caster = RayCaster(vertices, mesh.faces[drawn])
+        _shade(list(zip(images, paintings, strict=True)), atlas, caster, drawn, intrinsics, camera)
+    return images
 
 
 def render_many(
@@ -76,32 +98,36 @@ def render_many(
         image[:] = background
         camera = np.array(pose, np.float64)
         camera[:3, 3] -= middle
-        _shade(image, textured, caster, drawn, k, camera)
+        _shade([(image, textured.textures)], textured.atlas, caster, drawn, k, camera)
         yield image
 
 
 def _shade(
-    image: np.ndarray,
-    textured: TexturedMesh,
+    painted: Sequence[tuple[np.ndarray, Sequence[np.ndarray]]],
+    atlas: Atlas,
     caster: RayCaster,
     drawn: np.ndarray,
     intrinsics: np.ndarray,
     camera: np.ndarray,
 ) -> None:
-    """Paints what the camera (4, 4) sees over the image; `drawn` (n,) are the faces that the caster holds."""
+    """Paints what the camera (4, 4) sees of pages over images of one size; `drawn` (n,) are the faces that the caster
+    holds."""
+    height, width = painted[0][0].shape[:2]
 
     def band(top: int) -> None:
-        rows = image[top : top + _BAND]
         shifted = np.array(intrinsics, np.float64)
         shifted[1, 2] -= top
-        origin, direction = pixel_rays(shifted, camera, (image.shape[1], len(rows)))
+        rows = min(_BAND, height - top)
+        origin, direction = pixel_rays(shifted, camera, (width, rows))
         hit = caster.cast(np.broadcast_to(origin, direction.shape), direction)
         seen = hit["face"] >= 0
-        colors = sample_texture(textured, drawn[hit["face"][seen]], hit["u"][seen], hit["v"][seen])
-        rows[seen.reshape(rows.shape[:2])] = np.clip(np.rint(colors), 0, 255)
+        where = drawn[hit["face"][seen]], hit["u"][seen], hit["v"][seen]
+        for image, pages in painted:
+            colors = sample_pages(atlas, pages, *where)
+            image[top : top + rows][seen.reshape(rows, width)] = np.clip(np.rint(colors), 0, 255)
 
     with ThreadPoolExecutor(threads()) as pool:
-        list(pool.map(band, range(0, len(image), _BAND)))
+        list(pool.map(band, range(0, height, _BAND)))
 
 
 def sample_texture(textured: TexturedMesh, faces: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:

@@ -7,7 +7,6 @@ import numpy as np
 
 from ..errors import InputError
 from .fill import pad
-from .texels import rasterize
 from .textured_mesh import TexturedMesh
 
 # What a texel of a page of sources can be, by its index. Blue, orange and purple are after the palette of Okabe and Ito
@@ -30,8 +29,7 @@ def source_pages(textured: TexturedMesh) -> np.ndarray:
 
     Where nobody told what the images were, they count as photos.
     """
-    charted = rasterize(textured.mesh, textured.atlas).charted(textured.atlas)
-    pages = np.where(charted, np.uint8(FILLED), np.uint8(NOTHING))
+    pages = np.where(textured.atlas.charted, np.uint8(FILLED), np.uint8(NOTHING))
     for page, seen in zip(pages, textured.coverage, strict=True):
         page[seen] = PHOTO
     for page, made in zip(pages, textured.generated or (), strict=False):

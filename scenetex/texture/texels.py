@@ -5,8 +5,6 @@ from typing import Protocol
 
 import numpy as np
 
-from ..scene.mesh import Mesh
-
 
 class Layout(Protocol):
     """What of an `Atlas` says where faces lie."""
@@ -89,7 +87,7 @@ class Texels:
         return index, out
 
 
-def rasterize(mesh: Mesh, atlas: Layout) -> Texels:
+def rasterize(atlas: Layout) -> Texels:
     """Finds the texel centres within every face by scan conversion.
 
     A centre on an edge that two faces share belongs to exactly one of them: rows and columns are half-open intervals,
@@ -123,7 +121,7 @@ def rasterize(mesh: Mesh, atlas: Layout) -> Texels:
     bary = begin.astype(np.float32)[span]
     bary += slope.astype(np.float32)[face[span]] * step[:, None].astype(np.float32)
     owner = faces[face[span]]
-    ends = np.cumsum(np.bincount(owner, minlength=len(mesh.faces)))
+    ends = np.cumsum(np.bincount(owner, minlength=len(atlas.page)))
     return Texels(pixel.astype(np.int32), owner.astype(np.int32), bary, np.concatenate([[0], ends]))
 
 

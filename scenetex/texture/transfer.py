@@ -35,7 +35,7 @@ class Transfer:
 
     def __init__(self, surface: Mesh, mesh: Mesh, atlas: Atlas, samples: int):
         need(_TEXEL * atlas.pages * atlas.size**2, f"{atlas.pages} pages of {atlas.size} x {atlas.size} texels:")
-        self.texels = rasterize(mesh, atlas)
+        self.texels = rasterize(atlas)
         self._nearest, self._mesh, self._atlas = NearestSurface(surface), mesh, atlas
         edges = np.linalg.norm(mesh.triangles - np.roll(mesh.triangles, 1, axis=1), axis=2)
         self._reach = _REACH * float(np.median(edges[atlas.page >= 0]))

@@ -207,10 +207,12 @@ def pixel_rays(
     intrinsics: np.ndarray, cam_to_world: np.ndarray, size: tuple[int, int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """World rays through all pixel centres: origin (3,) float64, directions (h * w, 3) float32 of unit camera z."""
-    u, v = np.meshgrid(np.arange(size[0], dtype=np.float64), np.arange(size[1], dtype=np.float64))
-    pixels = np.stack([u.ravel(), v.ravel(), np.ones(u.size)], 1)
-    to_world = cam_to_world[:3, :3] @ np.linalg.inv(intrinsics)
-    return cam_to_world[:3, 3], (pixels @ to_world.T).astype(np.float32)
+    across, down, start = (cam_to_world[:3, :3] @ np.linalg.inv(intrinsics)).T
+    rows = np.arange(size[1], dtype=np.float64)[:, None] * down + start
+    columns = np.arange(size[0], dtype=np.float64)[:, None] * across
+    directions = np.empty((size[1], size[0], 3), np.float32)
+    np.add(rows[:, None], columns, out=directions, casting="same_kind")
+    return cam_to_world[:3, 3], directions.reshape(-1, 3)
 
 
 def together(sets: Sequence[ViewSet]) -> ViewSet:
