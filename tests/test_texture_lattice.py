@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from scenetex.texture.lattice import gram, on_finer
+from scenetex.texture.lattice import Gram, on_finer
 
 
 @pytest.mark.parametrize(("count", "entries"), [(0, 4), (1, 4), (500, 4), (40, 1)])
@@ -14,7 +14,7 @@ def test_they_are_the_plain_product(count, entries):
     start = np.arange(0, entries * count + 1, entries)
     shares = sp.csr_matrix((rng.uniform(-1, 1, node.size), node.ravel(), start), (count, 12))
     weights = rng.normal(size=(3, count))
-    for found, weight in zip(gram(shares, *weights), weights, strict=True):
+    for found, weight in zip(Gram(shares)(*weights), weights, strict=True):
         np.testing.assert_allclose(found, (shares.T @ sp.diags(weight) @ shares).toarray(), atol=1e-12)
 
 
@@ -22,7 +22,7 @@ def test_a_row_may_name_a_node_twice():
     """At the lattice's edge two of the four may be one."""
     shares = sp.csr_matrix((np.array([0.5, 0.25, 0.25]), np.array([1, 2, 2]), np.array([0, 3])), (1, 4))
     plain = shares.toarray()
-    np.testing.assert_allclose(gram(shares, np.ones(1))[0], plain.T @ plain)
+    np.testing.assert_allclose(Gram(shares)(np.ones(1))[0], plain.T @ plain)
 
 
 def test_a_finer_lattice_has_the_same_values_between_its_nodes():

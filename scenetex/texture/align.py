@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from ..process.threads import threads
 from .drift import Moved, common_drift, motion, tangents
 from .exposure import Exposure
-from .lattice import gram, on_finer
+from .lattice import Gram, on_finer
 from .photo_reader import ROOM, Pictures
 from .projection import Photo, Surface, on_lattice, points_seen, sample
 
@@ -126,11 +126,17 @@ class _Problem:
 
         self.layers = Pictures([size[::-1] for size in self.sizes], layers, ROOM)
         self.basis = [_shares(s.pixel, lattice, size) for s, size in zip(self.seen, self.sizes, strict=True)]
+        self.gram = list(self.pool.map(Gram, self.basis))
         self.shifts = np.stack([on_finer(shift, lattice) for shift in self.shifts])
         bend = _bends(lattice)
         prior = np.eye(bend.shape[1]) / _STIFF_SHIFT**2 + (bend.T @ bend).toarray() / _STIFF_BEND**2
         prior /= bend.shape[1]
-        self.prior, self.smooth = prior * _STIFF_VALUE**2, prior * _SMOOTH
+        self.prior = prior * _STIFF_VALUE**2
+        # Of points that all count alike, which those of a drift do.
+        self.even = [
+            gram(np.ones(len(seen.index)))[0] + max(len(seen.index), 1) * prior * _SMOOTH
+            for seen, gram in zip(self.seen, self.gram, strict=True)
+        ]
 
     def _observe(self, i: int) -> np.ndarray:
         """Value and gradient (k, 3) of a photo at its points."""
@@ -164,7 +170,7 @@ class _Problem:
             residual = values[:, 0] - total[1 - i % 2, seen.index] / np.maximum(others, 1e-9)
             weight = seen.weight * (others > 0.2 * seen.weight) / np.maximum(np.abs(residual) / _HUBER, 1) ** 2
             across, down = weight * values[:, 1], weight * values[:, 2]
-            xx, xy, yy = gram(basis, across * values[:, 1], across * values[:, 2], down * values[:, 2])
+            xx, xy, yy = self.gram[i](across * values[:, 1], across * values[:, 2], down * values[:, 2])
             prior = np.kron(np.eye(2), self.prior * (weight.sum() / self.units[i] ** 2))
             flat = self.shifts[i].reshape(-1, 2).T.ravel()
             side = np.r_[basis.T @ (across * residual), basis.T @ (down * residual)] + prior @ flat
@@ -188,8 +194,7 @@ class _Problem:
         def settled(i: int) -> np.ndarray:
             move, basis = moves[i], self.basis[i]
             common = (move.by_tangent @ drift[move.index, :, None])[..., 0]
-            smooth = gram(basis, np.ones(len(common)))[0] + max(len(common), 1) * self.smooth
-            return self.shifts[i] - np.linalg.solve(smooth, basis.T @ common).reshape(self.shifts[i].shape)
+            return self.shifts[i] - np.linalg.solve(self.even[i], basis.T @ common).reshape(self.shifts[i].shape)
 
         self.shifts = np.stack(list(self.pool.map(settled, range(len(moves)))))
 

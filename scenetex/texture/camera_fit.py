@@ -1,6 +1,7 @@
 """Cameras that are fitted to what photos agree on, at points of the surface."""
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -116,11 +117,24 @@ class CameraFit:
         cuts = np.cumsum([len(index) for index in self.visible])[:-1]
         for i, keep in enumerate(np.split(kept, cuts)):
             self.visible[i], self.weight[i] = self.visible[i][keep], self.weight[i][keep]
-        point = point[kept]
+        self._sort_by_point()
+
+    def _sort_by_point(self) -> None:
+        """The sightings by point, whose photo each is, and where a point's begin."""
+        point = np.concatenate(self.visible)
         view = np.repeat(np.arange(len(self.visible)), [len(index) for index in self.visible])
-        # The sightings by point, whose photo each is, and where a point's begin.
         order = np.argsort(point, kind="stable")
         self.by_point = order, view[order], np.searchsorted(point[order], np.arange(len(self.points) + 1))
+
+    def of_first(self, count: int) -> "CameraFit":
+        """A fit of its own, at the first `count` points alone."""
+        few = copy(self)
+        few.points, few.tangents, few.gains = self.points[:count], self.tangents[:, :count], self.gains.copy()
+        kept = [index < count for index in self.visible]
+        few.visible = [index[keep] for index, keep in zip(self.visible, kept, strict=True)]
+        few.weight = [weight[keep] for weight, keep in zip(self.weight, kept, strict=True)]
+        few._sort_by_point()
+        return few
 
     def _expose(self) -> None:
         """Brings the photos to one exposure; what is clipped or nearly black in one then counts little in it."""

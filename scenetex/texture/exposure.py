@@ -131,23 +131,36 @@ def view_offsets(
     rows = np.repeat(np.arange(faces), np.diff(weights.indptr))
     columns = weights.indices
     curves = np.zeros((len(values), 0)) if curves is None else curves
-    # One row for each sighting, one column for each unknown: its view's offset, and the curves' shape.
-    entry = np.arange(len(values))
-    design = sp.hstack([sp.csr_matrix((np.ones(len(values)), (entry, columns)), (len(values), count)), curves]).tocsr()
+
+    def of_faces(x: np.ndarray) -> np.ndarray:
+        return np.bincount(rows, x, faces)
+
+    def of_views(x: np.ndarray) -> np.ndarray:
+        return np.bincount(columns, x, count)
+
     current = weights.data.astype(np.float64)
-    surface_of = sp.csr_matrix((np.ones(len(values)), (rows, entry)), (faces, len(values)))
     for _ in range(_ROUNDS):
-        weighted = sp.diags(current) @ design
-        per_face = surface_of @ weighted
-        inverse = 1 / np.maximum(surface_of @ current, 1e-12)
-        system = (design.T @ weighted - per_face.T @ sp.diags(inverse) @ per_face).toarray()
-        own = np.asarray((design.multiply(design)).T @ current).ravel()
+        inverse = 1 / np.maximum(of_faces(current), 1e-12)
+        mean = of_faces(current * values) * inverse
+        missed = current * (values - mean[rows])
+        bent = current[:, None] * curves
+        # The unknowns are each view's offset, and the curves' shape.
+        own = np.r_[of_views(current), (bent * curves).sum(0)]
+        # Each sighting over the root of all that its face has: the product below eliminates the surface.
+        shared = sp.csr_matrix((current * np.sqrt(inverse)[rows], columns, weights.indptr), (faces, count))
+        bent_faces = np.stack([of_faces(x) * np.sqrt(inverse) for x in bent.T], 1) if bent.size else bent[:0]
+        system = np.zeros((len(own), len(own)))
+        system[:count, :count] = np.diag(own[:count]) - (shared.T @ shared).toarray()
+        side = np.r_[of_views(missed), curves.T @ missed]
+        if bent.size:
+            across = np.stack([of_views(x) for x in bent.T], 1) - shared.T @ bent_faces
+            system[:count, count:], system[count:, :count] = across, across.T
+            system[count:, count:] = curves.T @ bent - bent_faces.T @ bent_faces
         system += np.diag(own * prior + 1e-9)
-        mean = (surface_of @ (current * values)) * inverse
-        unknown = -np.linalg.solve(system, weighted.T @ (values - mean[rows]))
+        unknown = -np.linalg.solve(system, side)
         unknown[:count] -= np.average(unknown[:count], weights=own[:count] + 1e-12)
-        shifted = values + design @ unknown
-        surface = (surface_of @ (current * shifted)) * inverse
+        shifted = values + unknown[columns] + curves @ unknown[count:]
+        surface = of_faces(current * shifted) * inverse
         current = weights.data / np.maximum(np.abs(shifted - surface[rows]) / scale, 1)
     return unknown[:count], unknown[count:]
 

@@ -18,7 +18,9 @@ from .winding import turned_to_views, with_faces_turned
 from .working_frame import WorkingFrame
 
 _POINTS = 20_000  # to compare photos at
+_FEW_POINTS = 6_000  # of these the first, which are anywhere: blurred photos say no more
 _BLURS = 8.0, 4.0, 2.0, 1.0  # sigma in pixels of a 640-pixel image, coarse to fine
+_COARSE = 2  # of these are for the few
 _TURNING_BLURS = 2.0, 1.0, 0.6  # at the end, of cameras that only turn: mesh errors matter less
 _TURNING_ROUNDS, _ROUNDS = 2, 3  # Gauss-Newton steps per blur
 _SETTLINGS = 3  # times that what drift is left is taken out
@@ -84,10 +86,14 @@ def refine_cameras(
     scale = max(shot.size[0] for shot in shots) / 640
 
     blurs = [blur * scale for blur in _BLURS]
+    few = fit.of_first(_FEW_POINTS)
     before = fit.error(blurs[-1])
-    fit.fit(blurs[:-1], _TURNING_ROUNDS, TURNING, done)
-    still, after = fit.cameras, fit.error(blurs[-1])
-    fit.fit(blurs, _ROUNDS, ALL, done)
+    few.fit(blurs[:-1], _TURNING_ROUNDS, TURNING, done)
+    still = fit.cameras = few.cameras
+    after = fit.error(blurs[-1])
+    few.fit(blurs[:_COARSE], _ROUNDS, ALL, done)
+    fit.cameras = few.cameras
+    fit.fit(blurs[_COARSE:], _ROUNDS, ALL, done)
     for _ in range(_SETTLINGS):
         fit.settle()
     moved = fit.error(blurs[-1])
