@@ -1,8 +1,11 @@
 """Texel colours from photos: overall colour from all of them, detail from the few that show it best."""
 
+import math
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
 
 import cv2
 import numpy as np
@@ -19,6 +22,7 @@ from .texels import Texels
 _DETAIL_EXPONENT = 12.0  # on pixels per metre
 _PRESHARPEN = 0.45, 0.8  # amount, and sigma in pixels: what two bilinear lookups (photo, texture) take away
 _BLOCK = 65_536  # texels handled at once
+_AHEAD = 1 << 21  # pixels up to which a photo is made ready while the one before it is added
 
 
 def blend(
@@ -53,32 +57,53 @@ def blend(
     """
     trust, detail = (_to_vertices(surface.faces, len(surface.vertices), x) for x in (choice.trust, choice.detail))
     total = np.zeros((len(texels), 8), np.float32)  # both bands' weighted colours, then their weights
+
+    def ready(i: int) -> _Ready:
+        photo = shots[i]
+        fields = _vertex_fields(aspect(surface, photo), trust[:, i], detail[:, i], shared)
+        image = photo.image
+        bands = _bands(image, choice.exposure, i, blur * photo.scale)
+        at_end = None if clipped is None else is_clipped(image)
+        return _Ready(photo, fields, *bands, at_end, _blocks(texels, facing(surface, photo)))
+
+    def add(now: _Ready, faces: np.ndarray) -> None:
+        texel, values = texels.on_faces(faces, now.fields, surface.faces)
+        s = sight(now.photo, values[:, :3], values[:, 3])
+        texel = texel[s.index]
+        weights = values[s.index, 4:] * border_weight(s.clearance, ramp * now.photo.scale)[:, None]
+        part = np.empty((len(texel), 8), np.float32)
+        np.multiply(sample(now.base, s.u, s.v), weights[:, :1], out=part[:, :3])
+        np.multiply(sample(now.fine, s.u, s.v, cv2.INTER_CUBIC), weights[:, 1:], out=part[:, 3:6])
+        part[:, 6:] = weights
+        total[texel] += part
+        if clipped is not None and now.at_end is not None:
+            clipped.add(texel, now.at_end, s.u, s.v)
+
     with ThreadPoolExecutor(threads() or os.cpu_count()) as pool:
-        for i, photo in enumerate(shots):
-            fields = _vertex_fields(aspect(surface, photo), trust[:, i], detail[:, i], shared)
-            image = photo.image
-            base, fine = _bands(image, choice.exposure, i, blur * photo.scale)
-            at_end = None if clipped is None else is_clipped(image)
-
-            def add(faces, photo=photo, fields=fields, base=base, fine=fine, at_end=at_end):
-                texel, values = texels.on_faces(faces, fields, surface.faces)
-                s = sight(photo, values[:, :3], values[:, 3])
-                texel = texel[s.index]
-                weights = values[s.index, 4:] * border_weight(s.clearance, ramp * photo.scale)[:, None]
-                part = np.empty((len(texel), 8), np.float32)
-                np.multiply(sample(base, s.u, s.v), weights[:, :1], out=part[:, :3])
-                np.multiply(sample(fine, s.u, s.v, cv2.INTER_CUBIC), weights[:, 1:], out=part[:, 3:6])
-                part[:, 6:] = weights
-                total[texel] += part
-                if clipped is not None:
-                    clipped.add(texel, at_end, s.u, s.v)
-
+        next_one: Future[_Ready] | None = None
+        for i in range(len(shots)):
+            now = ready(i) if next_one is None else next_one.result()
+            small = i + 1 < len(shots) and max(math.prod(shots[k].size) for k in (i, i + 1)) <= _AHEAD
+            next_one = pool.submit(ready, i + 1) if small else None
             # Blocks have faces of their own, so threads never add to the same texel; small ones stay in the cache.
-            list(pool.map(add, _blocks(texels, facing(surface, photo))))
+            list(pool.map(partial(add, now), now.blocks))
             done()
     weights = np.maximum(total[:, 6:], 1e-30)
     color = total[:, :3] / weights[:, :1] + total[:, 3:6] / weights[:, 1:]
     return developed(color, choice.exposure.highest), total[:, 6] > 0
+
+
+@dataclass(frozen=True, eq=False)
+class _Ready:
+    """A photo that is ready to be added: what it is at each vertex, its two bands, which of its pixels are clipped, and
+    the faces that it faces, block by block."""
+
+    photo: Photo
+    fields: np.ndarray
+    base: np.ndarray
+    fine: np.ndarray
+    at_end: np.ndarray | None
+    blocks: list[np.ndarray]
 
 
 def _bands(image: np.ndarray, exposure: Exposure, photo: int, blur: float) -> tuple[np.ndarray, np.ndarray]:
