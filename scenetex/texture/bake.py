@@ -23,7 +23,7 @@ from .photo_reader import Pictures
 from .projection import Photo, Surface, photos
 from .refine import refine_cameras
 from .resolution import as_fine_as_texels
-from .selection import Choice, choose, common_exposure, look_around
+from .selection import Choice, choose, find_exposure
 from .subdivide import Patches, patches
 from .texels import Texels, rasterize
 from .textured_mesh import TexturedMesh
@@ -168,7 +168,7 @@ def survey(
     turned = turned_to_views(mesh, views)[work.parent]
     surface, shots = Surface.of(with_faces_turned(work.mesh, turned)), photos(views, pictures.small, frame, turning)
     look = max(width * _LOOK_PER_WIDTH, 0.6)
-    exposure = common_exposure(look_around(surface, shots, look, ramp))
+    exposure = find_exposure(surface, shots, look, ramp)
     shots, hidden = without_passersby(surface, shots, exposure) if passersby else (shots, np.zeros(len(shots)))
     shots = align(surface, shots, exposure)
     choice = choose(surface, shots, look, ramp)

@@ -19,6 +19,9 @@ _HIGHLIGHTS = 0.002  # share of the surface that may be lost in the shoulder's e
 
 # Working values are 255 * light ** (1 / 2.2): as even to the eye as sRGB's, and a gain is the same factor everywhere.
 _TABLE = (255 * to_light(np.arange(256, dtype=np.uint8)) ** (1 / _GAMMA)).astype(np.float32)
+# The other way round, for so many steps of each working value.
+_PER_WORKING = 64
+_BACK = np.interp(np.arange(255 * _PER_WORKING + 1) / _PER_WORKING, _TABLE, np.arange(256)).astype(np.float32)
 _DARKEST = 2 ** (-0.5 / _GAMMA)  # factor on working values: half a stop for the sake of highlights
 _FINE = 8  # steps a working value on the way back
 
@@ -64,7 +67,8 @@ class Exposure:
     def expected(self, value: np.ndarray, photo: np.ndarray, radius: np.ndarray) -> np.ndarray:
         """What `level_samples` takes to working values (k, 3): sRGB, above 255 where the photo cannot show it."""
         out = value / (self.gain[photo] * self._lift(radius)[:, None])
-        return np.interp(out, _TABLE, np.arange(256)).astype(np.float32)
+        out = out * _PER_WORKING + np.float32(0.5)
+        return _BACK[np.clip(out, 0, len(_BACK) - 1, out=out).astype(np.int16)]
 
     def _lift(self, radius: np.ndarray) -> np.ndarray:
         return np.exp(self.falloff[0] * radius + self.falloff[1] * radius * radius).astype(np.float32)

@@ -190,6 +190,13 @@ class Surface:
         face, points = scatter(corners, doubled, count)
         return Surface.of_points(points, self.normals[face])
 
+    def of_faces(self, chosen: np.ndarray) -> "Surface":
+        """Some of its faces (k,) alone, in that order."""
+        used, corners = np.unique(self.faces[chosen], return_inverse=True)
+        of_faces = self.centers[chosen], self.normals[chosen], self.reach[chosen]
+        faces = corners.reshape(-1, 3).astype(np.int32)
+        return Surface(faces, self.vertices[used], self.vertex_normals[used], *of_faces)
+
     def part(self, count: int) -> "Surface":
         """The first so many of its points."""
         return Surface.of_points(self.vertices[:count], self.vertex_normals[:count])

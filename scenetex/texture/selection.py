@@ -77,11 +77,15 @@ class Sightings:
     @cached_property
     def sample(self) -> tuple[np.ndarray, sp.csr_matrix]:
         """Positions of the sightings of some of the faces, by face, then by view, and their weights (faces, views)."""
-        part = np.isin(self.face, np.random.default_rng(0).permutation(self.faces)[:_FITTED_FACES])
-        part = np.flatnonzero(part)
+        part = np.flatnonzero(np.isin(self.face, _some(self.faces)))
         part = part[np.argsort(self.face[part], kind="stable")]
         at = self.face[part], self.view[part]
         return part, sp.csr_matrix((self.weight[part], at), (self.faces, self.views))
+
+
+def _some(faces: int) -> np.ndarray:
+    """Numbers of the faces to fit to, of so many."""
+    return np.sort(np.random.default_rng(0).permutation(faces)[:_FITTED_FACES])
 
 
 def look_around(surface: Surface, shots: list[Photo], blur: float, ramp: float) -> Sightings:
@@ -131,8 +135,17 @@ def look_around(surface: Surface, shots: list[Photo], blur: float, ramp: float) 
     return Sightings(len(surface.faces), len(shots), face, view, *fields)
 
 
-def common_exposure(seen: Sightings) -> Exposure:
-    """What brings the photos to one exposure."""
+def find_exposure(surface: Surface, shots: list[Photo], blur: float, ramp: float) -> Exposure:
+    """What brings the photos to one exposure, without a look at more faces than that takes; arguments and errors as in
+    `look_around`."""
+    try:
+        seen = look_around(surface.of_faces(_some(len(surface.faces))), shots, blur, ramp)
+    except InputError:  # a small part of a large mesh is seen, none of these
+        seen = look_around(surface, shots, blur, ramp)
+    return _common_exposure(seen)
+
+
+def _common_exposure(seen: Sightings) -> Exposure:
     part, weights = seen.sample
     return fit_exposure(seen.color[part], seen.radius[part], weights)
 
@@ -141,7 +154,7 @@ def choose(surface: Surface, shots: list[Photo], blur: float, ramp: float) -> Ch
     """Looks at every face in every photo and decides exposure, trust and detail; arguments as in `look_around`."""
     seen = look_around(surface, shots, blur, ramp)
     count, m, face, view, weight = seen.faces, seen.views, seen.face, seen.view, seen.weight
-    exposure = common_exposure(seen)
+    exposure = _common_exposure(seen)
     part, weights = seen.sample
     color = list(exposure.level_samples(seen.color, view, seen.radius).T)
     told, exposure = _told(seen, color, exposure)
