@@ -44,6 +44,8 @@ def said(capsys, *given: str) -> str:
         ({"stage": "detail", "crop": (520, 384)}, "--crop 520 384: choose 8 pixels or more, within the images"),
         ({"upscale_unet": Path("x")}, "--upscale-unet is for stage super-resolution"),
         ({"data": Path("x"), "materials": Path("y")}, "--materials are for procedural rooms"),
+        ({"strayed": 0.5, "data": Path("x")}, "--strayed is for walks through procedural rooms"),
+        ({"stage": "single-view", "whole": True}, "--whole is for multi-view and interpolation"),
         ({"materials": Path("nowhere")}, "nowhere: no such folder of material swatches"),
         ({"data": Path("nowhere")}, "nowhere: cannot be read"),
         ({"model": "nowhere"}, "nowhere: no such model folder"),

@@ -5,7 +5,7 @@ import pytest
 from synthetic_rooms import quick_room, small_camera
 
 from scenetex.synthetic import render_room, walk
-from scenetex.synthetic.walk import free_floor
+from scenetex.synthetic.walk import free_floor, strayed
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -34,6 +34,26 @@ def test_the_same_state_walks_the_same_way():
     one, two, other = (walk(room, 8, np.random.default_rng(s)) for s in (5, 5, 6))
     np.testing.assert_array_equal(one, two)
     assert np.abs(one - other).max() > 0.05
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_views_that_stray_stay_in_the_room_and_look_up_and_down_from_any_height(seed):
+    room = quick_room(seed)
+    poses = walk(room, 60, np.random.default_rng(seed))
+    found = strayed(room, poses, 0.5, np.random.default_rng(seed))
+    moved = (found != poses).any((1, 2))
+    assert 18 <= moved.sum() <= 42, "about half of them"
+    np.testing.assert_allclose(found[:, :2, 3], poses[:, :2, 3], atol=1e-9)
+    assert room.closest(found[:, :3, 3])[2].min() > 0.2, "in free space"
+    np.testing.assert_allclose(np.linalg.det(found[:, :3, :3]), 1, atol=1e-9)
+    assert np.abs(found[moved, 2, 0]).max() < 1e-9 and (found[moved, 2, 1] < 0).all(), "upright"
+    pitch = np.degrees(np.arcsin(found[moved, 2, 2]))
+    assert -71 < pitch.min() < -45 and 35 < pitch.max() < 56
+    assert np.ptp(found[moved, 2, 3]) > 1.2 and np.ptp(poses[:, 2, 3]) < 0.5
+    heading = (found[moved, :2, 2] * poses[moved, :2, 2]).sum(1)
+    assert (heading > 0).all(), "where it goes to stays"
+    np.testing.assert_array_equal(found, strayed(room, poses, 0.5, np.random.default_rng(seed)))
+    np.testing.assert_array_equal(poses, strayed(room, poses, 0.0, np.random.default_rng(seed)))
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])

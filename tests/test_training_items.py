@@ -170,6 +170,18 @@ def test_keys_alternate_in_interpolation_and_are_empty_in_generation():
     assert starts == {True, False}
 
 
+def test_some_sets_go_without_blocks_half_of_them_without_a_prompt():
+    told = encoded()
+    assert "alone" not in multi_view_item(told, np.random.default_rng(0), tokenize, 1000, False)
+    items = [
+        multi_view_item(told, Schedule(0, 1, None).rng(i), tokenize, 1000, False, some_alone=True) for i in range(400)
+    ]
+    alone = [item for item in items if item["alone"]]
+    assert 20 < len(alone) < 65
+    silent = sum(bool((item["input_ids"] == tokenize("")).all()) for item in alone)
+    assert 0.35 < silent / len(alone) < 0.75
+
+
 def test_the_middle_of_large_views_gets_the_middle_of_their_noise():
     told = encoded(size=(12, 16), guide=(4, 6, 8))
     for number in range(6):

@@ -135,6 +135,27 @@ def test_sets_are_scored_set_by_set_with_one_level_for_all_views(conditioned):
 
 
 @torch.no_grad()
+@pytest.mark.parametrize("alone", [(True, False), (False, True), (True, True), (False, False)])
+def test_sets_that_are_alone_go_without_blocks(alone):
+    pipe, plan = tiny_pipeline(), scheduler("v_prediction")
+    unet = with_weights(MultiViewUNet.from_unet(tiny_unet()))
+    objective = MultiViewObjective(unet, pipe.text_encoder, plan, False, "visible", whole=True)
+    batch = sets()
+    total = 0.0
+    for i in range(2):
+        one = {name: value[i : i + 1] for name, value in batch.items()}
+        if not alone[i]:
+            total += float(objective(one)) / 2
+            continue
+        noisy, target = noised(plan, *(batch[name][i] for name in ("latents", "noise")), one["timesteps"].expand(4))
+        hidden = pipe.text_encoder(batch["input_ids"][i])[0]
+        sample, levels = torch.cat([noisy, batch["guide"][i]], 1), one["timesteps"].expand(4)
+        out = unet.unet(sample, levels, hidden).sample
+        total += float(((out - target) ** 2).mean()) / 2
+    assert float(objective(batch | {"alone": torch.tensor(alone)})) == pytest.approx(total, rel=1e-4)
+
+
+@torch.no_grad()
 def test_super_resolution_scores_the_middle_of_whole_views():
     pipe, plan = tiny_pipeline(), scheduler("v_prediction")
     unet = with_weights(SuperResolutionUNet.from_unet(tiny_unet(in_channels=4), factor=4, enlarge=2))
@@ -159,6 +180,8 @@ def test_what_is_trained():
         objective = MultiViewObjective(unet, pipe.text_encoder, plan, conditioned, "visible")
         assert count(objective.trained()) == expected
         assert not any(p.requires_grad for p in (*unet.unet.parameters(), *objective.text_encoder.parameters()))
+    whole = MultiViewObjective(unet, pipe.text_encoder, plan, True, "visible", whole=True)
+    assert count(whole.trained()) == count(unet.parameters())
     alone = SingleViewObjective(pipe.unet, pipe.text_encoder, plan, train_text=False)
     assert count(alone.trained()) == count(pipe.unet.parameters())
     both = SingleViewObjective(pipe.unet, pipe.text_encoder, plan, train_text=True)

@@ -27,7 +27,7 @@ _FILES = "weights.safetensors", "average.safetensors", "optimizer.pt"
 _KIND = "checkpoint"
 _KEPT = 2
 # What makes a run what it is; all else may be other when it goes on.
-_LASTING = ("stage", "data", "samples", "views", "seed", "frozen", "optimizer", "latent_channels")
+_LASTING = ("stage", "data", "samples", "views", "seed", "frozen", "optimizer", "latent_channels", "whole")
 
 
 @dataclass(frozen=True)
