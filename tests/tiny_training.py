@@ -149,7 +149,10 @@ def arguments(asked: TrainOptions) -> list[str]:
     """The command line that gives these options."""
     out = [asked.stage]
     for name, value in vars(asked).items():
-        if name == "stage" or value is None or isinstance(value, bool):
+        if name == "stage" or value is None or value is False:
+            continue
+        if value is True:
+            out.append(f"--{name.replace('_', '-')}")
             continue
         values = [str(v) for v in value] if isinstance(value, tuple) else [str(value)]
         out += [f"--{name.replace('_', '-')}", *values]
