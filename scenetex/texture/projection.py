@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -168,6 +169,13 @@ class Surface:
     normals: np.ndarray
     reach: np.ndarray
 
+    @cached_property
+    def planes(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(f, 6) float32 normals and centres side by side; (f,) products of the two; (f,) squares of the latter."""
+        product = np.einsum("ij,ij->i", self.normals, self.centers)
+        square = np.einsum("ij,ij->i", self.centers, self.centers)
+        return np.concatenate([self.normals, self.centers], 1), product, square
+
     @classmethod
     def of(cls, mesh: Mesh) -> "Surface":
         """From a welded mesh."""
@@ -204,9 +212,14 @@ class Surface:
 
 def facing(surface: Surface, photo: Photo) -> np.ndarray:
     """Faces whose front looks at the camera and which lie within the image, or nearly: (k,) ascending indices."""
-    away = photo.center - surface.centers
-    front = np.einsum("ij,ij->i", away, surface.normals) > _GRAZING * np.sqrt(np.einsum("ij,ij->i", away, away))
-    index = np.flatnonzero(front)
+    # With c the centre of the camera and p of a face, n (c - p) against |c - p|, in products of whole matrices.
+    normals_centers, offset, square = surface.planes
+    camera = np.zeros((6, 2), np.float32)
+    camera[:3, 0] = camera[3:, 1] = photo.center
+    toward, along = (normals_centers @ camera).T
+    toward -= offset
+    apart = square - 2 * along + np.float32(photo.center @ photo.center)
+    index = np.flatnonzero((toward > 0) & (toward * toward > np.float32(_GRAZING**2) * apart))
     reach = surface.reach[index]
     pixel = _affine(photo.intrinsics @ photo.world_to_cam[:3], surface.centers[index])
     z = pixel[:, 2]

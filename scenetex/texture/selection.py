@@ -105,8 +105,11 @@ def look_around(surface: Surface, shots: list[Photo], blur: float, ramp: float) 
         front = facing(surface, photo)
         at = aspect(surface, photo)
         fields = np.concatenate([at.pixel, np.stack([at.slack, base_weight(at.cosine, at.resolution)], 1)], 1)
-        a, b, c = surface.faces[front].T
-        fields = (fields[a] + fields[b] + fields[c]) * np.float32(1 / 3)
+        first, *others = surface.faces.take(front, 0).T
+        mean = fields.take(first, 0)
+        for corner in others:
+            mean += fields.take(corner, 0)
+        fields = np.multiply(mean, np.float32(1 / 3), out=mean)
         s = sight(photo, fields[:, :3], fields[:, 3])
         image, sigma = photo.image, blur * photo.scale
         smooth = gaussian_blur(image, sigma)

@@ -73,15 +73,17 @@ class Texels:
         Returns:
             (t,) texel indices and (t, c) float32 values there.
         """
+        # Takes are several times as quick as indexing by arrays, and than repeats of rows.
         count = self.start[chosen + 1] - self.start[chosen]
-        ends = np.cumsum(count)
-        index = np.repeat(self.start[chosen] - ends + count, count) + np.arange(int(ends[-1]) if len(ends) else 0)
-        corners = values[faces[chosen]]
+        ends, of = np.cumsum(count), np.repeat(np.arange(len(chosen)), count)
+        index = (self.start[chosen] - ends + count).take(of)
+        index += np.arange(len(index))
+        corners = values.take(faces.take(chosen, 0), 0)
         first = corners[:, 0]
-        out = np.repeat(first, count, axis=0)
-        bary = self.bary[index]
+        out = first.take(of, 0)
+        bary = self.bary.take(index, 0)
         for corner in (1, 2):
-            slope = np.repeat(corners[:, corner] - first, count, axis=0)
+            slope = (corners[:, corner] - first).take(of, 0)
             slope *= bary[:, corner - 1 : corner]
             out += slope
         return index, out
