@@ -1,5 +1,6 @@
 """What differs between photos of one surface: exposure, white balance and vignetting, solved as in HDR."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -142,6 +143,10 @@ def view_offsets(
     def of_views(x: np.ndarray) -> np.ndarray:
         return np.bincount(columns, x, count)
 
+    def of_curves(sums: Callable[[np.ndarray], np.ndarray], x: np.ndarray, length: int) -> np.ndarray:
+        """(length, c) sums of each column of x (nnz, c); there may be none."""
+        return np.reshape([sums(column) for column in x.T], (x.shape[1], length)).T
+
     current = weights.data.astype(np.float64)
     for _ in range(_ROUNDS):
         inverse = 1 / np.maximum(of_faces(current), 1e-12)
@@ -152,15 +157,12 @@ def view_offsets(
         own = np.r_[of_views(current), (bent * curves).sum(0)]
         # Each sighting over the root of all that its face has: the product below eliminates the surface.
         shared = sp.csr_matrix((current * np.sqrt(inverse)[rows], columns, weights.indptr), (faces, count))
-        bent_faces = np.stack([of_faces(x) * np.sqrt(inverse) for x in bent.T], 1) if bent.size else bent[:0]
-        system = np.zeros((len(own), len(own)))
-        system[:count, :count] = np.diag(own[:count]) - (shared.T @ shared).toarray()
-        side = np.r_[of_views(missed), curves.T @ missed]
-        if bent.size:
-            across = np.stack([of_views(x) for x in bent.T], 1) - shared.T @ bent_faces
-            system[:count, count:], system[count:, :count] = across, across.T
-            system[count:, count:] = curves.T @ bent - bent_faces.T @ bent_faces
+        bent_faces = of_curves(of_faces, bent, faces) * np.sqrt(inverse)[:, None]
+        across = of_curves(of_views, bent, count) - shared.T @ bent_faces
+        offsets = np.diag(own[:count]) - (shared.T @ shared).toarray()
+        system = np.block([[offsets, across], [across.T, curves.T @ bent - bent_faces.T @ bent_faces]])
         system += np.diag(own * prior + 1e-9)
+        side = np.r_[of_views(missed), curves.T @ missed]
         unknown = -np.linalg.solve(system, side)
         unknown[:count] -= np.average(unknown[:count], weights=own[:count] + 1e-12)
         shifted = values + unknown[columns] + curves @ unknown[count:]

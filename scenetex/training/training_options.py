@@ -13,8 +13,8 @@ from ..limits import SEED, SIDE, THREADS, Between, PathOrName, check_options
 _FINAL_RATE = 1e-7
 # Where and by how many a run is worked on, when it is saved, and what its data tells of itself.
 _PLACES = {"output", "cache", "workers", "threads", "device", "accumulation", "gradient_checkpointing", "save_every"}
-_PLACES |= {"quiet", "picture_every", "data", "allow_outside", "materials", "room_views", "strayed", "depth"}
-_PLACES |= {"image_size"}
+_PLACES |= {"quiet", "picture_every"}
+_PLACES |= {"data", "allow_outside", "materials", "room_views", "strayed", "depth", "image_size"}
 _PLAIN = int | float | str | None
 
 
