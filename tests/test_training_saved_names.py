@@ -192,6 +192,7 @@ def test_sources_and_their_folders_have_the_same_names(tmp_path, monkeypatch):
         "RingStream(seed=3, views=8, size=(64, 64), materials=None)",
         "ScanFolder(folder='scans', size=(256, 192), depth='rendered', views=16, seed=0)",
     ]
+    assert repr(RoomStream(3, 2, strayed=0.25)).endswith(", materials=None, strayed=0.25)")
     folders = [CachedSource.within(tmp_path, source).folder.name for source in (rooms, rings)]
     assert folders == ["samples-77dac22b1db938a1", "samples-063f74c37599ca10"]
 

@@ -50,6 +50,11 @@ class RoomStream:
         if self.materials is not None:
             list_swatches(self.materials)
 
+    def __repr__(self) -> str:
+        """By it runs and caches of former versions are found: what came later is named only where it is used."""
+        names = ["seed", "views", "size", "materials"] + ["strayed"] * bool(self.strayed)
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in names)})"
+
     def sample(self, index: int) -> Sample:
         """Room number `index` (0 or more), rendered with exact depth (the mesh is the room's own, not a scan's)."""
         return self.room_and_sample(index)[1]
@@ -92,7 +97,7 @@ class RoomStream:
         return Camera(np.array([[focal, 0, center[0]], [0, focal, center[1]], [0, 0, 1.0]]), width, height)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RingStream(RoomStream):
     """The same rooms, each seen by a level ring of eight square views from a point where someone would stand.
 
