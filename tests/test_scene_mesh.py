@@ -1,9 +1,10 @@
 """Quantities derived from a mesh, and cutting polygons into triangles."""
 
 import numpy as np
+import pytest
 import trimesh
 
-from scenetex.scene.mesh import Mesh, fan_triangles
+from scenetex.scene.mesh import Mesh, fan_triangles, used_vertices
 
 
 def test_areas_and_normals_of_known_triangles():
@@ -12,6 +13,15 @@ def test_areas_and_normals_of_known_triangles():
     np.testing.assert_array_equal(mesh.face_areas[:3], [3, 3, 0])
     assert np.isnan(mesh.face_areas[3])
     np.testing.assert_array_equal(mesh.face_normals, [[0, 0, 1], [0, 0, -1], [0, 0, 0], [0, 0, 0]])
+
+
+@pytest.mark.parametrize("count", [0, 1, 50])
+def test_used_vertices_are_those_that_sorting_finds(count):
+    faces = np.random.default_rng(count).integers(0, 90, (count, 3)).astype(np.int32)
+    used, corners = np.unique(faces, return_inverse=True)
+    found, places = used_vertices(faces)
+    np.testing.assert_array_equal(found, used)
+    np.testing.assert_array_equal(places, corners.reshape(-1, 3))
 
 
 def test_of_takes_meshes_of_others_as_they_are():

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from scenetex.texture.blur import gaussian_blur
+from scenetex.texture.blur import gaussian_blur, small_blur
 
 
 @pytest.mark.parametrize("sigma", [0.6, 8.0, 12.0])
@@ -29,3 +29,14 @@ def test_wide_ones_come_near_it(sigma, kind, channels):
     assert found.dtype == kind and found.shape == image.shape
     off = np.abs(found.astype(float) - expected)
     assert off.max() < 2.5 and off.mean() < 0.6
+
+
+@pytest.mark.parametrize("sigma", [1.5, 3.0, 8.0])
+def test_small_ones_read_between_pixels_are_blurred_as_much(sigma):
+    rng = np.random.default_rng(2)
+    image = cv2.resize(rng.uniform(0, 255, (150, 210)).astype(np.float32), (630, 451), interpolation=cv2.INTER_CUBIC)
+    small = small_blur(image, sigma, 2.0)
+    assert max(np.abs(np.array(small.shape) * max(sigma / 2, 1) - image.shape)) < max(sigma / 2, 1)
+    found = cv2.resize(small, image.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    off = np.abs(found - cv2.GaussianBlur(image, (0, 0), sigma))
+    assert off.max() < 4 and off.mean() < 0.5

@@ -1,9 +1,13 @@
 """Ray casting against a loop over all triangles."""
 
+import gc
+import weakref
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scenetex.scene.mesh import Mesh
 from scenetex.views.raycast import RayCaster
 
 
@@ -88,3 +92,15 @@ def test_no_rays_no_hits():
     hit = RayCaster(np.eye(3), np.array([[0, 1, 2]])).cast(np.zeros((0, 3)), np.zeros((0, 3)))
     assert len(hit["face"]) == len(hit["distance"]) == 0
     assert len(RayCaster(np.eye(3), np.array([[0, 1, 2]])).blocked(np.zeros((0, 3)), np.zeros((0, 3)), 1.0)) == 0
+
+
+def test_a_meshs_caster_is_about_its_middle_built_once_and_gone_with_it():
+    mesh = Mesh(np.array([[9.0, 9, 4], [13, 9, 4], [9, 13, 4]]), np.array([[0, 1, 2]], np.int32))
+    caster = RayCaster.of(mesh)
+    assert RayCaster.of(mesh) is caster
+    eye = np.array([[10.0, 10, 0]]) - mesh.extent.middle
+    assert caster.cast(eye, np.array([[0.0, 0, 1]]))["distance"].tolist() == [4.0]
+    gone = weakref.ref(caster)
+    del mesh, caster
+    gc.collect()
+    assert gone() is None

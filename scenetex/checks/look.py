@@ -160,7 +160,7 @@ def look_at(scene: Scene, photos: bool = True) -> Look:
                 for f, size in zip(frames, sizes, strict=True)
             ]
         ),
-        RayCaster(scene.mesh.vertices - scene.mesh.extent.middle, scene.mesh.faces),
+        RayCaster.of(scene.mesh),
         scene.mesh.extent.middle,
         kept=kept,
     )

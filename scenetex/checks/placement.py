@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from ..scene.mesh import Mesh
+from ..scene.mesh import Mesh, used_vertices
 from ..scene.scene import Scene
 from .agreement import Agreement, agreement, shared_agreement
 from .known_faults import Supposition, moved, scale_cure, scaled
@@ -197,6 +197,6 @@ def quick_agreement(look: Look) -> float:
 
 def is_centred(mesh: Mesh) -> bool:
     """Whether the mesh's middle, or the mean of its vertices, is the origin: only programs put it there."""
-    used = mesh.vertices[np.unique(mesh.faces)]
+    used = mesh.vertices[used_vertices(mesh.faces)[0]]
     middles = np.stack([mesh.vertices.mean(0), used.mean(0), (used.min(0) + used.max(0)) / 2])
     return bool(np.abs(middles).max(1).min() < _CENTRED * np.ptp(used, axis=0).max())

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..errors import shown
 from ..scene.camera import Camera
-from ..scene.mesh import Mesh
+from ..scene.mesh import Mesh, used_vertices
 from ..scene.scene import Scene
 from .finding import Finding, focal_names, intrinsics_place, size_place
 
@@ -95,7 +95,7 @@ def check_size(scene: Scene, fits: bool = False) -> Finding | None:
 
 def longest_side(mesh: Mesh) -> float:
     """Metres along the axis of the mesh's largest extent, strays left out."""
-    corners = mesh.vertices[np.unique(mesh.faces)] if len(mesh.faces) else mesh.vertices[:0]
+    corners = mesh.vertices[used_vertices(mesh.faces)[0]]
     corners = corners[np.isfinite(corners).all(1)]
     if not len(corners):
         return 0.0

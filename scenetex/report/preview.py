@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ..scene.camera import resize_intrinsics
+from ..scene.mesh import used_vertices
 from ..texture.render import render_paintings
 from ..texture.sources import COLORS, in_false_colors, texels_by_source
 from ..texture.textured_mesh import TexturedMesh
@@ -120,7 +121,7 @@ def dollhouse_camera(textured: TexturedMesh, size: tuple[int, int]) -> tuple[np.
     rotation = np.stack([right, np.cross(gaze, right), gaze], 1)
 
     focal = 0.5 * max(size) / np.tan(np.radians(18))
-    points = mesh.vertices[np.unique(mesh.faces[drawn])] @ rotation
+    points = mesh.vertices[used_vertices(mesh.faces[drawn])[0]] @ rotation
     # Stray bits far out would make the room tiny: the outermost 0.2 % may fall off the picture.
     low, high = np.quantile(points, [0.002, 0.998], axis=0)
     centre = (low + high) / 2

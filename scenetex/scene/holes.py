@@ -8,7 +8,7 @@ from scipy.sparse.csgraph import connected_components
 
 from ..errors import InputError
 from .hole_cover import cover
-from .mesh import Mesh
+from .mesh import Mesh, used_vertices
 from .scene import ClosedHoles, Scene
 
 # A piece's largest loop whose cover would be as large as this part of the piece is the rim of a loose bit, no hole.
@@ -96,11 +96,11 @@ class _Welded:
     def of(cls, mesh: Mesh) -> "_Welded":
         middle = mesh.extent.middle
         solid = np.isfinite(mesh.triangles).all((1, 2))
-        used, corners = np.unique(mesh.faces[solid], return_inverse=True)
+        used, corners = used_vertices(mesh.faces[solid])
         # Adding zero turns -0 into 0: equal bytes are equal places.
         places = (mesh.vertices[used] - middle).astype(np.float32) + np.float32(0)
         _, first, merged = np.unique(places.view("V12").ravel(), return_index=True, return_inverse=True)
-        faces = merged[corners.reshape(-1)].reshape(-1, 3).astype(np.int64)
+        faces = merged[corners]
         ordered = np.sort(faces, axis=1)
         _, once = np.unique(ordered, axis=0, return_index=True)
         once = once[(np.diff(ordered[once], axis=1) > 0).all(1)]

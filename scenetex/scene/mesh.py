@@ -125,6 +125,17 @@ class Mesh:
         return cls(vertices, faces, uv_map=UvMap.of(np.asarray(uv), faces) if fits else None)
 
 
+def used_vertices(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The vertices (n,) int64 that faces (k, 3) use, ascending, and the faces (k, 3) by their places among these.
+
+    As `np.unique` would find them, by a table of all vertices: for most of a large mesh that is ten times as fast.
+    """
+    there = np.zeros(int(faces.max(initial=-1)) + 1, bool)
+    there[faces.ravel()] = True
+    place = np.cumsum(there) - 1
+    return np.flatnonzero(there), place[faces]
+
+
 def fan_triangles(counts: np.ndarray, corners: np.ndarray) -> np.ndarray:
     """Triangles of polygons, each cut into a fan from its first corner; polygons of fewer than 3 corners vanish.
 

@@ -12,6 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from ..process.threads import threads
+from ..scene.mesh import used_vertices
 from .blur import gaussian_blur
 from .clipping import ShownClipped, is_clipped
 from .exposure import Exposure, developed
@@ -60,11 +61,15 @@ def blend(
 
     def ready(i: int) -> _Ready:
         photo = shots[i]
-        fields = _vertex_fields(aspect(surface, photo), trust[:, i], detail[:, i], shared)
+        front = facing(surface, photo)
+        used, _ = used_vertices(surface.faces[front])
+        at = aspect(Surface.of_points(surface.vertices[used], surface.vertex_normals[used]), photo)
+        fields = np.empty((len(surface.vertices), 6), np.float32)
+        fields[used] = _vertex_fields(at, trust[used, i], detail[used, i], shared)
         image = photo.image
         bands = _bands(image, choice.exposure, i, blur * photo.scale)
         at_end = None if clipped is None else is_clipped(image)
-        return _Ready(photo, fields, *bands, at_end, _blocks(texels, facing(surface, photo)))
+        return _Ready(photo, fields, *bands, at_end, _blocks(texels, front))
 
     def add(now: _Ready, faces: np.ndarray) -> None:
         texel, values = texels.on_faces(faces, now.fields, surface.faces)

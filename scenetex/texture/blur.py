@@ -15,11 +15,17 @@ def gaussian_blur(image: np.ndarray, sigma: float) -> np.ndarray:
     if sigma <= _WIDEST:
         return cv2.GaussianBlur(image, (0, 0), sigma)
     height, width = image.shape[:2]
-    small = tuple(max(1, math.ceil(side * _KEPT / sigma)) for side in (width, height))
-    shrink = np.array([width / small[0], height / small[1]])
-    # Making an image smaller by areas and larger by straight lines blurs it, too, by the variances of a box and a tent.
-    left = np.sqrt(np.maximum((sigma / shrink) ** 2 - 1 / 12 - 1 / 6, 0.0))
-    reduced = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
-    smooth = cv2.GaussianBlur(reduced.astype(np.float32), (0, 0), left[0], sigmaY=left[1])
-    smooth = cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR)
+    smooth = cv2.resize(small_blur(image, sigma, _KEPT), (width, height), interpolation=cv2.INTER_LINEAR)
     return smooth.astype(image.dtype) if image.dtype.kind == "f" else np.rint(smooth).astype(image.dtype)
+
+
+def small_blur(image: np.ndarray, sigma: float, kept: float) -> np.ndarray:
+    """An (h, w) or (h, w, c) image blurred by `sigma`, pixels, float32, and made so much smaller that `kept` pixels of
+    that are left: read by straight lines between its pixels, it is blurred as much as it should be."""
+    shrink = np.maximum(1.0, sigma / kept)
+    small = tuple(max(1, math.ceil(side / shrink)) for side in image.shape[1::-1])
+    across, down = image.shape[1] / small[0], image.shape[0] / small[1]
+    reduced = cv2.resize(image, small, interpolation=cv2.INTER_AREA).astype(np.float32)
+    # Making an image smaller by areas and larger by straight lines blurs it, too, by the variances of a box and a tent.
+    left = [np.sqrt(max((sigma / f) ** 2 - (1 / 12 + 1 / 6 if f > 1 else 0), 1e-6)) for f in (across, down)]
+    return cv2.GaussianBlur(reduced, (0, 0), left[0], sigmaY=left[1])

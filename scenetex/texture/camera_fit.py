@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import scipy.sparse as sp
 
-from .blur import gaussian_blur
+from .blur import gaussian_blur, small_blur
 from .drift import Moved, common_drift, motion, tangents
 from .exposure import fit_exposure, squared_radius, usable
 from .photo_reader import ROOM, Pictures
@@ -19,6 +19,7 @@ from .rolling_shutter import readout_time, rolled
 _EXPOSED_POINTS = 8_000  # to bring photos to one exposure by
 _SIGHTINGS = 24  # of a point count, the best: every two of them are one entry more of the equations
 _EXPOSED_BLUR = 2.0  # sigma, pixels of a 640-pixel image
+_KEPT_BLUR = 2.0  # pixels of sigma that a smaller image is looked at with: straight lines between them suffice
 _HUBER = 8.0  # working values
 _CLIP = 40.0  # working values; beyond it a point is occluded or moved and only adds a constant
 _DOUBT = 30.0  # working values by which a sighting that misses its point's mean loses half its weight
@@ -99,6 +100,7 @@ class CameraFit:
         poses, intrinsics = (np.stack([getattr(s, name) for s in shots]) for name in ("world_to_cam", "intrinsics"))
         self.cameras = self.given = Cameras(poses, intrinsics, np.zeros((len(shots), 3)))
         self.gains = np.ones(len(shots))
+        self.blurred: dict[float, Pictures] = {}
         self.visible, self.weight = [], []
         for shot in shots:
             at, seen = points_seen(surface, shot)
@@ -160,14 +162,20 @@ class CameraFit:
 
     def blur(self, sigma: float) -> None:
         """Goes on with all photos and their gradients at this blur, pixels of the widest."""
-        greys, scales = self.greys, [shot.scale for shot in self.shots]
+        if sigma not in self.blurred:
+            greys, shots = self.greys, self.shots
 
-        def layers(i: int) -> np.ndarray:
-            smooth = cv2.GaussianBlur(greys[i], (0, 0), sigma * scales[i])
-            across = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=1 / 8)
-            return cv2.merge([smooth, across, cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=1 / 8)])
+            def layers(i: int) -> np.ndarray:
+                smooth = small_blur(greys[i], sigma * shots[i].scale, _KEPT_BLUR)
+                x, y = (small / size / 8 for small, size in zip(smooth.shape[::-1], shots[i].size, strict=True))
+                across, down = (
+                    cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=x),
+                    cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=y),
+                )
+                return cv2.merge([smooth, across, down])
 
-        self.layers = Pictures([shot.size for shot in self.shots], layers, ROOM // 2)
+            self.blurred[sigma] = Pictures([shot.size for shot in shots], layers, ROOM // 3)
+        self.layers = self.blurred[sigma]
 
     def _project(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         """The points that a photo shows: in its frame (k, 3), and their pixels (k, 2)."""
@@ -178,9 +186,12 @@ class CameraFit:
         """Per photo: points in its frame (k, 3), value and gradient (k, 3), weight (k,), 0 outside the image."""
         for i, layer in enumerate(self.layers):
             local, pixel = self._project(i)
-            u, v = rolled(pixel, self.cameras.turning[i], self.cameras.intrinsics[i], layer.shape[0]).T
-            inside = (u > 1) & (v > 1) & (u < layer.shape[1] - 2) & (v < layer.shape[0] - 2)
-            values = sample(layer, u.astype(np.float32), v.astype(np.float32)).astype(np.float64)
+            width, height = self.shots[i].size
+            u, v = rolled(pixel, self.cameras.turning[i], self.cameras.intrinsics[i], height).T
+            inside = (u > 1) & (v > 1) & (u < width - 2) & (v < height - 2)
+            across, down = layer.shape[1] / width, layer.shape[0] / height
+            at = (u + 0.5) * across - 0.5, (v + 0.5) * down - 0.5
+            values = sample(layer, *(x.astype(np.float32) for x in at)).astype(np.float64)
             yield local, values, self.weight[i] * inside
 
     def residuals(self, rounds: int = 2):

@@ -54,7 +54,7 @@ class Exposure:
         out *= self.gain[photo]
         if self.falloff.any():
             height, width = image.shape[:2]
-            v, u = np.ogrid[:height, :width]
+            v, u = np.arange(height, dtype=np.float32)[:, None], np.arange(width, dtype=np.float32)
             out *= self._lift(squared_radius(u, v, (width, height)))[..., None]
         return out
 
@@ -65,14 +65,18 @@ class Exposure:
         out *= self._lift(radius)[:, None]
         return out
 
-    def expected(self, value: np.ndarray, photo: np.ndarray, radius: np.ndarray) -> np.ndarray:
-        """What `level_samples` takes to working values (k, 3): sRGB, above 255 where the photo cannot show it."""
-        out = value / (self.gain[photo] * self._lift(radius)[:, None])
-        out = out * _PER_WORKING + np.float32(0.5)
-        return _BACK[np.clip(out, 0, len(_BACK) - 1, out=out).astype(np.int16)]
+    def brightest(self, surface: np.ndarray, face: np.ndarray, photo: np.ndarray, radius: np.ndarray) -> np.ndarray:
+        """(k,) brightest channel, sRGB, of what photos should show of faces (k,) whose working values are (f, 3)."""
+        top = np.zeros(len(face), np.float32)
+        for channel, gain in zip(surface.T, self.gain.T, strict=True):
+            np.maximum(top, channel[face] / gain[photo], out=top)
+        top /= self._lift(radius)
+        steps = top * _PER_WORKING + np.float32(0.5)
+        return _BACK[np.clip(steps, 0, len(_BACK) - 1, out=steps).astype(np.int16)]
 
     def _lift(self, radius: np.ndarray) -> np.ndarray:
-        return np.exp(self.falloff[0] * radius + self.falloff[1] * radius * radius).astype(np.float32)
+        first, second = self.falloff.astype(np.float32)
+        return np.exp((first + second * radius) * radius)
 
 
 def squared_radius(u: np.ndarray, v: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -88,7 +92,12 @@ def working(color: np.ndarray) -> np.ndarray:
 
 def usable(color: np.ndarray) -> np.ndarray:
     """How much a photo tells of its sRGB values (..., 3): (...) float32, little where it is clipped or nearly black."""
-    top = color.max(-1).astype(np.float32)
+    red, green, blue = np.moveaxis(color, -1, 0)
+    return usable_top(np.maximum(np.maximum(red, green), blue).astype(np.float32))
+
+
+def usable_top(top: np.ndarray) -> np.ndarray:
+    """The same for values of the brightest channel, float32."""
     rise = (top - _DARK[0]) * np.float32(1 / (_DARK[1] - _DARK[0]))
     fall = (_BRIGHT[1] - top) * np.float32(1 / (_BRIGHT[1] - _BRIGHT[0]))
     return np.clip(np.minimum(rise, fall), np.float32(_UNUSABLE), 1)

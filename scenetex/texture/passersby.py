@@ -89,7 +89,8 @@ def _judged(points: np.ndarray, seen: list[_Look]) -> tuple[np.ndarray, np.ndarr
     if not len(known):
         return agreed, np.zeros_like(agreed)
     unsure = np.flatnonzero(~agreed)
-    around = cKDTree(points[known]).query(points[point[unsure]], min(_AROUND, len(known)))[1].reshape(len(unsure), -1)
+    tree, cores = cKDTree(points[known]), threads() or os.cpu_count() or 1
+    around = tree.query(points[point[unsure]], min(_AROUND, len(known)), workers=cores)[1].reshape(len(unsure), -1)
     off = np.zeros(len(point))
     off[unsure] = np.abs(color[unsure][:, None] - mean[known[around]]).max(2).min(1)
     fitting = weight * (agreed | (off < _FITS))

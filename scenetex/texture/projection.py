@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from ..scene.camera import resize_intrinsics
-from ..scene.mesh import Mesh
+from ..scene.mesh import Mesh, used_vertices
 from ..views.viewset import ViewSet
 from .photo_reader import Pictures
 from .rolling_shutter import rolling_shift
@@ -200,9 +200,9 @@ class Surface:
 
     def of_faces(self, chosen: np.ndarray) -> "Surface":
         """Some of its faces (k,) alone, in that order."""
-        used, corners = np.unique(self.faces[chosen], return_inverse=True)
+        used, corners = used_vertices(self.faces[chosen])
         of_faces = self.centers[chosen], self.normals[chosen], self.reach[chosen]
-        faces = corners.reshape(-1, 3).astype(np.int32)
+        faces = corners.astype(np.int32)
         return Surface(faces, self.vertices[used], self.vertex_normals[used], *of_faces)
 
     def part(self, count: int) -> "Surface":

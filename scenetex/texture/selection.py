@@ -1,9 +1,10 @@
 """Per face: what every photo shows of it, which photos are wrong there, and which give the detail."""
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import cv2
 import numpy as np
@@ -12,7 +13,7 @@ import scipy.sparse as sp
 from ..errors import InputError
 from ..process.threads import threads
 from .blur import gaussian_blur
-from .exposure import Exposure, fit_exposure, squared_radius, usable, view_offsets
+from .exposure import Exposure, fit_exposure, squared_radius, usable, usable_top, view_offsets
 from .projection import Photo, Surface, aspect, facing, sample, sight
 from .weld import face_adjacency
 
@@ -20,6 +21,7 @@ _OUTLIER = 45.0, 2.5  # grey levels, and standard deviations of the other views 
 _FOCUS_EXPONENT = 0.5
 _TEMPERATURE, _SMOOTHNESS, _ROUNDS = 4.0, 0.5, 6
 _TELLING_SLOPE = 3.0  # grey levels per pixel
+_ROWS, _SIGHTINGS = 1 << 13, 1 << 16  # that a thread works on at a time: they stay in its core's cache
 _FITTED_FACES = 8_000  # a few numbers per view are fitted: a sample of the faces determines them
 
 
@@ -77,7 +79,9 @@ class Sightings:
     @cached_property
     def sample(self) -> tuple[np.ndarray, sp.csr_matrix]:
         """Positions of the sightings of some of the faces, by face, then by view, and their weights (faces, views)."""
-        part = np.flatnonzero(np.isin(self.face, _some(self.faces)))
+        chosen = np.zeros(self.faces, bool)
+        chosen[_some(self.faces)] = True
+        part = np.flatnonzero(chosen[self.face])
         part = part[np.argsort(self.face[part], kind="stable")]
         at = self.face[part], self.view[part]
         return part, sp.csr_matrix((self.weight[part], at), (self.faces, self.views))
@@ -103,9 +107,10 @@ def look_around(surface: Surface, shots: list[Photo], blur: float, ramp: float) 
 
     def look(photo: Photo):
         front = facing(surface, photo)
-        at = aspect(surface, photo)
+        part = surface.of_faces(front)
+        at = aspect(part, photo)
         fields = np.concatenate([at.pixel, np.stack([at.slack, base_weight(at.cosine, at.resolution)], 1)], 1)
-        first, *others = surface.faces.take(front, 0).T
+        first, *others = part.faces.T
         mean = fields.take(first, 0)
         for corner in others:
             mean += fields.take(corner, 0)
@@ -159,7 +164,7 @@ def choose(surface: Surface, shots: list[Photo], blur: float, ramp: float) -> Ch
     count, m, face, view, weight = seen.faces, seen.views, seen.face, seen.view, seen.weight
     exposure = _common_exposure(seen)
     part, weights = seen.sample
-    color = list(exposure.level_samples(seen.color, view, seen.radius).T)
+    color = _of_sightings(lambda *some: exposure.level_samples(*some).T, seen.color, view, seen.radius)
     told, exposure = _told(seen, color, exposure)
     weight = weight * told
     graph = _neighbours(surface.faces)
@@ -173,7 +178,21 @@ def choose(surface: Surface, shots: list[Photo], blur: float, ramp: float) -> Ch
     return Choice(exposure, trust, missed, _smooth_choice(face, view, weight, m, count, graph))
 
 
-def _told(seen: Sightings, color: list[np.ndarray], exposure: Exposure) -> tuple[np.ndarray, Exposure]:
+def _of_sightings(find: Callable[..., np.ndarray], *fields: np.ndarray) -> np.ndarray:
+    """(..., k) of all sightings what `find` gives for some, (..., some), of whose fields (k, ...) it is given theirs.
+
+    Threads do a part at a time, which stays in a core's cache.
+    """
+    with ThreadPoolExecutor(threads() or os.cpu_count()) as pool:
+        found = pool.map(lambda part: find(*(field[part] for field in fields)), _parts(len(fields[0]), _SIGHTINGS))
+        return np.concatenate(list(found), -1)
+
+
+def _parts(count: int, size: int) -> list[slice]:
+    return [slice(start, start + size) for start in range(0, count, size)]
+
+
+def _told(seen: Sightings, color: np.ndarray, exposure: Exposure) -> tuple[np.ndarray, Exposure]:
     """How much each sighting tells of its face, and the exposure in which most of the surface is within white.
 
     Counted by what the face should look like in the photo: by its own pixels, chance would favour the darker ones.
@@ -181,7 +200,8 @@ def _told(seen: Sightings, color: list[np.ndarray], exposure: Exposure) -> tuple
     weight = seen.weight * usable(seen.color)
     total = np.maximum(np.bincount(seen.face, weight, seen.faces), 1e-12)
     surface = np.stack([np.bincount(seen.face, weight * channel, seen.faces) / total for channel in color], 1)
-    told = usable(exposure.expected(surface.astype(np.float32)[seen.face], seen.view, seen.radius))
+    bright = partial(exposure.brightest, surface.astype(np.float32))
+    told = _of_sightings(lambda *some: usable_top(bright(*some)), seen.face, seen.view, seen.radius)
     known = np.zeros(seen.faces, bool)
     known[seen.face[told > 0.5]] = True  # what is clipped in all photos may be anything above white
     return told, exposure.within_white(surface[known].max(1))
@@ -237,15 +257,20 @@ def _smooth_choice(face, view, score, m, count, graph) -> np.ndarray:
     """Soft choice of photos per face that its neighbours share: mean field of a Potts-like random field."""
     best = np.zeros((count, m), np.float32)
     best[face, view] = score
-    seen = best > 0
     best /= np.maximum(best.max(1, keepdims=True), 1e-20)
-    share = best
-    for _ in range(_ROUNDS):
-        share = graph @ share
-        share *= _SMOOTHNESS
-        share += best
-        share *= _TEMPERATURE
-        np.exp(share, out=share)
-        share *= seen
-        share /= np.maximum(share.sum(1, keepdims=True), 1e-20)
+    share, new = best, np.empty_like(best)
+
+    def turn(rows: slice) -> None:
+        out = graph[rows] @ share
+        out *= _SMOOTHNESS
+        out += best[rows]
+        out *= _TEMPERATURE
+        np.exp(out, out=out)
+        out *= best[rows] > 0
+        np.divide(out, np.maximum(out.sum(1, keepdims=True), 1e-20), out=new[rows])
+
+    with ThreadPoolExecutor(threads() or os.cpu_count()) as pool:
+        for _ in range(_ROUNDS):
+            list(pool.map(turn, _parts(count, _ROWS)))
+            share, new = new, np.empty_like(best) if share is best else share
     return share

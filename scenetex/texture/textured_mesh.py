@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..limits import DENSITY, FACES, TEXTURE, check_value
-from ..scene.mesh import Mesh
+from ..scene.mesh import Mesh, used_vertices
 from .atlas import Atlas
 from .glb_writer import write_glb
 from .obj_writer import write_obj
@@ -139,14 +139,14 @@ class TexturedMesh:
         from PIL import Image
 
         exported = self.atlas.page >= 0
-        rows, corners = np.unique(self.atlas.faces[exported], return_inverse=True)
+        rows, corners = used_vertices(self.atlas.faces[exported])
         page_of_row = np.empty(len(rows), np.int64)
-        page_of_row[corners.reshape(-1)] = np.repeat(self.atlas.page[exported], 3)
+        page_of_row[corners.ravel()] = np.repeat(self.atlas.page[exported], 3)
         uv = self.atlas.uv[rows].astype(np.float64)
         uv[:, 0] = (uv[:, 0] + page_of_row) / self.atlas.pages
         return trimesh.Trimesh(
             vertices=self.mesh.vertices[self.atlas.vertices[rows]],
-            faces=corners.reshape(-1, 3),
+            faces=corners,
             visual=trimesh.visual.TextureVisuals(uv=uv, image=Image.fromarray(np.concatenate(self.textures, 1))),
             process=False,
         )

@@ -42,7 +42,7 @@ class FreeSpace:
     def __init__(self, scene: Scene, spacing: float = SPACING):
         self._mesh = scene.mesh
         self._middle = scene.mesh.extent.middle
-        self.caster = RayCaster(scene.mesh.vertices - self._middle, scene.mesh.faces)
+        self.caster = RayCaster.of(scene.mesh)
         self._normals = scene.mesh.face_normals
         eyes = np.array([frame.cam_to_world[:3, 3] for frame in scene.frames]).reshape(-1, 3)
         grid, steps = _grid(scene, eyes, spacing)

@@ -1,8 +1,12 @@
 """Ray casting against a mesh with Embree."""
 
+from weakref import WeakKeyDictionary
+
 import numpy as np
 from embreex.mesh_construction import TriangleMesh
 from embreex.rtcore_scene import EmbreeScene
+
+from ..scene.mesh import Mesh
 
 
 class RayCaster:
@@ -20,6 +24,14 @@ class RayCaster:
             faces = np.where(bad[faces].any(1)[:, None], anchor, faces).astype(np.int32)
         self._scene = EmbreeScene()
         self._mesh = TriangleMesh(self._scene, np.ascontiguousarray(vertices), faces)
+
+    @classmethod
+    def of(cls, mesh: Mesh) -> "RayCaster":
+        """That of a mesh about its extent's middle, where float32 is precise however far away the world's origin or a
+        stray vertex lies: built once, and kept while the mesh is (some 100 bytes a face)."""
+        if mesh not in _OF_MESHES:
+            _OF_MESHES[mesh] = cls(mesh.vertices - mesh.extent.middle, mesh.faces)
+        return _OF_MESHES[mesh]
 
     def cast(self, origins: np.ndarray, directions: np.ndarray) -> dict[str, np.ndarray]:
         """First hit of each ray.
@@ -49,3 +61,6 @@ class RayCaster:
             query="OCCLUDED",
         )
         return hit >= 0
+
+
+_OF_MESHES: WeakKeyDictionary[Mesh, RayCaster] = WeakKeyDictionary()

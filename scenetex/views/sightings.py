@@ -43,9 +43,8 @@ class Sightings:
 
     def __init__(self, scene: Scene):
         mesh = scene.mesh
-        # About its middle float32 is precise, however far away the world's origin or a stray vertex lies.
         self._middle, self._nearest = mesh.extent.middle, np.float32(_NEAREST * mesh.extent.radius)
-        self._caster = RayCaster(mesh.vertices - self._middle, mesh.faces)
+        self._caster = RayCaster.of(mesh)
         self._normals = mesh.face_normals.astype(np.float32)
         self._frames = scene.frames
         self._kept: dict[int, Glance] = {}

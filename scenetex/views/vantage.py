@@ -34,10 +34,8 @@ def inside_view(mesh: Mesh, places: Sequence[np.ndarray] = ()) -> tuple[np.ndarr
     tried = np.stack(places) if len(places) else _all_over(low, high, _EYES * extent.radius)
     angles = np.arange(_DIRECTIONS) * 2 * np.pi / _DIRECTIONS
     level = np.stack([np.cos(angles), np.sin(angles), np.zeros(_DIRECTIONS)], 1)
-    # About the middle, single precision suffices.
-    hit = RayCaster(mesh.vertices - middle, mesh.faces).cast(
-        np.repeat(tried - middle, _DIRECTIONS, 0), np.tile(level, (len(tried), 1))
-    )
+    origins = np.repeat(tried - extent.middle, _DIRECTIONS, 0)
+    hit = RayCaster.of(mesh).cast(origins, np.tile(level, (len(tried), 1)))
     # Behind the back of a wall is no room; where nothing is hit, the mesh is open or one is outside.
     facing = np.einsum("ij,ij->i", mesh.face_normals[hit["face"]], np.tile(level, (len(tried), 1))) < 0
     free = np.where((hit["face"] >= 0) & facing, hit["distance"], 0).reshape(len(tried), _DIRECTIONS)

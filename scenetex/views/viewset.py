@@ -181,7 +181,7 @@ def _cast(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Depth and faces (m, h, w) by ray casting."""
     middle = mesh.extent.middle
-    caster = RayCaster(mesh.vertices - middle, mesh.faces)
+    caster = RayCaster.of(mesh)
     width, height = size
     m = len(intrinsics)
     at_once = min(m, threads() or os.cpu_count() or 1)
