@@ -39,4 +39,6 @@ def test_small_ones_read_between_pixels_are_blurred_as_much(sigma):
     assert max(np.abs(np.array(small.shape) * max(sigma / 2, 1) - image.shape)) < max(sigma / 2, 1)
     found = cv2.resize(small, image.shape[::-1], interpolation=cv2.INTER_LINEAR)
     off = np.abs(found - cv2.GaussianBlur(image, (0, 0), sigma))
-    assert off.max() < 4 and off.mean() < 0.5
+    assert off.mean() < 0.4
+    inner = off[int(3 * sigma) : -int(3 * sigma), int(3 * sigma) : -int(3 * sigma)]  # borders are mirrored by cells
+    assert inner.max() < 2
