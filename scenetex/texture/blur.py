@@ -20,8 +20,8 @@ def gaussian_blur(image: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def small_blur(image: np.ndarray, sigma: float, kept: float) -> np.ndarray:
-    """An (h, w) or (h, w, c) image blurred by `sigma`, pixels, float32, and made so much smaller that `kept` pixels of
-    that are left: read by straight lines between its pixels, it is blurred as much as it should be."""
+    """An (h, w) or (h, w, c) image blurred by `sigma`, pixels, float32, and made smaller until that is `kept` of its
+    pixels: read by straight lines between these, it is blurred as much as it should be, but for its borders."""
     shrink = np.maximum(1.0, sigma / kept)
     small = tuple(max(1, math.ceil(side / shrink)) for side in image.shape[1::-1])
     across, down = image.shape[1] / small[0], image.shape[0] / small[1]

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import InputError, InputWarning, extra
 from ..limits import DENSITY, TEXTURE, Between, checked
-from ..scene.mesh import Mesh, MeshLike, used_vertices
+from ..scene.mesh import Mesh, MeshLike
 from .atlas import Atlas
 from .twins import corner_places, one_of_each
 from .weld import face_adjacency, oversized, solid_faces, weld
@@ -105,7 +105,9 @@ def _near(mesh: Mesh, positions: np.ndarray, faces: np.ndarray, kept: np.ndarray
 
 def _warn_of_scattered(faces: np.ndarray) -> None:
     """Says so where many of the welded faces (k, 3) have no neighbour."""
-    alone = len(faces) - len(used_vertices(face_adjacency(faces))[0])
+    joined = np.zeros(len(faces), bool)
+    joined[face_adjacency(faces)] = True
+    alone = int((~joined).sum())
     if alone > max(_FEW_ALONE, _SHARE_ALONE * len(faces)):
         warnings.warn(
             f"mesh: {alone:,} of {len(faces):,} faces share no edge with another, so each is a chart of its own, which "
