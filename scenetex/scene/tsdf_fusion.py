@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import InputError, InputWarning, extra
 from .frame import Frame
-from .mesh import Mesh
+from .mesh import Mesh, used_vertices
 from .mesh_file import find_mesh, mesh_files, read_mesh
 
 VOXEL = 0.02  # metres: some 200,000 faces for a furnished room
@@ -134,8 +134,8 @@ def _tidy(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarr
     piece = connected_components(graph, directed=False)[1][faces[:, 0]]
     count = np.bincount(piece)
     faces = faces[count[piece] >= min(_SPECK, count.max())]
-    used, faces = np.unique(faces, return_inverse=True)
-    vertices, faces = vertices[used], faces.reshape(-1, 3)
+    used, faces = used_vertices(faces)
+    vertices = vertices[used]
     order = np.lexsort(vertices.T)
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..process.console import bar
 from ..scene.camera import Camera
-from ..scene.mesh import Mesh
+from ..scene.mesh import Mesh, used_vertices
 from .room import Room
 from .surface import Grids, Lattice, grid_shape, sample_lattice
 
@@ -65,8 +65,8 @@ def scan_mesh(
             _seen(room, vertices, faces, bar("mesh", iterable=cam_to_room, unit="view", disable=not progress), camera)
         ]
     faces = faces[~_in_holes(vertices, faces, noise, rng)]
-    used, faces = np.unique(faces, return_inverse=True)
-    vertices, normals, faces = vertices[used], normals[used], faces.reshape(-1, 3)
+    used, faces = used_vertices(faces)
+    vertices, normals = vertices[used], normals[used]
     colors = room.color_at(vertices)
     vertices = vertices + normals * (noise.noise * rng.standard_normal(len(vertices)))[:, None]
     vertices, faces, colors = _duplicated(vertices, faces, colors, noise.duplicates, rng)

@@ -168,11 +168,8 @@ class CameraFit:
             def layers(i: int) -> np.ndarray:
                 smooth = small_blur(greys[i], sigma * shots[i].scale, _KEPT_BLUR)
                 x, y = (small / size / 8 for small, size in zip(smooth.shape[::-1], shots[i].size, strict=True))
-                across, down = (
-                    cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=x),
-                    cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=y),
-                )
-                return cv2.merge([smooth, across, down])
+                across = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=x)
+                return cv2.merge([smooth, across, cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=y)])
 
             self.blurred[sigma] = Pictures([shot.size for shot in shots], layers, ROOM // 3)
         self.layers = self.blurred[sigma]

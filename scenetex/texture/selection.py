@@ -258,7 +258,7 @@ def _smooth_choice(face, view, score, m, count, graph) -> np.ndarray:
     best = np.zeros((count, m), np.float32)
     best[face, view] = score
     best /= np.maximum(best.max(1, keepdims=True), 1e-20)
-    share, new = best, np.empty_like(best)
+    share, new = best.copy(), np.empty_like(best)
 
     def turn(rows: slice) -> None:
         out = graph[rows] @ share
@@ -272,5 +272,5 @@ def _smooth_choice(face, view, score, m, count, graph) -> np.ndarray:
     with ThreadPoolExecutor(threads() or os.cpu_count()) as pool:
         for _ in range(_ROUNDS):
             list(pool.map(turn, _parts(count, _ROWS)))
-            share, new = new, np.empty_like(best) if share is best else share
+            share, new = new, share
     return share

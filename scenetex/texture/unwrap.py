@@ -7,7 +7,7 @@ import numpy as np
 
 from ..errors import InputError, InputWarning, extra
 from ..limits import DENSITY, TEXTURE, Between, checked
-from ..scene.mesh import Mesh, MeshLike
+from ..scene.mesh import Mesh, MeshLike, used_vertices
 from .atlas import Atlas
 from .twins import corner_places, one_of_each
 from .weld import face_adjacency, oversized, solid_faces, weld
@@ -93,11 +93,11 @@ def _near(mesh: Mesh, positions: np.ndarray, faces: np.ndarray, kept: np.ndarray
     large = oversized(mesh, kept)
     if not large.any():
         return positions, faces
-    used, close = np.unique(faces[~large], return_inverse=True)
+    used, close = used_vertices(faces[~large])
     edges = mesh.triangles[kept[large]] - mesh.triangles[kept[large], :1]
     scale = np.minimum(mesh.extent.radius / np.linalg.norm(edges, axis=2).max(1), 1)
     out = np.empty_like(faces)
-    out[~large] = close.reshape(-1, 3)
+    out[~large] = close
     out[large] = len(used) + np.arange(3 * len(edges)).reshape(-1, 3)
     apart = (edges * scale[:, None, None]).astype(np.float32).reshape(-1, 3)
     return np.concatenate([positions[used], apart]), out
